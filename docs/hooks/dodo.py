@@ -1,0 +1,221 @@
+"""What the build makes before MkDocs reads a page: figures, evidence, downloads, the ledger.
+
+    python -m docs.hooks.dodo
+
+One task per experiment. It runs again when its file, a snippet it imports, the build code, the requirements or the
+Python version changed, or when a product is missing or altered. A failure is never remembered; the other tasks go on,
+and all failures are told at the end. Exits with 0 when everything is up to date.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+from doit.exceptions import BaseFail, TaskFailed
+from doit.task import Task
+from doit.tools import config_changed
+
+from docs.hooks.evidence import ledger
+from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
+from docs.hooks.files import write_if_changed
+from docs.hooks.run_experiment import TIME_LIMIT
+
+STATE = ROOT / ".cache" / "doit.json"
+LEDGER = ROOT / "docs" / "figures" / "evidence-ledger.md"
+BUILD_CODE = ("drawing", "evidence", "experiment", "files", "palette", "run_experiment")
+
+
+def task_experiment() -> Iterator[dict]:
+    """Measure, check, draw: one task per experiment."""
+    for experiment in find_experiments():
+        yield {
+            "name": str(experiment),
+            "actions": [(measure, [experiment])],
+            "file_dep": sorted(_dependencies(experiment)),
+            "targets": [str(ROOT / product) for product in experiment.products],
+            "uptodate": [config_changed(platform.python_version()), products_are_intact],
+        }
+
+
+def task_ledger() -> dict:
+    """The ledger of all claims."""
+    experiments = find_experiments()
+    return {
+        "actions": [lambda: write_if_changed(LEDGER, ledger(experiments)) and None],
+        "file_dep": [str(ROOT / experiment.numbers) for experiment in experiments],
+        "targets": [str(LEDGER)],
+        "uptodate": [config_changed(str([str(experiment) for experiment in experiments]))],
+    }
+
+
+def task_downloads() -> Iterator[dict]:
+    """A published copy of every snippet, for the links beside the code."""
+    for source in sorted(ROOT.glob("snippets/*/*.py")):
+        target = ROOT / "docs" / "downloads" / source.relative_to(ROOT / "snippets")
+        yield {
+            "name": source.relative_to(ROOT / "snippets").as_posix(),
+            "actions": [(copy, [source, target])],
+            "file_dep": [str(source)],
+            "targets": [str(target)],
+        }
+
+
+def measure(experiment: Experiment) -> dict[str, str] | TaskFailed:
+    """Run the experiment in its own process; the digests of its products are what doit remembers."""
+    command = [sys.executable, "-m", "docs.hooks.run_experiment", str(experiment.path)]
+    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return TaskFailed(_explain(experiment, done))
+    return {str(ROOT / product): _digest(ROOT / product) for product in experiment.products}
+
+
+def _explain(experiment: Experiment, done: subprocess.CompletedProcess[str]) -> str:
+    where = re.search(r'File "[^"]*?(snippets/[^"]+)", line (\d+) in (\w+)', done.stderr)
+    place = "{}:{} in {}".format(*where.groups()) if where else str(experiment.path)
+    if "Timeout (" in done.stderr:
+        limit = os.environ.get("EXPERIMENT_TIME_LIMIT", TIME_LIMIT)
+        return f"{place}: still running after {limit} s. Make the experiment smaller, or find out where it hangs."
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"{place}: the process died of {name}. Run it by hand to see more: {_by_hand(experiment)}"
+    explained = done.stdout.strip() or done.stderr.strip()[-2000:]
+    return f"{explained}\nCorrect it, then try it alone: {_by_hand(experiment)}"
+
+
+def _by_hand(experiment: Experiment) -> str:
+    return f"python -m docs.hooks.run_experiment {experiment.path.as_posix()}"
+
+
+def _dependencies(experiment: Experiment) -> set[str]:
+    files = {experiment.path, Path("requirements.txt"), *imported_files(experiment.path)}
+    files |= {Path("docs", "hooks", f"{name}.py") for name in BUILD_CODE}
+    return {str(ROOT / file) for file in files}
+
+
+def products_are_intact(task: Task, values: dict[str, str]) -> bool:
+    """Whether each product still holds the bytes that the experiment wrote."""
+    return all(Path(target).is_file() and values.get(target) == _digest(Path(target)) for target in task.targets)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def copy(source: Path, target: Path) -> None:
+    write_if_changed(target, source.read_bytes())
+
+
+class Progress:
+    """Tells which experiment runs, how many of how many, and its seconds; repeats all failures at the end."""
+
+    desc = "one line per experiment"
+
+    def __init__(self, outstream, options) -> None:
+        self.outstream = outstream
+        self.failures: list[str] = []
+        self.started: dict[str, float] = {}
+        self.finished = self.total = 0
+
+    def write(self, text: str) -> None:
+        self.outstream.write(text)
+        self.outstream.flush()
+
+    def initialize(self, tasks: dict[str, Task], selected_tasks: list[str]) -> None:
+        self.total = sum(_is_experiment(task) for task in tasks.values())
+
+    def get_status(self, task: Task) -> None: ...
+
+    def execute_task(self, task: Task) -> None:
+        self.started[task.name] = time.monotonic()
+        if _is_experiment(task):
+            self.write(f"         measuring {_short(task)}\n")
+
+    def add_success(self, task: Task) -> None:
+        self._finish(task, "")
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        # A task whose input failed has nothing to say of its own.
+        if fail.report:
+            self.failures.append(f"{_short(task)}\n{fail.get_msg().strip()}")
+            self._finish(task, "FAILED")
+
+    def _finish(self, task: Task, outcome: str) -> None:
+        if _is_experiment(task):
+            self.finished += 1
+            seconds = time.monotonic() - self.started.get(task.name, time.monotonic())
+            self.write(f"[{self.finished:3}/{self.total}] {seconds:5.1f} s  {_short(task)} {outcome}".rstrip() + "\n")
+
+    def skip_uptodate(self, task: Task) -> None:
+        self.finished += _is_experiment(task)
+
+    def skip_ignore(self, task: Task) -> None: ...
+
+    def cleanup_error(self, exception: BaseFail) -> None:
+        self.failures.append(exception.get_msg())
+
+    def runtime_error(self, msg: str) -> None:
+        self.failures.append(msg)
+
+    def teardown_task(self, task: Task) -> None: ...
+
+    def complete_run(self) -> None:
+        if self.failures:
+            self.write(f"\n{len(self.failures)} failed:\n\n" + "\n\n".join(self.failures) + "\n\n")
+
+
+def _is_experiment(task: Task) -> bool:
+    return task.name.startswith("experiment:")
+
+
+def _short(task: Task) -> str:
+    return task.name.removeprefix("experiment:")
+
+
+def remove_what_nobody_makes() -> None:
+    """Delete figures of experiments that are gone and what an interrupted run left unfinished."""
+    made = {ROOT / product for experiment in find_experiments() for product in experiment.products} | {LEDGER}
+    for path in (ROOT / "docs" / "figures").rglob("*.*"):
+        if path.is_file() and path not in made:
+            path.unlink()
+
+
+def forget_damaged_state() -> None:
+    """A state file that is not JSON would stop doit; without one, everything is made anew."""
+    if STATE.exists():
+        with contextlib.suppress(ValueError):
+            json.loads(STATE.read_text(encoding="utf-8"))
+            return
+        STATE.unlink()
+
+
+def main() -> int:
+    """Bring everything up to date; 0 when that worked."""
+    STATE.parent.mkdir(exist_ok=True)
+    forget_damaged_state()
+    remove_what_nobody_makes()
+    settings = {
+        "backend": "json",
+        "continue": True,
+        "dep_file": str(STATE),
+        "num_process": os.cpu_count() or 1,
+        "par_type": "thread",
+        "reporter": Progress,
+        "verbosity": 0,
+    }
+    return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

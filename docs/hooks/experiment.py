@@ -1,0 +1,103 @@
+"""Where an experiment lives, what the build makes of it, and which files it rests on."""
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One file `snippets/<topic>/experiment_<name>.py`: its place, its words and its products."""
+
+    path: Path
+    """Relative to the root of the project."""
+
+    @property
+    def topic(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def name(self) -> str:
+        return self.path.stem.removeprefix("experiment_")
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.name}"
+
+    @property
+    def module(self) -> str:
+        return ".".join(self.path.with_suffix("").parts)
+
+    @property
+    def figure(self) -> Path:
+        return self._product(".svg")
+
+    @property
+    def numbers(self) -> Path:
+        return self._product(".json")
+
+    @property
+    def card(self) -> Path:
+        return self._product(".md")
+
+    @property
+    def products(self) -> tuple[Path, Path, Path]:
+        return self.figure, self.numbers, self.card
+
+    @cached_property
+    def title(self) -> str:
+        """The statement: first line of the docstring."""
+        return self._docstring.splitlines()[0]
+
+    @cached_property
+    def source(self) -> str:
+        """The paragraph of the docstring that begins with "Source:", without that word, on one line."""
+        for paragraph in self._docstring.split("\n\n"):
+            if paragraph.startswith("Source:"):
+                return " ".join(paragraph.removeprefix("Source:").split())
+        raise ValueError(f"{self.path}: the docstring needs a paragraph that begins with 'Source:'")
+
+    @cached_property
+    def _docstring(self) -> str:
+        docstring = ast.get_docstring(ast.parse((ROOT / self.path).read_text(encoding="utf-8")))
+        if not docstring:
+            raise ValueError(f"{self.path}: the file needs a docstring: the statement, then 'Source: ...'")
+        return docstring
+
+    def _product(self, suffix: str) -> Path:
+        return Path("docs", "figures", self.topic, self.name + suffix)
+
+
+def find_experiments() -> list[Experiment]:
+    """Every experiment of the project, in the order of their paths."""
+    return [Experiment(path.relative_to(ROOT)) for path in sorted(ROOT.glob("snippets/*/experiment_*.py"))]
+
+
+def imported_files(path: Path) -> set[Path]:
+    """The project's own Python files that `path` imports, directly or through others; relative to the root."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for module in _imported_modules(waiting.pop()):
+            file = Path(*module.split(".")).with_suffix(".py")
+            if file not in found and (ROOT / file).is_file():
+                found.add(file)
+                waiting.append(file)
+    return found
+
+
+def _imported_modules(path: Path) -> set[str]:
+    modules: set[str] = set()
+    try:
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    except SyntaxError:
+        return modules  # the run of the experiment reports it, with its line
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return modules
