@@ -22,7 +22,7 @@ from pathlib import Path
 
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
-from doit.exceptions import BaseFail, TaskFailed
+from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.task import Task
 from doit.tools import config_changed
 
@@ -31,8 +31,11 @@ from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_f
 from docs.hooks.files import write_if_changed
 from docs.hooks.run_experiment import TIME_LIMIT
 
-STATE = ROOT / ".cache" / "doit.json"
-LEDGER = ROOT / "docs" / "figures" / "evidence-ledger.md"
+# Relative to the root, where `main` goes: so the state can be carried to another folder, as a cache of CI does.
+STATE = Path(".cache", "doit.json")
+FIGURES = Path("docs", "figures")
+DOWNLOADS = Path("docs", "downloads")
+LEDGER = FIGURES / "evidence-ledger.md"
 BUILD_CODE = ("drawing", "evidence", "experiment", "files", "palette", "run_experiment")
 
 
@@ -43,7 +46,7 @@ def task_experiment() -> Iterator[dict]:
             "name": str(experiment),
             "actions": [(measure, [experiment])],
             "file_dep": sorted(_dependencies(experiment)),
-            "targets": [str(ROOT / product) for product in experiment.products],
+            "targets": [str(product) for product in experiment.products],
             "uptodate": [config_changed(platform.python_version()), products_are_intact],
         }
 
@@ -52,8 +55,8 @@ def task_ledger() -> dict:
     """The ledger of all claims."""
     experiments = find_experiments()
     return {
-        "actions": [lambda: write_if_changed(LEDGER, ledger(experiments)) and None],
-        "file_dep": [str(ROOT / experiment.numbers) for experiment in experiments],
+        "actions": [(write_ledger, [experiments])],
+        "file_dep": [str(experiment.numbers) for experiment in experiments],
         "targets": [str(LEDGER)],
         "uptodate": [config_changed(str([str(experiment) for experiment in experiments]))],
     }
@@ -61,10 +64,10 @@ def task_ledger() -> dict:
 
 def task_downloads() -> Iterator[dict]:
     """A published copy of every snippet, for the links beside the code."""
-    for source in sorted(ROOT.glob("snippets/*/*.py")):
-        target = ROOT / "docs" / "downloads" / source.relative_to(ROOT / "snippets")
+    for source in sorted(Path("snippets").glob("*/*.py")):
+        target = DOWNLOADS / source.relative_to("snippets")
         yield {
-            "name": source.relative_to(ROOT / "snippets").as_posix(),
+            "name": source.as_posix(),
             "actions": [(copy, [source, target])],
             "file_dep": [str(source)],
             "targets": [str(target)],
@@ -75,10 +78,10 @@ def measure(experiment: Experiment) -> dict[str, str] | TaskFailed:
     """Run the experiment in its own process; the digests of its products are what doit remembers."""
     command = [sys.executable, "-m", "docs.hooks.run_experiment", str(experiment.path)]
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return TaskFailed(_explain(experiment, done))
-    return {str(ROOT / product): _digest(ROOT / product) for product in experiment.products}
+    return {str(product): _digest(product) for product in experiment.products}
 
 
 def _explain(experiment: Experiment, done: subprocess.CompletedProcess[str]) -> str:
@@ -101,7 +104,7 @@ def _by_hand(experiment: Experiment) -> str:
 def _dependencies(experiment: Experiment) -> set[str]:
     files = {experiment.path, Path("requirements.txt"), *imported_files(experiment.path)}
     files |= {Path("docs", "hooks", f"{name}.py") for name in BUILD_CODE}
-    return {str(ROOT / file) for file in files}
+    return {str(file) for file in files}
 
 
 def products_are_intact(task: Task, values: dict[str, str]) -> bool:
@@ -111,6 +114,10 @@ def products_are_intact(task: Task, values: dict[str, str]) -> bool:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_ledger(experiments: list[Experiment]) -> None:
+    write_if_changed(LEDGER, ledger(experiments))
 
 
 def copy(source: Path, target: Path) -> None:
@@ -146,8 +153,8 @@ class Progress:
         self._finish(task, "")
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
-        # A task whose input failed has nothing to say of its own.
-        if fail.report:
+        # A task whose input is missing has nothing to say of its own.
+        if not isinstance(fail, UnmetDependency):
             self.failures.append(f"{_short(task)}\n{fail.get_msg().strip()}")
             self._finish(task, "FAILED")
 
@@ -184,27 +191,28 @@ def _short(task: Task) -> str:
 
 
 def remove_what_nobody_makes() -> None:
-    """Delete figures of experiments that are gone and what an interrupted run left unfinished."""
-    made = {ROOT / product for experiment in find_experiments() for product in experiment.products} | {LEDGER}
-    for path in (ROOT / "docs" / "figures").rglob("*.*"):
+    """Delete the figures of experiments and the copies of snippets that are gone."""
+    made = {product for experiment in find_experiments() for product in experiment.products} | {LEDGER}
+    made |= {DOWNLOADS / source.relative_to("snippets") for source in Path("snippets").glob("*/*.py")}
+    for path in (*FIGURES.rglob("*.*"), *DOWNLOADS.rglob("*.*")):
         if path.is_file() and path not in made:
             path.unlink()
 
 
 def forget_damaged_state() -> None:
-    """A state file that is not JSON would stop doit; without one, everything is made anew."""
-    if STATE.exists():
-        with contextlib.suppress(ValueError):
-            json.loads(STATE.read_text(encoding="utf-8"))
-            return
-        STATE.unlink()
+    """A damaged state file would stop doit; without one, everything is made anew."""
+    STATE.parent.mkdir(exist_ok=True)
+    try:
+        state = json.loads(STATE.read_text(encoding="utf-8"))
+        sound = isinstance(state, dict) and all(isinstance(task, dict) for task in state.values())
+    except (FileNotFoundError, ValueError):
+        sound = False
+    if not sound:
+        STATE.unlink(missing_ok=True)
 
 
 def main() -> int:
     """Bring everything up to date; 0 when that worked."""
-    STATE.parent.mkdir(exist_ok=True)
-    forget_damaged_state()
-    remove_what_nobody_makes()
     settings = {
         "backend": "json",
         "continue": True,
@@ -214,7 +222,10 @@ def main() -> int:
         "reporter": Progress,
         "verbosity": 0,
     }
-    return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])
+    with contextlib.chdir(ROOT):
+        forget_damaged_state()
+        remove_what_nobody_makes()
+        return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+UNFINISHED = Path(__file__).resolve().parents[2] / ".cache" / "unfinished"
+
 
 def write_if_changed(path: Path, content: str | bytes) -> bool:
     """Replace `path` as a whole, and only when its bytes differ: an untouched file starts no live reload.
@@ -15,8 +17,9 @@ def write_if_changed(path: Path, content: str | bytes) -> bool:
     if path.is_file() and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since only there is the replacement atomic; the dot keeps MkDocs from publishing it.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
+    UNFINISHED.mkdir(parents=True, exist_ok=True)
+    # On the same file system, since only there is the replacement atomic; outside docs/, which the live reload watches.
+    handle, temporary = tempfile.mkstemp(dir=UNFINISHED)
     try:
         with open(handle, "wb") as file:
             file.write(data)

@@ -1,0 +1,309 @@
+"""The build fails with the right words on a planted fault, tells all failures together, and recovers."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+SOUND = '''"""Halving: each step halves the value.
+
+Source: Euclid, Elements, book X, proposition 1.
+"""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from snippets.laboratory.claim import Claim
+
+
+class Halving(NamedTuple):
+    values: np.ndarray
+
+
+def measure(seed: int = 0) -> Halving:
+    return Halving(0.5 ** np.arange(10.0))
+
+
+CLAIMS = (
+    Claim(statement="The first step halves", value=lambda m: m.values[1], interval=(0.5, 0.5), reason="exact"),
+    Claim(statement="So does the second", value=lambda m: m.values[2], interval=(0.25, 0.25), reason="exact"),
+)
+
+
+def plot(measured: Halving) -> Figure:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.semilogy(measured.values)
+    axes.set(xlabel="step", ylabel="value")
+    return figure
+'''
+MEASURE = "    return Halving(0.5 ** np.arange(10.0))"
+
+
+def faulty(body: str) -> str:
+    """The sound experiment with other first lines in `measure`."""
+    return SOUND.replace(MEASURE, f"{body}\n{MEASURE}")
+
+
+def figure(project, name: str) -> Path:
+    return project.root / "docs" / "figures" / "halving" / f"{name}.svg"
+
+
+@pytest.fixture
+def sound(project):
+    """A small project with one experiment that works."""
+    project.write("snippets/halving/experiment_sound.py", SOUND)
+    return project
+
+
+def made(project) -> list[str]:
+    """The names of all figures, numbers and cards there are, and of what is unfinished."""
+    folders = (project.root / "docs" / "figures" / "halving", project.root / ".cache" / "unfinished")
+    return sorted(path.name for folder in folders if folder.is_dir() for path in folder.iterdir())
+
+
+def test_an_experiment_is_measured_drawn_and_written_down(sound):
+    run = sound.make_figures()
+
+    assert run.returncode == 0, run.stdout
+    assert "[  1/1]" in run.stdout and "s  halving/sound" in run.stdout
+    assert made(sound) == ["sound.json", "sound.md", "sound.svg"]
+    ledger = (sound.root / "docs/figures/evidence-ledger.md").read_text(encoding="utf-8")
+    assert "| The first step halves | Euclid, Elements, book X, proposition 1. | – | 0.5 | 0.5 | exact |" in ledger
+
+
+def test_a_warm_build_measures_nothing(sound):
+    sound.make_figures()
+
+    assert sound.make_figures().stdout == ""
+
+
+@pytest.mark.parametrize("change", ["snippets/halving/experiment_sound.py", "snippets/laboratory/claim.py",
+                                    "docs/hooks/palette.py", "requirements.txt"])  # fmt: skip
+def test_a_changed_file_measures_again(sound, change):
+    sound.make_figures()
+    with (sound.root / change).open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+
+    assert "halving/sound" in sound.make_figures().stdout
+
+
+def test_a_file_imported_through_another_measures_again(sound):
+    sound.write("snippets/halving/inner.py", "SIZE = 10.0\n")
+    sound.write("snippets/halving/outer.py", "from snippets.halving.inner import SIZE\n")
+    source = SOUND.replace("import numpy", "from snippets.halving.outer import SIZE\nimport numpy").replace("10.0", "SIZE")
+    sound.write("snippets/halving/experiment_sound.py", source)
+    assert sound.make_figures().returncode == 0
+    sound.write("snippets/halving/inner.py", "SIZE = 12.0\n")
+
+    assert "halving/sound" in sound.make_figures().stdout
+    assert len(json.loads(figure(sound, "sound").with_suffix(".json").read_text())["measured"]["values"]) == 12
+
+
+def test_an_unchanged_figure_is_not_written_again(sound):
+    """Else the live reload, which watches the folder, would build for ever."""
+    sound.make_figures()
+    written = figure(sound, "sound").stat().st_mtime_ns
+    with (sound.root / "requirements.txt").open("a") as file:
+        file.write("\n")
+
+    assert "halving/sound" in sound.make_figures().stdout
+    assert figure(sound, "sound").stat().st_mtime_ns == written
+
+
+def test_a_claim_outside_its_interval_is_named_with_value_interval_and_reason(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND.replace("interval=(0.25, 0.25)", "interval=(0.3, 0.4)"))
+
+    run = sound.make_figures()
+
+    assert run.returncode != 0
+    assert 'claim "So does the second": measured 0.25, asserted [0.3, 0.4] (exact)' in run.stdout
+    assert "python -m docs.hooks.run_experiment snippets/halving/experiment_sound.py" in run.stdout
+    assert made(sound) == []
+
+
+def test_all_refuted_claims_of_an_experiment_are_told(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND.replace("0.5 **", "0.9 **"))
+
+    run = sound.make_figures()
+
+    assert "The first step halves" in run.stdout and "So does the second" in run.stdout
+
+
+def test_a_nan_refutes_a_claim(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND.replace("0.5 **", "np.nan *"))
+
+    assert "measured nan" in sound.make_figures().stdout
+
+
+def test_a_raising_experiment_is_shown_by_its_own_lines_alone(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    np.linalg.inv(np.zeros((2, 2)))"))
+
+    run = sound.make_figures()
+
+    assert run.returncode != 0
+    assert "snippets/halving/experiment_sound.py:20 in measure: np.linalg.inv(np.zeros((2, 2)))" in run.stdout
+    assert "LinAlgError: Singular matrix" in run.stdout
+    assert "site-packages" not in run.stdout and "Traceback" not in run.stdout
+
+
+def test_a_syntax_error_is_shown_with_its_line(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    return ("))
+
+    run = sound.make_figures()
+
+    assert run.returncode != 0
+    assert "experiment_sound.py" in run.stdout and "line 20" in run.stdout and "SyntaxError" in run.stdout
+
+
+def test_a_segmentation_fault_is_named_with_its_line(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    import ctypes; ctypes.string_at(0)"))
+
+    run = sound.make_figures()
+
+    assert run.returncode != 0
+    assert "snippets/halving/experiment_sound.py:20 in measure: the process died of SIGSEGV" in run.stdout
+
+
+def test_a_hang_is_ended_and_named_with_its_line(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    time.sleep(600)"))
+
+    run = sound.make_figures(EXPERIMENT_TIME_LIMIT="3")
+
+    assert run.returncode != 0
+    assert "snippets/halving/experiment_sound.py:20 in measure: still running after 3 s" in run.stdout
+
+
+def test_a_missing_source_is_asked_for(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND.replace("Source:", "After"))
+
+    assert "needs a paragraph that begins with 'Source:'" in sound.make_figures().stdout
+
+
+def test_all_failures_of_a_run_come_together_and_the_sound_experiments_are_kept(sound):
+    sound.write("snippets/halving/experiment_raising.py", faulty("    1 / 0"))
+    sound.write("snippets/halving/experiment_refuted.py", SOUND.replace("interval=(0.25, 0.25)", "interval=(1, 2)"))
+
+    run = sound.make_figures()
+
+    summary = run.stdout.partition("2 failed:")[2]
+    assert "halving/raising" in summary and "halving/refuted" in summary
+    assert made(sound) == ["sound.json", "sound.md", "sound.svg"]
+
+
+def test_a_failure_is_never_remembered_and_its_cure_is_enough(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    1 / 0"))
+    assert sound.make_figures().returncode != 0
+    assert sound.make_figures().returncode != 0
+    sound.write("snippets/halving/experiment_sound.py", SOUND)
+
+    assert sound.make_figures().returncode == 0
+
+
+@pytest.mark.parametrize("product", ["sound.svg", "sound.json", "sound.md"])
+def test_a_deleted_product_is_made_again(sound, product):
+    sound.make_figures()
+    figure(sound, "sound").with_name(product).unlink()
+
+    assert sound.make_figures().returncode == 0
+    assert made(sound) == ["sound.json", "sound.md", "sound.svg"]
+
+
+@pytest.mark.parametrize("product", ["sound.svg", "sound.json", "sound.md"])
+def test_an_altered_product_is_made_again(sound, product):
+    sound.make_figures()
+    path = figure(sound, "sound").with_name(product)
+    before = path.read_bytes()
+    path.write_bytes(before[:100])
+
+    assert sound.make_figures().returncode == 0
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"experiment:halving/sound": 3}', b"\xff\xfe"])
+def test_a_damaged_cache_is_forgotten(sound, damage):
+    sound.make_figures()
+    (sound.root / ".cache/doit.json").write_bytes(damage)
+
+    run = sound.make_figures()
+
+    assert run.returncode == 0, run.stdout
+    assert "halving/sound" in run.stdout
+
+
+def test_the_figure_of_a_removed_experiment_goes(sound):
+    sound.write("snippets/halving/experiment_other.py", SOUND)
+    sound.make_figures()
+    (sound.root / "snippets/halving/experiment_other.py").unlink()
+
+    assert sound.make_figures().returncode == 0
+    assert made(sound) == ["sound.json", "sound.md", "sound.svg"]
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_leaves_nothing_half_written_and_the_next_one_recovers(sound, blow):
+    slow = sound.write("snippets/halving/experiment_slow.py", faulty("    time.sleep(60)"))
+    command = sound.command("docs.hooks.dodo")
+    with subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as run:
+        deadline = time.monotonic() + 30
+        while "sound.json" not in made(sound) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(run.pid, blow)
+        output = run.communicate(timeout=20)[0]
+    assert run.returncode != 0, output
+    assert [name for name in made(sound) if name.startswith("slow")] == []
+    slow.write_text(SOUND)
+
+    assert sound.make_figures().returncode == 0
+    assert made(sound) == ["slow.json", "slow.md", "slow.svg", "sound.json", "sound.md", "sound.svg"]
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_the_next_build_recovers(sound):
+    # No file may grow beyond 1 kB in the experiment's process: its figure cannot be written to the end.
+    limit = "    import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))"
+    sound.write("snippets/halving/experiment_sound.py", faulty(limit))
+
+    run = sound.make_figures()
+
+    assert run.returncode != 0
+    assert "OSError: [Errno 27] File too large" in run.stdout
+    assert made(sound) == []
+    sound.write("snippets/halving/experiment_sound.py", SOUND)
+    assert sound.make_figures().returncode == 0
+
+
+def test_mkdocs_stops_with_the_failures_and_without_a_traceback(sound):
+    sound.write("snippets/halving/experiment_sound.py", faulty("    1 / 0"))
+
+    run = sound.build_site()
+
+    assert run.returncode != 0
+    assert "ZeroDivisionError: division by zero" in run.stdout
+    assert "The site is not built" in run.stdout and "Traceback" not in run.stdout
+    sound.write("snippets/halving/experiment_sound.py", SOUND)
+    assert sound.build_site().returncode == 0
+
+
+def test_a_dead_link_fails_the_site_and_is_named(project):
+    project.write("docs/index.md", "# Small\n\n[nowhere](nowhere.md)\n")
+
+    run = project.build_site()
+
+    assert run.returncode != 0
+    assert "index.md" in run.stdout and "nowhere.md" in run.stdout
+
+
+def test_a_missing_snippet_fails_the_site_and_is_named(project):
+    project.write("docs/index.md", '# Small\n\n--8<-- "snippets/halving/nowhere.py"\n')
+
+    run = project.build_site()
+
+    assert run.returncode != 0
+    assert "snippets/halving/nowhere.py" in run.stdout

@@ -1,0 +1,78 @@
+"""What several tests share: the numerical settings of the build, a small project to break, the built site."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from docs.hooks.run_experiment import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+os.environ.update(SETTINGS)
+os.environ["NO_MKDOCS_2_WARNING"] = "1"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A small copy of this project in a folder of its own, for faults to be planted in."""
+
+    root: Path
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def command(self, *arguments: str, **environment: str) -> dict:
+        """Arguments for `subprocess`: a Python module run in the copy, which hides the installed project."""
+        return {
+            "args": [sys.executable, "-m", *arguments],
+            "cwd": self.root,
+            "env": os.environ | {"PYTHONPATH": str(self.root)} | environment,
+            "text": True,
+        }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a module to its end; standard output and error come together, as a reader sees them."""
+        command = self.command(*arguments, **environment)
+        return subprocess.run(
+            **command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False
+        )
+
+    def make_figures(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("docs.hooks.dodo", **environment)
+
+    def build_site(self) -> subprocess.CompletedProcess[str]:
+        return self.run("mkdocs", "build", "--strict", "--config-file", "small.yml")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The build code and the theme without the chapters: a home page, no experiment yet."""
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    for folder in ("hooks", "overrides", "stylesheets", "javascripts", "fonts", "assets"):
+        if (ROOT / "docs" / folder).is_dir():
+            shutil.copytree(ROOT / "docs" / folder, tmp_path / "docs" / folder, ignore=ignore)
+    shutil.copytree(ROOT / "snippets" / "laboratory", tmp_path / "snippets" / "laboratory", ignore=ignore)
+    for file in ("mkdocs.yml", "requirements.txt"):
+        shutil.copy(ROOT / file, tmp_path)
+    small = Project(tmp_path)
+    small.write("small.yml", "INHERIT: mkdocs.yml\nnav:\n  - index.md\n")
+    small.write("docs/index.md", "# Small\n")
+    return small
+
+
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site, built once a session as `make build` does it."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, f"the site does not build:\n{built.stdout}\n{built.stderr}"
+    return site
