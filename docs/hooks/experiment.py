@@ -77,18 +77,24 @@ def find_experiments() -> list[Experiment]:
 
 def imported_files(path: Path) -> set[Path]:
     """The project's own Python files that `path` imports, directly or through others; relative to the root."""
-    found: set[Path] = set()
+    files = {Path(*module.split(".")).with_suffix(".py") for module in imported_modules(path)}
+    return {file for file in files if (ROOT / file).is_file()}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The dotted names that `path` imports, directly or through the project's own files."""
+    found: set[str] = set()
     waiting = [path]
     while waiting:
-        for module in _imported_modules(waiting.pop()):
+        for module in _direct_imports(waiting.pop()) - found:
+            found.add(module)
             file = Path(*module.split(".")).with_suffix(".py")
-            if file not in found and (ROOT / file).is_file():
-                found.add(file)
+            if (ROOT / file).is_file():
                 waiting.append(file)
     return found
 
 
-def _imported_modules(path: Path) -> set[str]:
+def _direct_imports(path: Path) -> set[str]:
     modules: set[str] = set()
     try:
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))

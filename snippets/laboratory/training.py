@@ -17,7 +17,8 @@ def multilayer_perceptron(
     """
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
-        linear = nn.Linear(fan_in, fan_out)
+        # The constructor would fill the weight from the global generator first.
+        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
         initialize(linear.weight)
         nn.init.zeros_(linear.bias)
         layers += [linear, activation()]

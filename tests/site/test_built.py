@@ -1,0 +1,156 @@
+"""The built site: every link leads somewhere, nothing of the source shows through, the HTML is valid."""
+
+import json
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlparse
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+
+from docs.hooks.experiment import find_experiments
+
+BASE = "http://127.0.0.1:8000/"
+SHOWN_AS_IS = {"annotation", "code", "pre", "script", "style", "template"}
+"""Elements whose text is not prose: code and the TeX that a formula carries for screen readers."""
+
+
+@pytest.fixture(scope="session")
+def documents(built_site: Path) -> dict[str, Element]:
+    """The parsed pages by their path in the site."""
+    files = sorted(built_site.rglob("*.html"))
+    return {path.relative_to(built_site).as_posix(): _parse(path) for path in files}
+
+
+@cache
+def _parse(path: Path) -> Element:
+    return html5lib.parse(path.read_text(encoding="utf-8"), namespaceHTMLElements=False)
+
+
+def address(page: str) -> str:
+    return urljoin(BASE, page.removesuffix("index.html"))
+
+
+def references(document: Element) -> set[str]:
+    """All that the page points to: links, images, style sheets, scripts."""
+    found = set()
+    for element in document.iter():
+        for attribute in ("href", "src", "srcset", "poster"):
+            if value := element.get(attribute):
+                found.add(value)
+    return found
+
+
+def test_all_pages_are_there(documents):
+    chapters = [page for page in documents if page.startswith("chapters/")]
+    assert len(chapters) == 7
+    assert {"index.html", "404.html", "toolbox/evidence-ledger/index.html"} <= set(documents)
+
+
+def test_every_reference_leads_somewhere(documents, built_site):
+    broken = []
+    for page, document in documents.items():
+        for reference in references(document):
+            target, fragment = urldefrag(urljoin(address(page), reference))
+            if not target.startswith(BASE):
+                continue
+            path = unquote(urlparse(target).path).lstrip("/")
+            file = built_site / path / "index.html" if path == "" or path.endswith("/") else built_site / path
+            if not file.is_file():
+                broken.append(f"{page}: {reference}")
+            elif fragment and file.suffix == ".html" and not fragment.startswith("__"):
+                ids = {element.get("id") for element in _parse(file).iter()}
+                if unquote(fragment) not in ids:
+                    broken.append(f"{page}: {reference} (no such place)")
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_elsewhere(documents):
+    for page, document in documents.items():
+        for element in document.iter():
+            loads = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}.get(element.tag)
+            value = element.get(loads, "") if loads else ""
+            if element.tag == "link" and element.get("rel") in {"canonical", "prev", "next"}:
+                continue
+            assert urljoin(address(page), value).startswith((BASE, "data:")), f"{page} loads {value}"
+
+
+def test_style_sheets_load_nothing_from_elsewhere(built_site):
+    for sheet in built_site.rglob("*.css"):
+        for target in re.findall(r"url\(['\"]?([^'\")]+)", sheet.read_text(encoding="utf-8")):
+            assert not re.match(r"(https?:)?//", target), f"{sheet.name} loads {target}"
+
+
+def test_no_source_shows_through(documents):
+    """No include directive, no formula delimiter, no TeX command and no attribute list in the text of a page."""
+    raw = re.compile(r"--8<--|\\\(|\\\[|\\[a-zA-Z]{2,}|\$\$|\$[^$\n]+\$|\{ ?[.#:]|\]\(|markdown=|^:::|\?\?\?|==")
+    for page, document in documents.items():
+        for text in prose(document.find("body")):
+            assert not (found := raw.search(text)), f"{page}: {found.group()!r} in {text.strip()[:120]!r}"
+
+
+def prose(element: Element):
+    if element.tag in SHOWN_AS_IS:
+        return
+    if element.text:
+        yield element.text
+    for child in element:
+        yield from prose(child)
+        if child.tail:
+            yield child.tail
+
+
+def test_ids_are_unique(documents):
+    for page, document in documents.items():
+        counts = Counter(element.get("id") for element in document.iter() if element.get("id"))
+        assert [name for name, count in counts.items() if count > 1] == [], page
+
+
+def test_images_have_alt_text_and_a_size(documents):
+    for page, document in documents.items():
+        for image in document.iter("img"):
+            assert image.get("alt") is not None, f"{page}: {image.get('src')}"
+            if image.get("src", "").endswith(".svg") and "figures/" in image.get("src"):
+                assert image.get("alt") and image.get("width") and image.get("height"), f"{page}: {image.get('src')}"
+
+
+def test_html_is_well_formed(built_site):
+    """The parser of the HTML standard has nothing to mend."""
+    for path in sorted(built_site.rglob("*.html")):
+        parser = html5lib.HTMLParser()
+        parser.parse(path.read_text(encoding="utf-8"))
+        assert [(place, code) for place, code, _ in parser.errors] == [], path.relative_to(built_site)
+
+
+def test_every_page_says_what_it_is(documents):
+    for page, document in documents.items():
+        if page != "404.html":
+            assert len(list(document.iter("h1"))) == 1, page
+            assert any(meta.get("name") == "description" and meta.get("content") for meta in document.iter("meta")), page
+            assert document.get("lang") == "en", page
+
+
+def test_the_search_index_holds_words_and_no_formulas(built_site):
+    index = json.loads((built_site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    assert any("gradient" in entry["text"] for entry in index["docs"])
+    for entry in index["docs"]:
+        assert not re.search(r"\\[a-zA-Z]{2,}|\$\$|annotation", entry["title"] + entry["text"]), entry["location"]
+
+
+def test_the_ledger_lists_every_claim_with_its_value(documents):
+    ledger = "".join(documents["toolbox/evidence-ledger/index.html"].find("body").itertext())
+    for experiment in find_experiments():
+        claims = json.loads((Path(__file__).resolve().parents[2] / experiment.numbers).read_text())["claims"]
+        assert claims
+        for claim in claims:
+            assert claim["printed"] in ledger
+            words = re.split(r"[$`*]", claim["statement"])[0].strip()
+            assert words in ledger, claim["statement"]
+
+
+def test_build_code_is_not_published(built_site):
+    published = {path.relative_to(built_site).as_posix() for path in built_site.rglob("*") if path.is_file()}
+    assert not [path for path in published if path.startswith(("hooks/", "overrides/")) or path.endswith(".pyc")]

@@ -1,0 +1,152 @@
+"""What holds between pages, snippets, experiments and tests, so that none of them can drift from the others."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_modules
+from tests.site.pages import Page, copyable, pages
+
+FRAMEWORKS = {"pytorch": "torch", "keras": "keras", "numpy": "numpy"}
+TABS = ["PyTorch", "Keras", "NumPy"]
+
+every_page = pytest.mark.parametrize("page", pages(), ids=str)
+every_copyable = pytest.mark.parametrize("snippet", copyable(), ids=str)
+every_experiment = pytest.mark.parametrize("experiment", find_experiments(), ids=str)
+
+
+@every_page
+def test_include_directives_are_well_formed(page: Page):
+    """A directive with a slip is printed as text and fails nothing."""
+    written = [line for line in page.text.splitlines() if "--8<--" in line or re.search(r"-+8<-+", line)]
+    assert len(written) == len(page.included), f"not all of these are a directive alone on its line: {written}"
+
+
+@every_page
+def test_sections_open_and_close_once(page: Page):
+    """An unclosed section swallows the rest of its file, and of two with one name the first wins."""
+    for target in page.included:
+        path, _, section = target.partition(":")
+        text = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else ""
+        if section:
+            assert len(re.findall(rf"--8<-- \[start:{re.escape(section)}\]", text)) == 1, target
+            assert len(re.findall(rf"--8<-- \[end:{re.escape(section)}\]", text)) == 1, target
+            assert path in page.included, f"{path} is walked through in sections: show it whole on the same page"
+
+
+@every_page
+def test_code_is_not_highlighted_by_line_number(page: Page):
+    assert not re.search(r"hl_lines|linenums", page.text)
+
+
+@every_page
+def test_figures_have_an_alt_text_that_says_what_is_seen(page: Page):
+    for alt, address in page.images:
+        assert len(alt) >= 40, f"{address}: say what is to be seen, not only what it is: {alt!r}"
+
+
+@every_page
+def test_framework_tabs_have_their_names_and_order(page: Page):
+    """The site remembers the reader's framework by the name of the tab."""
+    tabs = re.findall(r'^ *===[!+]? "([^"]+)"', page.text, flags=re.MULTILINE)
+    assert set(tabs) <= set(TABS), f"tabs are named {TABS}, got {tabs}"
+    groups = re.split(r"\n(?=\S)(?!===)", page.text)
+    for group in groups:
+        order = [TABS.index(tab) for tab in re.findall(r'^=== "([^"]+)"', group, flags=re.MULTILINE)]
+        assert order == sorted(set(order)), f"each framework once, in the order {TABS}: {group[:80]}"
+
+
+@every_copyable
+def test_a_copyable_file_is_shown_whole_and_offered_as_a_download(snippet: Path):
+    showing = [page for page in pages() if snippet.as_posix() in page.included]
+    assert showing, f"no page shows {snippet}"
+    link = f"../downloads/{snippet.relative_to('snippets').as_posix()}"
+    assert any(f"]({link}){{ download }}" in page.text for page in showing), f"offer it: [...]({link}){{ download }}"
+
+
+@every_copyable
+def test_a_copyable_file_needs_one_framework_and_nothing_of_this_project(snippet: Path):
+    modules = {name.partition(".")[0] for name in imported_modules(snippet)}
+    foreign = modules - set(sys.stdlib_module_names) - {"numpy"}
+    framework = FRAMEWORKS[snippet.stem.rpartition("_")[2]]
+    assert foreign <= {framework}, f"{snippet} imports {foreign}"
+    assert framework in modules
+
+
+@every_copyable
+def test_a_copyable_file_is_short_and_documented(snippet: Path):
+    text = (ROOT / snippet).read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert "Source:" in (ast.get_docstring(tree) or ""), "the docstring of the module names the source"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            in_class = any(isinstance(parent, ast.ClassDef) and node in parent.body for parent in ast.walk(tree))
+            assert in_class or ast.get_docstring(node), f"{node.name} promises nothing"
+
+
+@pytest.mark.parametrize("framework", [pytest.param("keras", marks=pytest.mark.keras), "torch", "numpy"])
+def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: Path):
+    """One isolated process per framework runs each file by itself: no installed project, no script folder."""
+    names = [path for path in copyable() if FRAMEWORKS[path.stem.rpartition("_")[2]] == framework]
+    assert names
+    for name in names:
+        (tmp_path / name.name).write_bytes((ROOT / name).read_bytes())
+    script = (
+        "import pathlib, runpy, sys\n"
+        "sys.meta_path = [finder for finder in sys.meta_path if 'editable' not in repr(finder)]\n"
+        "for file in sorted(pathlib.Path().glob('*.py')):\n"
+        "    print(file, flush=True); runpy.run_path(str(file), run_name='__main__')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr[-2000:]}"
+    assert len(run.stdout.split()) >= len(names)
+
+
+@every_experiment
+def test_the_page_of_its_topic_shows_figure_and_card(experiment: Experiment):
+    page = Page(Path("docs", "chapters", experiment.topic.replace("_", "-") + ".md"))
+    assert f"../{experiment.figure.relative_to('docs').as_posix()}" in [address for _, address in page.images]
+    assert experiment.card.as_posix() in page.included
+
+
+@every_page
+def test_every_figure_shown_is_made_by_an_experiment(page: Page):
+    made = {f"figures/{experiment}.svg" for experiment in find_experiments()}
+    shown = {address[address.index("figures/") :] for _, address in page.images if "figures/" in address}
+    assert shown <= made
+
+
+@pytest.mark.parametrize(
+    "snippet", [path.relative_to(ROOT) for path in sorted(ROOT.glob("snippets/*/*.py"))], ids=str
+)
+def test_every_snippet_has_its_test(snippet: Path):
+    """Experiments are tested together, by `tests/test_experiments.py`."""
+    mirror = ROOT / "tests" / snippet.parent.name / f"test_{snippet.name}"
+    assert snippet.stem.startswith("experiment_") or mirror.is_file(), f"write {mirror.relative_to(ROOT)}"
+
+
+def test_one_slug_names_chapter_snippets_and_tests():
+    slugs = {path.stem for path in (ROOT / "docs" / "chapters").glob("*.md")}
+    assert len(slugs) == 7
+    for folder in (*ROOT.glob("snippets/*/"), *ROOT.glob("tests/*/")):
+        if not folder.name.startswith(("_", ".")):
+            shared = {"laboratory", "diagnostics"} | ({"build", "site"} if folder.parent.name == "tests" else set())
+            assert folder.name in shared | {slug.replace("-", "_") for slug in slugs}, folder
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "docs" / "chapters").glob("*.md")), ids=lambda path: path.stem)
+def test_a_chapter_has_its_question_and_its_rungs(chapter: Path):
+    text = chapter.read_text(encoding="utf-8")
+    assert re.match(r"---\n(?=(.*\n)*?question: \S)(?=(.*\n)*?description: \S)", text)
+    assert re.findall(r"\{ #(\w+) \}$", text, flags=re.MULTILINE)[0] == "answer"
+    rungs = ["answer", "picture", "why", "proof", "use", "limits", "check", "sources"]
+    found = [rung for rung in re.findall(r"^## .*\{ #(\w+) \}$", text, flags=re.MULTILINE) if rung in rungs]
+    assert found == [rung for rung in rungs if rung in found], f"the ladder has its order: {found}"
+    if list(ROOT.glob(f"snippets/{chapter.stem.replace('-', '_')}/experiment_*.py")):
+        assert found == rungs, f"a chapter with experiments has every rung, this one has {found}"
