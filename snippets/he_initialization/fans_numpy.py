@@ -1,0 +1,62 @@
+"""How many inputs feed one output unit: the true fans of linear and convolutional layers, and what frameworks report.
+
+    fan_in  = inputs / groups * prod(kernel)                    summands in one output value
+    fan_out = outputs / groups * prod(kernel) / prod(stride)    output values that one input value feeds
+
+A transposed convolution runs this backwards: the stride divides its `fan_in` instead. A layer without a kernel is
+linear; `groups` = `inputs` is depthwise. The counts hold away from the borders, where padding takes summands away, and
+dividing by the stride gives the average over positions: an integer at each one only if the stride divides the kernel.
+Frameworks read the fans off the weight's shape alone, so they know neither stride nor layer.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Fans(NamedTuple):
+    """Connections per unit; fractions are averages over positions."""
+
+    fan_in: float
+    fan_out: float
+
+
+def true_fans(
+    inputs: int,
+    outputs: int,
+    kernel: Sequence[int] = (),
+    stride: Sequence[int] = (),
+    groups: int = 1,
+    transposed: bool = False,
+) -> Fans:
+    """Fans counted in the layer itself, for `inputs` and `outputs` channels (or features of a linear layer)."""
+    if min(inputs, outputs, groups, *kernel, *stride) < 1:
+        raise ValueError(f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}")
+    if inputs % groups or outputs % groups:
+        raise ValueError(f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}")
+    taps, thinned = math.prod(kernel), math.prod(kernel) / math.prod(stride)
+    into, out_of = (thinned, taps) if transposed else (taps, thinned)
+    return Fans(inputs // groups * into, outputs // groups * out_of)
+
+
+def pytorch_fans(shape: Sequence[int]) -> Fans:
+    """Fans that torch.nn.init reads off a weight.
+
+    Linear (out, in); Conv (out, in/groups, *kernel); ConvTranspose (in, out/groups, *kernel), taken for a Conv.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
+    taps = math.prod(shape[2:])
+    return Fans(shape[1] * taps, shape[0] * taps)
+
+
+def keras_fans(shape: Sequence[int]) -> Fans:
+    """Fans that keras.initializers reads off a kernel.
+
+    Dense (in, out); Conv (*kernel, in/groups, out); ConvTranspose (*kernel, out, in) and
+    DepthwiseConv (*kernel, in, multiplier), both taken for a Conv.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
+    taps = math.prod(shape[:-2])
+    return Fans(shape[-2] * taps, shape[-1] * taps)
