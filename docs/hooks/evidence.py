@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from docs.hooks.experiment import ROOT, Experiment
@@ -52,23 +53,49 @@ def _plain(value: Any) -> Any:
 
 def card(experiment: Experiment, record: dict[str, Any]) -> str:
     """The evidence card, as Markdown with HTML blocks: `md_in_html` renders the formulas in it."""
-    claims = "\n".join(_card_claim(claim) for claim in record["claims"])
     return f"""\
 <div class="evidence" markdown="1">
 <p class="evidence-title" markdown="span">{record["statement"]}</p>
-<ul class="evidence-claims" markdown="1">
-{claims}
-</ul>
+{_claims(record)}
 <p class="evidence-source" markdown="span">Source: {record["source"]}</p>
-<p class="evidence-links" markdown="span">[The experiment]({_download(experiment)}){{ download }} \
-[Its numbers](../{experiment.numbers.relative_to("docs").as_posix()}){{ download }} \
+<p class="evidence-links" markdown="span">{_links(experiment)} \
 [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})</p>
 </div>
 """
 
 
-def _card_claim(claim: dict[str, Any]) -> str:
+def ledger(experiments: list[Experiment]) -> str:
+    """Every claim of the site, chapter by chapter and experiment by experiment, from the numbers on disk."""
+    sections = []
+    for topic, group in groupby(experiments, key=lambda experiment: experiment.topic):
+        chapter = topic.replace("_", "-")
+        title = topic.replace("_", " ").capitalize()
+        sections.append(f"## {title} {{ #{chapter} }}\n\nThe chapter: [{title}](../chapters/{chapter}.md).\n")
+        sections += [_ledger_section(experiment) for experiment in group]
+    return "\n".join(sections)
+
+
+def _ledger_section(experiment: Experiment) -> str:
+    record = json.loads((ROOT / experiment.numbers).read_text(encoding="utf-8"))
+    return f"""\
+### {record["statement"].removesuffix(".")} {{ #{anchor(experiment)} }}
+
+<div class="evidence" markdown="1">
+{_claims(record)}
+<p class="evidence-source" markdown="span">Source: {record["source"]}</p>
+<p class="evidence-links" markdown="span">Measured by `{experiment.path.as_posix()}` {_links(experiment)}</p>
+</div>
+"""
+
+
+def _claims(record: dict[str, Any]) -> str:
+    claims = "\n".join(_claim(claim, record["source"]) for claim in record["claims"])
+    return f'<ul class="evidence-claims" markdown="1">\n{claims}\n</ul>'
+
+
+def _claim(claim: dict[str, Any], source: str) -> str:
     paper = f"<div><dt>Paper</dt><dd>{escape(claim['paper'])}</dd></div>\n" if claim["paper"] else ""
+    own_source = f" Source: {claim['source']}" if claim["source"] != source else ""
     return f"""\
 <li markdown="1">
 <p class="evidence-statement" markdown="span">{claim["statement"]}</p>
@@ -76,31 +103,16 @@ def _card_claim(claim: dict[str, Any]) -> str:
 {paper}<div><dt>This build</dt><dd>{claim["printed"]}</dd></div>
 <div><dt>Must lie in</dt><dd>{_interval(claim)}</dd></div>
 </dl>
-<p class="evidence-reason" markdown="span">{claim["reason"]}</p>
+<p class="evidence-reason" markdown="span">{claim["reason"]}{own_source}</p>
 </li>"""
 
 
-def ledger(experiments: list[Experiment]) -> str:
-    """Every claim of the site, experiment by experiment, from the numbers on disk."""
-    return "\n".join(_ledger_section(experiment) for experiment in experiments)
-
-
-def _ledger_section(experiment: Experiment) -> str:
-    record = json.loads((ROOT / experiment.numbers).read_text(encoding="utf-8"))
-    rows = "\n".join(
-        f"| {claim['statement']} | {claim['source']} | {claim['paper'] or '–'} | {claim['printed']} "
-        f"| {_interval(claim)} | {claim['reason']} |"
-        for claim in record["claims"]
+def _links(experiment: Experiment) -> str:
+    numbers = experiment.numbers.relative_to("docs").as_posix()
+    return (
+        f"[The experiment](../downloads/{experiment.topic}/{experiment.path.name}){{ download }} "
+        f"[Its numbers](../{numbers}){{ download }}"
     )
-    return f"""\
-### {record["statement"]} {{ #{anchor(experiment)} }}
-
-[`{experiment.path.as_posix()}`]({_download(experiment)}){{ download }}
-
-| Statement | Source | Paper | This build | Must lie in | Why this interval |
-|---|---|---|---|---|---|
-{rows}
-"""
 
 
 def anchor(experiment: Experiment) -> str:
@@ -115,7 +127,3 @@ def _interval(claim: dict[str, Any]) -> str:
 
 def _bound(bound: float | str) -> str:
     return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else f"{bound:g}"
-
-
-def _download(experiment: Experiment) -> str:
-    return f"../downloads/{experiment.topic}/{experiment.path.name}"
