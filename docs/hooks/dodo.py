@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from docs.hooks.run_experiment import TIME_LIMIT
 
 # Relative to the root, where `main` goes: so the state can be carried to another folder, as a cache of CI does.
 STATE = Path(".cache", "doit.json")
+LABS_CACHE = Path(".cache", "mkdocs-jupyter")
 FIGURES = Path("docs", "figures")
 DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
@@ -74,10 +76,29 @@ def task_downloads() -> Iterator[dict]:
         }
 
 
+def task_labs() -> Iterator[dict]:
+    """Have a lab executed again when the versions it runs on changed: the cache of mkdocs-jupyter sees its text alone."""
+    for lab in sorted(Path("docs", "labs").glob("*.py")):
+        yield {
+            "name": lab.as_posix(),
+            "actions": [forget_executed_labs],
+            "file_dep": [str(lab), "requirements.txt"],
+            "uptodate": [config_changed(platform.python_version())],
+        }
+
+
+def forget_executed_labs() -> None:
+    shutil.rmtree(LABS_CACHE, ignore_errors=True)
+
+
 def measure(experiment: Experiment) -> dict[str, str] | TaskFailed:
     """Run the experiment in its own process; the digests of its products are what doit remembers."""
     command = [sys.executable, "-m", "docs.hooks.run_experiment", str(experiment.path)]
-    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {
+        "PYTHONDONTWRITEBYTECODE": "1",  # the live reload watches `snippets/` too
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return TaskFailed(_explain(experiment, done))
@@ -199,16 +220,20 @@ def remove_what_nobody_makes() -> None:
             path.unlink()
 
 
-def forget_damaged_state() -> None:
-    """A damaged state file would stop doit; without one, everything is made anew."""
+def forget_damaged_caches() -> None:
+    """A cache cut short would stop doit or mkdocs-jupyter; without it, everything is made anew."""
     STATE.parent.mkdir(exist_ok=True)
+    for cache in (STATE, *LABS_CACHE.glob("*.json")):
+        if not _is_sound(cache):
+            cache.unlink(missing_ok=True)
+
+
+def _is_sound(cache: Path) -> bool:
     try:
-        state = json.loads(STATE.read_text(encoding="utf-8"))
-        sound = isinstance(state, dict) and all(isinstance(task, dict) for task in state.values())
+        entries = json.loads(cache.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        sound = False
-    if not sound:
-        STATE.unlink(missing_ok=True)
+        return False
+    return isinstance(entries, dict) and (cache != STATE or all(isinstance(task, dict) for task in entries.values()))
 
 
 def main() -> int:
@@ -223,7 +248,7 @@ def main() -> int:
         "verbosity": 0,
     }
     with contextlib.chdir(ROOT):
-        forget_damaged_state()
+        forget_damaged_caches()
         remove_what_nobody_makes()
         return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])
 
