@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -100,8 +101,8 @@ def _claim(claim: dict[str, Any], source: str) -> str:
 <li markdown="1">
 <p class="evidence-statement" markdown="span">{claim["statement"]}</p>
 <dl>
-{paper}<div><dt>This build</dt><dd>{claim["printed"]}</dd></div>
-<div><dt>Must lie in</dt><dd>{_interval(claim)}</dd></div>
+{paper}<div><dt>This build</dt><dd>{_typeset(claim["printed"])}</dd></div>
+<div><dt>Must lie in</dt><dd{_place(claim)}>{_interval(claim)}</dd></div>
 </dl>
 <p class="evidence-reason" markdown="span">{claim["reason"]}{own_source}</p>
 </li>"""
@@ -122,8 +123,27 @@ def anchor(experiment: Experiment) -> str:
 
 def _interval(claim: dict[str, Any]) -> str:
     lowest, highest = claim["interval"]
-    return f"{lowest:g}" if lowest == highest else f"{_bound(lowest)} to {_bound(highest)}"
+    return _bound(lowest) if lowest == highest else f"{_bound(lowest)} to {_bound(highest)}"
 
 
 def _bound(bound: float | str) -> str:
-    return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else f"{bound:g}"
+    return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else _typeset(f"{bound:g}")
+
+
+def _typeset(number: str) -> str:
+    """A printed number as it is written by hand: `-6.8e-07` becomes −6.8 × 10⁻⁷."""
+    number = number.replace("-", "−")
+    parts = re.fullmatch(r"(.+)e\+?(−?)0*(\d+)", number)
+    if not parts:
+        return number
+    mantissa, sign, digits = parts.groups()
+    ten = f"10<sup>{sign}{digits}</sup>"
+    return ten if mantissa == "1" else f"{mantissa}\u202f×\u202f{ten}"
+
+
+def _place(claim: dict[str, Any]) -> str:
+    """Where the measured number lies in its interval, 0 to 1, for the dot that the stylesheet draws below."""
+    lowest, highest = claim["interval"]
+    if isinstance(lowest, str) or isinstance(highest, str) or lowest == highest:
+        return ""
+    return f' style="--at:{(claim["measured"] - lowest) / (highest - lowest):.3f}"'

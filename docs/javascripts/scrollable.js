@@ -1,0 +1,15 @@
+/* What scrolls sideways (a table, a formula, code) can be scrolled with the keyboard: it takes the focus while, and
+   only while, it is wider than its place. Reading does not need this script. */
+const scrollers = document.querySelectorAll(
+  ".md-typeset__scrollwrap, .md-typeset table:not([class]), .md-typeset pre > code, .md-typeset .katex-display, .md-typeset .arithmatex",
+)
+
+const watch = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const scrolls = target.scrollWidth > target.clientWidth && getComputedStyle(target).overflowX !== "visible"
+    if (scrolls) target.tabIndex = 0
+    else target.removeAttribute("tabindex")
+  }
+})
+
+scrollers.forEach((element) => watch.observe(element))
