@@ -7,11 +7,14 @@ A transposed convolution runs this backwards: the stride divides its `fan_in` in
 linear; `groups` = `inputs` is depthwise. The counts hold away from the borders, where padding takes summands away, and
 dividing by the stride gives the average over positions: an integer at each one only if the stride divides the kernel.
 Frameworks read the fans off the weight's shape alone, so they know neither stride nor layer.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for the counts without stride and
+groups; Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", for strides.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Fans(NamedTuple):
@@ -34,7 +37,7 @@ def true_fans(
         raise ValueError(f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}")
     if inputs % groups or outputs % groups:
         raise ValueError(f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}")
-    taps, thinned = math.prod(kernel), math.prod(kernel) / math.prod(stride)
+    taps, thinned = _product(kernel), _product(kernel) / _product(stride)
     into, out_of = (thinned, taps) if transposed else (taps, thinned)
     return Fans(inputs // groups * into, outputs // groups * out_of)
 
@@ -46,7 +49,7 @@ def pytorch_fans(shape: Sequence[int]) -> Fans:
     """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
-    taps = math.prod(shape[2:])
+    taps = _product(shape[2:])
     return Fans(shape[1] * taps, shape[0] * taps)
 
 
@@ -58,5 +61,9 @@ def keras_fans(shape: Sequence[int]) -> Fans:
     """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
-    taps = math.prod(shape[:-2])
+    taps = _product(shape[:-2])
     return Fans(shape[-2] * taps, shape[-1] * taps)
+
+
+def _product(sizes: Sequence[int]) -> int:
+    return int(np.prod(sizes, dtype=np.int64))

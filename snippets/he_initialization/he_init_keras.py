@@ -12,6 +12,7 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2
 
 import math
 import random
+from functools import partial
 
 import keras
 
@@ -38,6 +39,12 @@ class _He(keras.initializers.Initializer):
         fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
         return 2.0 / (1.0 + self.a**2) / fan
 
+    def _draw(self, sample, dtype):
+        # TensorFlow knows only 128 values of a uniform bfloat16, so short dtypes are drawn in float32 and rounded.
+        dtype = dtype or keras.config.floatx()
+        precise = keras.backend.result_type(dtype, "float32")
+        return keras.ops.cast(sample(dtype=precise, seed=self.seeds.getrandbits(31)), dtype)
+
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed again."""
         return {"a": self.a, "mode": self.mode, "seed": self.seed}
@@ -50,7 +57,7 @@ class HeNormal(_He):
     def __call__(self, shape, dtype=None):
         """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
         stddev = math.sqrt(self.variance(shape)) / TRUNCATED_STD
-        return keras.random.truncated_normal(shape, stddev=stddev, dtype=dtype, seed=self.seeds.getrandbits(31))
+        return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
@@ -60,4 +67,4 @@ class HeUniform(_He):
     def __call__(self, shape, dtype=None):
         """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
         bound = math.sqrt(3.0 * self.variance(shape))
-        return keras.random.uniform(shape, -bound, bound, dtype=dtype, seed=self.seeds.getrandbits(31))
+        return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)

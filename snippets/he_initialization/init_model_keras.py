@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 def true_fan_in(layer: keras.Layer) -> float:
-    """Summands in one output value of a layer, on average over the positions away from the borders."""
+    """Summands in one output value of a linear or convolutional layer, on average over the positions away from the borders."""
     taps = math.prod(layer.kernel.shape[:-2])
     if isinstance(layer, DEPTHWISE):  # kernel (*kernel, in, multiplier); each output reads one input channel
         return float(taps)
@@ -70,14 +70,14 @@ def he_initialize(model: keras.Model, *, seed: int, a: float = 0.0, output: str 
     if not model.built:
         raise ValueError(f"model must be built, call it on a batch or build(input_shape) first, got {model.name!r}")
     every = list(_walk(model, set()))
-    names = [layer.name for layer in every if isinstance(layer, LINEAR + SEPARABLE)]
-    if output is not None and output not in names:
-        raise ValueError(f"output must be one of {names}, got {output!r}")
-    output = output or next(reversed(names), None)
+    summing = [layer for layer in every if isinstance(layer, LINEAR + SEPARABLE)]
+    last = next((layer for layer in reversed(summing) if output in (None, layer.name)), None)
+    if output is not None and last is None:
+        raise ValueError(f"output must be one of {[layer.name for layer in summing]}, got {output!r}")
 
     rules: dict[int, Rule] = {}
     for layer in every:
-        for variable, rule in _rules(layer, a, is_output=layer.name == output):
+        for variable, rule in _rules(layer, a, is_output=layer is last):
             known = rules.get(id(variable), rule)
             rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)
 
@@ -89,7 +89,7 @@ def he_initialize(model: keras.Model, *, seed: int, a: float = 0.0, output: str 
             variable.assign(np.ones(variable.shape))
         elif rule.std is not None:
             variable.assign(rule.std * generator.standard_normal(variable.shape))
-        measured = float(np.std(keras.ops.convert_to_numpy(variable).astype(np.float64)))
+        measured = float(keras.ops.std(keras.ops.cast(variable, "float32")))
         report.append(Row(variable.path, tuple(variable.shape), *rule, measured))
     return report
 

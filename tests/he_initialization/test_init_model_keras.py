@@ -1,0 +1,214 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from snippets.he_initialization.fans_numpy import true_fans
+from snippets.he_initialization.init_model_keras import he_initialize, true_fan_in
+from tests.he_initialization.laws import NORMAL, assert_law
+
+pytestmark = pytest.mark.keras
+
+# A layer, its input channels, and what the oracle calls it.
+SUMMING = [
+    (layers.Dense(5), 7, true_fans(7, 5)),
+    (layers.Conv1D(4, 5, strides=2), 6, true_fans(6, 4, [5], [2])),
+    (layers.Conv2D(4, (3, 2), groups=2), 6, true_fans(6, 4, [3, 2], groups=2)),
+    (layers.Conv3D(3, 2), 2, true_fans(2, 3, [2, 2, 2])),
+    (layers.DepthwiseConv1D(4, depth_multiplier=2), 6, true_fans(6, 12, [4], groups=6)),
+    (layers.DepthwiseConv2D(3, dilation_rate=2), 6, true_fans(6, 6, [3, 3], groups=6)),
+    (layers.Conv1DTranspose(4, 3), 6, true_fans(6, 4, [3], transposed=True)),
+    (layers.Conv2DTranspose(4, (4, 3), strides=(2, 1)), 6, true_fans(6, 4, [4, 3], [2, 1], transposed=True)),
+    (layers.Conv2DTranspose(4, 3, strides=2), 6, true_fans(6, 4, [3, 3], [2, 2], transposed=True)),
+    (layers.Conv3DTranspose(3, 2, strides=2), 2, true_fans(2, 3, [2, 2, 2], [2, 2, 2], transposed=True)),
+]
+
+
+def small() -> keras.Sequential:
+    """One of each kind that a rule covers, one of them inside a wrapper, some inside another model."""
+    head = keras.Sequential([layers.Input((8,)), layers.Dense(6, name="hidden"), layers.Dense(4, name="classes")])
+    return keras.Sequential(
+        [
+            layers.Input((12,), dtype="int32"),
+            layers.Embedding(40, 16, name="embedding"),
+            layers.LayerNormalization(name="layer_norm"),
+            layers.SeparableConv1D(8, 3, name="separable"),
+            layers.BatchNormalization(name="batch_norm"),
+            layers.TimeDistributed(layers.Dense(8, use_bias=False, name="inner"), name="every_step"),
+            layers.RMSNormalization(name="rms_norm"),
+            layers.GlobalAveragePooling1D(),
+            head,
+        ]
+    )
+
+
+def disturbed(model: keras.Model) -> keras.Model:
+    """Every weight at a value that no rule gives."""
+    for variable in model.weights:
+        variable.assign(np.full(variable.shape, 3.0))
+    return model
+
+
+def array(tensor) -> np.ndarray:
+    # Through a cast, since a variable as such and bfloat16 know less of NumPy.
+    return np.array(keras.ops.cast(tensor, "float64"))
+
+
+def values_of(model: keras.Model) -> list[np.ndarray]:
+    return [array(variable) for variable in model.weights]
+
+
+def short(path: str) -> str:
+    return "/".join(path.split("/")[-2:])
+
+
+@pytest.mark.parametrize(("layer", "channels", "fans"), SUMMING, ids=lambda value: getattr(value, "name", ""))
+def test_the_fan_is_the_number_of_summands(layer, channels, fans):
+    """Ones times ones: each output value counts its summands; the oracle has the same number."""
+    axes = 0 if isinstance(layer, layers.Dense) else len(layer.kernel_size)
+    layer.build((None, *[30] * axes, channels))
+    layer.set_weights([np.ones(layer.kernel.shape), np.zeros(layer.bias.shape)])
+    counts = array(layer(np.ones((1, *[30] * axes, channels), "float32")))
+    counts = counts[(0, *[slice(8, 14)] * axes)]  # away from the borders, whole periods of every stride here
+    assert counts.mean() == pytest.approx(true_fan_in(layer)) == fans.fan_in
+
+
+def test_the_report_names_every_weight_with_its_rule():
+    model = disturbed(small())
+    report = he_initialize(model, seed=0)
+    assert [(row.name, row.shape) for row in report] == [(v.path, tuple(v.shape)) for v in model.weights]
+    assert [(short(row.name), row.rule, row.fan_in, row.std_wanted) for row in report] == [
+        ("embedding/embeddings", "embedding", 1.0, 1.0),
+        ("layer_norm/gamma", "one", None, 0.0),
+        ("layer_norm/beta", "zero", None, 0.0),
+        ("separable/depthwise_kernel", "linear", 3.0, pytest.approx(math.sqrt(1 / 3))),
+        ("separable/pointwise_kernel", "he", 16.0, pytest.approx(math.sqrt(2 / 16))),
+        ("separable/bias", "zero", None, 0.0),
+        ("batch_norm/gamma", "one", None, 0.0),
+        ("batch_norm/beta", "zero", None, 0.0),
+        ("batch_norm/moving_mean", "frozen", None, None),
+        ("batch_norm/moving_variance", "frozen", None, None),
+        ("inner/kernel", "he", 8.0, pytest.approx(math.sqrt(2 / 8))),
+        ("rms_norm/scale", "one", None, 0.0),
+        ("hidden/kernel", "he", 8.0, pytest.approx(math.sqrt(2 / 8))),
+        ("hidden/bias", "zero", None, 0.0),
+        ("classes/kernel", "output", 6.0, pytest.approx(math.sqrt(1 / 6))),
+        ("classes/bias", "zero", None, 0.0),
+    ]
+    for row, variable in zip(report, model.weights, strict=True):
+        values = array(variable)
+        assert row.std_measured == pytest.approx(values.std(), rel=1e-5)
+        constant = {"one": 1.0, "zero": 0.0, "frozen": 3.0}
+        assert (values == constant[row.rule]).all() if row.rule in constant else values.std() > 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_the_weights_follow_the_law(dtype):
+    model = keras.Sequential([layers.Input((300,)), layers.Dense(200, dtype=dtype), layers.Dense(300, dtype=dtype)])
+    he_initialize(model, seed=0, a=0.2)
+    first, second = (array(layer.kernel) for layer in model.layers)
+    assert_law(first, math.sqrt(2 / 1.04 / 300), NORMAL)
+    assert_law(second, math.sqrt(1 / 200), NORMAL)
+
+
+def test_a_deep_stack_of_depthwise_convolutions_keeps_the_mean_square():
+    """With Keras's own fan, 64 times too large here, 6 layers would lose a factor of 64^6."""
+    model = keras.Sequential(
+        [layers.Input((8, 8, 64))]
+        + [layers.DepthwiseConv2D(3, padding="valid" if i < 3 else "same", activation="relu") for i in range(6)]
+    )
+    he_initialize(model, seed=0, output=model.layers[-1].name)
+    images = np.random.default_rng(0).standard_normal((64, 8, 8, 64)).astype(np.float32)
+    h = array(model(images))
+    # 4 for the output layer's gain of 1 and the zeros that padding adds. A factor of 64 per layer is log 64^6 = 25.
+    assert abs(math.log(4 * (h**2).mean())) < 3
+
+
+def test_the_same_seed_gives_the_same_weights_again():
+    model = disturbed(small())
+    first, weights = he_initialize(model, seed=1), values_of(model)
+    assert he_initialize(model, seed=1) == first
+    assert all(np.array_equal(*pair) for pair in zip(weights, values_of(model), strict=True))
+    assert he_initialize(model, seed=2) != first
+
+
+def test_flags_and_global_state_stay():
+    model, state = small(), np.random.get_state()[1].copy()
+    flags = [variable.trainable for variable in model.weights]
+    he_initialize(model, seed=0)
+    assert [variable.trainable for variable in model.weights] == flags
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_frozen_layers_stay():
+    model = disturbed(small())
+    model.get_layer("separable").trainable = False
+    rows = [row for row in he_initialize(model, seed=0) if "separable" in row.name]
+    assert [row.rule for row in rows] == ["frozen"] * 3
+    assert all((array(variable) == 3).all() for variable in model.get_layer("separable").weights)
+
+
+def test_a_tied_variable_is_drawn_once_with_the_smallest_std():
+    class Tied(layers.Dense):
+        """A layer that uses the kernel of another."""
+
+        def build(self, input_shape):
+            self._kernel, self.bias, self.built = first.kernel, None, True
+
+    first = layers.Dense(16, use_bias=False)
+    model = keras.Sequential([layers.Input((16,)), first, Tied(16)])
+    (row,) = he_initialize(model, seed=0)
+    assert (row.rule, row.std_wanted) == ("output", 0.25)
+
+
+def test_a_layer_used_twice_is_drawn_once():
+    inputs, shared = layers.Input((4,)), layers.Dense(4, use_bias=False)
+    model = keras.Model(inputs, shared(shared(inputs)))
+    assert [row.rule for row in he_initialize(model, seed=0)] == ["output"]
+
+
+def test_layers_inside_a_custom_layer_are_found():
+    class Block(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = layers.Dense(4), layers.Dense(4)
+
+        def call(self, x):
+            return self.second(self.first(x))
+
+    model = keras.Sequential([layers.Input((4,)), Block()])
+    assert [row.rule for row in he_initialize(model, seed=0)] == ["he", "zero", "output", "zero"]
+
+
+def test_what_no_rule_covers_is_left_and_told():
+    model = keras.Sequential([layers.Input((5, 4)), layers.GRU(3), layers.Dense(8, name="lora")])
+    model.layers[1].enable_lora(2)
+    rules = {short(row.name): row.rule for row in he_initialize(disturbed(model), seed=0)}
+    assert rules["gru_cell/kernel"] == rules["lora/lora_kernel_a"] == "left"
+
+
+def test_the_output_layer_can_be_named():
+    model = small()
+    rules = {short(row.name): row.rule for row in he_initialize(model, seed=0, output="hidden")}
+    assert (rules["hidden/kernel"], rules["classes/kernel"]) == ("output", "he")
+    with pytest.raises(ValueError, match=r"output .*\['separable', 'inner', 'hidden', 'classes'\], got 'logits'"):
+        he_initialize(model, seed=0, output="logits")
+
+
+def test_a_name_that_two_models_use_means_the_last_of_both():
+    parts = [keras.Sequential([layers.Input((4,)), layers.Dense(4, use_bias=False, name="same")]) for _ in range(2)]
+    model = keras.Sequential([layers.Input((4,)), *parts])
+    for output in ("same", None):
+        assert [row.rule for row in he_initialize(model, seed=0, output=output)] == ["he", "output"]
+
+
+def test_a_model_without_layers_is_fine():
+    model = keras.Sequential([layers.Input((3,)), layers.LayerNormalization()])
+    assert [row.rule for row in he_initialize(model, seed=0)] == ["one", "zero"]
+
+
+def test_a_model_that_is_not_built_is_refused():
+    with pytest.raises(ValueError, match="built.*'unfinished'"):
+        he_initialize(keras.Sequential([layers.Dense(3)], name="unfinished"), seed=0)
