@@ -1,8 +1,6 @@
 /* What scrolls sideways (a table, a formula, code) can be scrolled with the keyboard: it takes the focus while, and
    only while, it is wider than its place. Reading does not need this script. */
-const scrollers = document.querySelectorAll(
-  ".md-typeset__scrollwrap, .md-typeset table:not([class]), .md-typeset pre > code, .md-typeset .katex-display, .md-typeset .arithmatex",
-)
+const mayScroll = ".md-typeset__scrollwrap, .md-typeset pre > code, .md-typeset .katex-display, .md-typeset .arithmatex"
 
 const watch = new ResizeObserver((entries) => {
   for (const { target } of entries) {
@@ -12,4 +10,5 @@ const watch = new ResizeObserver((entries) => {
   }
 })
 
-scrollers.forEach((element) => watch.observe(element))
+// Material wraps the tables when the document is ready, after this script has run.
+addEventListener("load", () => document.querySelectorAll(mayScroll).forEach((element) => watch.observe(element)))

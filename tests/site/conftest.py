@@ -1,0 +1,97 @@
+"""The built site behind a small web server, and the system's Chromium to look at it."""
+
+import gzip
+import mimetypes
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+# Quiet, and nothing of Chromium's own on the network.
+CHROMIUM_SWITCHES = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".py", ".ipynb"}
+
+
+@dataclass
+class Server:
+    """A web server for one folder, which compresses as hosts of static pages do and counts what it sends."""
+
+    url: str
+    sent: list[tuple[str, int]] = field(default_factory=list)
+    """Path and bytes, head and body, of every response."""
+
+
+@pytest.fixture(scope="session")
+def server(built_site: Path) -> Iterator[Server]:
+    yield from serve(built_site)
+
+
+@pytest.fixture(scope="session")
+def site_url(server: Server) -> str:
+    return server.url
+
+
+def serve(folder: Path) -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = folder / unquote(urlsplit(self.path).path).lstrip("/")
+            file = path / "index.html" if path.is_dir() else path
+            status = 200 if file.is_file() else 404
+            if status == 404:
+                file = folder / "404.html"
+            body = file.read_bytes()
+            headers = {"Content-Type": mimetypes.guess_type(file.name)[0] or "application/octet-stream"}
+            if file.suffix in COMPRESSED:
+                body = gzip.compress(body, 6)
+                headers["Content-Encoding"] = "gzip"
+            headers["Content-Length"] = str(len(body))
+            self.send_response(status)
+            for name, text in headers.items():
+                self.send_header(name, text)
+            head = sum(len(line) for line in self._headers_buffer)
+            self.end_headers()
+            self.wfile.write(body)
+            server.sent.append((self.path, head + len(body)))
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        server = Server(f"http://127.0.0.1:{http.server_port}/")
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield server
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """The browser that is installed; none is downloaded. Where CI is set, a missing one is an error."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not chromium:
+        message = "NO CHROMIUM FOUND: nothing was tested in a browser. Install chromium or google-chrome."
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return {"executable_path": chromium, "args": CHROMIUM_SWITCHES, "headless": True}
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on a wide light screen. (The plugin's own fixture needs one that pytest 9.2 warns of.)"""
+    with browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light") as context:
+        yield context.new_page()

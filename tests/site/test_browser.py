@@ -1,0 +1,273 @@
+"""The site in Chromium, as a reader meets it: by sight, by keyboard, by screen reader, on paper, without JavaScript."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from docs.hooks import palette
+from tests.site.conftest import Server, serve
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = (ROOT / "tests" / "site" / "vendor" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+CHAPTERS = [f"chapters/{file.stem}/" for file in sorted((ROOT / "docs" / "chapters").glob("*.md"))]
+PAGES = [
+    "",
+    "404.html",
+    *CHAPTERS,
+    *(f"toolbox/{file.stem}/" for file in sorted((ROOT / "docs" / "toolbox").glob("*.md"))),
+    *(f"labs/{file.stem}/" for file in sorted((ROOT / "docs" / "labs").glob("*.py"))),
+]
+CODE_CHAPTER = "chapters/he-initialization/"
+OTHER_CODE_CHAPTER = "chapters/vanishing-gradients/"
+WIDE = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 740}
+FIRST_VISIT = 200_000
+"""Bytes that a first visit to a chapter may cost."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What was noticed while one page was looked at, wide and narrow, light and dark."""
+
+    errors: list[str]
+    foreign: list[str]
+    cookies: list[dict]
+    violations: list[str]
+    sideways: int
+    """Pixels that the page can be scrolled sideways on a phone."""
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, site_url: str) -> Callable[[str], Visit]:
+    """Look at a page once; the tests share what was seen."""
+
+    @lru_cache
+    def look(path: str) -> Visit:
+        errors: list[str] = []
+        foreign: list[str] = []
+        with browser.new_context(viewport=WIDE, color_scheme="light") as context:
+            page = context.new_page()
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("request", lambda request: note_foreign(request.url))
+
+            def note_foreign(url: str) -> None:
+                if not url.startswith((site_url, "data:", "blob:")):
+                    foreign.append(url)
+
+            page.goto(site_url + path, wait_until="networkidle")
+            page.evaluate(AXE)
+            # What is folded is read as well.
+            page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+            violations = axe(page, "wide, light", {})
+            switch_scheme(page)
+            violations += axe(page, "wide, dark", {"runOnly": ["color-contrast"]})
+            page.set_viewport_size(PHONE)
+            violations += axe(page, "phone, dark", {"rules": {"color-contrast": {"enabled": False}}})
+            root = "document.documentElement"
+            sideways = page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
+            return Visit(errors, foreign, context.cookies(), violations, sideways)
+
+    return look
+
+
+def axe(page: Page, situation: str, options: dict) -> list[str]:
+    """What axe-core finds: rule, element and reason of every violation."""
+    found = page.evaluate("(options) => axe.run(document, {resultTypes: ['violations'], ...options})", options)
+    return [
+        f"{situation}: {violation['id']} at {node['target']}: {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def switch_scheme(page: Page) -> None:
+    page.locator("[data-md-component=palette] label:visible").click()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_error_in_the_console(visit, path):
+    assert visit(path).errors == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_foreign_request_and_no_cookie(visit, path):
+    assert visit(path).foreign == []
+    assert visit(path).cookies == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing(visit, path):
+    assert visit(path).violations == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_never_scrolls_sideways(visit, path):
+    assert visit(path).sideways == 0
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_first_visit_to_a_chapter_is_light(browser, server: Server, path, viewport):
+    server.sent.clear()
+    with browser.new_context(viewport=viewport) as context:
+        context.new_page().goto(server.url + path, wait_until="networkidle")
+    total = sum(size for _, size in server.sent)
+    listing = "\n".join(f"{size:7} {name}" for name, size in sorted(server.sent, key=lambda sent: -sent[1]))
+    print(f"{path}: {total / 1000:.0f} kB in {len(server.sent)} requests\n{listing}")
+    assert total < FIRST_VISIT
+
+
+def test_the_repository_is_linked_without_asking_its_host(project, browser):
+    built = project.run("mkdocs", "build", "-f", "small.yml", REPO_URL="https://github.com/reader/well-initialized")
+    assert built.returncode == 0, built.stdout
+    for server in serve(project.root / "site"):
+        with browser.new_context(viewport=WIDE) as context:
+            page = context.new_page()
+            asked = []
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(server.url, wait_until="networkidle")
+            assert page.locator(".md-header a[href='https://github.com/reader/well-initialized']").is_visible()
+            assert [url for url in asked if not url.startswith(server.url)] == []
+
+
+def test_tab_reaches_the_skip_link_the_search_and_the_frameworks(page: Page, site_url):
+    page.set_viewport_size(WIDE)
+    page.goto(site_url + CODE_CHAPTER)
+    page.keyboard.press("Tab")
+    assert page.locator(".md-skip").evaluate("(link) => link === document.activeElement")
+    assert page.locator(".md-skip").evaluate("(link) => getComputedStyle(link).opacity > 0.5")
+    reached = [focused(page)]
+    while reached.count("input.tabbed") == 0 and len(reached) < 300:
+        page.keyboard.press("Tab")
+        reached.append(focused(page))
+    assert {"input.search", "input.palette", "a.nav", "input.tabbed"} <= set(reached)
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".tabbed-set > input:checked ~ .tabbed-labels > label").nth(1).inner_text() == "Keras"
+    assert page.locator(".tabbed-set").first.evaluate("(set) => [...set.querySelectorAll(':scope > input')][1].checked")
+
+
+def focused(page: Page) -> str:
+    """A short name for the element that has the focus."""
+    return page.evaluate("""() => {
+        const element = document.activeElement
+        const kinds = {search: "[name=query]", palette: "[name=__palette]", tabbed: "[name^=__tabbed]", nav: ".md-nav a"}
+        const kind = Object.keys(kinds).find((name) => element.matches(kinds[name]))
+        return element.localName + (kind ? "." + kind : "")
+    }""")
+
+
+def test_what_scrolls_sideways_can_be_reached_by_keyboard(page: Page, site_url):
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+    code = page.locator("pre > code:visible").first
+    assert code.evaluate("(code) => code.scrollWidth > code.clientWidth && code.tabIndex === 0")
+
+
+def test_the_search_finds_a_chapter(page: Page, site_url):
+    page.set_viewport_size(WIDE)
+    page.goto(site_url)
+    page.keyboard.press("/")
+    page.keyboard.type("vanishing")
+    page.locator(".md-search-result__link[href*='vanishing-gradients']").first.wait_for(state="visible")
+
+
+def test_the_copy_button_gives_the_whole_file(browser, site_url):
+    with browser.new_context(viewport=WIDE, permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+        copied = set()
+        for framework in ("PyTorch", "Keras", "NumPy"):
+            for label in page.locator(".tabbed-labels > label", has_text=framework).all():
+                label.click()
+            for block in page.locator(".tabbed-block .highlight:has(> .filename):visible").all():
+                name = block.locator(".filename").inner_text()
+                block.hover()
+                block.locator("button[data-clipboard-target], button.md-clipboard, [data-md-type=copy]").first.click()
+                text = page.evaluate("navigator.clipboard.readText()")
+                (source,) = (ROOT / "snippets" / "he_initialization").glob(name)
+                assert text.rstrip("\n") == source.read_text(encoding="utf-8").rstrip("\n")
+                copied.add(name)
+    assert {"he_init_pytorch.py", "he_init_keras.py", "he_init_numpy.py"} <= copied
+
+
+def test_the_choice_of_framework_goes_with_the_reader(page: Page, site_url):
+    page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+    page.locator(".tabbed-labels > label", has_text="Keras").first.click()
+    page.goto(site_url + OTHER_CODE_CHAPTER, wait_until="networkidle")
+    chosen = page.locator(".tabbed-set").evaluate_all("""(sets) => sets.map((set) => {
+        const index = [...set.querySelectorAll(":scope > input")].findIndex((input) => input.checked)
+        return set.querySelectorAll(":scope > .tabbed-labels > label")[index].innerText.trim()
+    })""")
+    assert "Keras" in chosen
+    assert "PyTorch" not in chosen
+
+
+def test_a_figure_follows_the_switch_against_the_systems_preference(browser, site_url):
+    with browser.new_context(viewport=WIDE, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+        assert paper_of_first_figure(page) == palette.PAPER[1]
+        page.evaluate("scrollTo(0, 0)")
+        switch_scheme(page)
+        assert paper_of_first_figure(page) == palette.PAPER[0]
+        page.reload(wait_until="networkidle")
+        assert paper_of_first_figure(page) == palette.PAPER[0]
+
+
+def paper_of_first_figure(page: Page) -> str:
+    image = page.locator("figure img").first
+    image.scroll_into_view_if_needed()
+    image.evaluate("(image) => image.decode()")
+    page.wait_for_timeout(300)  # Material fades its colours
+    shot = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
+    return "#{:02x}{:02x}{:02x}".format(*shot.getpixel((3, 3)))
+
+
+def test_everything_is_there_without_javascript(browser, site_url):
+    with browser.new_context(viewport=WIDE, java_script_enabled=False, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(site_url + CODE_CHAPTER)
+        assert page.locator("h1").is_visible()
+        assert page.locator(".answer").is_visible()
+        assert page.locator(".evidence").first.is_visible()
+        assert page.locator(".katex").first.is_visible()
+        figure = page.locator("figure img").first
+        figure.scroll_into_view_if_needed()
+        assert figure.bounding_box()["height"] > 100
+        panels = page.locator(".tabbed-set").first.locator(".tabbed-block")
+        assert panels.nth(0).is_visible()
+        page.locator(".tabbed-labels > label", has_text="Keras").first.click()
+        assert panels.nth(1).is_visible()
+        assert not panels.nth(0).is_visible()
+        page.locator("details > summary").first.click()
+        assert page.locator("details > p").first.is_visible()
+
+
+def test_a_chapter_on_paper(page: Page, site_url):
+    page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+    page.emulate_media(media="print", color_scheme="dark")
+    for gone in (".md-header", ".md-sidebar--primary", ".md-sidebar--secondary", ".md-footer", ".md-code__nav"):
+        assert not page.locator(gone).first.is_visible()
+    folded = page.locator("details:not([open]) > p")
+    assert folded.count() > 0
+    assert folded.first.evaluate("(answer) => answer.checkVisibility({contentVisibilityAuto: true})")
+    code = page.locator("pre > code:visible").first
+    assert code.evaluate("(code) => code.scrollWidth <= code.clientWidth")
+    assert page.locator("body").evaluate("(body) => getComputedStyle(body).colorScheme") == "light"
+
+
+def test_type_comes_from_this_site(page: Page, site_url):
+    page.goto(site_url + CHAPTERS[0], wait_until="networkidle")
+    loaded = page.evaluate("[...document.fonts].filter((font) => font.status === 'loaded').map((font) => font.family)")
+    families = {re.sub('"', "", family) for family in loaded}
+    assert {"Initialized Sans", "Initialized Serif"} <= families
