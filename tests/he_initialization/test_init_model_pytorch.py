@@ -104,7 +104,7 @@ def test_a_deep_stack_of_transposed_convolutions_keeps_the_mean_square():
     model = nn.Sequential(*layers)
     he_initialize_(model, seed=0, output="14")
     h = model(torch.randn(16, 64, 8, generator=torch.Generator().manual_seed(0)))
-    # Factor 1/2 for the output layer's gain of 1. Fan 128, so log E h^2 has the deviation sqrt(5 * 8 / 128) = 0.56 or less.
+    # 2 for the gain of 1 of the output layer. With a fan of 128 log E h^2 deviates by sqrt(5 * 8 / 128) = 0.56 or less.
     assert abs(math.log(2 * h.square().mean().item())) < 3 * 0.56
 
 
