@@ -254,12 +254,13 @@ def smooth(losses, window=10):
 figure = Figure(figsize=(4.6, 3.2), layout="constrained")
 axes = figure.subplots()
 for depth, losses in he_losses.items():
-    (line,) = axes.plot(smooth(losses))
-    end = line.get_xydata()[-1]
-    axes.text(*(end + [2, 0]), f"He, {depth}", color=line.get_color(), va="center")
+    curve = smooth(losses)
+    (line,) = axes.plot(curve)
+    axes.text(93, curve[-1], f"He, {depth}", color=line.get_color(), va="center")
 axes.plot(smooth(default_losses[30]), "k:")
-axes.text(92, 2.3, "default, 30", va="center")
-axes.set(xlabel="step", ylabel="training loss (nats)", xlim=(0, 130), ylim=(0, 2.6))
+axes.text(93, 2.3, "default, 30", va="center")
+axes.set(xlabel="step", ylabel="training loss (nats)")
+axes.set(xlim=(0, 130), ylim=(0, 2.6))
 show(
     figure,
     "Training loss over 100 steps. With He initialization it falls for 10, "

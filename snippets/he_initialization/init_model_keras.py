@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 def true_fan_in(layer: keras.Layer) -> float:
-    """Summands in one output value of a linear or convolutional layer, averaged over positions away from the borders."""
+    """Summands in one output value of a linear or convolutional layer, a mean over positions away from the borders."""
     taps = math.prod(layer.kernel.shape[:-2])
     if isinstance(layer, DEPTHWISE):  # kernel (*kernel, in, multiplier); each output reads one input channel
         return float(taps)

@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 def true_fan_in(layer: nn.Module) -> float:
-    """Summands in one output value of a linear or convolutional layer, averaged over positions away from the borders."""
+    """Summands in one output value of a linear or convolutional layer, a mean over positions away from the borders."""
     if isinstance(layer, TRANSPOSED):  # weight (in, out / groups, *kernel); each stride-th tap meets an input
         return layer.in_channels // layer.groups * math.prod(layer.kernel_size) / math.prod(layer.stride)
     return float(math.prod(layer.weight.shape[1:]))  # weight (out, in / groups, *kernel)
