@@ -1,8 +1,10 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build figures bench clean
+.PHONY: help serve test build figures bench clean environment
 
-PYTHON ?= python3
+# The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
+PYTHON =
+PORT = 8000
 RUN := .venv/bin/python -m
 export NO_MKDOCS_2_WARNING := 1
 
@@ -10,30 +12,33 @@ export NO_MKDOCS_2_WARNING := 1
 OPEN := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname))),--open)
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-serve: .venv/installed ## show the site with live reload, at http://127.0.0.1:8000/
-	@$(RUN) mkdocs serve $(OPEN)
+serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at every save
+	@$(RUN) mkdocs serve --dev-addr 127.0.0.1:$(PORT) $(OPEN)
 
-test: .venv/installed ## run all tests; PyTorch and TensorFlow each in a process of their own
+test: environment ## run all tests; PyTorch and TensorFlow each in a process of its own
 	@rm -f .coverage
 	@first=0; second=0; \
 	$(RUN) pytest -m "not keras" --cov --cov-report= --cov-fail-under=0 || first=$$?; \
 	$(RUN) pytest -m keras --cov --cov-append --cov-fail-under=100 || second=$$?; \
 	exit $$((first | second))
 
-build: .venv/installed ## write the site to site/; every warning fails
+build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict
 
-figures: .venv/installed ## measure what changed, check every claim, draw the figures
+figures: environment ## measure what changed, check its claims, draw its figures
 	@$(RUN) docs.hooks.dodo
 
-bench: .venv/installed ## time cold, warm and partial builds; compare two cold builds byte by byte
+bench: environment ## time the build: cold, warm, one experiment changed, one page edited
 	@$(RUN) docs.hooks.bench
 
 clean: ## remove all that the build made; the environment stays
 	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex
 
-.venv/installed: requirements.txt pyproject.toml docs/hooks/environment.py
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed: https://www.python.org/downloads/"; exit 1; }
-	@PYTHON=$(PYTHON) $(PYTHON) docs/hooks/environment.py
+# Any Python that runs can tell which one fits (f-strings shut out Python 2).
+environment:
+	@for python in python3 python3.13 python3.12 python3.11 python $(PYTHON); do \
+	    if $$python -c "f''" 2>/dev/null; then exec $$python -I docs/hooks/environment.py $(PYTHON); fi; \
+	done; \
+	echo "Python 3.11, 3.12 or 3.13 is needed: https://www.python.org/downloads/" >&2; exit 1

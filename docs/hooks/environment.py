@@ -1,110 +1,204 @@
-"""Make the virtual environment, or say in words what is missing.
+"""Make the virtual environment `.venv`, or say in words what is missing.
 
-    python3 docs/hooks/environment.py
+    python3 docs/hooks/environment.py [the Python to make it with]
 
-Needs nothing but the standard library, and any Python 3 can read it: an old one has to be told that it is too old.
-Installs into `.venv` and writes `.venv/installed` last, so that an interrupted installation is taken up again.
+`make` runs this before every command with whatever Python the system has, so it rests on the standard library alone
+and can be read by an old Python, which has to be told that it is too old. `.venv/installed` is written last and says
+what the environment holds: one that was interrupted is made anew, one whose requirements changed is brought up to date.
 """
 
-import os
+import fcntl
+import hashlib
+import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 OLDEST, NEWEST = (3, 11), (3, 13)
-VENV = ".venv"
-STAMP = os.path.join(VENV, "installed")
+NAMES = ("python3", "python3.13", "python3.12", "python3.11", "python")
+"""Where to look. What the reader calls `python3` goes first: other versions may be there for other work."""
+
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-NETWORK_WORDS = ("name resolution", "getaddrinfo", "Failed to establish", "unreachable", "timed out", "Max retries")
+PROBE_SECONDS = 5
+WORTH_A_LINE = 20
+"""Megabytes from which a download is told; the hundred small packages are not."""
+
+OPTIONS = ("-r", "requirements.txt", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2")
+
+QUESTION = """
+import importlib.util, json, os, sys
+parts = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+print(json.dumps([sys.version_info[:3], base, parts]))
+"""
+
+NO_NETWORK = re.compile(
+    "NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|RemoteDisconnected"
+    "|Network is unreachable|Connection refused|Connection reset|timed out|ConnectionError"
+)
 
 
-def find_python():
-    """The path of an interpreter of a fitting version; `PYTHON` in the environment goes first. None if there is none."""
-    names = [os.environ.get("PYTHON"), sys.executable, "python3.13", "python3.12", "python3.11", "python3", "python"]
+class CannotMake(Exception):
+    """Why there is no environment, and what to do about it."""
+
+
+class Python:
+    """An interpreter that fits."""
+
+    def __init__(self, version, path):
+        self.version = ".".join(map(str, version))
+        self.path = path
+
+
+def find_python(names):
+    """The first of `names` that fits; `CannotMake` says of each why it does not."""
+    reasons = []
     for name in names:
-        path = shutil.which(name) if name else None
-        if path and OLDEST <= version_of(path) <= NEWEST:
-            return path
-    return None
+        path = shutil.which(name)
+        if not path:
+            continue
+        asked = subprocess.run([path, "-I", "-c", QUESTION], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if asked.returncode:
+            reasons.append("{} ({}) does not run".format(name, path))
+            continue
+        # The base of a virtual environment, since `.venv` may be the active one and is about to be cleared.
+        version, base, missing = json.loads(asked.stdout.decode())
+        if not OLDEST <= tuple(version[:2]) <= NEWEST:
+            reasons.append("{} is Python {}.{}.{}".format(name, *version))
+        elif missing:
+            reasons.append(
+                "{} is Python {}.{}.{} without its module {}. On Debian and Ubuntu: apt install python{}.{}-venv".format(
+                    name, *version, " and ".join(missing), *version[:2]
+                )
+            )
+        else:
+            return Python(version, base)
+    found = "".join("\n  " + reason for reason in reasons) or "\n  none of " + ", ".join(names)
+    raise CannotMake(
+        "Python 3.11, 3.12 or 3.13 is needed. Found:{}\n"
+        "Install one, or name one: make PYTHON=/path/to/python3.13 ...".format(found)
+    )
 
 
-def version_of(path):
-    """Major and minor version of an interpreter; (0, 0) for a program that is none."""
-    try:
-        question = [path, "-c", "import sys; print(*sys.version_info[:2])"]
-        major, minor = subprocess.check_output(question, stderr=subprocess.DEVNULL).split()
-        return int(major), int(minor)
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        return 0, 0
+def contents():
+    """A digest of what is installed: the requirements, and this project as far as it concerns installing."""
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    tables = r"^\[(?:build-system|project|tool\.setuptools)\b.*?(?=^\[|\Z)"
+    project = re.findall(tables, (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    parts = [line for line in requirements if line and not line.startswith("#")] + project
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def in_venv(name):
-    """The path of a program of the virtual environment."""
-    return os.path.join(VENV, "Scripts", name + ".exe") if os.name == "nt" else os.path.join(VENV, "bin", name)
-
-
-def make_venv(python):
-    """Create `.venv`, anew if its interpreter is gone or of a version that does not fit."""
-    if OLDEST <= version_of(in_venv("python")) <= NEWEST:
+def bring_up_to_date(names):
+    """Make or mend the environment where it is not what it should be."""
+    venv, stamp = ROOT / ".venv", ROOT / ".venv" / "installed"
+    held = read(stamp) if (venv / "bin" / "python").exists() else {}
+    # Any Python that fits will do, unless the reader names one.
+    path = find_python(names).path if names else held.get("python")
+    wanted = {"folder": str(ROOT), "python": path, "contents": contents()}
+    if held == wanted:
         return
-    made = subprocess.run([python, "-m", "venv", "--clear", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if made.returncode:
-        sys.exit(
-            made.stdout.decode(errors="replace")
-            + "\nThe virtual environment cannot be made. On Debian and Ubuntu: apt install python3-venv"
-        )
+    if (held.get("folder"), held.get("python")) == (str(ROOT), path):
+        print("The requirements have changed: bringing .venv up to date.")
+        stamp.unlink()
+    else:
+        python = find_python(names or NAMES)
+        wanted["python"] = python.path
+        print("Making .venv with Python {}: about 1 GB to download, 4 GB on the disk, minutes.".format(python.version))
+        create(venv, python)
+    install([str(venv / "bin" / "python"), "-m", "pip", "install", *OPTIONS, *cpu_wheels()])
+    stamp.write_text(json.dumps(wanted))
 
 
-def extra_arguments():
-    """On Linux, PyTorch's own index: its CPU build spares gigabytes of CUDA packages. Nothing where it is out of reach."""
-    if platform.system() != "Linux":
-        return []
+def read(stamp):
+    """What the environment holds; nothing where its making was interrupted."""
     try:
-        with urllib.request.urlopen(CPU_WHEELS + "/torch/", timeout=5):
-            return ["--extra-index-url", CPU_WHEELS]
-    except OSError:
+        return json.loads(stamp.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def create(venv, python):
+    """An empty environment, whatever was there before."""
+    sys.stdout.flush()
+    command = [python.path, "-m", "venv", "--clear", str(venv)]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if made.returncode:
+        raise CannotMake("{}\nPython cannot make a virtual environment.".format(made.stdout.decode().strip()))
+
+
+def cpu_wheels():
+    """On Linux PyTorch's own index, beside what pip is set to: its CPU build spares gigabytes of CUDA packages."""
+    if platform.system() != "Linux":
+        return []  # where the package index has the CPU build
+    try:
+        # Asked first, since pip would try an index out of reach again and again.
+        urllib.request.urlopen(CPU_WHEELS + "/torch/", timeout=PROBE_SECONDS).close()
+    except (OSError, ValueError):
         return []
+    return ["--extra-index-url", CPU_WHEELS]
 
 
-def install():
-    """Install the pinned requirements and this project in place; exit with words when that fails."""
-    command = [in_venv("python"), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    command += ["--requirement", "requirements.txt"] + extra_arguments()
-    print("Installing the requirements into .venv: about 1 GB the first time, a few minutes.", flush=True)
+def install(command):
+    """Run pip; of its many lines show those that take time."""
     started, lines = time.time(), []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for raw in process.stdout:
-        line = raw.decode(errors="replace").strip()
-        lines.append(line)
-        if line.startswith(("Downloading", "Processing", "Installing")):
-            print("  {:4.0f} s  {}".format(time.time() - started, line[:90]), flush=True)
+        lines.append(raw.decode(errors="replace").rstrip())
+        told = progress(lines[-1])
+        if told:
+            print("{:5.0f} s  {}".format(time.time() - started, told))
+            sys.stdout.flush()
     if process.wait():
-        sys.exit(explain_failure(lines))
+        raise CannotMake(explain(lines))
+    print("{:5.0f} s  done".format(time.time() - started))
 
 
-def explain_failure(lines):
-    """What to do after pip failed with this output."""
+def progress(line):
+    """One line of pip in few words, or nothing."""
+    download = re.match(r" *Downloading (?:\S*/)?([^/\s-]+)-([^-\s]+)\S* \(([\d.]+) ([MG]B)\)", line)
+    if download:
+        name, version, size, unit = download.groups()
+        if unit == "GB" or float(size) >= WORTH_A_LINE:
+            return "downloading {} {} ({} {})".format(name, version, size, unit)
+    if line.startswith("Installing collected packages:"):
+        return "installing {} packages".format(line.count(",") + 1)
+    return ""
+
+
+def explain(lines):
+    """What to do after pip failed with these lines."""
     text = "\n".join(lines)
-    if any(word in text for word in NETWORK_WORDS):
-        return "The packages cannot be downloaded: the network, or the proxy to it, is missing. Connect, then try again."
-    return "\n".join(lines[-15:]) + "\nThe installation failed; pip says why above. Correct that, then try again."
-
-
-def main():
-    python = find_python()
-    if python is None:
-        sys.exit(
-            "Python 3.11, 3.12 or 3.13 is needed; this is {}. Install one from https://www.python.org/downloads/,\n"
-            "or name one: make PYTHON=/path/to/python3.13".format(platform.python_version())
+    if "No space left on device" in text:
+        return "The disk is full: the environment takes 4 GB. Make room, then run the same command again."
+    if NO_NETWORK.search(text):
+        return (
+            "The packages cannot be downloaded: the package index is out of reach.\n"
+            "Is this machine online? A proxy is named by HTTPS_PROXY, a mirror by PIP_INDEX_URL.\n"
+            "Then run the same command again; pip keeps what has arrived."
         )
-    make_venv(python)
-    install()
-    with open(STAMP, "w") as stamp:
-        stamp.write(python + "\n")
+    last = "\n".join(line for line in lines[-15:] if line)
+    return "{}\nThe packages cannot be installed; pip says why above.".format(last)
+
+
+def main(names):
+    with open(str(ROOT / "requirements.txt")) as lock:
+        # A second `make` in another terminal waits for the first instead of clearing its environment.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            bring_up_to_date(names)
+        except CannotMake as reason:
+            return "\n{}\n".format(reason)
+        except KeyboardInterrupt:
+            return "\nInterrupted. The next `make` starts the environment anew."
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
