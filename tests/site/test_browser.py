@@ -145,7 +145,8 @@ def test_tab_reaches_the_skip_link_the_search_and_the_frameworks(page: Page, sit
     page.goto(site_url + CODE_CHAPTER)
     page.keyboard.press("Tab")
     assert page.locator(".md-skip").evaluate("(link) => link === document.activeElement")
-    assert page.locator(".md-skip").evaluate("(link) => getComputedStyle(link).opacity > 0.5")
+    # It fades in.
+    page.wait_for_function("getComputedStyle(document.querySelector('.md-skip')).opacity > 0.9")
     reached = []
     while "input.tabbed" not in reached and len(reached) < 300:
         page.keyboard.press("Tab")
