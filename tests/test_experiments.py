@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from docs.hooks import drawing, palette
+from docs.hooks import drawing, evidence, palette
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_modules
 
 SEEDS = (0, 1, 2)
@@ -75,6 +75,12 @@ def test_two_renders_are_equal_to_the_byte(experiment):
 def test_the_build_drew_the_same_figure(experiment, built_site):
     """Another process, the same bytes: nothing hangs on global state or on the order of what ran before."""
     assert (built_site / experiment.figure.relative_to("docs")).read_text(encoding="utf-8") == drawn(experiment)[1]
+
+
+@pytest.mark.parametrize("experiment", [entry for entry in EXPERIMENTS if entry.values[0].has_table])
+def test_the_build_wrote_the_same_table(experiment, built_site):
+    rows = module(experiment).table(measured(experiment, None))
+    assert (ROOT / experiment.table).read_text(encoding="utf-8") == evidence.table(rows)
 
 
 @every_experiment

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import re
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -63,6 +64,19 @@ def card(experiment: Experiment, record: dict[str, Any]) -> str:
 [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})</p>
 </div>
 """
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells of inline Markdown. The first row is the head; columns of numbers stand to the right."""
+    head, *body = rows
+    if any(len(row) != len(head) for row in body):
+        raise ValueError(f"table: every row must have {len(head)} cells as the head has, got {body}")
+    rule = ["---:" if all(map(_is_number, column)) else "---" for column in zip(*body, strict=True)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *body))
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"[-−]?[\d.]+(e[-+]\d+)?", cell))
 
 
 def ledger(experiments: list[Experiment]) -> str:

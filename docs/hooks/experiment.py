@@ -43,8 +43,22 @@ class Experiment:
         return self._product(".md")
 
     @property
-    def products(self) -> tuple[Path, Path, Path]:
-        return self.figure, self.numbers, self.card
+    def table(self) -> Path:
+        """Made only if the file defines `table`, a function that gives the rows of what was measured."""
+        return self._product("-table.md")
+
+    @cached_property
+    def has_table(self) -> bool:
+        try:
+            tree = ast.parse((ROOT / self.path).read_text(encoding="utf-8"))
+        except SyntaxError:
+            return False  # the run of the experiment reports it, with its line
+        return any(isinstance(node, ast.FunctionDef) and node.name == "table" for node in tree.body)
+
+    @property
+    def products(self) -> tuple[Path, ...]:
+        always = (self.figure, self.numbers, self.card)
+        return (*always, self.table) if self.has_table else always
 
     @cached_property
     def title(self) -> str:

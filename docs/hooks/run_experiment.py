@@ -2,7 +2,7 @@
 
     python -m docs.hooks.run_experiment snippets/vanishing_gradients/experiment_per_layer_factor.py
 
-Exits with 0 after writing the three products, with 1 after saying on standard output what went wrong.
+Exits with 0 after writing the products, with 1 after saying on standard output what went wrong.
 """
 
 import contextlib
@@ -50,6 +50,8 @@ def run(path: Path) -> None:
     with drawing.style(salt=str(experiment)):
         svg = drawing.to_svg(module.plot(measured))
     numbers = evidence.numbers(experiment, module.CLAIMS, values, measured)
+    if experiment.has_table:
+        write_if_changed(ROOT / experiment.table, evidence.table(module.table(measured)))
     write_if_changed(ROOT / experiment.figure, svg)
     write_if_changed(ROOT / experiment.card, evidence.card(experiment, json.loads(numbers)))
     write_if_changed(ROOT / experiment.numbers, numbers)

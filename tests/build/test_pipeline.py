@@ -44,6 +44,12 @@ def plot(measured: Halving) -> Figure:
     axes.set(xlabel="step", ylabel="value")
     return figure
 '''
+TABLE = '''
+
+def table(measured: Halving) -> list[tuple[str, ...]]:
+    first, second = (format(value, "g") for value in measured.values[:2])
+    return [("step", "value", "what"), ("0", first, "whole"), ("1", second, "0.5 of it")]
+'''
 MEASURE = "    return Halving(0.5 ** np.arange(10.0))"
 
 
@@ -79,6 +85,30 @@ def test_an_experiment_is_measured_drawn_and_written_down(sound):
     for part in ("### Halving: each step halves the value {", "The first step halves", "<dd>0.5</dd>", "exact",
                  "Euclid, Elements, book X, proposition 1.", "snippets/halving/experiment_sound.py"):  # fmt: skip
         assert part in ledger
+
+
+def test_a_table_is_written_if_the_experiment_has_one_and_goes_with_it(sound):
+    with_table = SOUND + TABLE
+    sound.write("snippets/halving/experiment_sound.py", with_table)
+    assert sound.make_figures().returncode == 0
+    assert made(sound) == ["sound-table.md", "sound.json", "sound.md", "sound.svg"]
+    table = figure(sound, "sound").with_name("sound-table.md")
+    assert table.read_text(encoding="utf-8") == (
+        "| step | value | what |\n| ---: | ---: | --- |\n| 0 | 1 | whole |\n| 1 | 0.5 | 0.5 of it |\n"
+    )
+    table.unlink()
+    sound.make_figures()
+    assert table.is_file()
+    sound.write("snippets/halving/experiment_sound.py", SOUND)
+    sound.make_figures()
+    assert not table.exists()
+
+
+def test_a_table_whose_rows_differ_in_length_is_refused(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND + TABLE.replace('"0.5 of it"', '"0.5", "of it"'))
+
+    assert "ValueError: table: every row must have 3 cells" in sound.make_figures().stdout
+    assert made(sound) == []
 
 
 def test_a_warm_build_measures_nothing(sound):

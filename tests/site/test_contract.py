@@ -113,6 +113,7 @@ def test_the_page_of_its_topic_shows_figure_and_card(experiment: Experiment):
     page = Page(Path("docs", "chapters", experiment.topic.replace("_", "-") + ".md"))
     assert f"../{experiment.figure.relative_to('docs').as_posix()}" in [address for _, address in page.images]
     assert experiment.card.as_posix() in page.included
+    assert not experiment.has_table or experiment.table.as_posix() in page.included
 
 
 @every_page
