@@ -9,7 +9,7 @@ from keras.src.initializers.random_initializers import compute_fans
 from snippets.he_initialization import he_init_numpy as oracle
 from snippets.he_initialization.fans_numpy import keras_fans
 from snippets.he_initialization.he_init_keras import TRUNCATED_STD, HeNormal, HeUniform
-from tests.he_initialization.laws import TRUNCATED, UNIFORM, assert_law
+from tests.laws import TRUNCATED, UNIFORM, assert_law
 
 pytestmark = pytest.mark.keras
 

@@ -9,7 +9,7 @@ from snippets.he_initialization.he_init_numpy import (
     kaiming_truncated_normal,
     kaiming_uniform,
 )
-from tests.he_initialization.laws import NORMAL, TRUNCATED, UNIFORM, assert_law
+from tests.laws import NORMAL, TRUNCATED, UNIFORM, assert_law
 
 LAWS = [(kaiming_normal, NORMAL), (kaiming_uniform, UNIFORM), (kaiming_truncated_normal, TRUNCATED)]
 SHAPES = [(200, 300), (64, 16, 3, 20), (300, 200), (30, 50, 40)]

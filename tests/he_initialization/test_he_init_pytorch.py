@@ -7,7 +7,7 @@ from torch import nn
 from snippets.he_initialization import he_init_numpy as oracle
 from snippets.he_initialization.fans_numpy import pytorch_fans
 from snippets.he_initialization.he_init_pytorch import kaiming_normal_, kaiming_std, kaiming_uniform_
-from tests.he_initialization.laws import NORMAL, UNIFORM, assert_law
+from tests.laws import NORMAL, UNIFORM, assert_law
 
 LAWS = [(kaiming_normal_, NORMAL), (kaiming_uniform_, UNIFORM)]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]

@@ -7,7 +7,7 @@ from keras import layers
 
 from snippets.he_initialization.fans_numpy import true_fans
 from snippets.he_initialization.init_model_keras import he_initialize, true_fan_in
-from tests.he_initialization.laws import NORMAL, assert_law
+from tests.laws import NORMAL, assert_law
 
 pytestmark = pytest.mark.keras
 

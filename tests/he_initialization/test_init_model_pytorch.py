@@ -7,7 +7,7 @@ from torch import nn
 
 from snippets.he_initialization.fans_numpy import true_fans
 from snippets.he_initialization.init_model_pytorch import he_initialize_, true_fan_in
-from tests.he_initialization.laws import NORMAL, assert_law
+from tests.laws import NORMAL, assert_law
 
 SUMMING = [
     nn.Linear(7, 5),
