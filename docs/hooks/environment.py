@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -64,11 +65,12 @@ def find_python(names):
         if not path:
             continue
         asked = subprocess.run([path, "-I", "-c", QUESTION], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        if asked.returncode:
-            reasons.append("{} ({}) does not run".format(name, path))
+        try:
+            # The base of a virtual environment, since `.venv` may be the active one and is about to be cleared.
+            version, base, missing = json.loads(asked.stdout.decode())
+        except ValueError:
+            reasons.append("{} ({}) does not run Python".format(name, path))
             continue
-        # The base of a virtual environment, since `.venv` may be the active one and is about to be cleared.
-        version, base, missing = json.loads(asked.stdout.decode())
         if not OLDEST <= tuple(version[:2]) <= NEWEST:
             reasons.append("{} is Python {}.{}.{}".format(name, *version))
         elif missing:
@@ -79,7 +81,7 @@ def find_python(names):
             )
         else:
             return Python(version, base)
-    found = "".join("\n  " + reason for reason in reasons) or "\n  none of " + ", ".join(names)
+    found = "".join("\n  " + reason for reason in reasons) or "\n  nothing called " + " or ".join(names)
     raise CannotMake(
         "Python 3.11, 3.12 or 3.13 is needed. Found:{}\n"
         "Install one, or name one: make PYTHON=/path/to/python3.13 ...".format(found)
@@ -166,7 +168,7 @@ def progress(line):
     if download:
         name, version, size, unit = download.groups()
         if unit == "GB" or float(size) >= WORTH_A_LINE:
-            return "downloading {} {} ({} {})".format(name, version, size, unit)
+            return "downloading {} {} ({} {})".format(name, urllib.parse.unquote(version), size, unit)
     if line.startswith("Installing collected packages:"):
         return "installing {} packages".format(line.count(",") + 1)
     return ""
