@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from snippets.he_initialization.fans_numpy import true_fans
-from snippets.he_initialization.init_model_keras import he_initialize, true_fan_in
+from snippets.laboratory.mean_field import gaussian_mean
+from snippets.weight_initialization.init_weights_keras import GAINS, init_weights, true_fan_in
 from tests.laws import NORMAL, assert_law
 
 pytestmark = pytest.mark.keras
@@ -77,22 +78,22 @@ def test_the_fan_is_the_number_of_summands(layer, channels, fans):
 
 def test_the_report_names_every_weight_with_its_rule():
     model = disturbed(small())
-    report = he_initialize(model, seed=0)
+    report = init_weights(model, seed=0)
     assert [(row.name, row.shape) for row in report] == [(v.path, tuple(v.shape)) for v in model.weights]
     assert [(short(row.name), row.rule, row.fan_in, row.std_wanted) for row in report] == [
         ("embedding/embeddings", "embedding", 1.0, 1.0),
         ("layer_norm/gamma", "one", None, 0.0),
         ("layer_norm/beta", "zero", None, 0.0),
         ("separable/depthwise_kernel", "linear", 3.0, pytest.approx(math.sqrt(1 / 3))),
-        ("separable/pointwise_kernel", "he", 16.0, pytest.approx(math.sqrt(2 / 16))),
+        ("separable/pointwise_kernel", "gain", 16.0, pytest.approx(math.sqrt(2 / 16))),
         ("separable/bias", "zero", None, 0.0),
         ("batch_norm/gamma", "one", None, 0.0),
         ("batch_norm/beta", "zero", None, 0.0),
         ("batch_norm/moving_mean", "frozen", None, None),
         ("batch_norm/moving_variance", "frozen", None, None),
-        ("inner/kernel", "he", 8.0, pytest.approx(math.sqrt(2 / 8))),
+        ("inner/kernel", "gain", 8.0, pytest.approx(math.sqrt(2 / 8))),
         ("rms_norm/scale", "one", None, 0.0),
-        ("hidden/kernel", "he", 8.0, pytest.approx(math.sqrt(2 / 8))),
+        ("hidden/kernel", "gain", 8.0, pytest.approx(math.sqrt(2 / 8))),
         ("hidden/bias", "zero", None, 0.0),
         ("classes/kernel", "output", 6.0, pytest.approx(math.sqrt(1 / 6))),
         ("classes/bias", "zero", None, 0.0),
@@ -107,7 +108,7 @@ def test_the_report_names_every_weight_with_its_rule():
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_the_weights_follow_the_law(dtype):
     model = keras.Sequential([layers.Input((300,)), layers.Dense(200, dtype=dtype), layers.Dense(300, dtype=dtype)])
-    he_initialize(model, seed=0, a=0.2)
+    init_weights(model, seed=0, gain=math.sqrt(2 / 1.04))
     first, second = (array(layer.kernel) for layer in model.layers)
     assert_law(first, math.sqrt(2 / 1.04 / 300), NORMAL)
     assert_law(second, math.sqrt(1 / 200), NORMAL)
@@ -119,7 +120,7 @@ def test_a_deep_stack_of_depthwise_convolutions_keeps_the_mean_square():
         [layers.Input((8, 8, 64))]
         + [layers.DepthwiseConv2D(3, padding="valid" if i < 3 else "same", activation="relu") for i in range(6)]
     )
-    he_initialize(model, seed=0, output=model.layers[-1].name)
+    init_weights(model, seed=0, output=model.layers[-1].name)
     images = np.random.default_rng(0).standard_normal((64, 8, 8, 64)).astype(np.float32)
     h = array(model(images))
     # 4 for the output layer's gain of 1 and the zeros that padding adds. A factor of 64 per layer is log 64^6 = 25.
@@ -128,16 +129,16 @@ def test_a_deep_stack_of_depthwise_convolutions_keeps_the_mean_square():
 
 def test_the_same_seed_gives_the_same_weights_again():
     model = disturbed(small())
-    first, weights = he_initialize(model, seed=1), values_of(model)
-    assert he_initialize(model, seed=1) == first
+    first, weights = init_weights(model, seed=1), values_of(model)
+    assert init_weights(model, seed=1) == first
     assert all(np.array_equal(*pair) for pair in zip(weights, values_of(model), strict=True))
-    assert he_initialize(model, seed=2) != first
+    assert init_weights(model, seed=2) != first
 
 
 def test_flags_and_global_state_stay():
     model, state = small(), np.random.get_state()[1].copy()
     flags = [variable.trainable for variable in model.weights]
-    he_initialize(model, seed=0)
+    init_weights(model, seed=0)
     assert [variable.trainable for variable in model.weights] == flags
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
@@ -145,7 +146,7 @@ def test_flags_and_global_state_stay():
 def test_frozen_layers_stay():
     model = disturbed(small())
     model.get_layer("separable").trainable = False
-    rows = [row for row in he_initialize(model, seed=0) if "separable" in row.name]
+    rows = [row for row in init_weights(model, seed=0) if "separable" in row.name]
     assert [row.rule for row in rows] == ["frozen"] * 3
     assert all((array(variable) == 3).all() for variable in model.get_layer("separable").weights)
 
@@ -159,14 +160,14 @@ def test_a_tied_variable_is_drawn_once_with_the_smallest_std():
 
     first = layers.Dense(16, use_bias=False)
     model = keras.Sequential([layers.Input((16,)), first, Tied(16)])
-    (row,) = he_initialize(model, seed=0)
+    (row,) = init_weights(model, seed=0)
     assert (row.rule, row.std_wanted) == ("output", 0.25)
 
 
 def test_a_layer_used_twice_is_drawn_once():
     inputs, shared = layers.Input((4,)), layers.Dense(4, use_bias=False)
     model = keras.Model(inputs, shared(shared(inputs)))
-    assert [row.rule for row in he_initialize(model, seed=0)] == ["output"]
+    assert [row.rule for row in init_weights(model, seed=0)] == ["output"]
 
 
 def test_layers_inside_a_custom_layer_are_found():
@@ -179,36 +180,125 @@ def test_layers_inside_a_custom_layer_are_found():
             return self.second(self.first(x))
 
     model = keras.Sequential([layers.Input((4,)), Block()])
-    assert [row.rule for row in he_initialize(model, seed=0)] == ["he", "zero", "output", "zero"]
+    assert [row.rule for row in init_weights(model, seed=0)] == ["gain", "zero", "output", "zero"]
+
+
+def test_gains_keep_a_preactivation_of_variance_one():
+    """By the definition, on the laboratory's exact integrals; tanh has the gain that keeps the gradient at zero."""
+    assert GAINS["tanh"] == 1.0
+    for name in GAINS.keys() - {"tanh"}:
+        function = getattr(keras.activations, name)
+        options = {"approximate": False} if name == "gelu" else {}
+        mean_square = gaussian_mean(lambda xi, phi=function, options=options: array(phi(xi, **options)) ** 2)
+        assert GAINS[name] == pytest.approx(mean_square**-0.5, abs=1e-6), name
+
+
+def test_the_fan_of_an_einsum_is_the_number_of_summands():
+    for equation, shape, output_shape, fan_in in [
+        ("abc,cde->abde", (5, 7), (5, 3, 2), 7),
+        ("abde,dec->abc", (5, 3, 2), (5, 7), 6),
+        ("...x,xy->...y", (5, 7), 4, 7),
+    ]:
+        layer = layers.EinsumDense(equation, output_shape)
+        layer.build((None, *shape))
+        layer.set_weights([np.ones(layer.kernel.shape)])
+        counts = array(layer(np.ones((1, *shape), "float32")))
+        assert (counts == true_fan_in(layer)).all() and true_fan_in(layer) == fan_in
+
+
+def with_attention(**options) -> keras.Model:
+    inputs = layers.Input((5, 128))
+    attention = layers.MultiHeadAttention(4, 16, value_dim=8, name="attention", **options)
+    return keras.Model(inputs, attention(layers.Dense(128, name="before")(inputs), inputs))
+
+
+def test_projections_of_attention_have_gain_one_and_the_output_is_found_before_them():
+    model = disturbed(with_attention())
+    rows = {short(row.name): row for row in init_weights(model, seed=0)}
+    for name, fan_in in [("query", 128.0), ("key", 128.0), ("value", 128.0), ("attention_output", 32.0)]:
+        assert rows[f"{name}/kernel"][2:5] == ("linear", fan_in, 1 / math.sqrt(fan_in))
+        assert rows[f"{name}/bias"].rule == "zero"
+        assert rows[f"{name}/kernel"].std_measured == pytest.approx(1 / math.sqrt(fan_in), rel=0.05)
+    assert rows["before/kernel"].rule == "output"
+
+
+RECURRENT = [
+    (layers.Bidirectional(layers.LSTM(8)), 4),
+    (layers.RNN([layers.LSTMCell(8), layers.LSTMCell(8)]), 4),
+    (layers.GRU(8), 3),
+    (layers.GRU(8, reset_after=False), 3),
+    (layers.SimpleRNN(8), 1),
+]
+
+
+@pytest.mark.parametrize(("layer", "gates"), RECURRENT, ids=lambda value: getattr(value, "name", ""))
+def test_recurrent_kernels_are_orthogonal_in_every_gate_and_only_forget_gates_have_a_bias(layer, gates):
+    model = disturbed(keras.Sequential([layers.Input((5, 6)), layer]))
+    report = init_weights(model, seed=0)
+    assert {row.rule for row in report} == {"linear", "orthogonal", "forget" if gates == 4 else "zero"}
+    for row, variable in zip(report, model.weights, strict=True):
+        values = array(variable)
+        assert row.std_measured == pytest.approx(row.std_wanted, rel=0.35 if row.rule == "linear" else 0.05)
+        if row.rule == "linear":
+            assert (row.fan_in, row.std_wanted) == (len(values), 1 / math.sqrt(len(values)))
+        if row.rule == "orthogonal":
+            assert row.fan_in == 8
+            assert values.shape == (8, gates * 8)
+            for gate in np.split(values, gates, axis=1):
+                np.testing.assert_allclose(gate.T @ gate, np.eye(8), atol=1e-6)
+            assert len({gate.sum() for gate in np.split(values, gates, axis=1)}) == gates
+        if row.rule == "forget":
+            assert values.tolist() == [0] * 8 + [1] * 8 + [0] * 16
+
+
+def test_every_rotation_is_as_likely():
+    """A bare QR has a negative diagonal more often. The mean trace of 200 uniform rotations is 0 +- 6 / sqrt(200)."""
+    model = keras.Sequential([layers.Input((1, 2)), layers.SimpleRNN(4, name="simple")])
+    traces = []
+    for seed in range(200):
+        init_weights(model, seed=seed)
+        traces.append(np.trace(array(model.layers[0].cell.recurrent_kernel)))
+    assert abs(np.mean(traces)) < 6 / math.sqrt(200)
+
+
+def test_a_forget_gate_starts_open():
+    """Zero input and state: the gate of an LSTM is sigmoid(1) = 0.731, so that much of the cell survives one step."""
+    cell = layers.LSTMCell(8)
+    model = keras.Sequential([layers.Input((5, 6)), layers.RNN(cell)])
+    init_weights(model, seed=0)
+    _, (_, after) = cell(np.zeros((1, 6), "float32"), [np.zeros((1, 8), "float32"), np.ones((1, 8), "float32")])
+    assert array(after) == pytest.approx(np.full((1, 8), 1 / (1 + math.exp(-1))), abs=1e-6)
 
 
 def test_what_no_rule_covers_is_left_and_told():
-    model = keras.Sequential([layers.Input((5, 4)), layers.GRU(3), layers.Dense(8, name="lora")])
+    model = keras.Sequential([layers.Input((5, 4, 1)), layers.ConvLSTM1D(3, 2), layers.Dense(8, name="lora")])
     model.layers[1].enable_lora(2)
-    rules = {short(row.name): row.rule for row in he_initialize(disturbed(model), seed=0)}
-    assert rules["gru_cell/kernel"] == rules["lora/lora_kernel_a"] == "left"
+    rules = {short(row.name): row.rule for row in init_weights(disturbed(model), seed=0)}
+    assert rules["conv_lstm_cell/kernel"] == rules["lora/lora_kernel_a"] == "left"
 
 
 def test_the_output_layer_can_be_named():
     model = small()
-    rules = {short(row.name): row.rule for row in he_initialize(model, seed=0, output="hidden")}
-    assert (rules["hidden/kernel"], rules["classes/kernel"]) == ("output", "he")
+    rules = {short(row.name): row.rule for row in init_weights(model, seed=0, output="hidden")}
+    assert (rules["hidden/kernel"], rules["classes/kernel"]) == ("output", "gain")
+    with pytest.raises(ValueError, match="gain .*-1"):
+        init_weights(model, seed=0, gain=-1.0)
     with pytest.raises(ValueError, match=r"output .*\['separable', 'inner', 'hidden', 'classes'\], got 'logits'"):
-        he_initialize(model, seed=0, output="logits")
+        init_weights(model, seed=0, output="logits")
 
 
 def test_a_name_that_two_models_use_means_the_last_of_both():
     parts = [keras.Sequential([layers.Input((4,)), layers.Dense(4, use_bias=False, name="same")]) for _ in range(2)]
     model = keras.Sequential([layers.Input((4,)), *parts])
     for output in ("same", None):
-        assert [row.rule for row in he_initialize(model, seed=0, output=output)] == ["he", "output"]
+        assert [row.rule for row in init_weights(model, seed=0, output=output)] == ["gain", "output"]
 
 
 def test_a_model_without_layers_is_fine():
     model = keras.Sequential([layers.Input((3,)), layers.LayerNormalization()])
-    assert [row.rule for row in he_initialize(model, seed=0)] == ["one", "zero"]
+    assert [row.rule for row in init_weights(model, seed=0)] == ["one", "zero"]
 
 
 def test_a_model_that_is_not_built_is_refused():
     with pytest.raises(ValueError, match="built.*'unfinished'"):
-        he_initialize(keras.Sequential([layers.Dense(3)], name="unfinished"), seed=0)
+        init_weights(keras.Sequential([layers.Dense(3)], name="unfinished"), seed=0)

@@ -1,0 +1,149 @@
+"""Initialize a whole PyTorch model: one rule per kind of layer, one gain per activation, a report of every parameter.
+
+    std = gain / sqrt(fan_in)   weights of linear and convolutional layers; sqrt(2) is He, for ReLU
+    std = 1 / sqrt(fan_in)      the output layer, projections of attention, inputs of recurrent layers
+    orthogonal, gate by gate    recurrent weights
+    std = 1                     embeddings, which look one weight up
+    1                           scales of norms, the bias of an LSTM's forget gate
+    0                           all other biases
+
+`fan_in` is the true number of summands in an output value, which for transposed convolutions is not what torch.nn.init
+reads off the weight. The first layer gets the gain as well, though no activation stands before it: a single factor does
+not grow with depth. Residual branches want a smaller last layer: scale it afterwards.
+Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Jozefowicz et al. (2015), "An
+Empirical Exploration of Recurrent Network Architectures" (forget gate); Saxe et al. (2014), arXiv:1312.6120 (orthogonal).
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+# 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance 1. For tanh, gain 1 keeps the gradient.
+GAINS = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / 1.0001), "tanh": 1.0, "selu": 1.0,
+         "elu": 1.245198, "gelu": 1.533530, "silu": 1.676532}  # fmt: skip
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORM = BATCH_NORM + (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+
+
+class Rule(NamedTuple):
+    """How a parameter is set."""
+
+    name: str
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left' change nothing."""
+    fan_in: float | None = None
+    std: float | None = None
+
+
+class Row(NamedTuple):
+    """What became of one parameter."""
+
+    name: str
+    shape: tuple[int, ...]
+    rule: str
+    fan_in: float | None
+    std_wanted: float | None
+    std_measured: float
+    """Over all entries, without Bessel's correction."""
+
+
+def true_fan_in(layer: nn.Module) -> float:
+    """Summands in one output value of a linear or convolutional layer, a mean over positions away from the borders."""
+    if isinstance(layer, TRANSPOSED):  # weight (in, out / groups, *kernel); each stride-th tap meets an input
+        return layer.in_channels // layer.groups * math.prod(layer.kernel_size) / math.prod(layer.stride)
+    return float(math.prod(layer.weight.shape[1:]))  # weight (out, in / groups, *kernel)
+
+
+@torch.no_grad()
+def init_weights_(
+    model: nn.Module, *, seed: int, gain: float = GAINS["relu"], output: str | None = None
+) -> list[Row]:
+    """Initialize `model` in place and report each parameter once, in the order of `named_parameters`.
+
+    `gain` belongs to the activation between the layers. `output` names the layer that no activation follows, as in
+    `named_modules`; by default it is the linear or convolutional layer registered last. Parameters that do not require
+    gradients and all buffers stay as they are; the padding row of an embedding becomes 0. A tied parameter is drawn
+    once, with the smallest std that its users want. What no rule covers is left, and the report says so.
+    Draws come from a generator of its own on the CPU: a `seed` gives the same weights on every device and, up to
+    rounding, in every floating dtype below float64. No global state changes.
+    Raises ValueError for a `gain` that is not positive, for an unknown `output`, for parameters on the meta device and
+    for lazy ones without a shape.
+    """
+    if not gain > 0.0:
+        raise ValueError(f"gain must be positive, got {gain}")
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta or isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(f"model must hold values: give {name!r} memory first (to_empty, or a batch if it is lazy)")
+    projections = {id(layer.out_proj) for layer in model.modules() if isinstance(layer, nn.MultiheadAttention)}
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, LINEAR) and id(layer) not in projections
+    }
+    if output is not None and output not in layers:
+        raise ValueError(f"output must be one of {list(layers)}, got {output!r}")
+    last = layers[output] if output is not None else next(reversed(layers.values()), None)
+
+    rules: dict[nn.Parameter, Rule] = {}
+    for layer in model.modules():
+        role = ("output", 1.0) if layer is last else ("linear", 1.0) if id(layer) in projections else ("gain", gain)
+        for parameter, rule in _rules(layer, *role):
+            known = rules.get(parameter, rule)
+            rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
+
+    padding = {layer.weight: layer.padding_idx for layer in model.modules() if isinstance(layer, nn.Embedding)}
+    generator = torch.Generator().manual_seed(seed)
+    report = []
+    for name, parameter in model.named_parameters():
+        rule = rules.get(parameter, Rule("left")) if parameter.requires_grad else Rule("frozen")
+        if rule.std is not None:
+            parameter.copy_(_values(rule, parameter, generator))
+            if padding.get(parameter) is not None:
+                parameter[padding[parameter]] = 0.0
+        measured = parameter.to("cpu", torch.float64).std(correction=0).item() if parameter.numel() else 0.0
+        report.append(Row(name, tuple(parameter.shape), *rule, measured))
+    return report
+
+
+def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parameter, Rule]]:
+    zero = Rule("zero", None, 0.0)
+    # A weight that is computed from other parameters (weight_norm) is not among the layer's own.
+    own = {name: parameter for name, parameter in layer.named_parameters(recurse=False) if parameter.numel()}
+    weight, bias = own.get("weight"), own.get("bias")
+    if bias is not None and isinstance(layer, LINEAR + NORM):
+        yield bias, zero
+    if weight is not None and isinstance(layer, NORM):
+        yield weight, Rule("one", None, 0.0)
+    elif weight is not None and isinstance(layer, nn.Embedding):
+        yield weight, Rule("embedding", 1.0, 1.0)
+    elif weight is not None and isinstance(layer, LINEAR):
+        fan_in = true_fan_in(layer)
+        yield weight, Rule(role, fan_in, gain / math.sqrt(fan_in))
+    elif isinstance(layer, nn.MultiheadAttention | nn.RNNBase | nn.RNNCellBase):
+        for name, parameter in own.items():
+            if "weight_hh" in name:  # (gates * hidden, hidden or projected), each gate with orthonormal columns
+                yield parameter, Rule("orthogonal", parameter.shape[1], 1.0 / math.sqrt(layer.hidden_size))
+            elif "weight" in name:  # (..., fan_in), gates or the projections of queries, keys, values stacked
+                yield parameter, Rule("linear", parameter.shape[1], 1.0 / math.sqrt(parameter.shape[1]))
+            elif "bias_ih" in name and isinstance(layer, nn.LSTM | nn.LSTMCell):
+                # bias_hh is added to it, so one of the two is enough. The std of a quarter of ones is sqrt(3) / 4.
+                yield parameter, Rule("forget", None, math.sqrt(3.0) / 4.0)
+            elif name.startswith(("in_proj_bias", "bias_ih", "bias_hh")):
+                yield parameter, zero
+
+
+def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor:
+    if rule.name == "one":
+        return torch.ones(parameter.shape)
+    if rule.name == "forget":  # the gates of an LSTM come in the order input, forget, cell, output
+        return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(len(parameter) // 4)
+    values = torch.empty(parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32))
+    if rule.name == "orthogonal":
+        hidden = round(rule.std**-2)
+        return torch.cat([nn.init.orthogonal_(gate, generator=generator) for gate in values.split(hidden)])
+    return values.normal_(0.0, rule.std, generator=generator)
