@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -29,6 +30,13 @@ def interpreter(tmp_path, monkeypatch):
 
 def answer(version: list[int], missing: tuple[str, ...] = ()) -> str:
     return f"echo '{json.dumps([version, '/opt/bin/python', missing])}'"
+
+
+def test_make_takes_the_pythons_that_the_project_promises():
+    promised = tomllib.loads((environment.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (_, oldest), (_, newest) = environment.OLDEST, environment.NEWEST
+
+    assert promised["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
 
 
 def test_this_python_answers_the_question():
