@@ -1,0 +1,90 @@
+"""The README says what is true: its commands, its paths, and its worked example, which is followed here to the letter."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROSE = re.sub(r"^(`{3,}).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE)
+EXPERIMENT = "snippets/sigmoid_slope/experiment_quarter.py"
+CHAPTER = "docs/chapters/sigmoid-slope.md"
+
+
+def block(language: str) -> str:
+    """The one fenced block in this language."""
+    [(_, text)] = re.findall(rf"^(`{{3,}}){language}\n(.*?)^\1$", README, flags=re.DOTALL | re.MULTILINE)
+    return text
+
+
+def test_the_make_targets_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    commands = [*block("sh").splitlines(), *re.findall(r"`([^`]+)`", PROSE)]
+    named = {found[1] for command in commands if (found := re.match(r"make (?:PYTHON=\S+ )?([a-z]+)", command))}
+    assert {"serve", "test"} <= named <= targets
+
+
+def test_the_paths_exist():
+    named = {path for path in re.findall(r"`([\w./-]+)`", PROSE) if "/" in path or path.endswith((".yml", ".txt"))}
+    assert len(named) >= 10
+    assert [path for path in named - {EXPERIMENT, CHAPTER} if not (ROOT / path).exists()] == []
+
+
+def test_the_pythons_agree():
+    promised = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    oldest, beyond = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", promised).groups())
+    needed = re.search("You need Python .*", PROSE)[0]
+    minors = [int(minor) for minor in re.findall(r"3\.(\d+)", needed)]
+    assert minors == list(range(oldest, beyond))
+    assert int(re.search(r"py -3\.(\d+)", block("powershell"))[1]) in minors
+
+
+def test_without_make_the_same_is_installed_and_the_same_tests_run():
+    lines = block("powershell").splitlines()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [line.partition(" -m ")[2] for line in lines] == [
+        "venv .venv",
+        "pip install -r requirements.txt",
+        "mkdocs serve",
+        'pytest -m "not keras"',
+        "pytest -m keras",
+    ]
+    for command in ("mkdocs serve", 'pytest -m "not keras"', "pytest -m keras"):
+        assert f"$(RUN) {command}" in makefile
+
+
+@pytest.fixture
+def followed(project):
+    """The small project after its author did what the README says."""
+    project.write(EXPERIMENT, block("python"))
+    project.write(CHAPTER, block("markdown"))
+    project.write("docs/toolbox/evidence-ledger.md", '# All evidence\n\n--8<-- "docs/figures/evidence-ledger.md"\n')
+    nav = f"nav:\n- index.md\n- toolbox/evidence-ledger.md\n{block('yaml')}"
+    project.write("small.yml", f"INHERIT: mkdocs.yml\n{nav}")
+    return project
+
+
+def test_the_worked_example_builds(followed):
+    run = followed.build_site()
+
+    assert run.returncode == 0, run.stdout
+    page = (followed.root / "site/chapters/sigmoid-slope/index.html").read_text(encoding="utf-8")
+    for part in ("quarter.svg", 'class="evidence"', "The steepest slope of the sigmoid", "0.2500", "2.1e-6"):
+        assert part in page
+
+
+def test_the_worked_example_is_a_proof(followed):
+    """With another function its claim does not hold."""
+    followed.write(EXPERIMENT, block("python").replace("np.exp(-inputs)", "np.exp(-1.001 * inputs)"))
+
+    run = followed.make_figures()
+
+    assert run.returncode != 0
+    assert "The steepest slope of the sigmoid" in run.stdout
+
+
+def test_the_worked_example_has_the_sections_of_a_chapter():
+    ladder = ["answer", "picture", "why", "proof", "use", "limits", "check", "sources"]
+    assert re.findall(r"^## .*\{ #(\w+) \}$", block("markdown"), flags=re.MULTILINE) == ladder
