@@ -78,6 +78,30 @@ def chi(q: float, activation: Activation, sigma_w: float) -> float:
     return sigma_w**2 * gaussian_mean(lambda xi: activation.slope(math.sqrt(q) * xi) ** 2)
 
 
+class Propagation(NamedTuple):
+    """What a wide network holds in layers 1 to L: lists of L mean squares over the units of a layer."""
+
+    preactivation: list[float]
+    """Mean square of z_l."""
+
+    activation: list[float]
+    """Mean square of phi(z_l)."""
+
+    gradient: list[float]
+    """Mean square of dL/dz_l in units of that of the last layer."""
+
+
+def propagate(activation: Activation, sigma_w: float, depth: int, q: float, sigma_b: float = 0.0) -> Propagation:
+    """Both recursions through `depth` layers, of which the first has preactivations of variance `q`."""
+    forward = [q]
+    while len(forward) < depth:
+        forward.append(next_variance(forward[-1], activation, sigma_w, sigma_b))
+    backward = [1.0]
+    for variance in forward[-2::-1]:
+        backward.append(backward[-1] * chi(variance, activation, sigma_w))
+    return Propagation(forward, [next_variance(variance, activation, 1.0) for variance in forward], backward[::-1])
+
+
 def next_correlation(c: float, q: float, activation: Activation, sigma_w: float, sigma_b: float = 0.0) -> float:
     """Correlation, one layer on, of the preactivations of two inputs that have correlation `c`, both of variance `q`.
 

@@ -13,6 +13,7 @@ from snippets.laboratory.mean_field import (
     gaussian_mean,
     next_correlation,
     next_variance,
+    propagate,
     relu_correlation,
 )
 
@@ -58,6 +59,21 @@ def test_a_variance_that_grows_for_ever_has_no_fixed_point():
 
 def test_a_variance_that_vanishes_settles_at_nothing():
     assert fixed_variance(LINEAR, 0.5) < 1e-29
+
+
+def test_propagation_through_linear_layers_is_a_geometric_series():
+    signals = propagate(LINEAR, 2.0, depth=3, q=0.5, sigma_b=1.0)
+    assert signals.preactivation == pytest.approx([0.5, 3.0, 13.0])
+    assert signals.activation == pytest.approx(signals.preactivation)
+    assert signals.gradient == pytest.approx([16.0, 4.0, 1.0])
+
+
+def test_propagation_takes_slope_and_value_of_the_layer_they_belong_to():
+    first, last = propagate(TANH, 1.5, depth=2, q=0.7), propagate(TANH, 1.5, depth=1, q=0.7)
+    assert first.preactivation == [0.7, next_variance(0.7, TANH, 1.5)]
+    assert first.activation[0] == pytest.approx(next_variance(0.7, TANH, 1.5) / 1.5**2)
+    assert first.gradient == [chi(0.7, TANH, 1.5), 1.0]
+    assert last == ([0.7], first.activation[:1], [1.0])
 
 
 @pytest.mark.parametrize("c", [-1.0, -0.3, 0.0, 0.5, 0.9, 1.0])
