@@ -15,6 +15,8 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at every save
+	@.venv/bin/python -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null || \
+	{ echo "Port $(PORT) is in use. Take another: make PORT=8001 serve" >&2; exit 1; }
 	@$(RUN) mkdocs serve --dev-addr 127.0.0.1:$(PORT) $(OPEN)
 
 test: environment ## run all tests; PyTorch and TensorFlow each in a process of its own

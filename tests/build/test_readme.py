@@ -22,7 +22,7 @@ def block(language: str) -> str:
 def test_the_make_targets_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     commands = [*block("sh").splitlines(), *re.findall(r"`([^`]+)`", PROSE)]
-    named = {found[1] for command in commands if (found := re.match(r"make (?:PYTHON=\S+ )?([a-z]+)", command))}
+    named = {found[1] for command in commands if (found := re.match(r"make (?:[A-Z]+=\S+ )?([a-z]+)", command))}
     assert {"serve", "test"} <= named <= targets
 
 
