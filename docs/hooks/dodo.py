@@ -18,15 +18,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.task import Task
-from doit.tools import config_changed
+from doit.tools import config_changed, result_dep
 
+from docs.hooks import formulas
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
 from docs.hooks.files import write_if_changed
@@ -39,6 +40,9 @@ FIGURES = Path("docs", "figures")
 DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
 BUILD_CODE = ("drawing", "evidence", "experiment", "files", "palette", "run_experiment")
+HOOKS = Path("docs", "hooks")
+KATEX = HOOKS / "vendor" / "katex"
+FORMULA_CODE = tuple(map(str, (HOOKS / "formulas.py", HOOKS / "katex.py", KATEX / "katex.min.js", KATEX / "katex.min.css")))
 
 
 def task_experiment() -> Iterator[dict]:
@@ -61,6 +65,26 @@ def task_ledger() -> dict:
         "file_dep": [str(experiment.numbers) for experiment in experiments],
         "targets": [str(LEDGER)],
         "uptodate": [config_changed(str([str(experiment) for experiment in experiments]))],
+    }
+
+
+def task_formulas() -> Iterator[dict]:
+    """Find the formulas of every page and card, and say which of them KaTeX refuses."""
+    for source in formulas.sources():
+        yield {
+            "name": source.as_posix(),
+            "actions": [(read_formulas, [source])],
+            "file_dep": [str(source), *FORMULA_CODE],
+        }
+
+
+def task_fonts() -> dict:
+    """The fonts and the style sheet of all formulas, cut to the glyphs that these show."""
+    return {
+        "actions": [write_fonts],
+        "getargs": {"shown": ("formulas", "glyphs")},
+        "file_dep": list(FORMULA_CODE),
+        "uptodate": [result_dep("formulas"), products_are_intact],
     }
 
 
@@ -91,7 +115,7 @@ def forget_executed_labs() -> None:
     shutil.rmtree(LABS_CACHE, ignore_errors=True)
 
 
-def measure(experiment: Experiment) -> dict[str, str] | TaskFailed:
+def measure(experiment: Experiment) -> dict[str, dict[str, str]] | TaskFailed:
     """Run the experiment in its own process; the digests of its products are what doit remembers."""
     command = [sys.executable, "-m", "docs.hooks.run_experiment", str(experiment.path)]
     environment = os.environ | {
@@ -102,7 +126,28 @@ def measure(experiment: Experiment) -> dict[str, str] | TaskFailed:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return TaskFailed(_explain(experiment, done))
-    return {str(product): _digest(product) for product in experiment.products}
+    return {"products": {str(product): _digest(product) for product in experiment.products}}
+
+
+def read_formulas(source: Path) -> dict[str, dict[str, str]] | TaskFailed:
+    """Check the formulas of one source; what doit remembers is the characters that each font has to show."""
+    found, slips = formulas.read(source.read_text(encoding="utf-8"))
+    if slips:
+        return TaskFailed("\n".join(formulas.complaint(source, slip) for slip in slips))
+    return {"glyphs": _by_face(glyph for formula in found for glyph in formulas.glyphs(formula))}
+
+
+def write_fonts(shown: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """`shown` holds the glyphs of every source."""
+    faces = _by_face((face, char) for source in shown.values() for face, text in source.items() for char in text)
+    return {"products": {str(path): _digest(path) for path in formulas.write_fonts(faces)}}
+
+
+def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
+    faces: dict[str, set[str]] = {}
+    for face, character in shown:
+        faces.setdefault(face, set()).add(character)
+    return {face: "".join(sorted(characters)) for face, characters in sorted(faces.items())}
 
 
 def _explain(experiment: Experiment, done: subprocess.CompletedProcess[str]) -> str:
@@ -124,13 +169,15 @@ def _by_hand(experiment: Experiment) -> str:
 
 def _dependencies(experiment: Experiment) -> set[str]:
     files = {experiment.path, Path("requirements.txt"), *imported_files(experiment.path)}
-    files |= {Path("docs", "hooks", f"{name}.py") for name in BUILD_CODE}
+    files |= {HOOKS / f"{name}.py" for name in BUILD_CODE}
     return {str(file) for file in files}
 
 
-def products_are_intact(task: Task, values: dict[str, str]) -> bool:
-    """Whether each product still holds the bytes that the experiment wrote."""
-    return all(Path(target).is_file() and values.get(target) == _digest(Path(target)) for target in task.targets)
+def products_are_intact(task: Task, values: dict[str, dict[str, str]]) -> bool:
+    """Whether each product still holds the bytes that the task wrote."""
+    products = values.get("products", {})
+    intact = (Path(path).is_file() and digest == _digest(Path(path)) for path, digest in products.items())
+    return bool(products) and all(intact)
 
 
 def _digest(path: Path) -> str:

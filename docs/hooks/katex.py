@@ -4,6 +4,7 @@ The vendored `katex.min.js` runs in an engine that is started once per process. 
 or a screen reader needs is kept: laying out the elements is what a page full of formulas costs.
 """
 
+import atexit
 import json
 import re
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ LOW = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄
 HIGH = dict(zip("0123456789+-−=()inlLT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁱⁿˡᴸᵀ", strict=True))
 
 RENDER = """
-function render(tex, displayMode, macros) {
+function render(tex, displayMode) {
   try {
-    return katex.renderToString(tex, { displayMode, macros, output: "htmlAndMathml", strict: "error" })
+    return katex.renderToString(tex, { displayMode, output: "htmlAndMathml", strict: "error" })
   } catch (error) {
     if (error instanceof katex.ParseError) return JSON.stringify([error.rawMessage, error.position ?? 0])
     throw error
@@ -54,14 +55,16 @@ class TexError(Exception):
 @cache
 def _engine() -> MiniRacer:
     engine = MiniRacer()
+    # Left to the end of Python, taking the engine down may hang.
+    atexit.register(engine.close)
     engine.eval((VENDOR / "katex.min.js").read_text(encoding="utf-8") + RENDER)
     return engine
 
 
 @lru_cache(maxsize=None)
-def render(tex: str, display: bool = False, macros: tuple[tuple[str, str], ...] = ()) -> Formula:
+def render(tex: str, display: bool = False) -> Formula:
     """The formula set in KaTeX; `TexError` where it is not valid LaTeX."""
-    answer = _engine().call("render", tex, display, dict(macros))
+    answer = _engine().call("render", tex, display)
     if not answer.startswith("<"):
         raise TexError(*json.loads(answer))
     # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.

@@ -1,0 +1,69 @@
+"""Markdown extension: what `pymdownx.arithmatex` found is set by KaTeX, as HTML for the eye and MathML for the ear.
+
+Until all headings are read, a formula stands in the page as one line of plain text: so tables of contents, titles and
+anchors are made of words. `docs/hooks/formulas.py` has looked at every formula before, and says where one is wrong.
+"""
+
+from html import escape
+from xml.etree.ElementTree import Element, SubElement
+
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
+
+from docs.hooks import katex
+
+INLINE = "tex-formula"
+"""The element of an inline formula. Material's search leaves an element out until the first inner one of the same name
+ends, and KaTeX is made of `span`s."""
+
+
+class ReadFormulas(Treeprocessor):
+    """Each formula as plain text; the KaTeX is kept for `SetFormulas`."""
+
+    def run(self, root: Element) -> None:
+        self.found: list[tuple[Element, katex.Formula]] = []
+        for element in root.iter():
+            if element.get("class") == "arithmatex":
+                # \(...\) inline, \[...\] on display
+                display = element.tag == "div"
+                formula = katex.render(element.text[2:-2].strip(), display)
+                element.text = AtomicString(formula.text)
+                self.found.append((element, formula))
+
+
+class SetFormulas(Treeprocessor):
+    def run(self, root: Element) -> None:
+        self._name_headings(root)
+        for element, formula in self.md.treeprocessors["read-formulas"].found:
+            inner = formula.html
+            if element.tag == "span":
+                element.tag = INLINE
+                inner = inner.removeprefix('<span class="katex">').removesuffix("</span>")
+            element.set("class", "katex-display" if element.tag == "div" else "katex")
+            element.set("data-search-exclude", "")
+            element.text = self.md.htmlStash.store(inner)
+
+    def _name_headings(self, root: Element) -> None:
+        """A heading keeps the plain text for the search, whose titles are made of what the headings hold."""
+        formulas = {element: formula.text for element, formula in self.md.treeprocessors["read-formulas"].found}
+        for heading in root.iter():
+            if heading.tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
+                for parent in list(heading.iter()):
+                    for place, child in reversed(list(enumerate(parent))):
+                        if child in formulas:
+                            words = Element("span", {"hidden": ""})
+                            words.text = AtomicString(formulas[child])
+                            parent.insert(place, words)
+
+
+class MathematicsExtension(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:
+        # After the formulas are found (20); before `toc` (5) and MkDocs (1) read the headings, and after them.
+        md.treeprocessors.register(ReadFormulas(md), "read-formulas", 15)
+        md.treeprocessors.register(SetFormulas(md), "set-formulas", 0.5)
+
+
+def makeExtension(**settings: object) -> MathematicsExtension:
+    return MathematicsExtension(**settings)
