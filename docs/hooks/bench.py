@@ -31,7 +31,7 @@ EDITS = 5
 PATIENCE = 60
 """Seconds to wait for the server or for an edit before giving up."""
 
-MADE = ("docs/figures", "docs/downloads", "site")
+MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "site")
 
 
 class Row(NamedTuple):

@@ -31,6 +31,7 @@ from docs.hooks import formulas
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
 from docs.hooks.files import write_if_changed
+from docs.hooks.notebooks import write_notebook
 from docs.hooks.run_experiment import TIME_LIMIT
 
 # Relative to the root, where `main` goes: so the state can be carried to another folder, as a cache of CI does.
@@ -100,19 +101,37 @@ def task_downloads() -> Iterator[dict]:
         }
 
 
-def task_labs() -> Iterator[dict]:
-    """Have a lab executed again when the versions it runs on changed: the cache of mkdocs-jupyter sees its text alone."""
-    for lab in sorted(Path("docs", "labs").glob("*.py")):
+def task_notebooks() -> Iterator[dict]:
+    """Every lab as a notebook to download."""
+    for lab in labs():
+        target = _notebook(lab)
         yield {
             "name": lab.as_posix(),
-            "actions": [forget_executed_labs],
-            "file_dep": [str(lab), "requirements.txt"],
-            "uptodate": [config_changed(platform.python_version())],
+            "actions": [(write_notebook, [lab, target])],
+            "file_dep": [str(lab), str(HOOKS / "notebooks.py")],
+            "targets": [str(target)],
         }
+
+
+def task_labs() -> dict:
+    """Have the labs executed again when what they run and are shown with changed: mkdocs-jupyter sees their text alone."""
+    return {
+        "actions": [forget_executed_labs],
+        "file_dep": ["requirements.txt", *(str(file) for file in (HOOKS / "jupyter").rglob("*.*"))],
+        "uptodate": [config_changed(platform.python_version())],
+    }
 
 
 def forget_executed_labs() -> None:
     shutil.rmtree(LABS_CACHE, ignore_errors=True)
+
+
+def labs() -> list[Path]:
+    return sorted(Path("docs", "labs").glob("*.py"))
+
+
+def _notebook(lab: Path) -> Path:
+    return DOWNLOADS / "labs" / f"{lab.stem}.ipynb"
 
 
 def measure(experiment: Experiment) -> dict[str, dict[str, str]] | TaskFailed:
@@ -259,9 +278,10 @@ def _short(task: Task) -> str:
 
 
 def remove_what_nobody_makes() -> None:
-    """Delete the figures of experiments and the copies of snippets that are gone."""
+    """Delete the figures of experiments and the copies of snippets and labs that are gone."""
     made = {product for experiment in find_experiments() for product in experiment.products} | {LEDGER}
     made |= {DOWNLOADS / source.relative_to("snippets") for source in Path("snippets").glob("*/*.py")}
+    made |= set(map(_notebook, labs()))
     for path in (*FIGURES.rglob("*.*"), *DOWNLOADS.rglob("*.*")):
         if path.is_file() and path not in made:
             path.unlink()

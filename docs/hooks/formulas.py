@@ -12,11 +12,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from fontTools import subset
 from pymdownx.arithmatex import RE_SMART_DOLLAR_INLINE
 
 from docs.hooks import katex
-from docs.hooks.experiment import ROOT, find_experiments
+from docs.hooks.experiment import find_experiments
 from docs.hooks.files import write_if_changed
 
 DOCS = Path("docs")
@@ -36,6 +35,11 @@ INLINE = re.compile(RE_SMART_DOLLAR_INLINE)
 BLOCK = re.compile(r"[ \t]*\S.*?(?=\n[ \t]*\n|\Z)", re.DOTALL)
 DISPLAY = re.compile(r"\$\$((?:\\.|[^\\$])+)\$\$", re.DOTALL)
 DOLLAR = re.compile(r"(?<!\\)\$")
+LONE_DOLLAR = (
+    "a dollar sign that is part of no formula. A formula in a line is $...$ without spaces inside the signs, one on "
+    "display is $$...$$ with a blank line above and below; the sign itself is \\$."
+)
+BAR_IN_TABLE = "a bar ends the cell of a table, also within a formula. Write \\mid, \\lvert x\\rvert or \\lVert x\\rVert."
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,16 @@ class Slip:
     """Something wrong in a source."""
 
     line: int
+    shown: str
+    """The line of the formula that KaTeX stopped in; empty where there is no formula."""
     said: str
 
 
 def sources() -> list[Path]:
-    """All that formulas are written in: the pages, and the cards of the experiments."""
-    pages = (page for page in sorted(DOCS.rglob("*.md")) if page.relative_to(DOCS).parts[0] not in NOT_A_PAGE)
-    return [*pages, *(experiment.card for experiment in find_experiments())]
+    """All that formulas are in: the pages, and what experiments write for them."""
+    pages = [page for page in sorted(DOCS.rglob("*.md")) if page.relative_to(DOCS).parts[0] not in NOT_A_PAGE]
+    products = (product for experiment in find_experiments() for product in experiment.products)
+    return pages + [product for product in products if product.suffix == ".md"]
 
 
 def read(text: str) -> tuple[list[katex.Formula], list[Slip]]:
@@ -74,16 +81,12 @@ def read(text: str) -> tuple[list[katex.Formula], list[Slip]]:
         for found in INLINE.finditer(content):
             if found.group(3):
                 take(found.group(3), start + found.start(3), display=False)
+                if content.lstrip().startswith("|") and re.search(r"(?<!\\)\|", found.group(3)):
+                    slips.append(Slip(text.count("\n", 0, start + found.start()) + 1, "", BAR_IN_TABLE))
                 rest[found.start() : found.end()] = " " * len(found.group())
         if lone := DOLLAR.search("".join(rest)):
-            slips.append(Slip(text.count("\n", 0, start + lone.start()) + 1, LONE_DOLLAR))
+            slips.append(Slip(text.count("\n", 0, start + lone.start()) + 1, "", LONE_DOLLAR))
     return formulas, slips
-
-
-LONE_DOLLAR = (
-    "a dollar sign that is not part of a formula. A formula in a line is $...$ without spaces inside the signs, one on "
-    "display is $$...$$ with a blank line above and below; the sign itself is \\$."
-)
 
 
 def _slip(tex: str, error: katex.TexError, line: int) -> Slip:
@@ -91,15 +94,24 @@ def _slip(tex: str, error: katex.TexError, line: int) -> Slip:
     column = len(before) - before.rfind("\n") - 1
     shown = tex.splitlines()[before.count("\n")]
     said = f"KaTeX cannot set this formula: {error.message}\n    {shown}\n    {' ' * column}^"
-    return Slip(line + before.count("\n"), said)
+    return Slip(line + before.count("\n"), shown, said)
 
 
 def complaint(source: Path, slip: Slip) -> str:
-    """The slip with its place: a card is generated, so the experiment is named that it was written in."""
-    if source.is_relative_to(DOCS / "figures"):
-        topic, name = source.parts[-2], source.stem
-        return f"snippets/{topic}/experiment_{name}.py: {slip.said}"
-    return f"{source.as_posix()}:{slip.line}: {slip.said}"
+    """What is wrong, and where it was written: a card is generated, so its experiment is named."""
+    place = f"{source.as_posix()}:{slip.line}"
+    for experiment in find_experiments():
+        if source in experiment.products:
+            place = _place(experiment.path, slip.shown)
+    return f"{place}: {slip.said}"
+
+
+def _place(path: Path, formula: str) -> str:
+    """The line of a Python file that holds the formula, in a raw string or not."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if formula and formula in line.replace("\\\\", "\\"):
+            return f"{path.as_posix()}:{number}"
+    return path.as_posix()
 
 
 @cache
@@ -173,6 +185,8 @@ def _style_sheet(faces: dict[str, str]) -> str:
 
 @lru_cache(maxsize=None)
 def _cut(face: str, characters: str) -> bytes:
+    from fontTools import subset  # takes its time, and a warm build cuts nothing
+
     options = subset.Options(flavor="woff2", hinting=False)
     font = subset.load_font(str(_vendored(face)), options)
     cutter = subset.Subsetter(options)

@@ -5,9 +5,11 @@ or a screen reader needs is kept: laying out the elements is what a page full of
 """
 
 import atexit
+import hashlib
 import json
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
@@ -16,12 +18,16 @@ from xml.etree.ElementTree import Element
 
 from py_mini_racer import MiniRacer
 
+from docs.hooks.files import write_if_changed
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "formulas"
 VENDOR = Path(__file__).parent / "vendor" / "katex"
 STYLE_SHEET = (VENDOR / "katex.min.css").read_text(encoding="utf-8")
 STYLED = set(re.findall(r"\.([a-z][\w-]*)", STYLE_SHEET))
 # Rules such as `.vlist>span>span` need an element there, of whatever class.
 COUNTED = {"vlist", "delim-size1", "delim-size4", "katex-inner"}
 LOW = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
+ACCENTS = {"^": "\u0302", "~": "\u0303", "ˉ": "\u0304", "‾": "\u0305", "˙": "\u0307", "⃗": "\u20d7"}
 HIGH = dict(zip("0123456789+-−=()inlLT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁱⁿˡᴸᵀ", strict=True))
 
 RENDER = """
@@ -63,7 +69,26 @@ def _engine() -> MiniRacer:
 
 @lru_cache(maxsize=None)
 def render(tex: str, display: bool = False) -> Formula:
-    """The formula set in KaTeX; `TexError` where it is not valid LaTeX."""
+    """The formula set in KaTeX; `TexError` where it is not valid LaTeX. A later build finds it again on the disk."""
+    kept = CACHE / f"{_digest(f'{_version()} {display} {tex}'.encode())}.json"
+    with suppress(OSError, ValueError, TypeError):  # not there, or damaged
+        return Formula(**json.loads(kept.read_text(encoding="utf-8")))
+    formula = _render(tex, display)
+    write_if_changed(kept, json.dumps(asdict(formula)))
+    return formula
+
+
+@cache
+def _version() -> str:
+    """What decides how a formula is set."""
+    return _digest(b"".join(file.read_bytes() for file in (Path(__file__), *sorted(VENDOR.glob("katex.*")))))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _render(tex: str, display: bool) -> Formula:
     answer = _engine().call("render", tex, display)
     if not answer.startswith("<"):
         raise TexError(*json.loads(answer))
@@ -105,7 +130,7 @@ def _plain(element: Element) -> str:
         case "msqrt":
             return "√" + _group("".join(parts))
         case "mover" if element.get("accent"):
-            return "".join(parts)
+            return parts[0] + ACCENTS.get(parts[1], "")
         case "msub" | "munder":
             return parts[0] + _script(parts[1], "_", LOW)
         case "msup" | "mover":

@@ -4,8 +4,8 @@ Until all headings are read, a formula stands in the page as one line of plain t
 anchors are made of words. `docs/hooks/formulas.py` has looked at every formula before, and says where one is wrong.
 """
 
-from html import escape
-from xml.etree.ElementTree import Element, SubElement
+import re
+from xml.etree.ElementTree import Element
 
 from markdown import Markdown
 from markdown.extensions import Extension
@@ -31,6 +31,12 @@ class ReadFormulas(Treeprocessor):
                 formula = katex.render(element.text[2:-2].strip(), display)
                 element.text = AtomicString(formula.text)
                 self.found.append((element, formula))
+            elif element.tag == "img":
+                element.set("alt", re.sub(r"\\\((.+?)\\\)", _in_words, element.get("alt", "")))
+
+
+def _in_words(found: re.Match[str]) -> str:
+    return katex.render(found[1].strip()).text
 
 
 class SetFormulas(Treeprocessor):

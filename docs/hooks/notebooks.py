@@ -1,20 +1,15 @@
-"""Labs: the template of their pages, the cache of their outputs, and the notebooks for download.
+"""Labs: the template of their pages, and the notebooks for download.
 
 mkdocs-jupyter executes and renders a lab. Its own template brings 575 kB of styles, MathJax from elsewhere and a second
 copy of each cell. nbconvert looks for templates in JUPYTER_PATH first, and ours has the same name.
 """
 
-import hashlib
 import os
-import platform
 from pathlib import Path
 
 from docs.hooks.files import write_if_changed
 
-HOOKS = Path(__file__).resolve().parent
-JUPYTER = HOOKS / "jupyter"
-TEMPLATE = JUPYTER / "nbconvert" / "templates" / "mkdocs_html" / "notebook.html.j2"
-CACHE = Path(".cache", "labs")
+JUPYTER = Path(__file__).resolve().parent / "jupyter"
 ON_PAGE_ONLY = "page-only"
 """Tag of a cell whose links lead nowhere outside the site."""
 
@@ -24,16 +19,6 @@ def use_our_jupyter() -> None:
     for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
         paths = os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join(dict.fromkeys([str(JUPYTER), *filter(None, paths)]))
-
-
-def cache_folder() -> str:
-    """A folder for what mkdocs-jupyter rendered, valid while template, versions and Python stay.
-
-    The plugin's own key holds the text of the lab and the plugin's options. Labs import nothing of this project.
-    """
-    requirements = HOOKS.parents[1] / "requirements.txt"
-    state = TEMPLATE.read_bytes() + requirements.read_bytes() + platform.python_version().encode()
-    return str(CACHE / hashlib.sha256(state).hexdigest()[:16])
 
 
 def write_notebook(source: Path, target: Path) -> None:

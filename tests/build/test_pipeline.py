@@ -273,29 +273,6 @@ def test_a_damaged_cache_is_forgotten(sound, damage):
     assert "halving/sound" in run.stdout
 
 
-def test_a_damaged_cache_of_an_executed_lab_is_forgotten(sound):
-    whole = sound.write(".cache/mkdocs-jupyter/whole.json", '{"content": ""}')
-    cut_short = sound.write(".cache/mkdocs-jupyter/cut.json", '{"content": "')
-
-    sound.make_figures()
-
-    assert whole.is_file() and not cut_short.exists()
-
-
-def test_executed_labs_are_forgotten_when_the_requirements_change(sound):
-    sound.write("docs/labs/lab.py", "# %%\n1 + 1\n")
-    sound.make_figures()
-    executed = sound.write(".cache/mkdocs-jupyter/executed.json", "{}")
-    sound.make_figures()
-    assert executed.is_file()
-    with (sound.root / "requirements.txt").open("a") as file:
-        file.write("\n")
-
-    sound.make_figures()
-
-    assert not executed.exists()
-
-
 def test_the_figure_of_a_removed_experiment_goes(sound):
     sound.write("snippets/halving/experiment_other.py", SOUND)
     sound.make_figures()
