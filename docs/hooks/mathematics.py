@@ -14,9 +14,9 @@ from markdown.util import AtomicString
 
 from docs.hooks import katex
 
-INLINE = "tex-formula"
-"""The element of an inline formula. Material's search leaves an element out until the first inner one of the same name
-ends, and KaTeX is made of `span`s."""
+COMMENT = "<!--tex {} tex-->"
+"""What a page's template turns into the formula, as its last step. Material's search reads every element of every page
+at every save, and most elements are a formula's: as comments they cost it nothing, and it does not index them."""
 
 
 class ReadFormulas(Treeprocessor):
@@ -45,11 +45,9 @@ class SetFormulas(Treeprocessor):
         for element, formula in self.md.treeprocessors["read-formulas"].found:
             inner = formula.html
             if element.tag == "span":
-                element.tag = INLINE
                 inner = inner.removeprefix('<span class="katex">').removesuffix("</span>")
             element.set("class", "katex-display" if element.tag == "div" else "katex")
-            element.set("data-search-exclude", "")
-            element.text = self.md.htmlStash.store(inner)
+            element.text = self.md.htmlStash.store(COMMENT.format(inner))
 
     def _name_headings(self, root: Element) -> None:
         """A heading keeps the plain text for the search, whose titles are made of what the headings hold."""
