@@ -18,6 +18,10 @@ COMMENT = "<!--tex {} tex-->"
 """What a page's template turns into the formula, as its last step. Material's search reads every element of every page
 at every save, and most elements are a formula's: as comments they cost it nothing, and it does not index them."""
 
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+OPENING = re.compile(r"[(\[“‘\"']*$")
+CLOSING = re.compile(r"[.,;:!?)\]”’\"'%…]*")
+
 
 class ReadFormulas(Treeprocessor):
     """Each formula as plain text; the KaTeX is kept for `SetFormulas`."""
@@ -41,25 +45,47 @@ def _in_words(found: re.Match[str]) -> str:
 
 class SetFormulas(Treeprocessor):
     def run(self, root: Element) -> None:
-        self._name_headings(root)
-        for element, formula in self.md.treeprocessors["read-formulas"].found:
+        formulas = dict(self.md.treeprocessors["read-formulas"].found)
+        for parent in list(root.iter()):
+            for place, element in enumerate(parent):
+                if element in formulas and element.tag == "span":
+                    _tie(parent, place)
+        for heading in [element for element in root.iter() if element.tag in HEADINGS]:
+            for parent in list(heading.iter()):
+                for place, element in reversed(list(enumerate(parent))):
+                    if element in formulas:
+                        parent.insert(place, _for_the_search(formulas[element].text))
+        for element, formula in formulas.items():
             inner = formula.html
             if element.tag == "span":
                 inner = inner.removeprefix('<span class="katex">').removesuffix("</span>")
             element.set("class", "katex-display" if element.tag == "div" else "katex")
             element.text = self.md.htmlStash.store(COMMENT.format(inner))
 
-    def _name_headings(self, root: Element) -> None:
-        """A heading keeps the plain text for the search, whose titles are made of what the headings hold."""
-        formulas = {element: formula.text for element, formula in self.md.treeprocessors["read-formulas"].found}
-        for heading in root.iter():
-            if heading.tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
-                for parent in list(heading.iter()):
-                    for place, child in reversed(list(enumerate(parent))):
-                        if child in formulas:
-                            words = Element("span", {"hidden": ""})
-                            words.text = AtomicString(formulas[child])
-                            parent.insert(place, words)
+
+def _tie(parent: Element, place: int) -> None:
+    """Keep brackets and punctuation on the line of the formula that they touch, where a browser would break it."""
+    formula, before = parent[place], parent[place - 1] if place else None
+    ahead = (parent.text if before is None else before.tail) or ""
+    opening, closing = OPENING.search(ahead)[0], CLOSING.match(formula.tail or "")[0]
+    if opening or closing:
+        tied = Element("span", {"class": "tied"})
+        tied.text, tied.tail = opening, (formula.tail or "")[len(closing) :]
+        formula.tail = closing
+        tied.append(formula)
+        parent[place] = tied
+        ahead = ahead[: len(ahead) - len(opening)]
+        if before is None:
+            parent.text = ahead
+        else:
+            before.tail = ahead
+
+
+def _for_the_search(text: str) -> Element:
+    """The search makes its titles of what the headings hold."""
+    words = Element("span", {"hidden": ""})
+    words.text = AtomicString(text)
+    return words
 
 
 class MathematicsExtension(Extension):

@@ -19,7 +19,11 @@ LAB = """# ---
 # Adds two numbers.
 
 # %%
+import time
+
 print("the sum is", 20 + 22)
+time.sleep(0.5)
+print("in one block")
 """
 
 
@@ -37,7 +41,7 @@ def test_a_lab_is_executed_shown_described_and_offered_and_a_warm_build_executes
 
     assert run.returncode == 0, run.stdout
     page = (lab.root / "site/labs/small/index.html").read_text(encoding="utf-8")
-    assert "the sum is 42" in page
+    assert "<code>the sum is 42\nin one block\n</code>" in page
     assert '<meta name="description" content="Adds two numbers.">' in page
     assert "<style" not in re.sub(r"<head>.*</head>", "", page, flags=re.DOTALL)
     notebook = json.loads((lab.root / "site/downloads/labs/small.ipynb").read_text(encoding="utf-8"))

@@ -95,6 +95,21 @@ def test_front_matter_is_no_place_for_formulas():
     assert formulas.read("---\nquestion: What is $x$?\n---\n# Page\n") == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("text", "tied"),
+    [
+        ("is $x$, then", '<p>is <span class="tied">F,</span> then</p>'),
+        ("the mean ($x$).", '<p>the mean <span class="tied">(F).</span></p>'),
+        ("($x$) and ($y$)", '<p><span class="tied">(F)</span> and <span class="tied">(F)</span></p>'),
+        ("**bold** $x$, $y$; z", '<p><strong>bold</strong> <span class="tied">F,</span> <span class="tied">F;</span> z</p>'),
+        ("is $x$ alone", "<p>is F alone</p>"),
+        ("*$x$*.", "<p><em>F</em>.</p>"),
+    ],
+)
+def test_punctuation_stays_on_the_line_of_its_formula(text, tied, converter):
+    assert re.sub("<tex-formula.*?</tex-formula>", "F", converter.convert(text)) == tied
+
+
 def test_headings_are_named_in_words(converter):
     html = converter.convert("# The $\\sigma_w^2$ of it\n\n## Why $a<b$ and **$x$** { #why }\n")
 
