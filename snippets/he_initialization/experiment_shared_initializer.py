@@ -83,7 +83,7 @@ def _train(initializer: Callable[[], str | keras.Initializer], seed: int) -> Hea
 
 
 def _kernels(dense: list[layers.Dense]) -> np.ndarray:
-    return np.stack([keras.ops.convert_to_numpy(layer.kernel) for layer in dense])
+    return np.stack([layer.kernel.numpy() for layer in dense])
 
 
 def _distances(kernels: np.ndarray) -> list[float]:
@@ -149,6 +149,7 @@ def plot(measured: Ways) -> Figure:
     axes.imshow(picture, cmap="coolwarm", vmin=-1.0, vmax=1.0, interpolation="nearest")
     axes.set_xticks(10 * np.arange(HEADS) + 4.5, range(1, HEADS + 1))
     axes.set_yticks(10 * np.arange(len(measured)) + 4.5, LABELS)
+    axes.set_anchor("E")
     axes.set_xlabel("head")
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
