@@ -53,3 +53,9 @@ def test_run_as_a_script_it_shows_what_it_keeps(capsys):
     inputs, logits = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines())
     assert inputs == pytest.approx(1.0, abs=0.05)
     assert logits == pytest.approx(1.0, abs=0.75)
+
+
+def test_a_new_dense_layer_is_as_the_chapter_says():
+    layer = keras.layers.Dense(3)
+    assert isinstance(layer.kernel_initializer, keras.initializers.GlorotUniform)
+    assert isinstance(layer.bias_initializer, keras.initializers.Zeros)
