@@ -94,14 +94,14 @@ CLAIMS = (
         interval=(0.0035, 0.013),
         reason="A layer multiplies by $2n_\\text{in}/(n_\\text{in}+n_\\text{out})$, by 0.4 and 1.6 in turn: "
         "$0.64^9\\cdot0.4=0.0072$.",
-        format=".1e",
+        format=".2g",
     ),
     Claim(
         statement="Average of both fans: mean square of the gradient after 19 layers, at the input",
         value=lambda measured: measured["average"].gradients[0],
         interval=(0.014, 0.052),
         reason="By 1.6 and 0.4 in turn, the other way round: $0.64^9\\cdot1.6=0.029$.",
-        format=".1e",
+        format=".2g",
     ),
 )
 

@@ -92,11 +92,12 @@ CLAIMS = (
         format=".0g",
     ),
     Claim(
-        statement="Transposed 4 × 4 convolution of stride 2, from 16 to 32 channels: `fan_in` of PyTorch and of Keras over "
-        "the counted one",
+        statement="Transposed 4 × 4 convolution of stride 2, from 16 to 32 channels: `fan_in` of PyTorch over the "
+        "counted one",
         value=lambda measured: _times_too_large(measured["transposed 4×4, stride 2"], "pytorch", "fan_in"),
         interval=(7.999, 8.001),
-        reason="Both take the 32 outputs for inputs, and the stride lets only one tap in four meet an input.",
+        reason="It takes the 32 outputs for inputs, and the stride lets only one tap in four meet an input. "
+        "So does Keras.",
         format=".3g",
     ),
     Claim(

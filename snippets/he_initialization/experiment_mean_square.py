@@ -65,7 +65,7 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
-        statement="PReLU at its start, $a=0.25$: part of $\\operatorname{E}[z^2]$ that is left in $\\operatorname{E}[h^2]$",
+        statement="PReLU, which starts at $a=0.25$: part of $\\operatorname{E}[z^2]$ left in $\\operatorname{E}[h^2]$",
         value=lambda measured: measured.mean_square[PRELU],
         interval=(0.526, 0.536),
         reason="$(1+a^2)/2=0.531$.",

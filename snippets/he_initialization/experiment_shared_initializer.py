@@ -120,7 +120,7 @@ CLAIMS = (
         format=".2f",
     ),
     Claim(
-        statement="One `HeNormal` with a `SeedGenerator`, or one of `he_init_keras.py`, in four layers: smallest distance",
+        statement="One `HeNormal` with a `SeedGenerator`, or one of `he_init_keras.py`: smallest distance",
         value=lambda measured: min(measured.seed_generator.before + measured.he_init_keras.before),
         interval=(1.3, 1.53),
         reason="Both draw anew at every call.",

@@ -1,4 +1,4 @@
-"""A ReLU layer multiplies the mean square by $n\\operatorname{Var}[W]/2$: 1 with He, 1/2 with Xavier, 1/6 by default in PyTorch.
+"""A ReLU layer multiplies the mean square by $n\\operatorname{Var}[W]/2$: He 1, Xavier 1/2, PyTorch's default 1/6.
 
 Source: He, Zhang, Ren & Sun (2015), section 2.2, equation 8, for the factor; PyTorch's documentation of
 `torch.nn.Linear` for the default, uniform on $(-1/\\sqrt n,1/\\sqrt n)$ for weights and biases.
@@ -111,16 +111,16 @@ CLAIMS = (
         statement="PyTorch's default: factor of the variance across inputs per ReLU layer, from the fifth on",
         value=lambda measured: _factor(measured.default_across_inputs, first=5),
         interval=(0.156, 0.178),
-        reason="A uniform law on $(-b,b)$ has variance $b^2/3$, so $\\operatorname{Var}[W]=1/(3n)$ and the factor is 1/6; "
-        "over 15 layers the scatter is 1.5 %, four times that is allowed.",
+        reason="A uniform law on $(-b,b)$ has variance $b^2/3$: $\\operatorname{Var}[W]=1/(3n)$ and the factor is 1/6. "
+        "Over 15 layers the scatter is 1.5 %, four times that is allowed.",
         format=".3f",
     ),
     Claim(
         statement="PyTorch's default: $n\\operatorname{E}[h^2]$ at the last layer, kept up by the biases",
         value=lambda measured: WIDTH * measured.default[-1],
         interval=(0.15, 0.25),
-        reason="The biases add $1/(3n)$ to each $\\operatorname{E}[z^2]$; the fixed point of $q\\mapsto(q/3+1/(3n))/2$ is "
-        "$0.2/n$. The 512 biases of the last layers scatter by 6 %.",
+        reason="The biases add $1/(3n)$ to each $\\operatorname{E}[z^2]$; the fixed point of $q\\mapsto(q/3+1/(3n))/2$ "
+        "is $0.2/n$. The units of one layer scatter it by 6 %.",
         format=".2f",
     ),
     Claim(

@@ -1,7 +1,8 @@
-"""Keras's HeNormal is a truncated normal law: the same standard deviation as PyTorch's, but no weight beyond $2.27\\,\\sigma$.
+"""Keras's HeNormal is a truncated normal law: standard deviation as in PyTorch, but no weight beyond $2.27\\,\\sigma$.
 
 Source: Keras documentation of `keras.initializers.HeNormal`: a truncated normal with standard deviation
-$\\sigma=\\sqrt{2/\\text{fan\\_in}}$. He, Zhang, Ren & Sun (2015), section 2.2, draw from the whole normal law, as PyTorch does.
+$\\sigma=\\sqrt{2/n}$, $n$ = `fan_in`. He, Zhang, Ren & Sun (2015), section 2.2, draw from the whole normal law, as
+PyTorch does.
 """
 
 import math
