@@ -115,7 +115,7 @@ def _claim(claim: dict[str, Any], source: str) -> str:
 <li markdown="1">
 <p class="evidence-statement" markdown="span">{claim["statement"]}</p>
 <dl>
-{paper}<div><dt>This build</dt><dd>{_typeset(claim["printed"])}</dd></div>
+{paper}<div><dt>This build</dt><dd>{typeset(claim["printed"])}</dd></div>
 <div><dt>Must lie in</dt><dd{_place(claim)}>{_interval(claim)}</dd></div>
 </dl>
 <p class="evidence-reason" markdown="span">{claim["reason"]}{own_source}</p>
@@ -141,10 +141,10 @@ def _interval(claim: dict[str, Any]) -> str:
 
 
 def _bound(bound: float | str) -> str:
-    return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else _typeset(f"{bound:g}")
+    return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else typeset(f"{bound:g}")
 
 
-def _typeset(number: str) -> str:
+def typeset(number: str) -> str:
     """A printed number as it is written by hand: `-6.8e-07` becomes −6.8 × 10⁻⁷."""
     number = number.replace("-", "−")
     parts = re.fullmatch(r"(.+)e\+?(−?)0*(\d+)", number)
