@@ -12,3 +12,7 @@ const watch = new ResizeObserver((entries) => {
 
 // Material wraps the tables when the document is ready, after this script has run.
 addEventListener("load", () => document.querySelectorAll(mayScroll).forEach((element) => watch.observe(element)))
+
+// Material puts each copy button into a <nav> without a name, when its code comes near. A page full of them is no map.
+const unmark = () => document.querySelectorAll(".md-code__nav:not([role])").forEach((nav) => (nav.role = "none"))
+new MutationObserver(unmark).observe(document.body, { childList: true, subtree: true })
