@@ -32,6 +32,13 @@ def test_the_paths_exist():
     assert [path for path in named - {EXPERIMENT, CHAPTER} if not (ROOT / path).exists()] == []
 
 
+def test_the_picture_is_there_for_light_and_dark_and_small():
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert pictures == [".github/page-dark.webp", ".github/page-light.webp"]
+    assert all(0 < (ROOT / picture).stat().st_size < 150_000 for picture in pictures)
+    assert len(re.search(r'alt="([^"]+)"', README)[1]) >= 40
+
+
 def test_the_pythons_agree():
     promised = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
     oldest, beyond = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", promised).groups())
