@@ -1,0 +1,107 @@
+"""Where does the gradient vanish? Per layer of your model, the size of dL/d(preactivation) and dL/d(kernel), one batch.
+
+    rms(g) = sqrt(mean(g^2)),   factor per layer = (rms_first / rms_last)^(1 / (layers - 1))
+
+`Dense` and `Conv` layers hold their activation; what is measured is the preactivation that it takes. The two sizes are
+two questions: the gradient of the preactivations may fall towards the input where that of the kernels does not.
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rows = layer_gradients(model, inputs, lambda output: loss(labels, output))
+    print(*rows, sep="\\n")
+    print(factor_per_layer(rows[:-1]))  # without the output layer: no activation follows it
+
+Needs the TensorFlow backend: Keras itself has no function for a gradient.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", equations
+2 and 3.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class LayerGradient(NamedTuple):
+    """Root mean squares over all entries, in units of the loss per unit of what stands below it."""
+
+    name: str
+    """The layer's path."""
+    output_rms: float
+    """Of dL/d(preactivation), over batch and units."""
+    weight_rms: float | None
+    """Of dL/d(kernel), over all uses of it; None if it is frozen."""
+
+
+def layer_gradients(
+    model: keras.Model, inputs: Any, loss: Callable[[Any], tf.Tensor], training: bool = False
+) -> list[LayerGradient]:
+    """One row each time a layer with a kernel and an activation runs, in the order of the forward pass.
+
+    `inputs` is what `model` takes; `loss` takes its output and returns a scalar. Weights, moving statistics,
+    activations and random state are afterwards what they were, also after an error. Recurrent layers have no row: their
+    kernels are in their cells. Raises ValueError for a model that is not built, when no layer with a row ran and when
+    `loss` returns no scalar.
+    """
+    if not model.built:
+        raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")
+    ran: list[tuple[keras.Layer, tf.Tensor]] = []
+
+    def watched(layer: keras.Layer, activation: Callable) -> Callable:
+        def keep(preactivation: tf.Tensor) -> tf.Tensor:
+            tape.watch(preactivation)
+            ran.append((layer, preactivation))
+            return activation(preactivation)
+
+        return keep
+
+    activations = {layer: layer.activation for layer in model._flatten_layers() if _kernel(layer) is not None}
+    try:
+        for layer, activation in activations.items():
+            layer.activation = watched(layer, activation)
+        # A stateless scope keeps what is assigned to variables: moving statistics and seeds stay.
+        with keras.StatelessScope(), tf.GradientTape() as tape:
+            value = loss(model(inputs, training=training))
+    finally:
+        for layer, activation in activations.items():
+            layer.activation = activation
+    if not ran:
+        raise ValueError(f"model must run a layer with a kernel and an activation, got {model.name!r}")
+    if value.shape.rank != 0:
+        raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
+    outputs = [preactivation for _, preactivation in ran]
+    kernels = {layer: _kernel(layer).value for layer, _ in ran if _kernel(layer).trainable}
+    sources = (outputs, list(kernels.values()))
+    of_outputs, of_kernels = tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    of_kernel = {layer: _rms(gradient) for layer, gradient in zip(kernels, of_kernels, strict=True)}
+    return [
+        LayerGradient(layer.path, _rms(gradient), of_kernel.get(layer))
+        for (layer, _), gradient in zip(ran, of_outputs, strict=True)
+    ]
+
+
+def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
+    """Geometric mean of the factor by which one layer multiplies the size of dL/d(preactivation) on the way back.
+
+    1 carries the gradient through any depth, 0.5 halves it in every layer. Raises ValueError for fewer than two rows
+    and for a last row that has no gradient.
+    """
+    if len(rows) < 2 or rows[-1].output_rms == 0.0:
+        raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
+    return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
+
+
+def _kernel(layer: keras.Layer) -> keras.Variable | None:
+    # A recurrent cell runs its activation at every step, on more than one preactivation.
+    kernel = getattr(layer, "kernel", None) if not hasattr(layer, "recurrent_kernel") else None
+    return kernel if isinstance(kernel, keras.Variable) and hasattr(layer, "activation") else None
+
+
+def _rms(gradient: tf.Tensor) -> float:
+    values = tf.cast(gradient, tf.float64).numpy()
+    largest = float(np.abs(values).max())
+    if not 0.0 < largest < math.inf:
+        return largest  # 0, Inf or NaN
+    return largest * math.sqrt(np.square(values / largest).mean())  # the bare square of 1e-200 would be 0

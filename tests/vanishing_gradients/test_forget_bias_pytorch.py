@@ -1,0 +1,54 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from snippets.vanishing_gradients.forget_bias_pytorch import set_forget_bias_
+
+LSTMS = [
+    nn.LSTM(3, 5),
+    nn.LSTM(3, 5, num_layers=2, bidirectional=True),
+    nn.LSTM(3, 5, proj_size=2, dtype=torch.float64),
+    nn.LSTM(3, 5, dtype=torch.bfloat16),
+    nn.LSTMCell(3, 5),
+]
+
+
+@pytest.mark.parametrize("lstm", LSTMS, ids=str)
+@pytest.mark.parametrize("value", [1.0, -0.5])
+def test_the_two_biases_add_up_to_the_value_and_the_rest_stays(lstm, value):
+    before = copy.deepcopy(dict(lstm.named_parameters()))
+    assert set_forget_bias_(lstm, value) is lstm
+    after = dict(lstm.named_parameters())
+    assert all(parameter.requires_grad for parameter in after.values())
+    forget = slice(5, 10)
+    names = [name for name in after if name.startswith("bias_ih")]
+    assert len(names) == getattr(lstm, "num_layers", 1) * (2 if getattr(lstm, "bidirectional", False) else 1)
+    for name in names:
+        assert (after[name] + after[name.replace("ih", "hh")])[forget].tolist() == [value] * 5
+    for name, parameter in after.items():
+        kept = torch.ones(len(parameter), dtype=torch.bool)
+        if name.startswith("bias"):
+            kept[forget] = False
+        assert torch.equal(parameter[kept], before[name][kept]), name
+
+
+def test_the_slice_is_the_forget_gate():
+    """With a gate that is open wide the cell keeps its state, with one that is shut it loses it: by what the cell does."""
+    cell = nn.LSTMCell(3, 5)
+    state = torch.zeros(1, 5), torch.full((1, 5), 7.0)
+    kept = set_forget_bias_(cell, 30.0)(torch.zeros(1, 3), state)[1]
+    lost = set_forget_bias_(cell, -30.0)(torch.zeros(1, 3), state)[1]
+    assert torch.allclose(kept - lost, state[1])
+
+
+def test_the_default_is_one():
+    lstm = set_forget_bias_(nn.LSTM(3, 5))
+    assert lstm.bias_ih_l0[5:10].tolist() == [1.0] * 5 and not lstm.bias_hh_l0[5:10].any()
+
+
+@pytest.mark.parametrize("module", [nn.GRU(3, 5), nn.LSTM(3, 5, bias=False), nn.Linear(3, 5)], ids=str)
+def test_what_has_no_forget_bias_is_refused(module):
+    with pytest.raises(ValueError, match=r"lstm must be .*(GRU|LSTM|Linear)\("):
+        set_forget_bias_(module)
