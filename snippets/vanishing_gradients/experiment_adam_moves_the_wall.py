@@ -1,8 +1,7 @@
 r"""Adam trains a deeper sigmoid network than gradient descent does, and then stops as well.
 
-Source: none for the experiment. The rate at which the difference between two inputs shrinks is the slope $\chi_1$ of the
-correlation map at its fixed point $c=1$: Schoenholz, Gilmer, Ganguli & Sohl-Dickstein (2017), "Deep information
-propagation". Small scale: width 64, digits, 200 steps.
+Source: Schoenholz, Gilmer, Ganguli & Sohl-Dickstein (2017), "Deep information propagation", for the rate at which two
+inputs become alike. The trainings follow no paper: width 64, digits, 200 steps.
 """
 
 import math
@@ -42,7 +41,7 @@ class Runs(NamedTuple):
     """Learning rate 0.01."""
 
     spread: list[float]
-    """Of the 15 layers before training: by how much an activation moves from image to image (rms, first layer first)."""
+    """Before training, first of 15 layers first: the rms by which an activation moves from image to image."""
 
 
 def _network(depth: int, seed: int) -> nn.Sequential:
@@ -140,5 +139,6 @@ def plot(measured: Runs) -> Figure:
         smooth = [sum(run.losses[step : step + window]) / window for step in range(STEPS - window + 1)]
         axes.plot(range(window, STEPS + 1), smooth, color=color)
         axes.text(*place, words, color=color, va="center")
-    axes.set(xlabel="step (each point is the mean of ten)", ylabel="training loss (nats)", ylim=(0, 2.8), xlim=(0, STEPS))
+    axes.set(xlabel="step (each point is the mean of ten)", ylabel="training loss (nats)")
+    axes.set(xlim=(0, STEPS), ylim=(0, 2.8))
     return figure

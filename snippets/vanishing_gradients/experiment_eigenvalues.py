@@ -88,7 +88,6 @@ def plot(measured: Sizes) -> Figure:
     axes.plot(range(3), [*measured.recurrent[:2], 0], "o-", markersize=5, color="C1")
     axes.text(9, 1.42, "another matrix in every layer", color="C0", va="center")
     axes.text(3, 0.12, "the same matrix in every layer", color="C1", va="center")
-    axes.set(
-        xlabel="linear layers, all eigenvalues 0", ylabel="norm of the gradient", ylim=(-0.1, 1.65), xlim=(-1, DEPTH + 1)
-    )
+    axes.set(xlabel="linear layers, all eigenvalues 0", ylabel="norm of the gradient")
+    axes.set(xlim=(-1, DEPTH + 1), ylim=(-0.1, 1.65))
     return figure

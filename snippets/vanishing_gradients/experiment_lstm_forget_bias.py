@@ -75,7 +75,7 @@ def per_step(result: Gradients, kind: str) -> float:
 
 CLAIMS = (
     Claim(
-        statement="LSTM with PyTorch's defaults: $\\partial L/\\partial x_1$ in units of $\\partial L/\\partial x_{50}$",
+        statement="LSTM, PyTorch's defaults: $\\partial L/\\partial x_1$ in units of $\\partial L/\\partial x_{50}$",
         value=partial(whole, kind="default"),
         interval=(3e-11, 6e-10),
         reason="Seeds 0 to 9 give 6e-11 to 1.9e-10.",
@@ -86,7 +86,7 @@ CLAIMS = (
         value=partial(per_step, kind="default"),
         interval=(0.6, 0.67),
         paper="0.5",
-        reason="The paper counts the cell alone, its gate at 1/2. More comes through $h_t$; seeds 0 to 9: 0.62 to 0.64.",
+        reason="The paper counts the cell alone, its gate at 1/2. More comes through $h_t$; seeds 0 to 9: 0.62-0.64.",
         format=".3f",
     ),
     Claim(
@@ -107,7 +107,7 @@ CLAIMS = (
         statement="Forget bias 3: the same",
         value=partial(whole, kind="bias_3"),
         interval=(0.7, 2.5),
-        reason="Seeds 0 to 9 give 1.1 to 1.5. The cell alone keeps $\\sigma(3)^{49}=0.09$; the rest comes through $h_t$.",
+        reason="Seeds 0 to 9 give 1.1 to 1.5. The cell alone keeps $\\sigma(3)^{49}=0.09$; more comes through $h_t$.",
         format=".2f",
     ),
 )

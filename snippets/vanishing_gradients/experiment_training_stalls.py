@@ -1,8 +1,8 @@
-r"""A network whose gradient shrinks per layer stops learning at a certain depth; one whose gradient does not, goes on.
+r"""Where the gradient shrinks in every layer, training stops at some depth; where it does not, depth trains.
 
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", sections
 3.1 and 4.2, for the sigmoid and the normalized initialization; He, Zhang, Ren & Sun (2015), "Delving Deep into
-Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, gradient norms clipped to 1.
+Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, norms clipped to 1.
 """
 
 import math

@@ -17,6 +17,7 @@ Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep f
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -49,18 +50,15 @@ def layer_gradients(
         raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")
     ran: list[tuple[keras.Layer, tf.Tensor]] = []
 
-    def watched(layer: keras.Layer, activation: Callable) -> Callable:
-        def keep(preactivation: tf.Tensor) -> tf.Tensor:
-            tape.watch(preactivation)
-            ran.append((layer, preactivation))
-            return activation(preactivation)
-
-        return keep
+    def _keep(layer: keras.Layer, activation: Callable, preactivation: tf.Tensor) -> tf.Tensor:
+        tape.watch(preactivation)
+        ran.append((layer, preactivation))
+        return activation(preactivation)
 
     activations = {layer: layer.activation for layer in model._flatten_layers() if _kernel(layer) is not None}
     try:
         for layer, activation in activations.items():
-            layer.activation = watched(layer, activation)
+            layer.activation = partial(_keep, layer, activation)
         # A stateless scope keeps what is assigned to variables: moving statistics and seeds stay.
         with keras.StatelessScope(), tf.GradientTape() as tape:
             value = loss(model(inputs, training=training))

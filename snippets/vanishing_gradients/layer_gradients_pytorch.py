@@ -15,6 +15,7 @@ Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep f
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,16 +44,14 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
     """
     ran: list[tuple[str, nn.Module, Tensor]] = []
 
-    def watch(name: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def keep(_layer: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
-            if not output.requires_grad:  # all before it is frozen
-                output = output.detach().requires_grad_()
-            ran.append((name, layer, output))
-            return output.clone()  # which an activation may overwrite in place
+    def _keep(name: str, layer: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
+        if not output.requires_grad:  # all before it is frozen
+            output = output.detach().requires_grad_()
+        ran.append((name, layer, output))
+        return output.clone()  # which an activation may overwrite in place
 
-        return layer.register_forward_hook(keep)
-
-    hooks = [watch(name, layer) for name, layer in model.named_modules() if _weight(layer) is not None]
+    layers = [(name, layer) for name, layer in model.named_modules() if _weight(layer) is not None]
+    hooks = [layer.register_forward_hook(partial(_keep, name)) for name, layer in layers]
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices):

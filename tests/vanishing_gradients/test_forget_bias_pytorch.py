@@ -35,7 +35,7 @@ def test_the_two_biases_add_up_to_the_value_and_the_rest_stays(lstm, value):
 
 
 def test_the_slice_is_the_forget_gate():
-    """With a gate that is open wide the cell keeps its state, with one that is shut it loses it: by what the cell does."""
+    """A gate that is open wide keeps the state of the cell, one that is shut loses it."""
     cell = nn.LSTMCell(3, 5)
     state = torch.zeros(1, 5), torch.full((1, 5), 7.0)
     kept = set_forget_bias_(cell, 30.0)(torch.zeros(1, 3), state)[1]

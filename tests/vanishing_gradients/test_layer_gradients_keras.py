@@ -109,7 +109,7 @@ def test_frozen_kernels_have_no_gradient_and_their_preactivations_have():
 
 
 def test_a_layer_that_runs_twice_has_two_rows_and_one_kernel_gradient():
-    inputs, shared = layers.Input((5,)), layers.Dense(5, activation="tanh", kernel_initializer=keras.initializers.Ones())
+    inputs, shared = layers.Input((5,)), layers.Dense(5, activation="tanh", kernel_initializer="ones")
     first, second = layer_gradients(keras.Model(inputs, shared(shared(inputs))), np.full((2, 5), 0.1), keras.ops.sum)
     assert first.name == second.name
     assert first.output_rms != second.output_rms

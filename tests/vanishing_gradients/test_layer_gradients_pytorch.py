@@ -75,7 +75,7 @@ def test_an_activation_in_place_changes_nothing():
 
 def state(model: nn.Module) -> list:
     values = [value.clone() for value in model.state_dict().values()] + [torch.get_rng_state()]
-    gradients = [parameter.grad if parameter.grad is None else parameter.grad.clone() for parameter in model.parameters()]
+    gradients = [None if parameter.grad is None else parameter.grad.clone() for parameter in model.parameters()]
     hooks = [list(layer._forward_hooks) for layer in model.modules()]
     return [values, gradients, hooks, [layer.training for layer in model.modules()], torch.is_grad_enabled()]
 
