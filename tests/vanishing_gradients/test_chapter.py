@@ -22,8 +22,8 @@ def settled_factor(activation, sigma_w: float) -> float:
     ("row", "sigma_w", "factor"),
     [
         ("sigmoid, Xavier", 1.0, settled_factor(SIGMOID, 1.0)),
-        ("ReLU, weight scale of `nn.Linear`", DEFAULT, math.sqrt(chi(1.0, RELU, DEFAULT))),
-        ("tanh, weight scale of `nn.Linear`", DEFAULT, settled_factor(TANH, DEFAULT)),
+        ("ReLU, PyTorch", DEFAULT, math.sqrt(chi(1.0, RELU, DEFAULT))),
+        ("tanh, PyTorch", DEFAULT, settled_factor(TANH, DEFAULT)),
         ("ReLU, Xavier", 1.0, math.sqrt(chi(1.0, RELU, 1.0))),
     ],
 )
