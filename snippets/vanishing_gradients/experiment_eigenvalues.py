@@ -65,7 +65,7 @@ CLAIMS = (
         format=".0e",
     ),
     Claim(
-        statement="40 layers, each with a matrix of its own: factor per layer of the gradient's norm",
+        statement="Each of 40 layers with a matrix of its own: factor per layer of the gradient's norm",
         value=lambda sizes: sizes.stack[-1] ** (1 / DEPTH),
         interval=(0.97, 1.03),
         reason="1 in mean square, since the squared singular values have the mean 1; seeds 0 to 9 give 0.989 to 1.008.",
