@@ -93,7 +93,10 @@ def _slip(tex: str, error: katex.TexError, line: int) -> Slip:
     before = tex[: error.position]
     column = len(before) - before.rfind("\n") - 1
     shown = tex.splitlines()[before.count("\n")]
-    said = f"KaTeX cannot set this formula: {error.message}\n    {shown}\n    {' ' * column}^"
+    said = (
+        f"KaTeX cannot set this formula: {error.message}\n    {shown}\n    {' ' * column}^\n"
+        "    Mend it here; what KaTeX knows is listed at https://katex.org/docs/supported"
+    )
     return Slip(line + before.count("\n"), shown, said)
 
 
