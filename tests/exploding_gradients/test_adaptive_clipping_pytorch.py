@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from snippets.exploding_gradients import adaptive_clipping_numpy as oracle
+from snippets.exploding_gradients.adaptive_clipping_pytorch import clip_adaptively_, unit_norm
+
+SHAPES = ((6, 5), (4, 3, 2, 2), (7,), ())
+
+
+def parameter(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> nn.Parameter:
+    generator = torch.Generator().manual_seed(len(shape))
+    made = nn.Parameter(torch.randn(shape, generator=generator).to(dtype))
+    made.grad = 0.05 * torch.randn(shape, generator=generator).to(dtype)
+    return made
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("clipping", [0.01, 0.05, 10.0])
+def test_clipping_agrees_with_numpy(shape, clipping):
+    made = parameter(shape)
+    wanted = oracle.clip_adaptively(made.grad.numpy(), made.detach().numpy(), clipping)
+    clip_adaptively_([made], clipping)
+    np.testing.assert_allclose(made.grad.numpy(), wanted, rtol=2e-6)
+
+
+@pytest.mark.parametrize("unit_axis", [1, -3])
+def test_units_may_lie_along_another_axis(unit_axis):
+    made = parameter((4, 3, 2, 2))
+    wanted = oracle.clip_adaptively(made.grad.numpy(), made.detach().numpy(), unit_axis=unit_axis)
+    clip_adaptively_([made], unit_axis=unit_axis)
+    np.testing.assert_allclose(made.grad.numpy(), wanted, rtol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_floating_dtype(dtype):
+    made = parameter((6, 5), dtype)
+    made.grad.mul_(1000.0)
+    clip_adaptively_([made], 0.01)
+    assert made.grad.dtype == dtype
+    ratio = unit_norm(made.grad) / unit_norm(made.detach())
+    assert ratio.squeeze().tolist() == pytest.approx([0.01] * 6, rel=1e-2)
+
+
+def test_what_has_no_gradient_is_passed_over_and_weights_stay():
+    model = nn.Linear(3, 2)
+    before = model.weight.detach().clone()
+    clip_adaptively_(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    clip_adaptively_(model.parameters())
+    assert torch.equal(model.weight, before)
+
+
+def test_bad_input_is_named():
+    for bad in ({"clipping": 0.0}, {"eps": -1.0}):
+        with pytest.raises(ValueError, match="clipping and eps must be positive"):
+            clip_adaptively_([parameter((2,))], **bad)

@@ -1,0 +1,55 @@
+import math
+
+import numpy as np
+import pytest
+
+from snippets.exploding_gradients.clip_gradients_numpy import clip_by_global_norm, clip_by_value, global_norm
+
+
+def test_the_norm_is_that_of_all_arrays_together():
+    assert global_norm([np.array([3.0]), np.array([[4.0], [12.0]])]) == 13.0
+
+
+def test_the_norm_does_not_overflow_in_half_precision():
+    assert global_norm([np.full(4, 256.0, np.float16)]) == 512.0
+
+
+def test_clipping_by_norm_keeps_the_direction_and_the_ratio_of_arrays():
+    gradients = [np.array([3.0]), np.array([[4.0], [12.0]])]
+    (first, second), norm = clip_by_global_norm(gradients, 6.5)
+    assert norm == 13.0
+    assert first == pytest.approx([1.5])
+    assert second.ravel() == pytest.approx([2.0, 6.0])
+
+
+def test_a_short_gradient_stays_as_it_is():
+    (same,), norm = clip_by_global_norm([np.array([3.0, 4.0])], 5.0)
+    assert same.tolist() == [3.0, 4.0] and norm == 5.0
+    (zero,), norm = clip_by_global_norm([np.zeros(3)], 1.0)
+    assert zero.tolist() == [0, 0, 0] and norm == 0.0
+
+
+def test_dtypes_stay():
+    clipped, _ = clip_by_global_norm([np.ones(9, np.float32), np.ones(16, np.float16)], 1.0)
+    assert [array.dtype for array in clipped] == [np.float32, np.float16]
+
+
+def test_clipping_by_value_turns_the_direction():
+    """Cut to 1, (3, 0.5) becomes (1, 0.5): the angle to the axis grows from 9.5 to 26.6 degrees."""
+    (clipped,) = clip_by_value([np.array([3.0, -0.5])], 1.0)
+    assert clipped.tolist() == [1.0, -0.5]
+    assert math.degrees(math.atan2(0.5, 1.0)) == pytest.approx(26.565, abs=1e-3)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
+def test_a_limit_must_be_positive(bad):
+    with pytest.raises(ValueError, match=f"max_norm must be positive, got {bad}"):
+        clip_by_global_norm([np.ones(2)], bad)
+    with pytest.raises(ValueError, match=f"limit must be positive, got {bad}"):
+        clip_by_value([np.ones(2)], bad)
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_what_is_not_finite_cannot_be_clipped(bad):
+    with pytest.raises(FloatingPointError, match=f"the norm {bad}"):
+        clip_by_global_norm([np.array([1.0, bad])], 1.0)
