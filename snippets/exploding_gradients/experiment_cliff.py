@@ -44,7 +44,7 @@ class Cliff(NamedTuple):
     clipped_losses: np.ndarray
 
 
-W_AXIS, B_AXIS = np.linspace(4.6, 6.4, 181), np.linspace(-4.0, -2.4, 161)
+W_AXIS, B_AXIS = np.linspace(4.4, 6.2, 181), np.linspace(-3.8, -2.2, 161)
 
 
 def loss_and_gradient(w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +133,7 @@ def plot(cliff: Cliff) -> Figure:
     figure = Figure(figsize=(4.6, 5.2))
     plane, curve = figure.subplots(2, height_ratios=(1.5, 1))
     plane.contour(W_AXIS, B_AXIS, cliff.grid, levels=np.arange(0.02, 0.5, 0.06), colors="C5", linewidths=0.8)
-    before = int(np.argmax(np.hypot(*np.diff(cliff.plain, axis=0).T)))
+    before = int(np.argmax(np.hypot(*np.diff(cliff.plain, axis=0).T)))  # the step over the cliff
     plane.plot(*cliff.clipped.T, color="C0", linewidth=2.5)
     plane.plot(*cliff.plain[: before + 1].T, color="C1", linewidth=2.5, linestyle=(0, (2, 1)))
     here, there = cliff.plain[before], cliff.plain[before + 1]

@@ -45,14 +45,14 @@ CLAIMS = (
     Claim(
         statement="Clipped: accuracy on the test digits",
         value=lambda runs: runs["clipped"].accuracy,
-        interval=(0.75, 1.0),
-        reason="A network that learned nothing has 0.10; ten seeds gave CLIPPED.",
+        interval=(0.6, 1.0),
+        reason="A network that learned nothing has 0.10; ten seeds gave 0.77 to 0.87.",
     ),
     Claim(
         statement="Not clipped: accuracy on the test digits",
         value=lambda runs: runs["not clipped"].accuracy,
         interval=(0.0, 0.5),
-        reason="Ten seeds gave PLAIN.",
+        reason="Ten seeds gave 0.06 to 0.20; one that learned nothing has 0.10.",
     ),
 )
 
@@ -64,7 +64,7 @@ def plot(runs: dict[str, Run]) -> Figure:
     for color, (name, run) in zip(("C1", "C0"), runs.items(), strict=True):
         axes.semilogy(np.arange(1, 201), run.losses, color=color, linewidth=1.4)
         words = f"{name}: {run.accuracy:.0%} right"
-        axes.text(198, 3.0 if name == "not clipped" else 0.035, words, color=color, weight=600, ha="right", va="bottom")
+        axes.text(198, 3.0 if name == "not clipped" else 0.1, words, color=color, weight=600, ha="right", va="bottom")
     axes.set(xlabel="step", ylabel="training loss (nats)", xlim=(0, 200), ylim=(0.02, 200))
     axes.set_yticks((0.1, 1, 10, 100), ("0.1", "1", "10", "100"))
     return figure

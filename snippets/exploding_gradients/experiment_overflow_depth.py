@@ -34,9 +34,8 @@ def measure(seed: int = 0) -> dict[str, Growth]:
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(DEPTH, WIDTH, WIDTH, generator=generator, dtype=torch.float64) * math.sqrt(2 / WIDTH)
     inputs = torch.randn(ROWS, WIDTH, generator=generator, dtype=torch.float64)
-    # The ReLU of the first layer's input makes its mean square that of the layers to come.
-    inputs = inputs.relu()
-    return {name: _growth(scale * weights, inputs) for name, scale in SCALES.items()}
+    # The first layer reads a ReLU's output too, so its preactivations have the mean square 1 times the scale squared.
+    return {name: _growth(scale * weights, inputs.relu()) for name, scale in SCALES.items()}
 
 
 def _growth(weights: Tensor, inputs: Tensor) -> Growth:
@@ -96,15 +95,15 @@ def plot(measured: dict[str, Growth]) -> Figure:
     for label, dtype in (("float16", torch.float16), ("float32, bfloat16", torch.float32)):
         ceiling = math.log10(torch.finfo(dtype).max)
         axes.axhline(ceiling, color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
-        axes.text(DEPTH, ceiling + 0.8, f"largest {label}", color="C5", ha="right", va="bottom")
-    places = {"He": (100, 1.0), "2 × He": (84, 20.0), "4 × He": (44, 30.0), "N(0, 1)": (14, 30.0)}
+        axes.text(96, ceiling + 0.8, label, color="C5", ha="center", va="bottom")
+    places = {"He": (100, 0.6), "2 × He": (72, 16.0), "4 × He": (32, 13.0), "N(0, 1)": (24, 28.0)}
     for color, (name, growth) in zip(("C2", "C0", "C3", "C1"), measured.items(), strict=True):
         logs = [math.log10(value) for value in growth.rms]
         axes.plot(range(1, DEPTH + 1), logs, color=color)
         for layer in set(growth.overflow.values()) - {None}:
             axes.plot(layer, logs[layer - 1], "o", color=color, markersize=6)
         x, y = places[name]
-        axes.text(x, y, name, color=color, weight=600, ha="left" if name == "He" else "right", va="bottom")
+        axes.text(x, y, name, color=color, weight=600, ha="right" if name == "N(0, 1)" else "left", va="bottom")
     axes.set(xlabel="layer", ylabel="root mean square of the layer", xlim=(0, DEPTH), ylim=(-2, 45))
     axes.set_yticks((0, 10, 20, 30, 40), ("1", "$10^{10}$", "$10^{20}$", "$10^{30}$", "$10^{40}$"))
     return figure
