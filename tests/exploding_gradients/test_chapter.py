@@ -1,0 +1,68 @@
+"""The constants of theory that the chapter prints, and its exercise."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from snippets.exploding_gradients import experiment_clip_direction, experiment_cliff, experiment_overflow_depth
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/chapters/exploding-gradients.md").read_text(encoding="utf-8")
+HALF, SINGLE = torch.finfo(torch.float16).max, torch.finfo(torch.float32).max
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (r"s=\sqrt{256/2}\approx$ {:.1f}", math.sqrt(256 / 2)),
+        ("That gives {:.1f} layers in float32", math.log(SINGLE) / math.log(math.sqrt(128))),
+        ("in float32 and {:.1f} in float16", math.log(HALF) / math.log(math.sqrt(128))),
+        ("65,504", None),
+        (r"\sqrt{2/\pi}\approx$ {:.3f}", math.sqrt(2 / math.pi)),
+        (r"2^{100}\approx$ {:.1e}", 2.0**100),
+        (r"\ln 10=$ {:.3f}", math.log(10)),
+        (r"\ln 65504/\ln 1.5=$ {:.1f}", math.log(HALF) / math.log(1.5)),
+        (r"\ln4/\ln1.5=$ {:.1f}", math.log(4) / math.log(1.5)),
+        ("that is {:.0f} layers against 128", math.log(HALF) / math.log(2)),
+        ("16 layers against {:.0f}", math.log(SINGLE) / math.log(2)),
+    ],
+)
+def test_a_constant_is_what_theory_says(words, value):
+    if value is not None:
+        head, _, tail = words.rpartition("{:")
+        form, _, rest = tail.partition("}")
+        words = head + format(value, form).replace("e+", "e") + rest
+    assert words in PAGE
+
+
+def test_the_largest_numbers_of_the_formats():
+    assert HALF == 65504
+    assert torch.finfo(torch.bfloat16).max == pytest.approx(3.4e38, rel=0.01)
+    assert SINGLE == pytest.approx(3.4e38, rel=0.01)
+
+
+def test_the_solution_of_the_exercise():
+    """1.5 times He: float16 overflows two to four layers before a root mean square of 1 would reach its largest number."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(40, 256, 256, generator=generator, dtype=torch.float64) * 1.5 * math.sqrt(2 / 256)
+    inputs = torch.randn(16, 256, generator=generator, dtype=torch.float64).relu() / 1.5
+    overflow = experiment_overflow_depth._growth(weights, inputs).overflow["float16"]
+    assert 22 <= overflow <= 26
+
+
+def test_the_gradient_of_the_cliff_is_the_derivative_of_its_loss():
+    w, b, step = 5.0, -2.9, 1e-6
+    _, gradient = experiment_cliff.loss_and_gradient(w, b)
+    by_w = experiment_cliff.loss_and_gradient(w + step, b)[0] - experiment_cliff.loss_and_gradient(w - step, b)[0]
+    by_b = experiment_cliff.loss_and_gradient(w, b + step)[0] - experiment_cliff.loss_and_gradient(w, b - step)[0]
+    np.testing.assert_allclose(gradient, np.array([by_w, by_b]) / (2 * step), rtol=1e-5)
+
+
+def test_the_cosine_of_normal_gradients_is_that_of_a_sample():
+    draws = np.random.default_rng(0).standard_normal(400_000)
+    cut = np.clip(draws, -0.7, 0.7)
+    cosine = (draws * cut).mean() / math.sqrt((draws**2).mean() * (cut**2).mean())
+    # The standard error is below 1e-3.
+    assert cosine == pytest.approx(experiment_clip_direction.gaussian_cosine(0.7), abs=5e-3)
