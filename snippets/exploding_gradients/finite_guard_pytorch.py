@@ -32,23 +32,23 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
     for name, parameter in model.named_parameters():
         _check(parameter, f"before the pass: the parameter {name!r}")
 
-    def before(_module: nn.Module, arguments: Any, keywords: Any) -> None:
+    def check_inputs(_module: nn.Module, arguments: Any, keywords: Any) -> None:
         for tensor in _tensors((arguments, keywords)):
             if torch.isnan(tensor).any():
                 _check(tensor, "forward: an input of the model")
 
-    hooks = [model.register_forward_pre_hook(before, with_kwargs=True)]
+    hooks = [model.register_forward_pre_hook(check_inputs, with_kwargs=True)]
     for name, module in model.named_modules():
         label = f"{name or 'the model'!r} ({type(module).__name__})"
 
-        def after(_module: nn.Module, _arguments: Any, output: Any, label: str = label) -> None:
+        def check_outputs(_module: nn.Module, _arguments: Any, output: Any, label: str = label) -> None:
             for tensor in _tensors(output):
                 _check(tensor, f"forward: the output of {label}")
                 if tensor.requires_grad:
                     where = f"backward: the gradient of the output of {label}"
                     hooks.append(tensor.register_hook(lambda gradient, where=where: _check(gradient, where)))
 
-        hooks.append(module.register_forward_hook(after))
+        hooks.append(module.register_forward_hook(check_outputs))
     try:
         yield model
     finally:
