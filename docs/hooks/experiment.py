@@ -2,8 +2,9 @@
 
 import ast
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,11 +50,7 @@ class Experiment:
 
     @cached_property
     def has_table(self) -> bool:
-        try:
-            tree = ast.parse((ROOT / self.path).read_text(encoding="utf-8"))
-        except SyntaxError:
-            return False  # the run of the experiment reports it, with its line
-        return any(isinstance(node, ast.FunctionDef) and node.name == "table" for node in tree.body)
+        return "table" in _outline(self.path).functions
 
     @property
     def products(self) -> tuple[Path, ...]:
@@ -100,7 +97,7 @@ def imported_modules(path: Path) -> set[str]:
     found: set[str] = set()
     waiting = [path]
     while waiting:
-        for module in _direct_imports(waiting.pop()) - found:
+        for module in _outline(waiting.pop()).imports - found:
             found.add(module)
             file = Path(*module.split(".")).with_suffix(".py")
             if (ROOT / file).is_file():
@@ -108,16 +105,32 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
-def _direct_imports(path: Path) -> set[str]:
-    modules: set[str] = set()
+class Outline(NamedTuple):
+    """What a Python file imports and defines; nothing where its syntax is wrong, which its run tells with the line."""
+
+    imports: frozenset[str]
+    """Dotted names; of `from a import b` both `a` and `a.b`, since `b` may be a module."""
+
+    functions: frozenset[str]
+
+
+def _outline(path: Path) -> Outline:
+    return _outline_of(path, (ROOT / path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1000)
+def _outline_of(path: Path, changed: int) -> Outline:
+    """Cached since experiments share files, and a live reload asks again; `changed` makes a new version a new entry."""
     try:
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     except SyntaxError:
-        return modules  # the run of the experiment reports it, with its line
+        return Outline(frozenset(), frozenset())
+    imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
+            imports.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return modules
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+    functions = frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    return Outline(frozenset(imports), functions)
