@@ -21,14 +21,12 @@ from snippets.laboratory.training import accuracy_on_test_digits, multilayer_per
 
 WIDTHS = [64, *[128] * 29, 10]
 STEPS = 180
-TRAINING = {"steps": STEPS, "learning_rate": 0.1, "batch_size": 32, "clip_norm": 1.0}
-NETWORKS = 3
-KINDS = {"Xavier": "linear", "He": "relu"}
-"""The names of the gains 1 and sqrt(2)."""
+SGD = {"learning_rate": 0.1, "clip_norm": 1.0}
+ADAM = {"learning_rate": 0.001, "optimizer": torch.optim.Adam}
 
 
 class Runs(NamedTuple):
-    """Networks of one kind; the same draws, batches and order for both kinds."""
+    """Networks of one kind; draws, up to their scale, and batches are the same for all kinds."""
 
     losses: list[list[float]]
     """Training loss in nats, one list per network, one entry per step."""
@@ -41,20 +39,24 @@ class Runs(NamedTuple):
 
 
 def measure(seed: int = 0) -> dict[str, Runs]:
-    return {kind: _run(nonlinearity, seed) for kind, nonlinearity in KINDS.items()}
+    return {
+        "Xavier": _run("linear", seed, networks=3, optimizer=SGD),
+        "He": _run("relu", seed, networks=3, optimizer=SGD),
+        "Xavier, Adam": _run("linear", seed, networks=1, optimizer=ADAM),
+    }
 
 
-def _run(nonlinearity: str, seed: int) -> Runs:
+def _run(nonlinearity: str, seed: int, networks: int, optimizer: dict) -> Runs:
     digits = load_digits()
     runs = Runs([], [], [])
-    for network in range(NETWORKS):
+    for network in range(networks):
         number = 100 * seed + network
         generator = torch.Generator().manual_seed(number)
         model = multilayer_perceptron(
             WIDTHS, nn.ReLU, lambda weight: kaiming_normal_(weight, nonlinearity=nonlinearity, generator=generator)
         )
         runs.gradient_norms.append(_gradient_norm(model, digits))
-        runs.losses.append(train(model, digits, **TRAINING, seed=number))
+        runs.losses.append(train(model, digits, steps=STEPS, seed=number, batch_size=32, **optimizer))
         runs.accuracies.append(accuracy_on_test_digits(model, digits))
     return runs
 
@@ -105,6 +107,14 @@ CLAIMS = (
         "rest is softmax: where all logits are small, the errors of the ten classes cancel. "
         "Ten seeds gave 15.8 to 16.7.",
         format=".1f",
+    ),
+    Claim(
+        statement="With Xavier and Adam (learning rate 0.001) instead of SGD: loss of one network over the last 20 steps",
+        value=lambda measured: _last_loss(measured["Xavier, Adam"]).item(),
+        interval=(0.7, 2.1),
+        reason="Adam divides each gradient by its own size, so this network starts to learn; ten seeds gave 1.05 to "
+        "1.69.",
+        format=".2f",
     ),
 )
 
