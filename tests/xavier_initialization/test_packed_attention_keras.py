@@ -1,0 +1,86 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from snippets.xavier_initialization import xavier_init_numpy as oracle
+from snippets.xavier_initialization.packed_attention_keras import projections, xavier_attention
+from snippets.xavier_initialization.xavier_init_keras import XavierUniform
+from tests.laws import UNIFORM, assert_law
+
+pytestmark = pytest.mark.keras
+
+KINDS = {"plain": {}, "no bias": {"use_bias": False}, "vdim": {"value_dim": 20}, "output": {"output_shape": (12, 20)}}
+every_kind = pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+
+
+def attention(**options) -> keras.layers.MultiHeadAttention:
+    layer = keras.layers.MultiHeadAttention(num_heads=8, key_dim=30, **options)
+    tokens = np.zeros((1, 3, 240), "float32")
+    layer(tokens, tokens)
+    return layer
+
+
+def array(variable) -> np.ndarray:
+    return np.array(keras.ops.cast(variable, "float64"))
+
+
+def kernels(layer) -> list[np.ndarray]:
+    return [array(dense.kernel) for _, dense, _ in projections(layer)]
+
+
+@every_kind
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+def test_each_projection_follows_xavier(options, gain):
+    layer = xavier_attention(attention(**options), gain, seed=0)
+    for _, dense, axes in projections(layer):
+        shape = dense.kernel.shape
+        fan_in, fan_out = math.prod(shape[:axes]), math.prod(shape[axes:])
+        # Only the output projection sums over heads: an input of 240 numbers, or 8 heads.
+        assert fan_in in (240, 8 * 30, 8 * 20)
+        assert_law(array(dense.kernel), oracle.xavier_std((fan_out, fan_in), gain), UNIFORM)
+
+
+def test_names_and_order():
+    assert [name for name, _, _ in projections(attention())] == ["q", "k", "v", "out"]
+
+
+def test_biases_are_zero():
+    layer = xavier_attention(attention(bias_initializer="ones"), seed=0)
+    assert not any(array(dense.bias).any() for _, dense, _ in projections(layer))
+
+
+def test_a_seeded_initializer_makes_equal_projections_and_this_function_does_not():
+    """The trap of the chapter: if Keras mends it, the docstring is to be corrected."""
+    for seeded in (keras.initializers.GlorotUniform(seed=0), XavierUniform(seed=0)):
+        layer = attention(kernel_initializer=seeded)
+        q, k, v, _ = kernels(layer)
+        assert np.array_equal(q, k) and np.array_equal(k, v)
+        q, k, v, _ = kernels(xavier_attention(layer, seed=0))
+        assert (q != k).any() and (k != v).any() and (q != v).any()
+
+
+def test_keras_counts_the_fans_of_its_own_initializers_right_and_of_others_as_convolutions():
+    ours, theirs = attention(kernel_initializer=XavierUniform(seed=0)), attention()
+    assert_law(array(theirs.query_dense.kernel), math.sqrt(2 / (240 + 240)), UNIFORM)
+    assert_law(array(ours.query_dense.kernel), math.sqrt(2 / (240 * 8 + 240 * 30)), UNIFORM)
+
+
+def test_the_seed_decides_and_the_global_state_stays():
+    keras.utils.set_random_seed(3)
+    state = np.random.get_state()[1].copy()
+    first, same, other = (kernels(xavier_attention(attention(), seed=seed)) for seed in (1, 1, 2))
+    assert all(np.array_equal(one, two) for one, two in zip(first, same, strict=True))
+    assert not any(np.array_equal(one, two) for one, two in zip(first, other, strict=True))
+    np.testing.assert_array_equal(state, np.random.get_state()[1])
+
+
+def test_errors_name_argument_and_value():
+    with pytest.raises(ValueError, match="attention .*called on a batch.*MultiHeadAttention"):
+        xavier_attention(keras.layers.MultiHeadAttention(2, 3), seed=0)
+    with pytest.raises(ValueError, match="attention .*Dense"):
+        xavier_attention(keras.layers.Dense(3), seed=0)
+    for gain in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"gain .*{gain}"):
+            xavier_attention(attention(), gain, seed=0)

@@ -1,0 +1,178 @@
+import copy
+import math
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from snippets.xavier_initialization import xavier_init_numpy as oracle
+from snippets.xavier_initialization.xavier_init_keras import (
+    TRUNCATED_STD,
+    XavierNormal,
+    XavierUniform,
+    calculate_gain,
+    xavier_std,
+)
+from tests.laws import TRUNCATED, UNIFORM, assert_law
+
+pytestmark = pytest.mark.keras
+
+LAWS = [(XavierNormal, TRUNCATED), (XavierUniform, UNIFORM)]
+THEIRS = {XavierNormal: keras.initializers.GlorotNormal, XavierUniform: keras.initializers.GlorotUniform}
+SHAPES = [(300, 200), (3, 20, 16, 64), (200, 300)]
+DTYPES = ["float64", "float32", "float16", "bfloat16"]
+
+every_kind = pytest.mark.parametrize("kind", list(THEIRS))
+
+
+def array(tensor) -> np.ndarray:
+    # Through a cast, since a variable as such and bfloat16 know less of NumPy.
+    return np.array(keras.ops.cast(tensor, "float64"))
+
+
+def pytorch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(*kernel, in, out) as (out, in, *kernel), which the oracle takes."""
+    return (shape[-1], shape[-2], *shape[:-2])
+
+
+@pytest.mark.parametrize("gain", [1.0, 5 / 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_oracle_agrees(shape, gain):
+    assert xavier_std(shape, gain) == pytest.approx(oracle.xavier_std(pytorch_shape(shape), gain), rel=1e-15)
+
+
+@pytest.mark.parametrize("nonlinearity", ["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])
+def test_gains_are_those_of_the_oracle(nonlinearity):
+    assert calculate_gain(nonlinearity) == oracle.calculate_gain(nonlinearity)
+    assert calculate_gain(nonlinearity, 0.2) == oracle.calculate_gain(nonlinearity, 0.2)
+
+
+def test_the_constant_of_the_cut():
+    assert TRUNCATED_STD == pytest.approx(oracle.TRUNCATED_STD, rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("kind", "law"), LAWS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_draws_follow_their_law(kind, law, shape, dtype):
+    weights = kind(gain=1.5, seed=0)(shape, dtype)
+    assert keras.backend.standardize_dtype(weights.dtype) == dtype
+    assert_law(array(weights), oracle.xavier_std(pytorch_shape(shape), 1.5), law)
+
+
+@pytest.mark.parametrize(("kind", "edge"), [(XavierNormal, 2.274), (XavierUniform, 1.7321)])
+def test_no_weight_stands_beyond_the_stated_edge(kind, edge):
+    largest = np.abs(array(kind(seed=0)((300, 200), "float64"))).max() / xavier_std((300, 200))
+    assert 0.999 * edge < largest < edge
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_bit_is_that_of_keras(kind, dtype):
+    """Given the seed that the first call hands on."""
+    theirs = THEIRS[kind](seed=random.Random(7).getrandbits(31))
+    np.testing.assert_array_equal(kind(seed=7)((30, 20), dtype), theirs((30, 20), dtype))
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_short_dtypes_are_rounded_draws(kind, dtype):
+    single = kind(seed=0)((30, 20), "float32")
+    np.testing.assert_array_equal(array(kind(seed=0)((30, 20), dtype)), array(keras.ops.cast(single, dtype)))
+
+
+def test_uniform_draws_of_keras_in_bfloat16_take_few_values():
+    """The reason for drawing in float32: if that changes, the detour can go."""
+    assert len(np.unique(array(keras.initializers.GlorotUniform(seed=0)((300, 200), "bfloat16")))) <= 128
+    assert len(np.unique(array(XavierUniform(seed=0)((300, 200), "bfloat16")))) > 1000
+
+
+@every_kind
+@pytest.mark.parametrize("seed", [None, 0])
+def test_layers_that_share_an_instance_get_kernels_of_their_own(kind, seed):
+    """Those that share an instance of keras.initializers do not: if that changes, the docstring is to be corrected."""
+    for initializer, same in [(kind(seed=seed), False), (THEIRS[kind](seed=seed), True)]:
+        dense = [keras.layers.Dense(8, kernel_initializer=initializer) for _ in range(2)]
+        for layer in dense:
+            layer.build((None, 8))
+        assert np.array_equal(*(array(layer.kernel) for layer in dense)) is same
+
+
+def test_the_default_of_dense_is_xavier():
+    """Other than in nn.Linear; the chapter says so."""
+    layer = keras.layers.Dense(200)
+    layer.build((None, 300))
+    assert isinstance(layer.kernel_initializer, keras.initializers.GlorotUniform)
+    assert not array(layer.bias).any()
+
+
+@every_kind
+def test_the_seed_decides_the_whole_sequence(kind):
+    draws = (kind(seed=seed) for seed in (1, 1, 2))
+    first, same, other = ([array(draw((3, 3))) for _ in range(2)] for draw in draws)
+    np.testing.assert_array_equal(first, same)
+    assert (first[0] != first[1]).any() and (first[0] != other[0]).any()
+
+
+@every_kind
+def test_without_a_seed_the_global_one_decides(kind):
+    def draw() -> np.ndarray:
+        keras.utils.set_random_seed(3)
+        return array(kind()((3, 3)))
+
+    np.testing.assert_array_equal(draw(), draw())
+    assert (array(kind()((3, 3))) != array(kind()((3, 3)))).any()
+
+
+@every_kind
+def test_with_a_seed_the_global_state_stays(kind):
+    keras.utils.set_random_seed(3)
+    state = random.getstate(), np.random.get_state()[1].copy()
+    kind(seed=0)((3, 3))
+    assert random.getstate() == state[0]
+    np.testing.assert_array_equal(np.random.get_state()[1], state[1])
+
+
+@every_kind
+def test_it_is_rebuilt_from_its_config(kind):
+    original = kind(gain=1.2, seed=5)
+    rebuilt = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(original))
+    assert type(rebuilt) is kind
+    assert rebuilt.get_config() == {"gain": 1.2, "seed": 5}
+    np.testing.assert_array_equal(rebuilt((3, 3)), original((3, 3)))
+
+
+@every_kind
+def test_a_deep_copy_goes_on_where_the_original_is(kind):
+    original = kind(seed=5)
+    original((3, 3))
+    np.testing.assert_array_equal(copy.deepcopy(original)((3, 3)), original((3, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving under NumPy 2
+@every_kind
+def test_a_model_is_saved_and_loaded(kind, tmp_path):
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, kernel_initializer=kind(seed=1))])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(array(loaded.layers[0].kernel), array(model.layers[0].kernel))
+    assert type(loaded.layers[0].kernel_initializer) is kind
+
+
+@every_kind
+def test_errors_name_argument_and_value(kind):
+    with pytest.raises(ValueError, match=r"shape .*\(7,\)"):
+        kind()((7,))
+    with pytest.raises(ValueError, match=r"shape .*\(7, 0\)"):
+        kind()((7, 0))
+    for gain in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"gain .*{gain}"):
+            kind(gain=gain)
+    with pytest.raises(ValueError, match="seed .*0.5"):
+        kind(seed=0.5)
+
+
+def test_an_activation_without_a_gain_is_refused():
+    with pytest.raises(ValueError, match="nonlinearity .*'gelu'"):
+        calculate_gain("gelu")
