@@ -2,8 +2,8 @@ r"""In a layer that changes the width one direction gains what the other loses, 
 
 One linear layer, all 25 pairs of `fan_in` and `fan_out` from 64 to 1024, 256 random signals forward and back.
 
-Source: Glorot & Bengio (2010), section 4.2.1, equations 10 to 12, which both hold only where all widths are equal. Their
-reported experiments have equal widths.
+Source: Glorot & Bengio (2010), section 4.2.1, equations 10 to 12. The conditions 10 and 11 hold together only where
+all widths are equal, as they are in the experiments that the paper reports.
 """
 
 from itertools import product

@@ -1,10 +1,9 @@
 r"""Under Xavier a sigmoid network of five hidden layers does not start to learn; a tanh network does.
 
-Digits, hidden layers of 64 units, 300 steps of SGD with batches of 64. Each network is trained with the learning rates
-0.1 and 1, and the better result counts.
+Digits, hidden layers of 64 units, 200 steps of SGD with batches of 64 and learning rate 0.3.
 
 Source: Glorot & Bengio (2010), section 3.1 and table 1: a sigmoid network of depth five never left saturation on
-Shapeset-3x2, one of depth four did, slowly. Scaled down: the digits, 64 units in the place of 1000, 300 steps.
+Shapeset-3x2, one of depth four did, slowly. Scaled down: the digits, 64 units in the place of 1000, 200 steps.
 """
 
 from typing import NamedTuple
@@ -21,8 +20,7 @@ from snippets.laboratory.training import accuracy_on_test_digits, multilayer_per
 from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 DEPTHS = (1, 3, 5, 7)
-LEARNING_RATES = (0.1, 1.0)
-STEPS, WIDTH = 300, 64
+STEPS, WIDTH, LEARNING_RATE = 200, 64, 0.3
 EXACT = chi(fixed_variance(SIGMOID, 1.0), SIGMOID, 1.0) ** 0.5
 """Factor per layer of the gradient's rms in wide sigmoid layers under Xavier."""
 
@@ -31,18 +29,21 @@ class SigmoidDepth(NamedTuple):
     """Lists of one number per depth of `DEPTHS`."""
 
     sigmoid: list[float]
-    """Accuracy on the test digits, better of two learning rates."""
+    """Accuracy on the test digits."""
 
     tanh: list[float]
     """The same for tanh."""
 
+    sigmoid_fast: float
+    """The same for sigmoid with 5 hidden layers and the learning rate 1."""
+
     factor: float
-    """Factor per layer of the rms of dL/dz on the way back, before training, in a sigmoid network of 10 layers of 512."""
+    """Factor per layer of the rms of dL/dz on the way back, before training, in 10 sigmoid layers of 512 units."""
 
 
 def measure(seed: int = 0) -> SigmoidDepth:
     accuracies = [[_accuracy(activation, depth, seed) for depth in DEPTHS] for activation in (nn.Sigmoid, nn.Tanh)]
-    return SigmoidDepth(*accuracies, _factor(seed))
+    return SigmoidDepth(*accuracies, _accuracy(nn.Sigmoid, 5, seed, learning_rate=1.0), _factor(seed))
 
 
 def _network(activation: type[nn.Module], depth: int, width: int, seed: int) -> nn.Sequential:
@@ -51,13 +52,10 @@ def _network(activation: type[nn.Module], depth: int, width: int, seed: int) -> 
     return multilayer_perceptron(widths, activation, lambda weight: xavier_uniform_(weight, generator=generator))
 
 
-def _accuracy(activation: type[nn.Module], depth: int, seed: int) -> float:
-    digits, found = load_digits(), []
-    for learning_rate in LEARNING_RATES:
-        model = _network(activation, depth, WIDTH, seed)
-        train(model, digits, steps=STEPS, learning_rate=learning_rate, seed=seed)
-        found.append(accuracy_on_test_digits(model, digits))
-    return max(found)
+def _accuracy(activation: type[nn.Module], depth: int, seed: int, learning_rate: float = LEARNING_RATE) -> float:
+    digits, model = load_digits(), _network(activation, depth, WIDTH, seed)
+    train(model, digits, steps=STEPS, learning_rate=learning_rate, seed=seed)
+    return accuracy_on_test_digits(model, digits)
 
 
 def _factor(seed: int) -> float:
@@ -79,17 +77,24 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
+        statement="The same with the learning rate 1",
+        value=lambda found: found.sigmoid_fast,
+        interval=(0.08, 0.2),
+        reason="Guessing again: the step is not too small, the gradient carries nothing of the input.",
+        format=".3f",
+    ),
+    Claim(
         statement="Tanh, five hidden layers: accuracy on the test digits",
         value=lambda found: found.tanh[2],
-        interval=(0.93, 1.0),
-        reason="0.96 to 0.98 over six seeds.",
+        interval=(0.92, 1.0),
+        reason="0.96 to 0.97 over six seeds.",
         format=".3f",
     ),
     Claim(
         statement="Sigmoid, one hidden layer: accuracy on the test digits",
         value=lambda found: found.sigmoid[0],
-        interval=(0.93, 1.0),
-        reason="0.96 to 0.97 over six seeds: the sigmoid is not the trouble, depth is.",
+        interval=(0.9, 1.0),
+        reason="0.94 to 0.95 over six seeds: the sigmoid is not the trouble, depth is.",
         format=".3f",
     ),
     Claim(
@@ -109,9 +114,8 @@ def plot(measured: SigmoidDepth) -> Figure:
     axes.annotate("guessing", (1, 0.1), xytext=(0, 4), textcoords="offset points", color="C5")
     axes.plot(DEPTHS, measured.tanh, "o-", color="C0")
     axes.plot(DEPTHS, measured.sigmoid, "o-", color="C1")
-    axes.annotate("tanh", (DEPTHS[-1], measured.tanh[-1]), xytext=(0, -18), textcoords="offset points", color="C0", ha="right")
-    axes.annotate("sigmoid", (4, (measured.sigmoid[1] + measured.sigmoid[2]) / 2), xytext=(8, 4),
-                  textcoords="offset points", color="C1")  # fmt: skip
+    axes.annotate("tanh", (5, measured.tanh[2]), xytext=(0, -18), textcoords="offset points", color="C0", ha="center")
+    axes.annotate("sigmoid", (3, measured.sigmoid[1]), xytext=(8, 6), textcoords="offset points", color="C1")
     axes.set(ylim=(0, 1.03), xlabel="hidden layers", ylabel="accuracy on test digits")
     axes.set_xticks(DEPTHS)
     return figure

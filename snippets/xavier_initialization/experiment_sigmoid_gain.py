@@ -1,11 +1,12 @@
-r"""No gain makes a deep sigmoid network learn: gain 4 rescues five layers, and at twenty nothing does.
+r"""No gain makes a deep sigmoid network learn as tanh does: gain 4 rescues five layers, none rescues twenty.
 
 Digits, hidden layers of 64 units, 200 steps of SGD with batches of 64 and learning rate 0.1, Xavier weights times a
-gain. For comparison, tanh with gain 1. The grey curve is $\chi$, the factor per layer of the mean square of the gradient
-in wide layers.
+gain. For comparison, tanh with gain 1. The grey curve is $\chi$, the factor per layer of the mean square of the
+gradient in wide layers.
 
-Source: the rule "four times Xavier for the sigmoid" is that of the deep learning tutorials of the LISA lab, chapter
-"Multilayer perceptron"; the curve and the correlations are those of Poole et al. (2016) and Schoenholz et al. (2017).
+Source: the rule "four times Xavier for the sigmoid" stands in the deep learning tutorials of the LISA lab
+(lisa-lab/DeepLearningTutorials, doc/mlp.txt); the integrals are those of Poole et al. (2016) and Schoenholz et al.
+(2017).
 """
 
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 CRITICAL = 10.149
 """The gain at which chi is 1."""
 
-GAINS = (1.0, 2.5, 4.0, 7.0, CRITICAL)
+GAINS = (1.0, 4.0, 7.0, CRITICAL)
 SHALLOW, DEEP = 5, 20
 STEPS, WIDTH, LEARNING_RATE = 200, 64, 0.1
 
@@ -93,30 +94,30 @@ CLAIMS = (
     ),
     Claim(
         statement="Five layers, gain 4: accuracy",
-        value=lambda found: found.shallow[2],
-        interval=(0.7, 0.97),
-        reason="Learns, over six seeds; with twice the steps it comes to 0.9.",
+        value=lambda found: found.shallow[1],
+        interval=(0.6, 0.97),
+        reason="0.73 to 0.87 over six seeds: it learns; with twice the steps it comes to 0.9.",
         format=".3f",
     ),
     Claim(
         statement="Twenty layers: the best accuracy of all gains",
         value=lambda found: max(found.deep),
-        interval=(0.08, 0.5),
-        reason="0.1 is guessing; over six seeds no gain comes near tanh.",
+        interval=(0.08, 0.65),
+        reason="0.20 to 0.46 over six seeds: better than guessing, far from tanh.",
         format=".3f",
     ),
     Claim(
         statement="Twenty layers of tanh, gain 1, same budget: accuracy",
         value=lambda found: found.deep_tanh,
-        interval=(0.88, 1.0),
-        reason="0.94 to 0.97 over six seeds.",
+        interval=(0.85, 1.0),
+        reason="0.91 to 0.96 over six seeds.",
         format=".3f",
     ),
     Claim(
         statement=r"$\chi$ at the gain 10.149",
         value=lambda found: found.chi[-1],
         interval=(0.9999, 1.0001),
-        reason=r"$\chi=1$, the only gain at which wide layers keep the mean square of the gradient, exact to four digits.",
+        reason=r"The only gain that keeps the mean square of the gradient in wide layers, exact to four digits.",
         format=".5f",
     ),
     Claim(
@@ -129,7 +130,7 @@ CLAIMS = (
         statement="What that gain costs: correlation of two independent inputs after 20 layers",
         value=lambda found: found.correlation,
         interval=(0.98, 0.99),
-        reason=r"The exact recursion, without training. For tanh it stays 0: the mean 1/2 of the sigmoid is common to all inputs.",
+        reason="The exact recursion. For tanh it stays 0; the mean 1/2 of the sigmoid is common to all inputs.",
         format=".4f",
     ),
 )
@@ -142,16 +143,17 @@ def plot(measured: SigmoidGain) -> Figure:
     accuracy.annotate("tanh, 20 layers, gain 1", (CRITICAL, measured.deep_tanh), xytext=(0, 4),
                       textcoords="offset points", ha="right", color="C0")  # fmt: skip
     accuracy.plot(GAINS, measured.shallow, "o-", color="C2")
-    accuracy.annotate("sigmoid, 5 layers", (7, measured.shallow[3]), xytext=(0, -20), textcoords="offset points",
+    accuracy.annotate("sigmoid, 5 layers", (7, measured.shallow[2]), xytext=(0, -20), textcoords="offset points",
                       ha="center", color="C2")  # fmt: skip
     accuracy.plot(GAINS, measured.deep, "o-", color="C1")
-    accuracy.annotate("sigmoid, 20 layers", (4, measured.deep[2]), xytext=(0, 6), textcoords="offset points",
-                      ha="center", color="C1")  # fmt: skip
+    accuracy.annotate("sigmoid, 20 layers", (4, measured.deep[1]), xytext=(0, 16), textcoords="offset points",
+                      color="C1")  # fmt: skip
     accuracy.set(ylim=(0, 1.1), ylabel="accuracy on test digits")
     gains = [0.5 + 0.25 * step for step in range(43)]
     factor.plot(gains, [_chi(gain) for gain in gains], color="C5")
     factor.axhline(1, color="C5", linewidth=1, linestyle="dashed")
-    factor.annotate(r"$\chi$ of the sigmoid", (5, _chi(5)), xytext=(-4, 8), textcoords="offset points", ha="right", color="C5")
+    factor.annotate(r"$\chi$ of the sigmoid", (5, _chi(5)), xytext=(-4, 8),
+                    textcoords="offset points", color="C5", ha="right")  # fmt: skip
     factor.set(ylim=(0, 1.2), ylabel=r"$\chi$ per layer", xlabel="gain")
-    factor.set_xticks(GAINS, ["1", "2.5", "4", "7", "10.149"])
+    factor.set_xticks(GAINS, ["1", "4", "7", "10.149"])
     return figure
