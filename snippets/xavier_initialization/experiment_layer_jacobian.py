@@ -100,7 +100,7 @@ CLAIMS = (
         value=lambda found: max(np.abs(each.mean_square / each.chi - 1).max() for each in found),
         interval=(0.0, 0.06),
         reason="0 in the limit of infinite width; the spread for 300 units is about 1 %, the largest of 16 is taken.",
-        source="Schoenholz et al. (2017), section 3.",
+        source="Schoenholz et al. (2017).",
     ),
 )
 

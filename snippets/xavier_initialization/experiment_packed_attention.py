@@ -72,14 +72,14 @@ CLAIMS = (
     Claim(
         statement="As PyTorch starts it: mean square of the logits",
         value=lambda found: found.logits[0],
-        interval=(0.2, 0.3),
-        reason=r"$\tfrac12\cdot\tfrac12$ for unit-variance tokens; it spreads by 3 %.",
+        interval=(0.21, 0.32),
+        reason=r"$\tfrac12\cdot\tfrac12$ for unit-variance tokens; it spreads by several percent.",
     ),
     Claim(
         statement="Each projection by itself: mean square of the logits",
         value=lambda found: found.logits[1],
         interval=(0.8, 1.2),
-        reason="1, the aim of the division by the root of the head's width; it spreads by 3 %.",
+        reason="1, the aim of the division by the root of the head width; it spreads by several percent.",
     ),
 )
 

@@ -102,7 +102,7 @@ CLAIMS = (
         value=lambda found: found.factor,
         interval=(0.97 * EXACT, 1.03 * EXACT),
         reason=r"$\sqrt\chi=0.236$ in wide layers; 3 % is several times the spread for 512 units.",
-        source="Schoenholz et al. (2017), section 3, for the sigmoid.",
+        source="Schoenholz et al. (2017).",
     ),
 )
 
