@@ -75,7 +75,7 @@ CLAIMS = (
     Claim(
         statement=r"With $n\operatorname{Var}W=1/3$ activations keep $1/\sqrt3$ of their scale per layer",
         value=lambda found: (found.old.activation[-1] / found.old.activation[9]) ** (1 / 10),
-        interval=(0.97 / math.sqrt(3), 1.03 / math.sqrt(3)),
+        interval=(0.56, 0.595),
         reason=r"$\sqrt{n\operatorname{Var}W}$ in the linear regime, layers 10 to 20; five times the spread.",
         paper="n Var W = 1/3",
         source="Glorot & Bengio (2010), equations 5 and 15.",
@@ -84,7 +84,7 @@ CLAIMS = (
     Claim(
         statement="So does the gradient on the way back",
         value=lambda found: (found.old.gradient[9] / found.old.gradient[-1]) ** (1 / 10),
-        interval=(0.97 / math.sqrt(3), 1.03 / math.sqrt(3)),
+        interval=(0.56, 0.595),
         reason="The same factor, since all layers have the same width.",
         paper="n Var W = 1/3",
         source="Glorot & Bengio (2010), equations 13 and 15.",

@@ -82,7 +82,7 @@ CLAIMS = (
     Claim(
         statement="The mean singular value under the old initialization",
         value=lambda found: found.old.singular_values.mean(),
-        interval=(0.44, QUARTER_CIRCLE_MEAN / math.sqrt(3)),
+        interval=(0.44, round(QUARTER_CIRCLE_MEAN / math.sqrt(3), 3)),
         reason=r"At most $8/(3\pi\sqrt3)$, that of the weights alone; the slope of tanh takes a few percent.",
         paper="0.5",
         format=".3f",
@@ -90,7 +90,7 @@ CLAIMS = (
     Claim(
         statement="The mean singular value under Xavier",
         value=lambda found: found.xavier.singular_values.mean(),
-        interval=(0.7, QUARTER_CIRCLE_MEAN),
+        interval=(0.7, round(QUARTER_CIRCLE_MEAN, 3)),
         reason=r"At most $8/(3\pi)=0.849$, that of the weights alone; the slope of tanh takes about a tenth.",
         paper="around 0.8",
         format=".3f",

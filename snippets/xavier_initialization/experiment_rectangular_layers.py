@@ -71,7 +71,7 @@ CLAIMS = (
     Claim(
         statement="From 1024 to 64 units: the factor of the gradient on the way back",
         value=lambda found: float(found.backward[(found.fan_in == 1024) & (found.fan_out == 64)][0]),
-        interval=(0.92 * 128 / 1088, 1.08 * 128 / 1088),
+        interval=(0.108, 0.128),
         reason="128/1088 = 0.118, five standard deviations.",
     ),
 )

@@ -72,7 +72,7 @@ CLAIMS = (
         value=lambda found: found.sigmoid[2],
         interval=(0.08, 0.2),
         reason="0.1 is guessing; every seed tried stays there.",
-        paper="never escapes saturation",
+        paper="stuck",
         source="Glorot & Bengio (2010), section 3.1.",
         format=".3f",
     ),
@@ -100,7 +100,7 @@ CLAIMS = (
     Claim(
         statement="Sigmoid before training: factor of the gradient's rms per layer on the way back",
         value=lambda found: found.factor,
-        interval=(0.97 * EXACT, 1.03 * EXACT),
+        interval=(round(0.97 * EXACT, 3), round(1.03 * EXACT, 3)),
         reason=r"$\sqrt\chi=0.236$ in wide layers; 3 % is several times the spread for 512 units.",
         source="Schoenholz et al. (2017).",
     ),

@@ -1,9 +1,11 @@
 import math
+import runpy
 
 import keras
 import numpy as np
 import pytest
 
+from snippets.xavier_initialization import packed_attention_keras
 from snippets.xavier_initialization import xavier_init_numpy as oracle
 from snippets.xavier_initialization.packed_attention_keras import projections, xavier_attention
 from snippets.xavier_initialization.xavier_init_keras import XavierUniform
@@ -84,3 +86,8 @@ def test_errors_name_argument_and_value():
     for gain in (-1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"gain .*{gain}"):
             xavier_attention(attention(), gain, seed=0)
+
+
+def test_run_by_itself_it_shows_the_difference(capsys):
+    runpy.run_path(packed_attention_keras.__file__, run_name="__main__")
+    assert capsys.readouterr().out.splitlines() == ["W_Q equals W_K: True", "W_Q equals W_K: False"]

@@ -1,10 +1,12 @@
 import math
+import runpy
 
 import pytest
 import torch
 from torch import nn
 
 from snippets.xavier_initialization import xavier_init_numpy as oracle
+from snippets.xavier_initialization import packed_attention_pytorch
 from snippets.xavier_initialization.packed_attention_pytorch import projections, xavier_attention_
 from tests.laws import UNIFORM, assert_law
 
@@ -79,3 +81,12 @@ def test_dtype_generator_and_gradients(dtype):
 def test_an_impossible_gain_is_refused(gain):
     with pytest.raises(ValueError, match=f"gain .*{gain}"):
         xavier_attention_(attention(), gain)
+
+
+def test_run_by_itself_it_shows_the_difference(capsys):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        runpy.run_path(packed_attention_pytorch.__file__, run_name="__main__")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == ["q", "k", "v", "out"]
+    assert all(float(line[2]) < 0.035 and 0.0435 < float(line[4]) < 0.045 for line in lines)

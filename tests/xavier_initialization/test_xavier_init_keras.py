@@ -99,6 +99,12 @@ def test_layers_that_share_an_instance_get_kernels_of_their_own(kind, seed):
         assert np.array_equal(*(array(layer.kernel) for layer in dense)) is same
 
 
+def test_a_gain_is_the_root_of_the_scale_of_keras():
+    """The line of the chapter's table."""
+    theirs = keras.initializers.VarianceScaling(scale=1.5**2, mode="fan_avg", distribution="uniform", seed=0)
+    assert_law(array(theirs((300, 200))), xavier_std((300, 200), 1.5), UNIFORM)
+
+
 def test_the_default_of_dense_is_xavier():
     """Other than in nn.Linear; the chapter says so."""
     layer = keras.layers.Dense(200)
