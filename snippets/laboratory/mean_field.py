@@ -11,15 +11,13 @@ Schoenholz et al. (2017), "Deep information propagation", sections 2 to 4.
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-Function = Callable[[np.ndarray], np.ndarray]
+from snippets.activation_functions.gain_numpy import gaussian_mean, gaussian_rule
 
-REACH = 12
-"""Standard deviations; a standard normal variable goes beyond with a probability of 4e-33."""
+Function = Callable[[np.ndarray], np.ndarray]
 
 
 class Activation(NamedTuple):
@@ -37,24 +35,6 @@ SIGMOID = Activation(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x))
 TANH = Activation(np.tanh, lambda x: 1.0 - np.tanh(x) ** 2)
 RELU = Activation(lambda x: np.maximum(x, 0.0), lambda x: (x > 0.0).astype(float))
 LINEAR = Activation(lambda x: x, np.ones_like)
-
-
-@cache
-def _rule() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for E[f(xi)], xi standard normal: Gauss-Legendre on panels of half a unit.
-
-    Zero is the edge of a panel, so that the kink of a ReLU costs no accuracy, which it does with Gauss-Hermite.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    edges = np.arange(-REACH, REACH, 0.5)
-    points = (edges[:, None] + 0.25 * (nodes + 1.0)).ravel()
-    return points, np.tile(0.25 * weights, len(edges)) * np.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
-
-
-def gaussian_mean(function: Function) -> float:
-    """E[function(xi)] for a standard normal xi; kinks of `function` at multiples of 1/2 cost no accuracy."""
-    points, weights = _rule()
-    return float(weights @ function(points))
 
 
 def next_variance(q: float, activation: Activation, sigma_w: float, sigma_b: float = 0.0) -> float:
@@ -107,7 +87,7 @@ def next_correlation(c: float, q: float, activation: Activation, sigma_w: float,
 
     For ReLU the double integral has a closed form, `relu_correlation`, which has no kink in its way.
     """
-    points, weights = _rule()
+    points, weights = gaussian_rule()
     first = activation.value(math.sqrt(q) * points)
     second = activation.value(math.sqrt(q) * (c * points[:, None] + math.sqrt(max(0.0, 1.0 - c**2)) * points))
     covariance = sigma_w**2 * float(weights @ (first * (second @ weights))) + sigma_b**2

@@ -1,0 +1,66 @@
+"""The gain that an activation function needs, also one that torch.nn.init.calculate_gain does not know.
+
+    forward = 1 / sqrt(E[phi(xi)^2]),   backward = 1 / sqrt(E[phi'(xi)^2]),   xi standard normal
+
+Preactivations of variance 1 keep it through a layer with weights of std = forward / sqrt(fan_in); the gradient keeps
+its mean square through weights of std = backward / sqrt(fan_out). No single gain does both unless the two agree.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for ReLU; Poole et al. (2016),
+"Exponential expressivity in deep neural networks through transient chaos", section 2, for the integrals.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Function = Callable[[Tensor], Tensor]
+
+
+def gaussian_rule() -> tuple[Tensor, Tensor]:
+    """Nodes and weights, float64 of shape (768,), for the mean over a standard normal variable.
+
+    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1 of hard tanh, 3 of hard sigmoid) are
+    edges of panels and cost no accuracy, as they do with Gauss-Hermite.
+    """
+    nodes, weights = (torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(16))
+    edges = torch.arange(-12.0, 12.0, 0.5, dtype=torch.float64)
+    points = (edges[:, None] + 0.25 * (nodes + 1.0)).flatten()
+    return points, 0.25 * weights.repeat(len(edges)) * torch.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
+
+
+@torch.no_grad()
+def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
+    """Factor that makes up for what the elementwise `activation` does to the mean square of a standard normal.
+
+    A function or a module; one with parameters is called with their `dtype` and `device`. The mean is in float64.
+    """
+    points = gaussian_rule()[0].to(device, dtype)
+    return _gain(_values(activation, points))
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def backward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
+    """Factor that makes up for what the slope of the elementwise `activation` does to the mean square of a gradient."""
+    points = gaussian_rule()[0].to(device, dtype).requires_grad_()
+    values = _values(activation, points)
+    if not values.requires_grad:
+        raise ValueError(f"activation must be differentiable by autograd, got {activation}")
+    return _gain(torch.autograd.grad(values.sum(), points)[0])
+
+
+def _values(activation: Function, points: Tensor) -> Tensor:
+    values = activation(points.clone())  # an activation may work in place
+    alone = activation(points[:2].clone())
+    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (1.0 + abs(alone[0])):
+        raise ValueError(f"activation must act on every entry by itself, got {activation}")
+    return values
+
+
+def _gain(factors: Tensor) -> float:
+    mean_square = (gaussian_rule()[1] @ factors.cpu().double() ** 2).item()
+    if not 0.0 < mean_square < math.inf:
+        raise ValueError(f"activation must have a positive and finite mean square, got {mean_square}")
+    return 1.0 / math.sqrt(mean_square)

@@ -1,0 +1,34 @@
+"""Softmax and cross-entropy as one stable function of the logits, with its gradient by hand, on any Keras backend.
+
+    loss_i = log(sum_k exp(z_ik)) - z_iy,   d loss_i / d z_i = softmax(z_i) - onehot(y_i)
+
+Softmax alone saturates; together with the logarithm it does not: the gradient is small only where the label has
+almost all of the probability. The largest logit is taken off first, so that no exponential overflows and the
+logarithm never sees a zero. In a model use SparseCategoricalCrossentropy(from_logits=True) and no softmax layer:
+without from_logits=True, Keras takes what it gets for probabilities.
+Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4.
+"""
+
+import keras
+from keras import ops
+
+
+def softmax_cross_entropy(logits, labels):
+    """Mean loss over the batch in nats, and its gradient with respect to the logits, of their shape and dtype.
+
+    `logits`: tensor or array of any floating dtype, shape (B, K). `labels`: integers in 0 ... K - 1, shape (B,).
+    """
+    logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
+    if len(logits.shape) != 2 or tuple(labels.shape) != tuple(logits.shape[:1]):
+        raise ValueError(
+            f"shapes must be (B, K) and (B,), got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
+        )
+    batch, classes = logits.shape
+    lowest, highest = int(ops.min(labels)), int(ops.max(labels))
+    if lowest < 0 or highest >= classes:
+        raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {lowest} ... {highest}")
+    shifted = logits - ops.max(logits, axis=1, keepdims=True)
+    log_p = shifted - ops.log(ops.sum(ops.exp(shifted), axis=1, keepdims=True))
+    target = ops.one_hot(labels, classes, dtype=keras.backend.standardize_dtype(logits.dtype))
+    loss = -ops.mean(ops.take_along_axis(log_p, labels[:, None], axis=1))
+    return loss, (ops.exp(log_p) - target) / batch

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from snippets.activation_functions import softmax_cross_entropy_numpy as oracle
+from snippets.activation_functions.softmax_cross_entropy_pytorch import softmax_cross_entropy
+from tests.activation_functions.shapes import batch_of_logits
+
+
+@pytest.mark.parametrize(("dtype", "accuracy"), [(np.float64, 1e-14), (np.float32, 1e-6)])
+def test_the_oracle_agrees(dtype, accuracy):
+    logits, labels = batch_of_logits(dtype)
+    loss, gradient = softmax_cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
+    expected, expected_gradient = oracle.softmax_cross_entropy(logits, labels)
+    assert loss.item() == pytest.approx(expected, rel=accuracy)
+    assert gradient.numpy() == pytest.approx(expected_gradient, abs=accuracy)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_loss_and_gradient_are_those_of_torch(dtype):
+    logits, labels = (torch.from_numpy(array) for array in batch_of_logits())
+    logits = logits.to(dtype).requires_grad_()
+    loss, gradient = softmax_cross_entropy(logits, labels)
+    theirs = functional.cross_entropy(logits, labels)
+    theirs.backward()
+    accuracy = 4 * torch.finfo(dtype).eps
+    assert loss.dtype == gradient.dtype == dtype and not loss.requires_grad
+    assert loss.item() == pytest.approx(theirs.item(), rel=accuracy)
+    assert torch.allclose(gradient, logits.grad, rtol=0, atol=accuracy)
+
+
+def test_extreme_logits_give_finite_numbers():
+    logits = torch.tensor([[3e38, -3e38, 0.0]])
+    before = logits.clone()
+    loss, gradient = softmax_cross_entropy(logits, torch.tensor([0]))
+    assert loss == 0 and not gradient.any()
+    assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "named"),
+    [
+        ((3,), [0], r"shapes .*logits \(3,\)"),
+        ((2, 3), [0], r"shapes .*labels \(1,\)"),
+        ((2, 3), [0, 3], r"labels must lie in 0 \.\.\. 2, got 0 \.\.\. 3"),
+        ((2, 3), [-1, 0], r"labels must lie in 0 \.\.\. 2, got -1 \.\.\. 0"),
+    ],
+)
+def test_errors_name_argument_and_value(shape, labels, named):
+    with pytest.raises(ValueError, match=named):
+        softmax_cross_entropy(torch.zeros(shape), torch.tensor(labels))

@@ -1,0 +1,80 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from snippets.activation_functions import unit_health_numpy as oracle
+from snippets.activation_functions.unit_health_keras import unit_health
+from tests.activation_functions.shapes import FUNCTIONS
+
+pytestmark = pytest.mark.keras
+
+
+def draws(*shape: int) -> np.ndarray:
+    return 3 * np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_oracle_agrees(name):
+    z = draws(3, 20, 5)
+    ((_, *ours),) = unit_health(keras.Sequential([keras.Input((20, 5)), layers.Activation(name)]), z)
+    assert ours == list(oracle.unit_health(FUNCTIONS[name], z))
+
+
+def small() -> keras.Model:
+    """Activations as arguments, as layers and in a nested model; the output is linear."""
+    return keras.Sequential([
+        keras.Input((4,)),
+        layers.Dense(8, activation="relu", name="first"),
+        keras.Sequential([keras.Input((8,)), layers.Dense(6, name="plain"), layers.ReLU(name="second")]),
+        layers.LeakyReLU(name="third"),
+        layers.Dense(3),
+    ])  # fmt: skip
+
+
+def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
+    model = small()
+    model.get_layer("first").bias.assign([-1e6, -1e6, 0, 0, 0, 0, 0, 0])
+    plain = model.layers[1].get_layer("plain")
+    plain.kernel.assign(np.zeros((8, 6)))
+    plain.bias.assign([-1, 0, 0, 1, 1, 1])
+    first, second, third = unit_health(model, draws(64, 4))
+    assert (first.name, first.dead) == ("first", 2 / 8)
+    assert (second.name, second.dead, second.saturated) == ("second", 3 / 6, 3 / 6)
+    assert (third.name, third.dead) == ("third", 0.0)
+
+
+def test_the_model_stays_as_it_was():
+    model, inputs = small(), draws(8, 4)
+    before, weights = model(inputs), model.get_weights()
+    activation = model.get_layer("first").activation
+    unit_health(model, inputs)
+    assert model.get_layer("first").activation is activation
+    assert "call" not in vars(model.get_layer("third"))
+    assert np.array_equal(model(inputs), before)
+    assert all(np.array_equal(old, new) for old, new in zip(weights, model.get_weights(), strict=True))
+
+
+def test_all_is_put_back_when_the_model_fails():
+    model = small()
+    activation = model.get_layer("first").activation
+    with pytest.raises(ValueError, match="incompatible|shape"):
+        unit_health(model, draws(2, 5))
+    assert model.get_layer("first").activation is activation
+
+
+def test_a_layer_that_is_called_twice_has_two_rows():
+    shared, inputs = layers.Dense(3, activation="tanh", name="shared"), keras.Input((3,))
+    rows = unit_health(keras.Model(inputs, shared(shared(inputs))), draws(8, 3))
+    assert [row.name for row in rows] == ["shared", "shared"]
+
+
+def test_what_has_no_activation_is_refused():
+    model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3), layers.Dense(3, activation="softmax")])
+    with pytest.raises(ValueError, match="model must have a layer with an activation"):
+        unit_health(model, draws(2, 5, 4))
+
+
+def test_a_threshold_must_be_positive():
+    with pytest.raises(ValueError, match=r"threshold .*-1"):
+        unit_health(small(), draws(5, 4), threshold=-1)

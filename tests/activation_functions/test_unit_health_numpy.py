@@ -1,0 +1,55 @@
+import math
+
+import numpy as np
+import pytest
+
+from snippets.activation_functions.unit_health_numpy import left_slope, unit_health
+from tests.activation_functions.shapes import FUNCTIONS
+
+RELU = FUNCTIONS["relu"]
+
+
+def test_a_unit_is_dead_if_no_example_reaches_it():
+    # The first unit never fires, the second for one example of three, the third always; zero does not fire.
+    z = np.array([[-1.0, -2.0, 3.0], [-0.5, 0.1, 1.0], [0.0, -1.0, 2.0]])
+    assert unit_health(RELU, z) == (1 / 3, 5 / 9)
+
+
+def test_every_entry_of_a_convolution_is_a_unit():
+    z = np.full((5, 2, 4, 3), -1.0)
+    z[2, 1] = 1.0
+    assert unit_health(RELU, z) == (1 / 2, 1 - 12 / 120)
+
+
+def test_sigmoids_saturate_where_their_slope_is_small_and_never_die():
+    # sigma' = threshold at sigma = (1 +- sqrt(1 - 4 threshold)) / 2.
+    edge = math.log((1 + math.sqrt(0.8)) / (1 - math.sqrt(0.8)))
+    z = np.array([[-edge - 1e-3, -edge + 1e-3, 0.0, edge - 1e-3, edge + 1e-3]])
+    assert unit_health(FUNCTIONS["sigmoid"], z) == (0.0, 2 / 5)
+    assert unit_health(FUNCTIONS["sigmoid"], z, threshold=0.3).saturated == 1.0
+    assert unit_health(FUNCTIONS["tanh"], z).saturated == 4 / 5
+
+
+def test_a_leaky_relu_never_dies():
+    assert unit_health(lambda x: np.where(x > 0, x, 0.01 * x), np.full((3, 4), -5.0)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_slopes_are_derivatives_to_the_left(name):
+    x = np.linspace(-8.05, 8, 60)
+    numerical = (FUNCTIONS[name](x + 1e-5) - FUNCTIONS[name](x - 1e-5)) / 2e-5
+    assert left_slope(FUNCTIONS[name], x) == pytest.approx(numerical, abs=1e-6)
+    assert left_slope(FUNCTIONS[name], x.astype(np.float32)).dtype == np.float64
+
+
+def test_a_relu_at_zero_passes_nothing():
+    assert left_slope(RELU, np.array([0.0, -1e-30, 1e-30])).tolist() == [0.0, 0.0, pytest.approx(1e-30 / 1.5e-8, 0.01)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "threshold", "named"),
+    [((3,), 0.05, r"preactivations .*\(3,\)"), ((0, 3), 0.05, r"\(0, 3\)"), ((2, 3), 0.0, r"threshold .*0\.0")],
+)
+def test_errors_name_argument_and_value(shape, threshold, named):
+    with pytest.raises(ValueError, match=named):
+        unit_health(RELU, np.zeros(shape), threshold)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from snippets.activation_functions import unit_health_numpy as oracle
+from snippets.activation_functions.unit_health_pytorch import ACTIVATIONS, unit_health
+from tests.activation_functions.shapes import FUNCTIONS
+
+MODULES = {
+    "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "relu": nn.ReLU(), "elu": nn.ELU(), "selu": nn.SELU(),
+    "silu": nn.SiLU(), "mish": nn.Mish(), "softplus": nn.Softplus(),
+}  # fmt: skip
+
+
+def draws(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_oracle_agrees(name, dtype):
+    z = draws(3, 20, 5, dtype=dtype)
+    ((_, *ours),) = unit_health(nn.Sequential(MODULES[name]), z)
+    assert ours == list(oracle.unit_health(FUNCTIONS[name], z.numpy()))
+
+
+def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Linear(8, 6), nn.ReLU())
+    with torch.no_grad():
+        model[0].bias[:2] = -1e6
+        model[2].weight.zero_()
+        model[2].bias.copy_(torch.tensor([-1.0, 0.0, 0.0, 1.0, 1.0, 1.0]))
+    first, second = unit_health(model, draws(64, 4))
+    assert (first.name, first.dead) == ("1", 2 / 8)
+    assert (second.name, second.dead, second.saturated) == ("3", 3 / 6, 3 / 6)
+
+
+def test_half_of_a_fresh_relu_layer_is_off_and_none_of_it_dead():
+    layer = nn.Linear(256, 200, bias=False)
+    nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(1))
+    (row,) = unit_health(nn.Sequential(layer, nn.ReLU()), draws(128, 256))
+    # 25,600 signs, of which those of one unit agree in part: 0.5 +- 0.005.
+    assert row.dead == 0 and row.saturated == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_module_that_is_called_twice_has_two_rows():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared = nn.ReLU()
+
+        def forward(self, x):
+            return self.shared(self.shared(x) - 1e6)
+
+    first, second = unit_health(Twice(), draws(50, 3))
+    assert (first.name, first.dead) == ("shared", 0.0)
+    assert (second.name, second.dead) == ("shared", 1.0)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_works_where_gradients_are_off(mode):
+    with mode():
+        (row,) = unit_health(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), draws(8, 3))
+    assert 0 <= row.saturated <= 1
+
+
+def test_the_model_stays_as_it_was():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.PReLU()).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    inputs = draws(8, 3)
+    outputs = model(inputs)
+    unit_health(model, inputs)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert torch.equal(model(inputs), outputs) and not model.training and torch.is_grad_enabled()
+
+
+def test_hooks_go_when_the_model_fails():
+    model = nn.Sequential(nn.ReLU(), nn.Linear(3, 3))
+    with pytest.raises(RuntimeError):
+        unit_health(model, draws(2, 5))
+    assert not model[0]._forward_pre_hooks
+
+
+def test_own_kinds_can_be_named():
+    class Swish(nn.Module):
+        def forward(self, x):
+            return functional.silu(x)
+
+    model = nn.Sequential(Swish(), nn.Softmax(dim=1))
+    with pytest.raises(ValueError, match="kinds .*'ReLU'"):
+        unit_health(model, draws(5, 4))
+    assert len(unit_health(model, draws(5, 4), kinds=(*ACTIVATIONS, Swish))) == 1
+
+
+def test_a_threshold_must_be_positive():
+    with pytest.raises(ValueError, match=r"threshold .*-1"):
+        unit_health(nn.ReLU(), draws(5, 4), threshold=-1)
+    assert unit_health(nn.Tanh(), draws(5, 4), threshold=2.0)[0].saturated == 1.0
+    assert np.isclose(unit_health(nn.Tanh(), torch.zeros(5, 4))[0].saturated, 0.0)
