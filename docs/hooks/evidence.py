@@ -67,7 +67,10 @@ def card(experiment: Experiment, record: dict[str, Any]) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table of cells of inline Markdown. The first row is the head; columns of numbers stand to the right."""
+    """A Markdown table of cells of inline Markdown. The first row is the head; columns of numbers stand to the right.
+
+    Among numbers, a dash stands for one that does not exist.
+    """
     head, *body = rows
     if any(len(row) != len(head) for row in body):
         raise ValueError(f"table: every row must have {len(head)} cells as the head has, got {body}")
@@ -76,7 +79,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[-−]?[\d.]+(e[-+]\d+)?", cell))
+    return bool(re.fullmatch(r"[-−]?[\d.]+(e[-+]\d+)?|—", cell))
 
 
 def ledger(experiments: list[Experiment]) -> str:
