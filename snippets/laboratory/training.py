@@ -35,8 +35,11 @@ def train(
     batch_size: int = 64,
     clip_norm: float = float("inf"),
     optimizer: type[torch.optim.Optimizer] = torch.optim.SGD,
+    criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
 ) -> list[float]:
-    """Minimise the cross-entropy on the training digits and return the loss (nats) of each step's batch.
+    """Minimise `criterion` on the training digits and return the loss (nats of cross-entropy) of each step's batch.
+
+    `criterion` takes logits, shape (B, 10), and labels, shape (B,), and gives a scalar.
 
     Batches are drawn with replacement from a generator seeded with `seed`. The global gradient norm is clipped
     to `clip_norm`. Training goes on through Inf and NaN, which the returned losses then show.
@@ -47,7 +50,7 @@ def train(
     losses = []
     for _ in range(steps):
         batch = torch.randint(len(inputs), (batch_size,), generator=generator)
-        loss = nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
+        loss = criterion(model(inputs[batch]), labels[batch])
         update.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)

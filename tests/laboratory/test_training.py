@@ -51,3 +51,14 @@ def test_training_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     train(small_network(), load_digits(), steps=2, learning_rate=0.1, seed=0)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_any_scalar_of_logits_and_labels_can_be_minimised():
+    def nothing_but_the_first_logit(logits, labels):
+        assert logits.shape == (64, 10) and labels.shape == (64,)
+        return logits[:, 0].mean()
+
+    losses = train(
+        small_network(), load_digits(), steps=50, learning_rate=0.1, seed=0, criterion=nothing_but_the_first_logit
+    )
+    assert losses[-1] < losses[0] - 1
