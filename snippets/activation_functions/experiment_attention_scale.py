@@ -113,7 +113,7 @@ def plot(measured: Attention) -> Figure:
         axes.loglog(measured.width, unscaled, "C1s-", markersize=5)
         axes.loglog(measured.width, scaled, "C2o-", markersize=5)
         axes.minorticks_off()
-    top.set(ylabel="norm of the softmax Jacobian", ylim=(3e-5, 2))
+    top.set(ylabel="norm of $J$", ylim=(3e-5, 2))
     bottom.set(ylabel="norm of $\\partial L/\\partial q$", xlabel="width of the head, $d_k$", ylim=(5e-4, 3))
     bottom.set_xticks(WIDTHS[::2], [str(width) for width in WIDTHS[::2]])
     top.text(1024, 0.3, r"logits $q\cdot k/\sqrt{d_k}$", color="C2", ha="right", va="bottom")

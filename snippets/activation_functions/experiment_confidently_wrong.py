@@ -93,8 +93,8 @@ def plot(measured: Gradients) -> Figure:
     axes = figure.subplots()
     axes.semilogy(measured.logit, measured.cross_entropy, "C2")
     axes.semilogy(measured.logit, measured.squared, "C1")
-    axes.text(20, 2.1, "cross-entropy: $p-y$", color="C2", ha="right")
-    axes.text(12.4, 3e-4, "squared error: $J\\,(p-y)$", color="C1", ha="center")
+    axes.text(20, 2.6, "cross-entropy: $p-y$", color="C2", ha="right")
+    axes.text(10.5, 2e-3, "squared error: $J\\,(p-y)$", color="C1")
     axes.set(
         xlabel="logit $a$ on a wrong class, 0 on the nine others",
         ylabel="norm of the gradient",

@@ -139,8 +139,8 @@ def plot(measured: dict[str, Signal]) -> Figure:
             axes.semilogy(layer, expected, "C5--", linewidth=1.2)
             axes.semilogy(layer, found, color=f"C{index}")
     for axes, labels in (
-        (top, ((27, 2.2e4, "right"), (30, 70, "right"), (30, 4.2, "right"), (2, 0.25, "left"), (7, 0.25, "left"))),
-        (bottom, ((6, 140, "left"), (22, 11, "left"), (1, 0.45, "left"), (6, 0.45, "left"), (1, 6, "left"))),
+        (top, ((27, 2.2e4, "right"), (20, 110, "right"), (30, 4.2, "right"), (2, 0.25, "left"), (7, 0.25, "left"))),
+        (bottom, ((6, 140, "left"), (8.5, 9.0, "left"), (1, 0.45, "left"), (1, 1.4, "left"), (4, 3.6, "left"))),
     ):
         for index, ((x, y, side), name) in enumerate(zip(labels, measured, strict=True)):
             axes.text(x, y, name, color=f"C{index}", ha=side)

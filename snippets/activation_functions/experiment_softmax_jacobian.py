@@ -95,7 +95,7 @@ def plot(measured: Norms) -> Figure:
     axes.text(9.5, 0.02, "median", color="C0", ha="right", va="top")
     axes.text(27, 0.16, "90 %", color="C0", ha="right")
     axes.text(4.6, 3e-4, "10 %", color="C0", ha="right")
-    axes.set(xlabel="standard deviation of the logits", ylabel="spectral norm of $J$", ylim=(1e-5, 2))
+    axes.set(xlabel="standard deviation of the logits", ylabel="spectral norm of $J$", ylim=(1e-6, 2))
     axes.set_xticks([0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"])
     axes.minorticks_off()
     return figure
