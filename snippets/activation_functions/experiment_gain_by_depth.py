@@ -18,7 +18,7 @@ from torch.nn import functional
 from snippets.activation_functions.gain_pytorch import forward_gain
 from snippets.laboratory.activations import from_torch
 from snippets.laboratory.claim import Claim
-from snippets.laboratory.mean_field import chi, next_variance
+from snippets.laboratory.mean_field import next_variance, propagate
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "SiLU": functional.silu,
@@ -48,7 +48,7 @@ class Signal(NamedTuple):
     """Derivative of the variance map at its fixed point 1: above 1 it repels."""
 
 
-def propagate(function: Callable[[Tensor], Tensor], generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+def simulate(function: Callable[[Tensor], Tensor], generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
     """E z_l^2 and E (dL/dz_l)^2 of one network."""
     std = forward_gain(function) / math.sqrt(WIDTH)
     hidden = torch.randn(BATCH, WIDTH, generator=generator)
@@ -64,20 +64,16 @@ def propagate(function: Callable[[Tensor], Tensor], generator: torch.Generator) 
 
 def theory(function: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.ndarray, float]:
     activation, gain = from_torch(function), forward_gain(function)
-    q = [gain**2]
-    while len(q) < DEPTH:
-        q.append(next_variance(q[-1], activation, gain))
-    factors = [chi(variance, activation, gain) for variance in q[:-1]]
-    squares = np.cumprod([1.0, *factors[::-1]])[::-1]
+    wide = propagate(activation, gain, DEPTH, q=gain**2)
     slope = (next_variance(1.001, activation, gain) - next_variance(0.999, activation, gain)) / 0.002
-    return np.array(q), np.sqrt(squares), slope
+    return np.array(wide.preactivation), np.sqrt(wide.gradient), slope
 
 
 def measure(seed: int = 0) -> dict[str, Signal]:
     generator = torch.Generator().manual_seed(seed)
     signals = {}
     for name, function in ACTIVATIONS.items():
-        runs = [propagate(function, generator) for _ in range(NETWORKS)]
+        runs = [simulate(function, generator) for _ in range(NETWORKS)]
         variance, square = np.mean(runs, axis=0)
         q, gradient, slope = theory(function)
         signals[name] = Signal(variance, np.sqrt(square / square[-1]), q, gradient, slope)
