@@ -75,7 +75,7 @@ CLAIMS = (
         statement="The same at $a=20$",
         value=lambda m: at(20, m, "squared"),
         interval=(0.999 * LIMIT * math.exp(-20), 1.001 * LIMIT * math.exp(-20)),
-        reason="As before.",
+        reason="The same limit, closer by a factor of $e^{-10}$.",
         format=".2e",
     ),
     Claim(

@@ -173,7 +173,7 @@ def flat_region(r: Row) -> str:
     if math.isinf(r.flat_above):
         place = f"x < {round(r.flat_below, 2) + 0.0:g}"
     else:
-        place = f"\\|x\\| > {r.flat_above:.3g}"
+        place = f"\\|x\\| > {round(r.flat_above, 2):g}"
     return place.replace("-", "−") + (", exactly 0" if r.zero else "")
 
 

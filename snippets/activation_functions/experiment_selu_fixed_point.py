@@ -142,7 +142,7 @@ CLAIMS = (
         statement="Gain 3/4: the same, where the variance settles",
         value=lambda m: m.chi_recommended,
         interval=(1.003, 1.0045),
-        reason="At variance $q=0.023$ SELU works almost as a leaky ReLU, which would have 1; direct iteration of the map gives 1.0037.",
+        reason="At variance 0.023 SELU is nearly a leaky ReLU, and any leaky ReLU whose variance stays has 1; iterating the map gives 1.0037.",
         format=".4f",
     ),
 )

@@ -42,21 +42,11 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
-
-    def watched(name: str, activation: Callable) -> Callable:
-        def call(z):
-            slopes = np.abs(_left_slope(activation, z))
-            dead, saturated = slopes.max(axis=0) == 0.0, slopes < threshold
-            rows.append(Row(name, float(dead.mean()), float(saturated.mean())))
-            return activation(z)
-
-        return call
-
     places = list(_places(model))
     before = [getattr(layer, place) for layer, place in places]
     try:
         for (layer, place), activation in zip(places, before, strict=True):
-            setattr(layer, place, watched(layer.name, activation))
+            setattr(layer, place, _watched(layer.name, activation, threshold, rows))
         model(batch)
     finally:
         for (layer, place), activation in zip(places, before, strict=True):
@@ -64,6 +54,17 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
     if not rows:
         raise ValueError(f"model must have a layer with an activation, got the layers {model.layers}")
     return rows
+
+
+def _watched(name: str, activation: Callable, threshold: float, rows: list[Row]) -> Callable:
+    def call(z):
+        """Add a row, then do what the activation does."""
+        slopes = np.abs(_left_slope(activation, z))
+        dead, saturated = slopes.max(axis=0) == 0.0, slopes < threshold
+        rows.append(Row(name, float(dead.mean()), float(saturated.mean())))
+        return activation(z)
+
+    return call
 
 
 def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:

@@ -44,20 +44,13 @@ def unit_health(
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
-
-    def watch(name: str):
-        def before(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            z = arguments[0].detach().clone().requires_grad_()
-            with torch.enable_grad():
-                values = module.forward(z.clone())  # a copy, since the module may work in place
-            slopes = torch.autograd.grad(values, z, torch.ones_like(values))[0].abs()
-            dead, saturated = (slopes.amax(dim=0) == 0.0), (slopes < threshold)
-            rows.append(Row(name, dead.double().mean().item(), saturated.double().mean().item()))
-
-        return before
-
-    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in model.named_modules()
-             if isinstance(module, kinds)]  # fmt: skip
+    hooks = [
+        module.register_forward_pre_hook(
+            lambda module, arguments, name=name: rows.append(_row(name, module, arguments[0], threshold))
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, kinds)
+    ]
     try:
         with torch.inference_mode(False), torch.no_grad():
             model(batch)
@@ -67,3 +60,12 @@ def unit_health(
     if not rows:
         raise ValueError(f"model must call a module of kinds {[kind.__name__ for kind in kinds]}, got {model}")
     return rows
+
+
+def _row(name: str, module: nn.Module, preactivations: Tensor, threshold: float) -> Row:
+    z = preactivations.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        values = module.forward(z.clone())  # not the hooks; a copy, since the module may work in place
+    slopes = torch.autograd.grad(values, z, torch.ones_like(values))[0].abs()
+    dead, saturated = slopes.amax(dim=0) == 0.0, slopes < threshold
+    return Row(name, dead.double().mean().item(), saturated.double().mean().item())
