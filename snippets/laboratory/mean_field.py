@@ -101,3 +101,26 @@ def relu_correlation(c: float) -> float:
     """
     angle = math.acos(min(1.0, max(-1.0, c)))
     return (math.sin(angle) + (math.pi - angle) * math.cos(angle)) / math.pi
+
+
+def batch_norm_chi_linear(batch_size: int) -> float:
+    """Factor per layer of the mean square of dL/dz in a wide linear network with batch normalization, `batch_size` > 3.
+
+    Source: Yang et al. (2019), "A mean field theory of batch normalization", section 3.
+    """
+    if batch_size <= 3:
+        raise ValueError(f"batch_size must be above 3, else the mean square has no expectation; got {batch_size}")
+    return (batch_size - 2) / (batch_size - 3)
+
+
+def batch_norm_chi_relu(batch_size: int) -> float:
+    """The same for linear layer, batch normalization, ReLU; falls to pi / (pi - 1) as the batch grows.
+
+    Source: Yang et al. (2019), "A mean field theory of batch normalization", section 3, with alpha = 1.
+    """
+    if batch_size <= 3:
+        raise ValueError(f"batch_size must be above 3, else the mean square has no expectation; got {batch_size}")
+    # Centred rows of a batch at its fixed point have this correlation with each other.
+    c = -1.0 / (batch_size - 1)
+    slope = (math.pi - math.acos(c)) / math.pi
+    return ((batch_size - 1 + slope) / (1.0 - relu_correlation(c)) - 1.0) / (batch_size - 3)

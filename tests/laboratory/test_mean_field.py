@@ -8,6 +8,8 @@ from snippets.laboratory.mean_field import (
     RELU,
     SIGMOID,
     TANH,
+    batch_norm_chi_linear,
+    batch_norm_chi_relu,
     chi,
     fixed_variance,
     gaussian_mean,
@@ -84,3 +86,40 @@ def test_correlations_of_two_inputs(c):
     products = TANH.value(rows[:, 0]) * TANH.value(rows[:, 1]) / next_variance(1.0, TANH, 1.0)
     # Six standard errors.
     assert abs(products.mean() - next_correlation(c, 1.0, TANH, 1.0)) < 6 * products.std() / math.sqrt(len(rows))
+
+
+def test_batch_normalization_multiplies_gradients():
+    assert batch_norm_chi_linear(8) == pytest.approx(6 / 5)
+    assert batch_norm_chi_relu(10**7) == pytest.approx(math.pi / (math.pi - 1), rel=1e-6)
+    assert batch_norm_chi_relu(8) > batch_norm_chi_relu(9) > math.pi / (math.pi - 1)
+    for factor in (batch_norm_chi_linear, batch_norm_chi_relu):
+        with pytest.raises(ValueError, match="batch_size .* 3$"):
+            factor(3)
+
+
+@pytest.mark.parametrize(
+    ("factor", "activation"), [(batch_norm_chi_linear, LINEAR), (batch_norm_chi_relu, RELU)], ids=["linear", "relu"]
+)
+def test_that_factor_is_what_one_layer_does(factor, activation):
+    """One layer in the limit of infinite width, simulated: batches at the fixed point, gradients that sum to zero."""
+    batch_size, draws = 8, 200_000
+    rng = np.random.default_rng(0)
+
+    def normalized(rows: np.ndarray) -> np.ndarray:
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        return rows / rows.std(axis=1, keepdims=True)
+
+    def centred() -> np.ndarray:
+        rows = rng.standard_normal((draws, batch_size))
+        return rows - rows.mean(axis=1, keepdims=True)
+
+    # The variance that the layer before leaves in each direction orthogonal to the mean.
+    spread = activation.value(normalized(centred())).var(axis=1, ddof=1).mean()
+    z = math.sqrt(spread) * centred()
+    y, gradient = normalized(z), centred()
+    passed = activation.slope(y) * gradient
+    passed -= passed.mean(axis=1, keepdims=True) + y * (passed * y).mean(axis=1, keepdims=True)
+    squares = (passed**2).sum(axis=1) / z.var(axis=1)
+    # Six standard errors, and as much for the spread, which is a mean over the same number of draws.
+    band = 12 * squares.std() / math.sqrt(draws) / (batch_size - 1)
+    assert abs(squares.mean() / (batch_size - 1) - factor(batch_size)) < band < 0.1
