@@ -1,0 +1,62 @@
+"""Batch normalization by hand in PyTorch: training, test time, running statistics, and the gradient.
+
+    x_hat = (x - mean) / sqrt(var + eps),   y = gamma x_hat + beta
+    dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat)),   g = dL/dy,   in training
+    dL/dx = gamma / sqrt(var + eps) g                                                 at test time
+
+avg, mean and var (divisor N) run over the N values of a channel: the batch and all positions. Training uses those of
+the batch, test time the running ones. The running variance has the divisor N - 1. `momentum` is the weight of the new
+value. All this is as in torch.nn.BatchNorm1d and its siblings.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1 and 2.
+"""
+
+import torch
+from torch import Tensor
+
+
+def batch_norm(
+    x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalize `x`, shape (B, n, *positions), any floating dtype; all other tensors have shape (n,).
+
+    Returns y in the shape and dtype of `x`, and the new running mean and variance (the old ones when not `training`).
+    Autograd follows y. float16 and bfloat16 are computed in float32. ValueError if training has only one value per
+    channel.
+    """
+    x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
+    if training:
+        count = x.numel() // x.shape[1]
+        running_mean = (1.0 - momentum) * running_mean + momentum * mean.detach()
+        running_var = (1.0 - momentum) * running_var + momentum * var.detach() * count / (count - 1)
+    y = _along(gamma, x) * x_hat + _along(beta, x)
+    return y.to(x.dtype), running_mean, running_var
+
+
+@torch.no_grad()
+def batch_norm_backward(
+    grad_y, x, gamma, running_mean, running_var, training, eps=1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy in the shape of `x`."""
+    x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
+    grad_x = grad_y
+    if training:  # mean and deviation move with x: take out the parts of the gradient along 1 and along x_hat
+        grad_x = grad_y - (_along(grad_beta, x) + x_hat * _along(grad_gamma, x)) / (x.numel() // x.shape[1])
+    return (_along(gamma * torch.rsqrt(var + eps), x) * grad_x).to(x.dtype), grad_gamma, grad_beta
+
+
+def _normalized(x, running_mean, running_var, training, eps):
+    """x_hat, and the mean and variance that made it."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    mean, var = running_mean, running_var
+    if training:
+        if x.numel() // x.shape[1] < 2:
+            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
+        var, mean = torch.var_mean(wide, [axis for axis in range(x.ndim) if axis != 1], correction=0)
+    return (wide - _along(mean, x)) * torch.rsqrt(_along(var, x) + eps), mean, var
+
+
+def _along(channels, x):
+    """Shape (n,) as a tensor that broadcasts over `x` along its channels."""
+    return channels.reshape(-1, *[1] * (x.ndim - 2))

@@ -1,0 +1,45 @@
+"""Batch, layer, group and RMS normalization differ in one thing: which values share a mean and a deviation.
+
+    x_hat = (x - mean) / sqrt(var + eps)   over B and positions        one mean per channel              batch
+                                           over channels (, positions)  one mean per example              layer
+                                           over a group of channels, positions                            group
+    x_hat = x / sqrt(avg(x^2) + eps)       over channels                no mean at all                    RMS
+
+Only the first depends on the other examples of the batch, so only it needs running statistics for test time. A learned
+gamma and beta (no beta for RMS) follow each of them; here they are 1 and 0.
+Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer Normalization"; Wu & He (2018), "Group
+Normalization"; Zhang & Sennrich (2019), "Root Mean Square Layer Normalization".
+"""
+
+import numpy as np
+
+
+def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """`x`, shape (B, n, *positions), each of its n channels with mean 0 and deviation 1 over batch and positions."""
+    return _standardized(x, (0, *range(2, x.ndim)), eps)
+
+
+def layer_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """`x`, shape (..., n), each row of n features with mean 0 and deviation 1."""
+    return _standardized(x, (-1,), eps)
+
+
+def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
+    """`x`, shape (B, n, *positions), each group of n / groups channels of an example standardized over all positions.
+
+    ValueError if `groups` does not divide n. One group is layer normalization over channels and positions together,
+    n groups are instance normalization.
+    """
+    if x.shape[1] % groups:
+        raise ValueError(f"groups must divide the {x.shape[1]} channels, got {groups}")
+    grouped = x.reshape(x.shape[0], groups, -1)
+    return _standardized(grouped, (-1,), eps).reshape(x.shape)
+
+
+def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """`x`, shape (..., n), each row of n features divided by its root mean square."""
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps)
+
+
+def _standardized(x, axes, eps):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from snippets.batch_normalization import batch_norm_numpy as oracle
+from snippets.batch_normalization.batch_norm_like_keras_pytorch import (
+    BatchNorm1dLikeKeras,
+    BatchNorm2dLikeKeras,
+    BatchNorm3dLikeKeras,
+)
+from tests.batch_normalization.test_batch_norm_numpy import example
+
+KINDS = [
+    (BatchNorm1dLikeKeras, (7, 3)),
+    (BatchNorm1dLikeKeras, (5, 3, 4)),
+    (BatchNorm2dLikeKeras, (4, 3, 2, 5)),
+    (BatchNorm3dLikeKeras, (2, 3, 2, 2, 2)),
+]
+
+every_kind = pytest.mark.parametrize(("kind", "shape"), KINDS)
+
+
+def loaded(kind, shape, **settings):
+    """A layer and the arrays it holds."""
+    arrays = example(shape, dtype=np.float32)
+    layer = kind(3, **settings)
+    layer.load_keras(*arrays[1:])
+    return layer, arrays
+
+
+@every_kind
+def test_steps_of_training_are_those_of_keras(kind, shape):
+    """The oracle in Keras's convention: momentum 0.99 for the old value, divisor N, eps 1e-3."""
+    layer, (x, gamma, beta, mean, var) = loaded(kind, shape)
+    for step in range(3):
+        x = example(shape, seed=step, dtype=np.float32)[0]
+        y, mean, var = oracle.batch_norm(x, gamma, beta, mean, var, True, 0.01, 1e-3, unbiased=False)
+        np.testing.assert_allclose(layer(torch.from_numpy(x)).detach(), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer.running_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var, var, rtol=1e-5)
+
+
+@every_kind
+def test_test_time_is_that_of_keras_and_changes_nothing(kind, shape):
+    layer, (x, gamma, beta, mean, var) = loaded(kind, shape, momentum=0.9, epsilon=0.1)
+    y, _, _ = oracle.batch_norm(x, gamma, beta, mean, var, False, eps=0.1)
+    np.testing.assert_allclose(layer.eval()(torch.from_numpy(x)).detach(), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(layer.running_var, var)
+
+
+def test_momentum_and_epsilon_have_the_meaning_of_keras():
+    layer = BatchNorm1dLikeKeras(3, momentum=0.75, epsilon=0.5)
+    assert (layer.momentum, layer.eps) == (0.25, 0.5)
+
+
+@every_kind
+def test_gradients_are_those_of_the_formula(kind, shape):
+    layer, (x, gamma, _, mean, var) = loaded(kind, shape)
+    grad_y = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    x_leaf = torch.from_numpy(x).requires_grad_()
+    layer(x_leaf).backward(torch.from_numpy(grad_y))
+    theirs = oracle.batch_norm_backward(grad_y, x, gamma, mean, var, True, 1e-3)
+    for own, other in zip((x_leaf.grad, layer.weight.grad, layer.bias.grad), theirs, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+    assert not layer.running_var.requires_grad
+
+
+def test_a_shape_that_does_not_fit_is_refused():
+    with pytest.raises(RuntimeError, match="size"):
+        BatchNorm1dLikeKeras(3).load_keras(*np.ones((4, 5), np.float32))

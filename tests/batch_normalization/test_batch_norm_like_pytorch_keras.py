@@ -1,0 +1,81 @@
+import keras
+import numpy as np
+import pytest
+
+from snippets.batch_normalization import batch_norm_numpy as oracle
+from snippets.batch_normalization.batch_norm_like_pytorch_keras import BatchNormLikePyTorch
+from tests.batch_normalization.test_batch_norm_numpy import example
+
+pytestmark = pytest.mark.keras
+
+SHAPES = [((7, 3), -1), ((5, 4, 3), -1), ((4, 2, 5, 3), -1), ((5, 3, 4), 1), ((7, 3), 1)]
+
+every_shape = pytest.mark.parametrize(("shape", "axis"), SHAPES)
+
+
+def loaded(shape, **settings):
+    """A layer and the arrays it holds."""
+    arrays = example(shape, dtype=np.float32)
+    layer = BatchNormLikePyTorch(**settings)
+    layer.build(shape)
+    layer.load_pytorch(*arrays[1:])
+    return layer, arrays
+
+
+@every_shape
+def test_steps_of_training_are_those_of_pytorch(shape, axis):
+    """The oracle in PyTorch's convention: momentum 0.1 for the new value, divisor N - 1, eps 1e-5."""
+    layer, (x, gamma, beta, mean, var) = loaded(shape, axis=axis)
+    for step in range(3):
+        x = example(shape, seed=step, dtype=np.float32)[0]
+        y, mean, var = oracle.batch_norm(x, gamma, beta, mean, var, True, axis=axis)
+        np.testing.assert_allclose(layer(x, training=True), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, var, rtol=1e-5)
+
+
+@every_shape
+def test_test_time_is_that_of_pytorch_and_changes_nothing(shape, axis):
+    layer, (x, gamma, beta, mean, var) = loaded(shape, axis=axis, eps=0.1)
+    y, _, _ = oracle.batch_norm(x, gamma, beta, mean, var, False, eps=0.1, axis=axis)
+    np.testing.assert_allclose(layer(x), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(layer.moving_variance, var)
+
+
+def test_momentum_and_eps_have_the_meaning_of_pytorch():
+    layer = BatchNormLikePyTorch(momentum=0.25, eps=0.5)
+    assert (layer.momentum, layer.epsilon) == (0.75, 0.5)
+
+
+def test_frozen_it_neither_uses_nor_keeps_the_statistics_of_the_batch():
+    layer, (x, gamma, beta, mean, var) = loaded((7, 3))
+    layer.trainable = False
+    y, _, _ = oracle.batch_norm(x, gamma, beta, mean, var, False)
+    np.testing.assert_allclose(layer(x, training=True), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(layer.moving_variance, var)
+
+
+def test_fit_moves_the_statistics_as_pytorch_does():
+    """In a compiled graph, one epoch of one batch."""
+    x = example((8, 3), dtype=np.float32)[0]
+    model = keras.Sequential([keras.Input((3,)), BatchNormLikePyTorch(momentum=0.5)])
+    model.compile("sgd", "mse")
+    model.fit(x, x, batch_size=8, epochs=1, verbose=0)
+    layer = model.layers[0]
+    np.testing.assert_allclose(layer.moving_mean, 0.5 * x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, 0.5 + 0.5 * x.var(0, ddof=1), rtol=1e-5)
+
+
+def test_it_is_rebuilt_from_its_config():
+    layer = BatchNormLikePyTorch(momentum=0.25, eps=0.5, axis=1, scale=False)
+    rebuilt = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(rebuilt) is BatchNormLikePyTorch
+    assert (rebuilt.momentum, rebuilt.epsilon, rebuilt.axis, rebuilt.scale) == (0.75, 0.5, 1, False)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((1, 3), -1), ((1, 1, 3), -1), ((1, 3, 1), 1)])
+def test_one_value_per_channel_has_no_deviation(shape, axis):
+    layer, (x, *_) = loaded(shape, axis=axis)
+    with pytest.raises(ValueError, match=r"x must .* at least 2 values .*\(1, "):
+        layer(x, training=True)
+    assert np.isfinite(layer(x)).all()

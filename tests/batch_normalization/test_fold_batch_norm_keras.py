@@ -1,0 +1,93 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from snippets.batch_normalization import fold_batch_norm_numpy as oracle
+from snippets.batch_normalization.fold_batch_norm_keras import fold_batch_norm, fold_model
+
+pytestmark = pytest.mark.keras
+
+PAIRS = [
+    (lambda: layers.Dense(4), {}, (3,)),
+    (lambda: layers.Dense(4, use_bias=False), {"epsilon": 0.1}, (3,)),
+    (lambda: layers.Conv1D(4, 2), {"center": False}, (6, 3)),
+    (lambda: layers.Conv2D(8, 3, strides=2, groups=2, use_bias=False, padding="same"), {"axis": 3}, (6, 6, 4)),
+    (lambda: layers.Conv3D(3, 2), {"scale": False}, (3, 3, 3, 2)),
+]
+
+every_pair = pytest.mark.parametrize(("make", "settings", "shape"), PAIRS)
+
+
+def trained(model: keras.Model) -> keras.Model:
+    """No longer with the values a batch normalization starts with."""
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def built(make, settings, shape) -> keras.Sequential:
+    return trained(keras.Sequential([keras.Input(shape), make(), layers.BatchNormalization(**settings)]))
+
+
+def batch(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((5, *shape)).astype(np.float32)
+
+
+@every_pair
+def test_one_layer_computes_what_two_did(make, settings, shape):
+    model = built(make, settings, shape)
+    layer, norm = model.layers
+    before = layer.get_weights()
+    folded = fold_batch_norm(layer, norm)
+    np.testing.assert_allclose(folded(batch(shape)), model(batch(shape)), rtol=1e-4, atol=1e-4)
+    assert type(folded) is type(layer) and folded.use_bias
+    for own, old in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(own, old)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_the_oracle_agrees(has_bias):
+    layer, norm = built(lambda: layers.Conv2D(4, 2, use_bias=has_bias), {}, (5, 5, 3)).layers
+    kernel, bias = fold_batch_norm(layer, norm).get_weights()
+    weight = np.moveaxis(layer.get_weights()[0], (-1, -2), (0, 1))
+    theirs = oracle.fold_batch_norm(weight, layer.get_weights()[1] if has_bias else None, *norm.get_weights(), 1e-3)
+    np.testing.assert_allclose(np.moveaxis(kernel, (-1, -2), (0, 1)), theirs[0], rtol=1e-5)
+    np.testing.assert_allclose(bias, theirs[1], rtol=1e-5)
+
+
+def test_a_model_computes_the_same_with_fewer_layers():
+    block = keras.Sequential([keras.Input((6, 6, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()])
+    model = trained(
+        keras.Sequential([
+            keras.Input((6, 6, 3)),
+            layers.BatchNormalization(),
+            block,
+            layers.Flatten(),
+            layers.Dense(8),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.BatchNormalization(),
+            layers.Dense(4, activation="relu"),
+            layers.BatchNormalization(),
+        ])
+    )  # fmt: skip
+    folded = fold_model(model)
+    np.testing.assert_allclose(folded(batch((6, 6, 3))), model(batch((6, 6, 3))), rtol=1e-4, atol=1e-4)
+    assert [type(layer).__name__ for layer in folded.layers] == [
+        "BatchNormalization", "Sequential", "Flatten", "Dense", "ReLU", "BatchNormalization", "Dense",
+        "BatchNormalization",
+    ]  # fmt: skip
+    assert [type(layer).__name__ for layer in folded.layers[1].layers] == ["Conv2D", "ReLU"]
+    assert not {id(weight) for weight in folded.weights} & {id(weight) for weight in model.weights}
+
+
+def test_errors_name_what_does_not_fit():
+    layer, _ = built(lambda: layers.Dense(4), {}, (3,)).layers
+    narrow = built(lambda: layers.Dense(5), {}, (3,)).layers[1]
+    with pytest.raises(ValueError, match="norm must have 4 features.* got 5"):
+        fold_batch_norm(layer, narrow)
+    with pytest.raises(ValueError, match="layer must have no activation .* 'relu'"):
+        fold_batch_norm(*built(lambda: layers.Dense(4, activation="relu"), {}, (3,)).layers)
+    with pytest.raises(ValueError, match="norm must normalize the last axis, got axis 1"):
+        fold_batch_norm(*built(lambda: layers.Conv1D(4, 1), {"axis": 1}, (4, 4)).layers)

@@ -1,0 +1,95 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from snippets.batch_normalization import fold_batch_norm_numpy as oracle
+from snippets.batch_normalization.fold_batch_norm_pytorch import fold_batch_norm, fold_model
+
+PAIRS = [
+    (nn.Linear(3, 4), nn.BatchNorm1d(4), (5, 3)),
+    (nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4, eps=0.1), (5, 3)),
+    (nn.Conv1d(3, 4, 2), nn.BatchNorm1d(4), (5, 3, 6)),
+    (nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2, bias=False), nn.BatchNorm2d(8), (5, 4, 6, 6)),
+    (nn.Conv3d(2, 3, 2), nn.BatchNorm3d(3, affine=False), (2, 2, 3, 3, 3)),
+]
+
+every_pair = pytest.mark.parametrize(("layer", "norm", "shape"), PAIRS, ids=lambda value: type(value).__name__)
+
+
+def trained(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that no longer holds the values a batch normalization starts with."""
+    module, generator = copy.deepcopy(module).eval(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return module
+
+
+@every_pair
+def test_one_layer_computes_what_two_did(layer, norm, shape):
+    layer, norm = trained(layer), trained(norm)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    before = layer.weight.clone()
+    folded = fold_batch_norm(layer, norm)
+    torch.testing.assert_close(folded(x), norm(layer(x)), rtol=1e-5, atol=1e-5)
+    assert type(folded) is type(layer)
+    assert torch.equal(layer.weight, before) and layer.weight.requires_grad
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_the_oracle_and_torch_agree(has_bias):
+    linear, conv = trained(nn.Linear(3, 4, bias=has_bias)), trained(nn.Conv2d(3, 4, 2, bias=has_bias))
+    for layer, norm, theirs in [
+        (linear, trained(nn.BatchNorm1d(4)), fuse_linear_bn_eval),
+        (conv, trained(nn.BatchNorm2d(4)), fuse_conv_bn_eval),
+    ]:
+        folded = fold_batch_norm(layer, norm)
+        state = [tensor.detach().numpy() for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var)]
+        bias = layer.bias.detach().numpy() if has_bias else None
+        weight, shift = oracle.fold_batch_norm(layer.weight.detach().numpy(), bias, *state, norm.eps)
+        np.testing.assert_allclose(folded.weight.detach(), weight, rtol=1e-5)
+        np.testing.assert_allclose(folded.bias.detach(), shift, rtol=1e-5)
+        other = theirs(layer, norm)
+        torch.testing.assert_close((folded.weight, folded.bias), (other.weight, other.bias))
+
+
+def test_a_model_computes_the_same_with_fewer_layers():
+    model = trained(
+        nn.Sequential(
+            nn.BatchNorm2d(3),
+            nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()),
+            nn.Flatten(),
+            nn.Linear(64, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.BatchNorm1d(8),
+            nn.Linear(8, 2),
+        )
+    )
+    x = torch.randn(5, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    folded = fold_model(model)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
+    assert [type(layer).__name__ for layer in folded] == [
+        "BatchNorm2d", "Sequential", "Flatten", "Linear", "ReLU", "BatchNorm1d", "Linear",
+    ]  # fmt: skip
+    assert [type(layer) for layer in folded[1]] == [nn.Conv2d, nn.ReLU]
+    assert not folded.training and not {id(p) for p in folded.parameters()} & {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_dtype_is_that_of_the_layer(dtype):
+    layer, norm = trained(nn.Linear(3, 4)).to(dtype), trained(nn.BatchNorm1d(4))
+    folded = fold_batch_norm(layer, norm)
+    assert folded.weight.dtype == folded.bias.dtype == dtype
+
+
+def test_errors_name_what_does_not_fit():
+    with pytest.raises(ValueError, match="norm must keep running statistics"):
+        fold_batch_norm(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
+    with pytest.raises(ValueError, match="norm must have 4 features.* got 5"):
+        fold_batch_norm(nn.Linear(3, 4), nn.BatchNorm1d(5))
