@@ -11,8 +11,9 @@
 keras.initializers reads off the kernel. Draws are plain normal, not truncated as in keras.initializers.HeNormal; the
 variance is the same. The first layer gets the gain as well, though no activation stands before it: a single factor
 does not grow with depth. Residual branches want a smaller last layer: scale it afterwards.
-Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Jozefowicz et al. (2015), "An
-Empirical Exploration of Recurrent Network Architectures" (forget gate); Saxe et al. (2014), arXiv:1312.6120 (orthogonal).
+Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Saxe et al. (2014),
+arXiv:1312.6120 (orthogonal); Jozefowicz et al. (2015), "An Empirical Exploration of Recurrent Network Architectures"
+(forget gate).
 """
 
 import math
@@ -40,7 +41,7 @@ class Rule(NamedTuple):
     """How a variable is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left' change nothing."""
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left': unchanged."""
     fan_in: float | None = None
     std: float | None = None
 

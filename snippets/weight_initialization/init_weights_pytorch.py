@@ -10,8 +10,9 @@
 `fan_in` is the true number of summands in an output value, which for transposed convolutions is not what torch.nn.init
 reads off the weight. The first layer gets the gain as well, though no activation stands before it: a single factor does
 not grow with depth. Residual branches want a smaller last layer: scale it afterwards.
-Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Jozefowicz et al. (2015), "An
-Empirical Exploration of Recurrent Network Architectures" (forget gate); Saxe et al. (2014), arXiv:1312.6120 (orthogonal).
+Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Saxe et al. (2014),
+arXiv:1312.6120 (orthogonal); Jozefowicz et al. (2015), "An Empirical Exploration of Recurrent Network Architectures"
+(forget gate).
 """
 
 import math
@@ -35,7 +36,7 @@ class Rule(NamedTuple):
     """How a parameter is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left' change nothing."""
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left': unchanged."""
     fan_in: float | None = None
     std: float | None = None
 

@@ -1,0 +1,32 @@
+"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the middle of the kernel, zeros around it.
+
+    weight[:, :, middle] = gain * Q,   Q^T Q = I
+
+At the start the convolution turns the channels of every pixel by Q, so it keeps the norm of every image. Flattening a
+kernel to (out, in * taps) and making that orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of CNNs", arXiv:1806.05393.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def delta_orthogonal(
+    shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
+) -> np.ndarray:
+    """An array of `shape` (out, in, *kernel) with out >= in.
+
+    The output has the norm of the input times `gain` for stride 1, one group and any padding that keeps the size.
+    Raises ValueError if there are fewer outputs than inputs (then no map keeps the norm) or a kernel has no middle.
+    """
+    outputs, inputs, *kernel = shape
+    if outputs < inputs:
+        raise ValueError(f"shape must have at least as many outputs as inputs, got {tuple(shape)}")
+    if not all(size % 2 for size in kernel):
+        raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
+    q, r = np.linalg.qr(generator.standard_normal((outputs, inputs)))
+    weight = np.zeros(shape, dtype)
+    middle = tuple(size // 2 for size in kernel)
+    weight[(slice(None), slice(None), *middle)] = gain * q * np.sign(np.diag(r))
+    return weight

@@ -1,0 +1,31 @@
+"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the middle of the kernel, zeros around it.
+
+    weight[:, :, middle] = gain * Q,   Q^T Q = I
+
+At the start the convolution turns the channels of every pixel by Q, so it keeps the norm of every image. Flattening a
+kernel to (out, in * taps) and making that orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of CNNs", arXiv:1806.05393.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def delta_orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    """Fill `weight`, shape (out, in, *kernel) with out >= in, any floating dtype, in place and return it.
+
+    The output has the norm of the input times `gain` for stride 1, one group and any padding that keeps the size.
+    Raises ValueError if there are fewer outputs than inputs (then no map keeps the norm) or a kernel has no middle.
+    """
+    outputs, inputs, *kernel = weight.shape
+    if outputs < inputs:
+        raise ValueError(f"weight must have at least as many outputs as inputs, got shape {tuple(weight.shape)}")
+    if not all(size % 2 for size in kernel):
+        raise ValueError(f"weight must have odd kernel sizes, got shape {tuple(weight.shape)}")
+    precise = torch.promote_types(weight.dtype, torch.float32)
+    matrix = torch.empty(outputs, inputs, dtype=precise, device=weight.device)
+    weight.zero_()
+    middle = tuple(size // 2 for size in kernel)
+    weight[(slice(None), slice(None), *middle)] = nn.init.orthogonal_(matrix, gain, generator).to(weight.dtype)
+    return weight

@@ -1,0 +1,52 @@
+"""LSUV: initialize with the data's help. Orthogonal weights, then each layer is divided by the deviation it puts out.
+
+    W <- W / std(W h),   first layer first, on one batch
+
+The result is the gain of every layer, measured instead of derived, whatever the activation is. One pass is enough: a
+layer without bias is linear in its weight, so what it would put out after the division is its output divided.
+Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422, algorithm 1
+(there with repeated passes).
+"""
+
+import torch
+from torch import Tensor, nn
+
+SUMMING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@torch.no_grad()
+def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
+    """Initialize the linear and convolutional layers of `model` in place on a batch of `inputs`, and zero their biases.
+
+    Returns, in the order of the calls, by which factor each weight was divided: the deviation, over all entries, of the
+    layer's output before. A layer called twice is measured at its first call; one that is not called stays orthogonal.
+    The model runs in the mode it is in: call eval() first if it has dropout or batch norm.
+    Raises ValueError if an output does not vary: the signal died before it.
+    """
+    names = {layer: name for name, layer in model.named_modules() if isinstance(layer, SUMMING)}
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, float] = {}
+
+    def unit_variance(layer: nn.Module, _: tuple, output: Tensor) -> Tensor | None:
+        if names[layer] in found:
+            return None
+        std = output.std(correction=0)
+        if not 0.0 < std < torch.inf:
+            raise ValueError(f"inputs must reach every layer, the output of {names[layer]!r} has deviation {std}")
+        found[names[layer]] = std.item()
+        layer.weight.div_(std)
+        return output / std
+
+    hooks = []
+    for layer in names:
+        orthogonal = torch.empty(layer.weight.shape, dtype=torch.promote_types(layer.weight.dtype, torch.float32))
+        layer.weight.copy_(nn.init.orthogonal_(orthogonal, generator=generator))
+        if layer.bias is not None:
+            layer.bias.zero_()
+        hooks.append(layer.register_forward_hook(unit_variance))
+    try:
+        model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

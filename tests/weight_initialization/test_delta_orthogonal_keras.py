@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+from snippets.weight_initialization.delta_orthogonal_keras import DeltaOrthogonal
+
+pytestmark = pytest.mark.keras
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 8), (5, 4, 9), (1, 3, 5, 4, 4), (3, 6)])
+def test_one_tap_is_orthogonal_and_the_others_are_zero(shape):
+    kernel = np.array(DeltaOrthogonal(gain=1.5, seed=0)(shape))
+    assert kernel.shape == shape
+    middle = kernel[tuple(size // 2 for size in shape[:-2])]
+    assert middle @ middle.T == pytest.approx(1.5**2 * np.eye(shape[-2]), abs=1e-5)
+    assert np.count_nonzero(kernel) == np.count_nonzero(middle) == shape[-2] * shape[-1]
+    np.testing.assert_array_equal(middle, keras.initializers.Orthogonal(gain=1.5, seed=0)(shape[-2:]))
+
+
+def test_fifty_convolutions_keep_the_norm_of_an_image():
+    image = np.random.default_rng(0).standard_normal((1, 10, 10, 8)).astype("float32")
+    h = image
+    for seed in range(50):
+        h = keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=DeltaOrthogonal(seed=seed))(h)
+    assert np.linalg.norm(h) == pytest.approx(np.linalg.norm(image), rel=1e-5)
+
+
+def test_it_is_rebuilt_from_its_config():
+    original = DeltaOrthogonal(gain=2.0, seed=5)
+    rebuilt = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(original))
+    assert type(rebuilt) is DeltaOrthogonal
+    np.testing.assert_array_equal(rebuilt((3, 4, 4)), original((3, 4, 4)))
+
+
+def test_dtype():
+    assert keras.backend.standardize_dtype(DeltaOrthogonal(seed=0)((3, 4, 4), "float64").dtype) == "float64"
+
+
+@pytest.mark.parametrize(("shape", "named"), [((3, 4, 3), "outputs"), ((3, 2, 4, 4), "odd")])
+def test_shapes_without_such_a_kernel_are_refused(shape, named):
+    with pytest.raises(ValueError, match=named):
+        DeltaOrthogonal()(shape)

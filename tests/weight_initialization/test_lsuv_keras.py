@@ -1,0 +1,64 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from snippets.weight_initialization.lsuv_keras import lsuv
+
+pytestmark = pytest.mark.keras
+
+
+def array(variable) -> np.ndarray:
+    # Through a cast, since a variable as such knows less of NumPy.
+    return np.array(keras.ops.cast(variable, "float64"))
+
+
+def batch(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(shape).astype("float32")
+
+
+def functional(activation: str) -> keras.Model:
+    inputs = layers.Input((10, 4))
+    h = layers.Flatten()(layers.Conv1D(8, 3, activation=activation)(inputs))
+    h = layers.Dense(32, activation=activation, use_bias=False)(h)
+    h = layers.Add()([h, layers.Dense(32)(layers.Activation(activation)(layers.Dense(32)(h)))])
+    return keras.Model(inputs, layers.Dense(2)(h))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "tanh", "sigmoid"])
+def test_every_layer_puts_out_variance_one_before_its_activation(activation):
+    model = functional(activation)
+    found = lsuv(model, batch(64, 10, 4), seed=0)
+    summing = [layer for layer in model.layers if isinstance(layer, layers.Dense | layers.Conv1D)]
+    assert sorted(found) == sorted(layer.name for layer in summing) and len(summing) == 5
+    for layer in summing:
+        before = keras.Model(model.inputs[0], layer.input)(batch(64, 10, 4))
+        kernel = keras.ops.reshape(layer.kernel, (*layer.kernel.shape,))
+        linear = keras.ops.conv(before, kernel) if kernel.ndim == 3 else keras.ops.matmul(before, kernel)
+        assert float(keras.ops.std(linear)) == pytest.approx(1.0, rel=1e-4)
+        assert not layer.use_bias or not array(layer.bias).any()
+
+
+def test_kernels_are_orthogonal_up_to_the_factor_that_is_told():
+    model = keras.Sequential(
+        [layers.Input((32,)), layers.Dense(32, activation="tanh", name="a"), layers.Dense(16, name="b")]
+    )
+    found = lsuv(model, batch(64, 32), seed=0)
+    for layer in model.layers:
+        unscaled = found[layer.name] * array(layer.kernel)
+        assert unscaled.T @ unscaled == pytest.approx(np.eye(layer.units), abs=1e-5)
+        assert layer.activation.__name__ == ("tanh" if layer.name == "a" else "linear")
+
+
+def test_layers_of_one_shape_get_kernels_of_their_own_and_the_seed_decides():
+    model = keras.Sequential([layers.Input((8,)), layers.Dense(8), layers.Dense(8)])
+    first = lsuv(model, batch(64, 8), seed=0)
+    assert (array(model.layers[0].kernel) != array(model.layers[1].kernel)).any()
+    assert lsuv(model, batch(64, 8), seed=0) == first != lsuv(model, batch(64, 8), seed=9)
+
+
+def test_a_dead_signal_is_refused_and_activations_stay():
+    model = keras.Sequential([layers.Input((8,)), layers.Dense(8, activation="relu", name="dead")])
+    with pytest.raises(ValueError, match="'dead' has deviation 0"):
+        lsuv(model, np.zeros((4, 8), "float32"), seed=0)
+    assert model.layers[0].activation.__name__ == "relu"

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+from snippets.weight_initialization.lsuv_pytorch import lsuv_
+
+
+def network(activation: type[nn.Module] = nn.GELU) -> nn.Sequential:
+    layers = [part for _ in range(6) for part in (nn.Linear(32, 32), activation())]
+    return nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 32, bias=False), *layers)
+
+
+def batch(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("activation", [nn.GELU, nn.Tanh, nn.SELU, nn.Sigmoid])
+def test_every_layer_puts_out_variance_one(activation):
+    model = network(activation)
+    found = lsuv_(model, batch(64, 4, 10), seed=0)
+    assert list(found) == [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv1d)]
+    h = batch(64, 4, 10)
+    for layer in model:
+        h = layer(h)
+        if isinstance(layer, nn.Linear | nn.Conv1d):
+            assert h.std(correction=0).item() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_weights_are_orthogonal_up_to_the_factor_that_is_told():
+    model = nn.Sequential(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 16))
+    found = lsuv_(model, batch(64, 32), seed=0)
+    for name, layer in model.named_children():
+        if isinstance(layer, nn.Linear):
+            unscaled = found[name] * layer.weight.detach()
+            assert unscaled @ unscaled.T == pytest.approx(torch.eye(layer.out_features), abs=1e-5)
+            assert not layer.bias.any()
+
+
+def test_the_same_seed_gives_the_same_weights_and_nothing_else_changes():
+    model, state = network(), torch.get_rng_state()
+    first = lsuv_(model, batch(8, 4, 10), seed=0)
+    assert lsuv_(model, batch(8, 4, 10), seed=0) == first != lsuv_(model, batch(8, 4, 10), seed=1)
+    assert torch.equal(state, torch.get_rng_state())
+    assert not any(layer._forward_hooks for layer in model.modules())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_layer_that_is_called_twice_is_measured_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared, self.idle = nn.Linear(32, 32), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.shared(self.shared(x) ** 2)
+
+    model = Twice()
+    assert list(lsuv_(model, batch(64, 32), seed=0)) == ["shared"]
+    assert model.shared(batch(64, 32)).std(correction=0).item() == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_dtype(dtype):
+    model = nn.Sequential(nn.Linear(32, 32)).to(dtype)
+    lsuv_(model, batch(64, 32).to(dtype), seed=0)
+    assert model[0].weight.dtype == dtype
+    assert model(batch(64, 32).to(dtype)).float().std().item() == pytest.approx(1.0, rel=0.02)
+
+
+def test_a_dead_signal_is_refused_and_the_hooks_go():
+    model = nn.Sequential(nn.Linear(32, 32), nn.Threshold(1e9, 0.0), nn.Linear(32, 2))
+    with pytest.raises(ValueError, match="'2' has deviation 0"):
+        lsuv_(model, batch(4, 32), seed=0)
+    assert not any(layer._forward_hooks for layer in model.modules())

@@ -1,0 +1,29 @@
+import pytest
+import torch
+from torch import nn
+
+from snippets.weight_initialization import output_bias_numpy as oracle
+from snippets.weight_initialization.output_bias_pytorch import sigmoid_bias, softmax_bias
+
+
+def test_it_is_the_oracle():
+    assert sigmoid_bias(0.03) == oracle.sigmoid_bias(0.03)
+    assert softmax_bias(torch.tensor([1, 2, 7])).numpy() == pytest.approx(oracle.softmax_bias([1, 2, 7]))
+    assert softmax_bias(torch.tensor([0.1, 0.9])).numpy() == pytest.approx(oracle.softmax_bias([0.1, 0.9]), abs=1e-6)
+
+
+def test_the_loss_starts_at_the_entropy():
+    labels = torch.tensor([0] * 10 + [1] * 20 + [2] * 70)
+    layer = nn.Linear(5, 3)
+    nn.init.zeros_(layer.weight)
+    layer.bias.data.copy_(softmax_bias(torch.bincount(labels)))
+    frequencies = torch.tensor([0.1, 0.2, 0.7])
+    loss = nn.functional.cross_entropy(layer(torch.ones(100, 5)), labels)
+    assert loss.item() == pytest.approx(-(frequencies * frequencies.log()).sum().item())
+
+
+def test_bad_frequencies_are_refused():
+    with pytest.raises(ValueError, match="frequency .*1.5"):
+        sigmoid_bias(1.5)
+    with pytest.raises(ValueError, match="counts"):
+        softmax_bias(torch.tensor([1, 0]))

@@ -1,0 +1,75 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from snippets.weight_initialization.residual_scaling_pytorch import fixup_, gpt2_scale_, zero_gamma_
+
+
+def ones(branch: nn.Module) -> nn.Module:
+    for parameter in branch.parameters():
+        nn.init.ones_(parameter)
+    return branch
+
+
+def branches(number: int, layers: int) -> list[nn.Module]:
+    def branch() -> nn.Sequential:
+        pairs = [part for _ in range(layers) for part in (nn.Linear(4, 4), nn.ReLU())]
+        return nn.Sequential(*pairs[:-1], nn.LayerNorm(4))
+
+    return [ones(branch()) for _ in range(number)]
+
+
+def linear_weights(branch: nn.Module) -> list[float]:
+    weights = [layer.weight for layer in branch if isinstance(layer, nn.Linear)]
+    assert all((weight == weight[0, 0]).all() for weight in weights)
+    return [weight[0, 0].item() for weight in weights]
+
+
+def test_gpt2_divides_the_last_weight_by_the_root_of_the_number_of_branches():
+    many = branches(9, layers=2)
+    gpt2_scale_(many)
+    assert all(linear_weights(branch) == [1.0, pytest.approx(1 / 3)] for branch in many)
+    assert all((branch[0].bias == 1).all() and (branch[2].bias == 1).all() for branch in many)
+
+
+@pytest.mark.parametrize(("layers", "factor"), [(1, None), (2, 16**-0.5), (3, 16**-0.25)])
+def test_fixup(layers, factor):
+    """L^(-1 / (2 m - 2)) for m layers: with 16 branches 1/4 for two, 1/2 for three."""
+    many = branches(16, layers)
+    fixup_(many)
+    for branch in many:
+        *others, last = linear_weights(branch)
+        assert last == 0.0 and others == [pytest.approx(factor)] * (layers - 1)
+
+
+def test_zero_gamma():
+    many = branches(3, layers=2)
+    zero_gamma_(many)
+    assert all(not branch[-1].weight.any() and linear_weights(branch) == [1, 1] for branch in many)
+
+
+def test_convolutions_count_as_well():
+    many = [ones(nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.ConvTranspose2d(2, 2, 3)))] * 1
+    gpt2_scale_(many * 4)
+    assert many[0][3].weight[0, 0, 0, 0].item() == pytest.approx(1 / 16)  # the same branch four times, halved each
+    assert (many[0][0].weight == 1).all()
+
+
+def test_the_sum_of_many_scaled_branches_has_the_variance_of_one():
+    """Each of 64 branches adds variance 1 / 64 to a stream of variance 1. Without scaling it would add 64."""
+    generator = torch.Generator().manual_seed(0)
+    many = [nn.Sequential(nn.Linear(128, 128, bias=False)) for _ in range(64)]
+    for branch in many:
+        branch[0].weight.data.normal_(0.0, 1 / math.sqrt(128), generator=generator)
+    gpt2_scale_(many)
+    inputs = torch.randn(256, 128, generator=generator)
+    total = sum(branch(inputs) for branch in many)
+    assert total.var().item() == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("scale", [gpt2_scale_, fixup_, zero_gamma_])
+def test_a_branch_without_such_a_layer_is_refused(scale):
+    with pytest.raises(ValueError, match="branches .*ReLU"):
+        scale([nn.ReLU()])
