@@ -76,11 +76,12 @@ def plot(measured: FiniteWidth) -> Figure:
     axes = figure.subplots()
     logarithms = np.log10(measured.final)
     axes.hist(logarithms, bins=40, color="C0")
-    top = axes.get_ylim()[1]
+    top = 1.35 * axes.get_ylim()[1]
     axes.axvline(0.0, color="C5", linestyle="--")
     axes.annotate("the mean that\nHe keeps: 1", (0.1, 0.85 * top), color="C5")
     median = float(np.median(logarithms))
     axes.axvline(median, color="C1")
     axes.annotate(f"median\n{10**median:.3f}", (median - 0.1, 0.85 * top), color="C1", ha="right")
-    axes.set(xlabel="log₁₀ of the mean square after 64 layers", ylabel=f"networks, of {NETWORKS:,}", xlim=(-4.5, 1.5))
+    axes.set(xlabel="log₁₀ of the mean square after 64 layers", ylabel=f"networks, of {NETWORKS:,}", xlim=(-4.5, 2))
+    axes.set_ylim(0, top)
     return figure

@@ -79,7 +79,7 @@ def measure(seed: int = 0) -> PhaseDiagram:
     """Follow the curves, build the networks."""
     generator = torch.Generator().manual_seed(seed)
     curves = {
-        level: [(b, w) for b, w in (point(q, level) for q in np.geomspace(1e-3, 4.0, 60)) if 0.0 <= b <= 0.4]
+        level: [(b, w) for b, w in (point(q, level) for q in np.geomspace(1e-3, 4.0, 200)) if 0.0 <= b <= 0.4 and w <= 5.5]
         for level in LEVELS
     }
     measured = [growth(b, w, generator) for b, w in POINTS]
@@ -127,10 +127,12 @@ def plot(measured: PhaseDiagram) -> Figure:
         axes.plot(b, w, color="C0" if critical else "C5", linewidth=2.5 if critical else 1.2)
         axes.annotate(f"χ = {level:g}", (b[-1], w[-1]), (4, 0), textcoords="offset points", va="center",
                       color="C0" if critical else "C5", annotation_clip=False)  # fmt: skip
-    for (b, w), factor in zip(POINTS, measured.measured, strict=True):
+    places = ((0.06, 0.82), (0.01, 2.25), (0.21, 4.1))
+    for (b, w), place, factor in zip(POINTS, places, measured.measured, strict=True):
         axes.plot(b, w, "o", color="C1")
-        axes.annotate(f"measured {factor:.2f}", (b, w), (6, -14), textcoords="offset points", color="C1")
-    axes.annotate("chaos: gradients explode", (0.02, 5.0), color="C5")
-    axes.annotate("order: gradients vanish", (0.2, 0.4), color="C5")
-    axes.set(xlabel="variance of the biases, σ_b²", ylabel="σ_w² = fan_in · Var(W)", xlim=(0, 0.4), ylim=(0, 5.5))
+        axes.annotate(f"measured {factor:.2f}", place, color="C1")
+    axes.annotate("chaos: gradients explode", (0.17, 2.78), color="C5")
+    axes.annotate("order: gradients vanish", (0.17, 0.15), color="C5")
+    axes.set(xlabel=r"variance of the biases, $\sigma_b^2$", ylabel=r"$\sigma_w^2$ = fan_in · Var(W)")
+    axes.set(xlim=(0, 0.4), ylim=(0, 5.5))
     return figure

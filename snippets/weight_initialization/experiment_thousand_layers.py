@@ -199,6 +199,6 @@ def plot(measured: ThousandLayers) -> Figure:
     above.annotate("PyTorch's default:\nexactly 0 further down", (840, 1e-36), color="C3", ha="right")
     below.set(xlabel="step of SGD", ylabel="loss in nats", ylim=(0, 3.2))
     below.set_title("The loss while training")
-    below.annotate(f"He and default: ln 10, accuracy {measured.he.accuracy:.2f}", (11, 2.2), color="C1")
+    below.annotate(f"He and default: ln 10, accuracy {measured.he.accuracy:.2f}", (6, 2.22), color="C1")
     below.annotate(f"mirrored: accuracy {measured.mirrored.accuracy:.2f}", (11, 0.9), color="C0")
     return figure
