@@ -83,8 +83,8 @@ CLAIMS = (
         statement="GELU with its exact gain of 1.53 in all 20 layers: the variance of the last one",
         value=lambda measured: measured.gelu_table[-1],
         interval=(10.0, 150.0),
-        reason="The gain keeps a variance of 1, but repels: the first layer, which no GELU precedes, starts at 2.35, and "
-        "from there it grows. 25 to 55 over 5 seeds.",
+        reason="The gain keeps a variance of 1 but repels others: the first layer, which no GELU precedes, starts at "
+        "2.35, and from there it grows. 25 to 55 over 5 seeds.",
     ),
 )
 

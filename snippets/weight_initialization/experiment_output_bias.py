@@ -1,6 +1,6 @@
-"""A rare class: started at its frequency, the loss begins at the entropy instead of ln 2, and the first steps are not lost.
+"""A rare class: with the bias at its frequency, the loss begins at the entropy, not at ln 2, and no steps are lost.
 
-Source: Lin et al. (2017), "Focal Loss for Dense Object Detection", section 3.3, where training without it diverged. One
+Source: Lin et al. (2017), "Focal Loss for Dense Object Detection", where training without it diverged. One
 "8" in a hundred digits, a 64-32-1 ReLU network, SGD on batches of 128 at a learning rate of 0.1.
 """
 

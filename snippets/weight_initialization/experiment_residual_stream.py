@@ -1,4 +1,4 @@
-r"""Dividing the last layer of $N$ residual branches by $\sqrt N$, as GPT-2 does, keeps the stream at its size at any depth.
+r"""With the last layer of $N$ residual branches over $\sqrt N$, as in GPT-2, the stream keeps its size at any depth.
 
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask Learners", section 2.3, for the scaling;
 the residual stream is simplified to pre-norm branches of two linear layers with ReLU, width 64.
@@ -19,7 +19,7 @@ DEPTHS = (6, 12, 24, 48, 96, 192)
 
 
 class ResidualStream(NamedTuple):
-    """Mean square of the stream after the last branch, for inputs of mean square 1; one entry per number of branches."""
+    """Mean square of the stream after the last branch, for inputs of mean square 1; one entry per number N."""
 
     plain: list[float]
     scaled: list[float]

@@ -131,8 +131,8 @@ CLAIMS = (
         statement="He: the same ratio as a power of ten. The mean square is kept on average, the typical network loses",
         value=lambda measured: math.log10(measured.he.gradient[0] / measured.he.gradient[-2]),
         interval=(-10.0, -0.2),
-        reason="Its mean is -5 L / (4 n ln 10) = -4.2, its deviation sqrt(5 L / n) / (2 ln 10) = 1.4 (Hanin & Nica 2020): "
-        "within 4 and 3 deviations.",
+        reason="Its mean is -5 L / (4 n ln 10) = -4.2, its deviation sqrt(5 L / n) / (2 ln 10) = 1.4 (Hanin & Nica 2020); "
+        "4 deviations down, 3 up.",
         format=".1f",
     ),
     Claim(
@@ -175,7 +175,7 @@ CLAIMS = (
         reason="CURV",
     ),
     Claim(
-        statement="A single linear layer scores as high on these digits: this is about trainability, not about a use of depth",
+        statement="A single linear layer scores as high here: this shows that depth can be trained, not that it helps",
         value=lambda measured: measured.one_layer,
         interval=(0.93, 0.99),
         reason="0.96 to 0.97 over 3 seeds.",
