@@ -131,8 +131,8 @@ CLAIMS = (
         statement="He: the same ratio as a power of ten. The mean square is kept on average, the typical network loses",
         value=lambda measured: math.log10(measured.he.gradient[0] / measured.he.gradient[-2]),
         interval=(-10.0, -0.2),
-        reason="Its mean is -5 L / (4 n ln 10) = -4.2, its deviation sqrt(5 L / n) / (2 ln 10) = 1.4 (Hanin & Nica 2020); "
-        "4 deviations down, 3 up.",
+        reason="Its mean is -5 L / (4 n ln 10) = -4.2, its deviation sqrt(5 L / n) / (2 ln 10) = 1.4 (Hanin & Nica "
+        "2020): 4 deviations down, 3 up.",
         format=".1f",
     ),
     Claim(

@@ -261,6 +261,20 @@ def test_every_rotation_is_as_likely():
     assert abs(np.mean(traces)) < 6 / math.sqrt(200)
 
 
+def test_what_keras_does_itself():
+    """As the chapter says it: one orthogonal kernel for all gates, narrow embeddings, a forget gate with bias 1."""
+    layer = layers.LSTM(64)
+    layer.build((None, 5, 6))
+    kernel = array(layer.cell.recurrent_kernel)
+    assert kernel @ kernel.T == pytest.approx(np.eye(64), abs=1e-5)
+    for gate in np.split(kernel, 4, axis=1):
+        assert math.sqrt((gate**2).sum() / 64) == pytest.approx(0.5, rel=0.05)
+    assert array(layer.cell.bias).reshape(4, 64).mean(axis=1).tolist() == [0, 1, 0, 0]
+    embedding = layers.Embedding(200, 50)
+    embedding.build()
+    assert 0.049 < np.abs(array(embedding.embeddings)).max() <= 0.05
+
+
 def test_a_forget_gate_starts_open():
     """Zero input and state: the gate of an LSTM is sigmoid(1) = 0.731, so that much of the cell survives one step."""
     cell = layers.LSTMCell(8)
