@@ -96,7 +96,7 @@ def plot(measured: dict[str, Growth]) -> Figure:
         ceiling = math.log10(torch.finfo(dtype).max)
         axes.axhline(ceiling, color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
         axes.text(96, ceiling + 0.8, label, color="C5", ha="center", va="bottom")
-    places = {"He": (100, 0.6), "2 × He": (72, 16.0), "4 × He": (32, 13.0), "N(0, 1)": (24, 28.0)}
+    places = {"He": (100, 0.6), "2 × He": (72, 16.0), "4 × He": (40, 20.0), "N(0, 1)": (24, 28.0)}
     for color, (name, growth) in zip(("C2", "C0", "C3", "C1"), measured.items(), strict=True):
         logs = [math.log10(value) for value in growth.rms]
         axes.plot(range(1, DEPTH + 1), logs, color=color)

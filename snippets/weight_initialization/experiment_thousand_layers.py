@@ -189,7 +189,7 @@ def plot(measured: ThousandLayers) -> Figure:
     above, below = figure.subplots(2)
     for start, colour in ((measured.mirrored, "C0"), (measured.he, "C1"), (measured.default, "C3")):
         gradient = np.array(start.gradient)
-        layers = np.flatnonzero(gradient > 0.0)[::4]
+        layers = np.flatnonzero(gradient > 0.0)[::10]
         above.semilogy(layers + 1, gradient[layers], color=colour)
         below.plot(range(1, len(start.loss) + 1), start.loss, color=colour)
     above.set(xlabel="layer", ylabel="rms of dL/dz", ylim=(1e-46, 1e6), yticks=[1e-40, 1e-30, 1e-20, 1e-10, 1])

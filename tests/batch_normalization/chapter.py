@@ -9,7 +9,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 def differences() -> dict[str, tuple[str, str]]:
     """The table of the frameworks' differences: for each row its cells for PyTorch and for Keras."""
-    table = TEXT.split("| | PyTorch | Keras |\n|---|---|---|\n")[1].split("\n\n")[0]
+    table = TEXT.split("| what | PyTorch | Keras |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [re.split(r" *\| *", line.strip("| ")) for line in table.splitlines()]
     return {name: (pytorch, keras) for name, pytorch, keras in rows}
 
