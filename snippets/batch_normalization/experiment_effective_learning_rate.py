@@ -86,7 +86,7 @@ CLAIMS = (
         statement="10 times the weights alone are 1/100 of the rate: the same difference",
         value=lambda m: _difference(m.large, m.slow),
         interval=(0.0, 1e-9),
-        reason="As above.",
+        reason="Exact but for rounding, as above: 1e-16 per operation, which training may amplify.",
         format=".0e",
     ),
     Claim(

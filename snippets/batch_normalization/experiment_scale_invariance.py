@@ -74,7 +74,7 @@ CLAIMS = (
         statement="The gradient is divided by $a$: largest relative error of $a\\lVert\\nabla\\mathcal L(aW)\\rVert$",
         value=lambda m: float(abs(SCALES * m.gradients["ε = 0"] - 1).max()),
         interval=(0.0, 1e-12),
-        reason="As above.",
+        reason="Exact without ε but for rounding, as above: 1e-16 per operation, over some hundred operations.",
         paper="0",
         format=".1e",
     ),
