@@ -65,7 +65,7 @@ def at(width: int, measured: Attention, name: str) -> float:
 CLAIMS = (
     Claim(
         statement="Standard deviation of unscaled logits at $d_k=512$",
-        paper="√512 = 22.6",
+        paper="√dₖ",
         value=lambda m: at(512, m, "spread"),
         interval=(0.98 * math.sqrt(512), 1.02 * math.sqrt(512)),
         reason="1,000 queries of norm $\\sqrt{512}\\,(1\\pm0.03)$ and 32,000 logits: off by 0.5 %, four of these.",
