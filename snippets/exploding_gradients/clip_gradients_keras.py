@@ -11,7 +11,7 @@ These are for a training loop or a `train_step` of your own. An optimizer does t
 
 With TensorFlow, `global_clipnorm` takes too small a norm for an embedding that looks one row up several times in a
 batch, and lets a longer step through; `clip_by_global_norm` adds the parts of a row first.
-Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks", algorithm 1.
+Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks".
 """
 
 from collections.abc import Sequence

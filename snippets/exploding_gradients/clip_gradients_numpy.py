@@ -5,7 +5,7 @@
 
 Both leave a short gradient alone. The norm is that of all gradients together: clipped array by array, each would be
 scaled by a factor of its own, and the step would turn.
-Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks", algorithm 1.
+Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks".
 """
 
 import math

@@ -8,7 +8,7 @@ Call one of them between `loss.backward()` and `optimizer.step()`. With a `torch
 gradient accumulation, clip once, before the step.
 `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do the same, but for two things: `clip_grad_norm_` turns a
 gradient with an Inf into NaN unless `error_if_nonfinite=True`, and it divides by the norm + 1e-6.
-Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks", algorithm 1.
+Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks".
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """At the cliff of a recurrent network one gradient step throws the weights away; clipped, it does not.
 
-Source: Pascanu, Mikolov & Bengio (2013), section 2.3 and figure 6: one recurrent unit, 50 steps. Ours: $x_t=w\\,
-\\sigma(x_{t-1})+b$, $x_0=0$, the loss $(\\sigma(x_{50})-0.7)^2$; gradient descent with learning rate 0.1 from $w=5.25$, $b=-3.275$, with
+Source: Pascanu, Mikolov & Bengio (2013): the wall in the loss of one recurrent unit. Ours: $x_t=w\\,
+\\sigma(x_{t-1})+b$, $x_0=0$, the loss $(\\sigma(x_{50})-0.7)^2$; gradient descent with learning rate 0.1 from
+$w=5.25$, $b=-3.275$, with
 and without a limit of 0.5 on the norm. The starting point was chosen to meet the cliff.
 """
 
@@ -99,14 +100,16 @@ CLAIMS = (
         statement="Along $w=5$ the largest gradient exceeds the median one by the factor",
         value=lambda cliff: cliff.largest_gradient / cliff.median_gradient,
         interval=(1e4, 1e7),
-        reason="The loss itself stays below 1, so such a gradient is a wall: it can last for a distance of about its inverse "
+        reason="The loss itself stays below 1, so such a gradient is a wall: it can last for a distance of about its "
+        "inverse "
         "only. The lower end is what makes any fixed learning rate wrong on one of both sides.",
     ),
     Claim(
         statement="Without clipping the longest step in the plane of $w$ and $b$",
         value=lambda cliff: _longest_step(cliff.plain),
         interval=(1.8, 100.0),
-        reason="Longer than the figure is wide, 1.8: one step leaves the landscape. The gradient is of the order of 50.",
+        reason="Longer than the figure is wide, 1.8: one step leaves the landscape. The gradient is of the order of "
+        "50.",
     ),
     Claim(
         statement="Clipped, the longest step",

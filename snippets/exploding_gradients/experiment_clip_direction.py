@@ -1,8 +1,8 @@
 """Clipping by the global norm keeps the direction of the step; by value, or array by array, it turns it.
 
-Source: Pascanu, Mikolov & Bengio (2013), section 3.2 and algorithm 1, for the norm. The Gaussian curve is the integral
-$\\mathbb E[g\\,c(g)]/\\sqrt{\\mathbb E[c(g)^2]}$ of normal gradients $g$ with unit variance, cut by $c$ to a limit. Ours: the gradient of a ReLU
-network with three hidden layers of 128 at He initialization, 256 digits.
+Source: Pascanu, Mikolov & Bengio (2013), for clipping by the norm. The Gaussian curve is the integral
+$\\mathbb E[g\\,c(g)]/\\sqrt{\\mathbb E[c(g)^2]}$ of normal gradients $g$ with unit variance, cut by $c$ to a limit.
+Ours: the gradient of a ReLU network with three hidden layers of 128 at He initialization, 256 digits.
 """
 
 import math
@@ -92,20 +92,23 @@ CLAIMS = (
         statement="By value, the smallest limit: the cosine for normal gradients",
         value=lambda cosines: cosines.gaussian[0],
         interval=(math.sqrt(2 / math.pi) - 1e-3, math.sqrt(2 / math.pi) + 1e-3),
-        reason="A limit near zero leaves the signs alone: $\\mathbb E|g|/\\sqrt{\\mathbb E[g^2]}=\\sqrt{2/\\pi}=0.798$.",
+        reason="A limit near zero leaves the signs alone: $\\mathbb E|g|/\\sqrt{\\mathbb "
+        "E[g^2]}=\\sqrt{2/\\pi}=0.798$.",
         format=".4f",
     ),
     Claim(
         statement="By value, the smallest limit: the cosine for the gradient of the network",
         value=lambda cosines: cosines.by_value[0],
         interval=(0.35, 0.7),
-        reason="Real gradients have heavier tails than a normal distribution, so it is below 0.798. Ten seeds gave 0.47 to 0.54.",
+        reason="Real gradients have heavier tails than a normal distribution, so it is below 0.798. Ten seeds gave "
+        "0.47 to 0.54.",
     ),
     Claim(
         statement="Array by array, the smallest limit: the cosine for the gradient of the network",
         value=lambda cosines: cosines.by_array_norm[0],
         interval=(0.65, 0.9),
-        reason="Every array gets the same length, whatever it had. Weights and biases differ in length. Ten seeds gave 0.75 to 0.78.",
+        reason="Every array gets the same length, whatever it had. Weights and biases differ in length. Ten seeds "
+        "gave 0.75 to 0.78.",
     ),
     Claim(
         statement="The largest distance of the Gaussian curve from its integral by quadrature",

@@ -1,6 +1,6 @@
 """A step size that ruins a deep network in its first steps trains it once the norm is clipped.
 
-Source: Pascanu, Mikolov & Bengio (2013), section 3.2, for clipping by the norm, there in recurrent networks. Ours: 20
+Source: Pascanu, Mikolov & Bengio (2013), for clipping by the norm, there in recurrent networks. Ours: 20
 ReLU layers, 64 wide, He initialization, 8 x 8 digits, 200 steps of SGD with learning rate 0.3, norm limit 1.
 """
 

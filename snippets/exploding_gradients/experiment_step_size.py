@@ -1,7 +1,8 @@
 """Gradient descent diverges where the step size passes 2 over the sharpness, and the step of its death can be computed.
 
-Source: Cohen et al. (2021), "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability",
-section 1: on a quadratic, gradient descent diverges if the sharpness exceeds $2/\\eta$. Ours: least squares on the 8 x 8 digits with one-hot targets, float32.
+Source: Cohen et al. (2021), "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability":
+on a quadratic, gradient descent diverges if the sharpness exceeds $2/\\eta$. Ours: least squares on the 8 x 8 digits
+with one-hot targets, float32.
 """
 
 import math
@@ -71,8 +72,10 @@ CLAIMS = (
             statement=f"Step size {ratio} of $2/\\lambda$: steps until a weight is not finite, over the prediction",
             value=lambda runs, ratio=ratio: runs[ratio].death / runs[ratio].predicted,
             interval=(0.95, 1.02),
-            reason="The component along the sharpest direction grows by $|1-\\eta\\lambda|$ per step, so it passes the largest float32 after "
-            "$\\ln(M/a)/\\ln|1-\\eta\\lambda|$ steps; the products inside a step overflow a little before the weights do.",
+            reason="The component along the sharpest direction grows by $|1-\\eta\\lambda|$ per step, so it passes "
+            "the largest float32 after "
+            "$\\ln(M/a)/\\ln|1-\\eta\\lambda|$ steps; the products inside a step overflow a little before the "
+            "weights do.",
             format=".3f",
         )
         for ratio in (1.01, 1.1, 1.5)

@@ -1,7 +1,7 @@
 """Stop at the first Inf or NaN in a Keras model: name the variable during `fit`, name the layer in one batch.
 
-    model.fit(x, y, callbacks=[FiniteGuard()])        # FloatingPointError: after batch 17 of epoch 1: 37 Inf and 0 NaN ...
-    print(first_non_finite_layer(model, batch))       # which layer makes the first Inf or NaN of a forward pass, or None
+    model.fit(x, y, callbacks=[FiniteGuard()])      # FloatingPointError: after batch 17 of epoch 1: 37 Inf and ...
+    print(first_non_finite_layer(model, batch))     # which layer makes the first Inf or NaN of a pass, or None
 
 NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0 * Inf gives NaN, which spreads to every
 weight in one step. `keras.callbacks.TerminateOnNaN` stops when the loss is NaN or Inf; the guard also looks at the

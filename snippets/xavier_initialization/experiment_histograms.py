@@ -23,6 +23,7 @@ from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 DEPTH, WIDTH, INPUTS, CLASSES, BATCH = 5, 1000, 1024, 10, 300
 BINS = np.linspace(-1.0, 1.0, 81)
+GRADIENT_BINS = np.linspace(-2.0, 2.0, 81)
 
 
 class Network(NamedTuple):
@@ -36,6 +37,9 @@ class Network(NamedTuple):
 
     density: np.ndarray
     """Shape (5, 80): density of h_l between `BINS`."""
+
+    gradient_density: np.ndarray
+    """Shape (5, 80): density of dL/dz_l, in the same units as `gradient`, between `GRADIENT_BINS`."""
 
 
 class Histograms(NamedTuple):
@@ -68,8 +72,15 @@ def _network(draw, inputs: Tensor, labels: Tensor, generator: torch.Generator) -
     return Network(
         [rms(layer.activation) for layer in layers],
         [rms(layer.delta) / unit for layer in layers],
-        np.array([np.histogram(layer.activation.numpy(), BINS, density=True)[0] for layer in layers]),
+        np.array([_density(layer.activation, BINS) for layer in layers]),
+        np.array([_density(layer.delta / unit, GRADIENT_BINS) for layer in layers]),
     )
+
+
+def _density(values: Tensor, bins: np.ndarray) -> np.ndarray:
+    """Per unit of `values`, so that what lies beyond the bins counts as well."""
+    counts, _ = np.histogram(values.numpy(), bins)
+    return counts / (values.numel() * (bins[1] - bins[0]))
 
 
 def _exact(variance: float, first: float) -> Propagation:
@@ -119,18 +130,22 @@ CLAIMS = (
 
 
 def plot(measured: Histograms) -> Figure:
-    figure = Figure(figsize=(4.6, 5.0))
-    panels = zip(figure.subplots(2, sharex=True, sharey=True), measured, ("C1", "C0"), strict=True)
-    for axes, network, colour in panels:
-        for density in network.density:
-            axes.stairs(density, BINS, color=colour, linewidth=1.3)
-        for layer, bin_ in ((1, 72), (DEPTH, 40)):
-            axes.annotate(
-                f"layer {layer}", (BINS[bin_], network.density[layer - 1][bin_]), xytext=(0, 14 if layer == 1 else 6),
-                textcoords="offset points", ha="center", color=colour,
-            )  # fmt: skip
-        axes.set(ylabel="density")
-    top, bottom = figure.axes
-    top.set(yscale="log", ylim=(0.05, 30), title="Old initialization")
-    bottom.set(xlabel="activation $h_l$", title="Xavier initialization")
+    figure = Figure(figsize=(4.6, 4.8))
+    grid = figure.subplots(2, 2, sharex="col", sharey="col")
+    for row, network, colour in zip(grid, measured, ("C1", "C0"), strict=True):
+        for axes, densities, bins in zip(row, network[2:], (BINS, GRADIENT_BINS), strict=True):
+            for layer, density in enumerate(densities, 1):
+                ends = layer in (1, DEPTH)
+                style = {"color": colour if ends else "C5", "linewidth": 1.8 if ends else 0.8}
+                axes.stairs(density, bins, linestyle="--" if layer == 1 else "-", **style)
+            axes.set(yscale="log", ylim=(0.03, 40))
+        row[0].set(ylabel="density")
+    for axes, title in zip(grid[:, 0], ("Old initialization", "Xavier"), strict=True):
+        axes.set_title(title)
+    grid[0, 0].text(-1.0, 8.0, "layer 5", color="C1")
+    grid[0, 0].text(-1.0, 1.0, "layer 1", color="C1")
+    grid[0, 1].text(-1.9, 0.5, "layer 5", color="C1")
+    grid[0, 1].text(-1.9, 4.0, "layer 1", color="C1")
+    grid[1, 0].set(xlabel="activation $h_l$")
+    grid[1, 1].set(xlabel="gradient $dL/dz_l$")
     return figure

@@ -36,6 +36,12 @@ def test_any_floating_dtype(dtype):
     assert ratio == pytest.approx([0.01] * 6, rel=1e-2)
 
 
+def test_weights_of_zero_can_leave_it():
+    gradient = np.array([[1.0, 0.0]] * 4, np.float32)
+    clipped = ops.convert_to_numpy(clip_adaptively(gradient, np.zeros((4, 2), np.float32), clipping=0.01, eps=1e-3))
+    np.testing.assert_allclose(clipped, [[0.5e-5, 0.0]] * 4, rtol=1e-6)  # a column of norm 0.01 eps
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"the shape of weight, \(3,\), got \(2,\)"):
         clip_adaptively(ops.ones((2,)), ops.ones((3,)))

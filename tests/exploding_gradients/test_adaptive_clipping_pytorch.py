@@ -52,6 +52,13 @@ def test_what_has_no_gradient_is_passed_over_and_weights_stay():
     assert torch.equal(model.weight, before)
 
 
+def test_weights_of_zero_can_leave_it():
+    made = nn.Parameter(torch.zeros(2, 4))
+    made.grad = torch.tensor([[1.0] * 4, [0.0] * 4])
+    clip_adaptively_([made], clipping=0.01, eps=1e-3)
+    np.testing.assert_allclose(made.grad.numpy(), [[0.5e-5] * 4, [0.0] * 4], rtol=1e-6)  # a row of norm 0.01 eps
+
+
 def test_bad_input_is_named():
     for bad in ({"clipping": 0.0}, {"eps": -1.0}):
         with pytest.raises(ValueError, match="clipping and eps must be positive"):
