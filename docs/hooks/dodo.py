@@ -12,10 +12,7 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -27,12 +24,11 @@ from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.task import Task
 from doit.tools import config_changed, result_dep
 
-from docs.hooks import formulas
+from docs.hooks import formulas, measuring
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
 from docs.hooks.files import write_if_changed
 from docs.hooks.notebooks import write_notebook
-from docs.hooks.run_experiment import TIME_LIMIT
 
 # Relative to the root, where `main` goes: so the state can be carried to another folder, as a cache of CI does.
 STATE = Path(".cache", "doit.json")
@@ -40,7 +36,7 @@ LABS_CACHE = Path(".cache", "mkdocs-jupyter")
 FIGURES = Path("docs", "figures")
 DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
-BUILD_CODE = ("drawing", "evidence", "experiment", "files", "palette", "run_experiment")
+BUILD_CODE = ("drawing", "evidence", "experiment", "files", "measuring", "palette", "run_experiment")
 HOOKS = Path("docs", "hooks")
 KATEX = HOOKS / "vendor" / "katex"
 FORMULA_CODE = tuple(map(str, (HOOKS / "formulas.py", HOOKS / "katex.py", KATEX / "katex.min.js", KATEX / "katex.min.css")))
@@ -135,16 +131,9 @@ def _notebook(lab: Path) -> Path:
 
 
 def measure(experiment: Experiment) -> dict[str, dict[str, str]] | TaskFailed:
-    """Run the experiment in its own process; the digests of its products are what doit remembers."""
-    command = [sys.executable, "-m", "docs.hooks.run_experiment", str(experiment.path)]
-    environment = os.environ | {
-        "PYTHONDONTWRITEBYTECODE": "1",  # the live reload watches `snippets/` too
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return TaskFailed(_explain(experiment, done))
+    """Run the experiment; the digests of its products are what doit remembers."""
+    if failure := measuring.failure(experiment):
+        return TaskFailed(failure)
     return {"products": {str(product): _digest(product) for product in experiment.products}}
 
 
@@ -167,23 +156,6 @@ def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
     for face, character in shown:
         faces.setdefault(face, set()).add(character)
     return {face: "".join(sorted(characters)) for face, characters in sorted(faces.items())}
-
-
-def _explain(experiment: Experiment, done: subprocess.CompletedProcess[str]) -> str:
-    where = re.search(r'File "[^"]*?(snippets/[^"]+)", line (\d+) in (\w+)', done.stderr)
-    place = "{}:{} in {}".format(*where.groups()) if where else str(experiment.path)
-    if "Timeout (" in done.stderr:
-        limit = os.environ.get("EXPERIMENT_TIME_LIMIT", TIME_LIMIT)
-        return f"{place}: still running after {limit} s. Make the experiment smaller, or find out where it hangs."
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        return f"{place}: the process died of {name}. Run it by hand to see more: {_by_hand(experiment)}"
-    explained = done.stdout.strip() or done.stderr.strip()[-2000:]
-    return f"{explained}\nCorrect it, then try it alone: {_by_hand(experiment)}"
-
-
-def _by_hand(experiment: Experiment) -> str:
-    return f"python -m docs.hooks.run_experiment {experiment.path.as_posix()}"
 
 
 def _dependencies(experiment: Experiment) -> set[str]:
@@ -314,7 +286,7 @@ def main() -> int:
         "reporter": Progress,
         "verbosity": 0,
     }
-    with contextlib.chdir(ROOT):
+    with contextlib.chdir(ROOT), measuring.settings():
         forget_damaged_caches()
         remove_what_nobody_makes()
         return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.hooks import measuring
+from docs.hooks.experiment import find_experiments, imported_modules
+
 SOUND = '''"""Halving: each step halves the value.
 
 Source: Euclid, Elements, book X, proposition 1.
@@ -214,6 +217,36 @@ def test_a_hang_is_ended_and_named_with_its_line(sound):
 
     assert run.returncode != 0
     assert "snippets/halving/experiment_sound.py:20 in measure: still running after 3 s" in run.stdout
+
+
+@posix_only
+def test_a_process_forked_with_pytorch_is_as_good_as_a_new_one(sound):
+    """Only where an experiment needs PyTorch: the text of a crash, the name of a signal and the seed of hashes included."""
+    torch = SOUND.replace("import numpy as np", "import torch\nimport numpy as np")
+    crash = f"    torch.tensor(hash('a') - {hash_of_a_with_seed_zero()}).item() or __import__('ctypes').string_at(0)\n{MEASURE}"
+    sound.write("snippets/halving/experiment_torch.py", torch)
+    sound.write("snippets/halving/experiment_crash.py", torch.replace(MEASURE, crash))
+
+    run = sound.make_figures()
+
+    assert "1 failed:" in run.stdout
+    assert "snippets/halving/experiment_crash.py:21 in measure: the process died of SIGSEGV" in run.stdout
+    assert made(sound) == [f"{name}.{kind}" for name in ("sound", "torch") for kind in ("json", "md", "svg")]
+
+
+def hash_of_a_with_seed_zero() -> int:
+    command = [sys.executable, "-c", "print(hash('a'))"]
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def test_tensorflow_never_meets_pytorch():
+    methods = {
+        measuring._context(experiment).get_start_method()
+        for experiment in find_experiments()
+        if "keras" in imported_modules(experiment.path)
+    }
+    assert methods == {"spawn"}
 
 
 def test_a_missing_source_is_asked_for(sound):
