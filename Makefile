@@ -7,6 +7,8 @@ PYTHON =
 PORT = 8000
 RUN := .venv/bin/python -m
 export NO_MKDOCS_2_WARNING := 1
+# Else mkdocs-jupyter makes every exporter of nbconvert once, to ask whether it is enabled.
+export NBCONVERT_DISABLE_CONFIG_EXPORTERS := 1
 
 # On a machine without a screen there is no browser to open.
 OPEN := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname))),--open)

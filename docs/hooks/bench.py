@@ -31,6 +31,8 @@ EDITS = 5
 PATIENCE = 60
 """Seconds to wait for the server or for an edit before giving up."""
 
+AS_IN_THE_MAKEFILE = {"NO_MKDOCS_2_WARNING": "1", "NBCONVERT_DISABLE_CONFIG_EXPORTERS": "1"}
+
 MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "site")
 
 
@@ -74,7 +76,7 @@ def build(project: Path) -> float:
 
 def _mkdocs(project: Path, *arguments: str) -> dict:
     """Arguments for `subprocess`; the copy hides the installed project."""
-    environment = os.environ | {"PYTHONPATH": str(project), "NO_MKDOCS_2_WARNING": "1"}
+    environment = os.environ | {"PYTHONPATH": str(project), **AS_IN_THE_MAKEFILE}
     command = [sys.executable, "-m", "mkdocs", *arguments]
     return {"args": command, "cwd": project, "env": environment, "stderr": subprocess.STDOUT, "text": True}
 

@@ -5,10 +5,8 @@ or a screen reader needs is kept: laying out the elements is what a page full of
 """
 
 import atexit
-import hashlib
 import json
 import re
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from html import escape
@@ -18,9 +16,8 @@ from xml.etree.ElementTree import Element
 
 from py_mini_racer import MiniRacer
 
-from docs.hooks.files import write_if_changed
+from docs.hooks.memory import digest, recall
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "formulas"
 VENDOR = Path(__file__).parent / "vendor" / "katex"
 STYLE_SHEET = (VENDOR / "katex.min.css").read_text(encoding="utf-8")
 STYLED = set(re.findall(r"\.([a-z][\w-]*)", STYLE_SHEET))
@@ -70,22 +67,13 @@ def _engine() -> MiniRacer:
 @lru_cache(maxsize=None)
 def render(tex: str, display: bool = False) -> Formula:
     """The formula set in KaTeX; `TexError` where it is not valid LaTeX. A later build finds it again on the disk."""
-    kept = CACHE / f"{_digest(f'{_version()} {display} {tex}'.encode())}.json"
-    with suppress(OSError, ValueError, TypeError):  # not there, or damaged
-        return Formula(**json.loads(kept.read_text(encoding="utf-8")))
-    formula = _render(tex, display)
-    write_if_changed(kept, json.dumps(asdict(formula)))
-    return formula
+    return Formula(**recall((_version(), str(display), tex), lambda: asdict(_render(tex, display))))
 
 
 @cache
 def _version() -> str:
     """What decides how a formula is set."""
-    return _digest(b"".join(file.read_bytes() for file in (Path(__file__), *sorted(VENDOR.glob("katex.*")))))
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:32]
+    return digest(b"".join(file.read_bytes() for file in (Path(__file__), *sorted(VENDOR.glob("katex.*")))))
 
 
 def _render(tex: str, display: bool) -> Formula:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from docs.hooks import katex
+from docs.hooks import katex, memory
 
 FORMULAS = [
     r"x",
@@ -130,7 +130,7 @@ def test_bad_latex_is_refused_with_katexs_words_and_the_place(tex, said, positio
 
 
 def test_a_formula_is_found_again_on_the_disk_and_a_damaged_one_is_set_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(katex, "CACHE", tmp_path)
+    monkeypatch.setattr(memory, "CACHE", tmp_path)
     katex.render.cache_clear()
     formula = katex.render("x+y")
     (kept,) = tmp_path.iterdir()

@@ -1,0 +1,42 @@
+"""Highlighted Python: only what has a colour is an element, and an earlier build's work is found again."""
+
+import re
+
+import pytest
+from mkdocs.config import load_config
+
+import markdown
+from docs.hooks import memory
+
+SOURCE = '```python title="gain.py"\ngain = 2.0  # He\nif gain < 3: print("<b>", gain)\n```\n'
+
+
+@pytest.fixture
+def to_html(tmp_path, monkeypatch):
+    """Markdown to HTML with the settings of the site and an empty memory."""
+    monkeypatch.setattr(memory, "CACHE", tmp_path)
+    config = load_config("mkdocs.yml")
+    extensions = [name for name in config.markdown_extensions if name.startswith("pymdownx")]
+    return lambda text: markdown.markdown(text, extensions=extensions, extension_configs=config.mdx_configs)
+
+
+def test_what_has_no_colour_of_its_own_is_no_element(to_html):
+    html = to_html(SOURCE)
+    spans = re.findall(r'<span class="(\w+)">([^<]*)</span>', html)
+    assert spans == [("filename", "gain.py"), ("mf", "2.0"), ("c1", "# He"), ("k", "if"), ("mi", "3"), ("nb", "print"),
+                     ("s2", '"&lt;b&gt;"')]  # fmt: skip
+
+
+def test_no_character_of_the_code_is_lost(to_html):
+    code = re.search(r"<code>(.*)</code>", to_html(SOURCE), flags=re.DOTALL)[1]
+    text = re.sub("<[^>]*>", "", code)
+    assert text == 'gain = 2.0  # He\nif gain &lt; 3: print("&lt;b&gt;", gain)\n'
+
+
+def test_a_block_is_found_again_by_its_code_and_its_title(to_html, tmp_path):
+    first = to_html(SOURCE)
+    (kept,) = tmp_path.iterdir()
+    kept.write_text('{"made": "<p>from the disk</p>"}')
+    assert to_html(SOURCE) == "<p>from the disk</p>"
+    assert to_html(SOURCE.replace("gain.py", "scale.py")) == first.replace("gain.py", "scale.py")
+    assert "3.0" in to_html(SOURCE.replace("2.0", "3.0"))
