@@ -138,7 +138,7 @@ def test_one_slug_names_chapter_snippets_and_tests():
     assert len(slugs) >= 7
     for folder in (*ROOT.glob("snippets/*/"), *ROOT.glob("tests/*/")):
         if not folder.name.startswith(("_", ".")):
-            shared = {"laboratory", "diagnostics"} | ({"build", "site"} if folder.parent.name == "tests" else set())
+            shared = {"laboratory", "diagnostics"} | ({"build", "site", "toolbox"} if folder.parent.name == "tests" else set())
             assert folder.name in shared | {slug.replace("-", "_") for slug in slugs}, folder
 
 

@@ -1,0 +1,98 @@
+"""How a cell of the page on framework differences is measured: a function from a thing to the words of the cell."""
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.laws import UNIFORM, assert_law
+from tests.toolbox.tables import Difference
+
+
+class Law(NamedTuple):
+    """A distribution of mean 0 as the page writes it."""
+
+    text: str
+    std: float
+    form: Any
+    """Its form: one of the laws of variance 1 in `tests.laws`."""
+
+
+def uniform(text: str, bound: float) -> Law:
+    return Law(text, bound / 3**0.5, UNIFORM)
+
+
+def law(values: Any, *candidates: Law) -> str:
+    """The text of the one candidate that `values` follow; "0" for zeros. `assert_law` says how surely."""
+    if not np.any(values):
+        return "0"
+    fitting = [candidate.text for candidate in candidates if _follow(values, candidate)]
+    assert len(fitting) == 1, f"std {np.std(values):.4g}, largest {np.abs(values).max():.4g}: {fitting} of {candidates}"
+    return fitting[0]
+
+
+def _follow(values: Any, candidate: Law) -> bool:
+    try:
+        assert_law(np.asarray(values), candidate.std, candidate.form)
+    except AssertionError:
+        return False
+    return True
+
+
+class Measures:
+    """The measures of one framework, by the name of the row."""
+
+    def __init__(self, rows: dict[str, Difference], names: dict[str, Any], is_tensor: Callable[[Any], bool]) -> None:
+        """`names` are those that code on the page may use; `is_tensor` tells what code that works in place returns."""
+        self.rows, self.names, self.is_tensor = rows, names, is_tensor
+        self.known: dict[str, tuple[str, Callable[[Callable[[], Any]], str]]] = {}
+
+    def row(self, name: str, default: str) -> Callable:
+        """Decorate the measure of the row `name`. It gets a function that makes the thing: by the code `default`, as
+        the framework makes it, or by the code of the page."""
+
+        def register(measure: Callable) -> Callable:
+            assert name not in self.known, name
+            self.known[name] = default, measure
+            return measure
+
+        return register
+
+    def cell(self, name: str) -> str:
+        default, measure = self.known[name]
+        return measure(lambda: eval(default, dict(self.names)))
+
+    def agreed(self, name: str, label: str) -> str:
+        """The cell, where the code of the page under `label` does its work: on the default thing if it names it."""
+        default, measure = self.known[name]
+        code = self.rows[name].code(label)
+        free = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        subject = next(iter(free & {"layer", "weight", "images", "optimizer"}), None)
+
+        def make() -> Any:
+            if subject is None:
+                return eval(code, dict(self.names))
+            made = eval(default, dict(self.names))
+            result = eval(code, self.names | {subject: made})
+            return made if result is None or self.is_tensor(result) else result
+
+        return measure(make)
+
+
+def axes(shape: tuple[int, ...], **sizes: int) -> str:
+    """The names of the axes of `shape`, told by their sizes, each of which is different."""
+    names = {size: name for name, size in sizes.items()} | {1: "1"}
+    return ", ".join(names[size] for size in shape)
+
+
+def number(value: float, form: str = "g") -> str:
+    """As the page writes it: the minus sign is the typographic one."""
+    return re.sub(r"^-", "−", format(float(value), form))
+
+
+def nearest(value: float, *candidates: int) -> str:
+    """The one of the `candidates` that `value` estimates to 5 %."""
+    (found,) = [candidate for candidate in candidates if abs(float(value) / candidate - 1) < 0.05]
+    return str(found)
