@@ -21,11 +21,14 @@ serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at 
 	{ echo "Port $(PORT) is in use. Take another: make PORT=8001 serve" >&2; exit 1; }
 	@$(RUN) mkdocs serve --dev-addr 127.0.0.1:$(PORT) $(OPEN)
 
-test: environment ## run all tests; PyTorch and TensorFlow each in a process of its own
+# A file of tests stays in one process, since its tests share what they measured.
+TEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --cov
+
+test: environment ## run all tests; PyTorch and TensorFlow in processes of their own
 	@rm -f .coverage
 	@first=0; second=0; \
-	$(RUN) pytest -m "not keras" --cov --cov-report= --cov-fail-under=0 || first=$$?; \
-	$(RUN) pytest -m keras --cov --cov-append --cov-fail-under=100 || second=$$?; \
+	$(TEST) -m "not keras" --cov-report= --cov-fail-under=0 || first=$$?; \
+	$(TEST) -m keras --cov-append --cov-fail-under=100 || second=$$?; \
 	exit $$((first | second))
 
 build: environment ## write the site to site/; a warning is an error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from docs.hooks.run_experiment import SETTINGS
 
@@ -70,9 +71,16 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole site, built once a session as `make build` does it."""
-    site = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, f"the site does not build:\n{built.stdout}\n{built.stderr}"
+    """The whole site, built once as `make build` does it, by the first process that needs it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which all processes share
+    site, log = folder / "site", folder / "site.log"
+    with FileLock(folder / "site.lock"):
+        if not log.exists():
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+            built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            log.write_text("" if built.returncode == 0 else f"{built.stdout}\n{built.stderr}", encoding="utf-8")
+    failure = log.read_text(encoding="utf-8")
+    assert not failure, f"the site does not build:\n{failure}"
     return site

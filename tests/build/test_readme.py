@@ -58,8 +58,9 @@ def test_without_make_the_same_is_installed_and_the_same_tests_run():
         'pytest -m "not keras"',
         "pytest -m keras",
     ]
-    for command in ("mkdocs serve", 'pytest -m "not keras"', "pytest -m keras"):
-        assert f"$(RUN) {command}" in makefile
+    assert "$(RUN) mkdocs serve" in makefile and "TEST := $(RUN) pytest " in makefile
+    for command in ('-m "not keras"', "-m keras"):
+        assert f"$(TEST) {command} " in makefile
 
 
 @pytest.fixture
