@@ -1,0 +1,929 @@
+"""Check my model: one forward and backward pass, a table of every layer, and what is wrong with it.
+
+    report = check_model(model, (inputs, targets), nn.CrossEntropyLoss())  # loss_fn(model(inputs), targets)
+    report = check_model(model, batch)                                     # Hugging Face: model(**batch).loss
+    print(report)
+
+The model is afterwards what it was: parameters, gradients, buffers, mode, hooks and random state, also after an error.
+
+    gain of a weight = rms(W) * sqrt(fan_in)     0.58 nn.Linear's default, 1 Xavier (square), 1.41 He
+    factor per layer = 10^(median slope of log10(size) over the layers)     1 is carried through any depth
+
+Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer; Schoenholz et al. (2017) for angles.
+"""
+
+import math
+import random
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+DECADES = 3.0
+"""Powers of ten by which a signal may fall or grow from the first layer to the last."""
+DEAD = 0.75
+"""Of a layer's units. Half of them are off where all inputs look alike to the layer, which alone does no harm."""
+FLAT = 0.1
+"""An activation is saturated where its slope is below this part of its largest."""
+SATURATED = 0.5
+"""Of a layer's activations."""
+PEAKED = 0.9
+"""Mean largest weight of an attention: above it, a query reads one key and the softmax passes hardly any gradient."""
+ANGLE = 1e-4
+"""1 - cosine between the outputs of two examples: below it they are told apart by their last digits."""
+EXCESS = 2.0
+"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2 / 2 above, and s = 1 is usual."""
+INPUT = 20.0
+"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130."""
+SAMPLES = 2**14
+"""Entries of a tensor that its statistics are taken from: an error of 1 % in the standard deviation."""
+
+
+class LayerReport(NamedTuple):
+    """One run of one module that holds weights of two or more dimensions; None where a number does not exist."""
+
+    name: str
+    """As in `named_modules`; a module that runs again has " (2)", " (3)" and so on behind it."""
+    kind: str
+    """The class of the module."""
+    shape: tuple[int, ...]
+    """Of its output (the first floating tensor in it)."""
+    mean: float
+    std: float
+    """Of all entries of the output, which is a preactivation as a rule."""
+    non_finite: float
+    """Fraction of the output's entries."""
+    dead: float | None
+    """Fraction of units that the ReLU after this layer sets to zero for every example."""
+    saturated: float | None
+    """Fraction of entries of the sigmoid or tanh after this layer where the slope is below FLAT of its largest."""
+    peaked: float | None
+    """Mean largest weight of the softmax after this layer, over queries that see 8 keys or more."""
+    cosine: float | None
+    """Mean cosine between the outputs of two examples of the batch."""
+    gradient: float | None
+    """Euclidean norm of dL/d(output)."""
+    weight_gradient: float | None
+    """Euclidean norm of dL/d(weights), over all uses of them."""
+    ratio: float | None
+    """That norm divided by the norm of the weights: times the learning rate, SGD's relative step."""
+    gain: float | None
+    """rms(W) * sqrt(fan_in), the largest of the module's weights; an embedding has none."""
+
+
+class Finding(NamedTuple):
+    """What is wrong, how one sees it, why, and what to do."""
+
+    code: str
+    """Stable, for programs: "vanishing-gradient"."""
+    level: str
+    """"fault": training will suffer. "note": true, worth knowing, and fine if it is meant."""
+    layers: tuple[str, ...]
+    """Where, in the order of the forward pass; empty if it concerns the whole model."""
+    symptom: str
+    evidence: str
+    """The numbers, beside the threshold."""
+    cause: str
+    cure: str
+    link: str
+    """Page and section of the site, below its address."""
+
+
+class ModelReport(NamedTuple):
+    """What one pass showed. `print(report)` gives a table of at most 100 columns."""
+
+    model: str
+    parameters: int
+    trainable: int
+    """Number of entries that are trained."""
+    loss: float
+    """NaN if a finding says why it could not be computed."""
+    chance_loss: float | None
+    """ln(classes), if the loss is a cross-entropy: what a model that knows nothing should reach."""
+    forward: float | None
+    """Factor per layer of the output's root mean square."""
+    backward: float | None
+    """Factor per layer, towards the input, of the norm of dL/d(output)."""
+    layers: tuple[LayerReport, ...]
+    """In the order of the forward pass."""
+    findings: tuple[Finding, ...]
+    """Faults first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Dictionaries, lists, strings and numbers alone."""
+        rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
+        findings = [finding._asdict() | {"layers": list(finding.layers)} for finding in self.findings]
+        return self._asdict() | {"layers": rows, "findings": findings}
+
+    def __str__(self) -> str:
+        chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
+        factors = ", ".join(
+            f"{direction} {factor:.3g}"
+            for direction, factor in (("forward", self.forward), ("backward", self.backward))
+            if factor is not None
+        )
+        lines = [
+            f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
+            f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
+            "",
+            _line(_HEAD),
+        ]
+        rows = [_line(_cells(layer)) for layer in self.layers]
+        if len(rows) > _ROWS:
+            kept = _ROWS // 2
+            rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
+        lines += [*rows, ""]
+        for finding in self.findings:
+            lines.append(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
+            where = f"{_names(finding.layers)}: " if finding.layers else ""
+            for word, sentence in (
+                ("evidence", where + finding.evidence),
+                ("cause", finding.cause),
+                ("cure", finding.cure),
+                ("read", finding.link),
+            ):
+                lines += textwrap.wrap(
+                    sentence, 100, initial_indent=f"  {word:9}", subsequent_indent=" " * 11, break_on_hyphens=False
+                )
+        return "\n".join([*lines, *([] if self.findings else ["No finding."])])
+
+    def plot(self) -> Any:
+        """A matplotlib `Figure`: the output's standard deviation and the gradient's norm, layer by layer."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        panels = figure.subplots(2, sharex=True)
+        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "norm of dL/d(output)"), strict=True):
+            values = [getattr(layer, what) for layer in self.layers]
+            panel.plot([math.nan if value is None or value <= 0 else value for value in values], "o-", markersize=4)
+            panel.set(yscale="log", ylabel=label)
+        panels[1].set_xlabel("layer, in the order of the forward pass")
+        return figure
+
+
+class Advice(NamedTuple):
+    """All of a finding but where it was seen and with which numbers."""
+
+    level: str
+    symptom: str
+    cause: str
+    cure: str
+    link: str
+
+
+ADVICE = {
+    "non-finite-input": Advice(
+        "fault",
+        "The batch holds NaN or Inf.",
+        "A missing value, a division by zero or a logarithm of zero in the data.",
+        "Clean the data: torch.isfinite(x).all() for every batch.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "input-scale": Advice(
+        "fault",
+        "The inputs are far from unit scale.",
+        "Raw pixels or raw features: initializers assume inputs with mean 0 and variance 1.",
+        "Standardize: x = (x - mean) / std, with the numbers of the training set.",
+        "chapters/he-initialization/#why",
+    ),
+    "index-out-of-range": Advice(
+        "fault",
+        "An embedding is asked for a row that it does not have.",
+        "A vocabulary or a maximal length that is smaller than what the data holds.",
+        "Make num_embeddings one more than the largest index, or cut the inputs.",
+        "chapters/weight-initialization/#use",
+    ),
+    "labels-out-of-range": Advice(
+        "fault",
+        "A label names a class that the model does not have.",
+        "Labels that count from 1, too few outputs, or a padding value that ignore_index does not name.",
+        "Labels go from 0 to classes - 1: count again, or widen the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "softmax-before-cross-entropy": Advice(
+        "fault",
+        "The loss takes logits and gets probabilities.",
+        "nn.CrossEntropyLoss has its own softmax; after a second one the logits can differ by at most 1.",
+        "Return the logits; apply softmax outside the model where you need probabilities.",
+        "chapters/activation-functions/#use",
+    ),
+    "sigmoid-before-logits-loss": Advice(
+        "fault",
+        "The loss takes logits and gets probabilities.",
+        "BCEWithLogitsLoss has its own sigmoid; after a second one no prediction leaves 0.5 to 0.73.",
+        "Return the logits; apply the sigmoid outside the model where you need probabilities.",
+        "chapters/activation-functions/#use",
+    ),
+    "relu-before-loss": Advice(
+        "fault",
+        "The logits pass through a ReLU.",
+        "An activation after the last layer: negative logits become 0 and get no gradient.",
+        "Remove the activation after the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "nll-without-log-softmax": Advice(
+        "fault",
+        "The loss takes log-probabilities and gets something else.",
+        "nn.NLLLoss has no softmax of its own.",
+        "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
+        "chapters/activation-functions/#use",
+    ),
+    "broadcast-loss": Advice(
+        "fault",
+        "Output and targets have different shapes, and the loss broadcasts them.",
+        "(B, 1) against (B,) compares every prediction with every target.",
+        "Give both one shape: output.squeeze(-1) or targets.unsqueeze(-1).",
+        "chapters/weight-initialization/#use",
+    ),
+    "target-scale": Advice(
+        "fault",
+        "The targets are far from unit scale.",
+        "A regression on raw targets: the first gradients are as large as the targets.",
+        "Standardize the targets and undo it on the predictions.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "non-finite-weight": Advice(
+        "fault",
+        "Weights are NaN or Inf.",
+        "An earlier step overflowed, or the initializer divided by zero.",
+        "Draw the weights again; guard the steps against non-finite gradients.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "non-finite-activation": Advice(
+        "fault",
+        "NaN or Inf appears on the way forward.",
+        "Activations outgrew the number format (65504 in float16), or an operation before has no value there: log(0), 0/0.",
+        "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "non-finite-loss": Advice(
+        "fault",
+        "The loss is NaN or Inf though every layer's output is finite.",
+        "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
+        "Use the losses that take logits; look at the targets of this batch.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": Advice(
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in torch.where.",
+        "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "vanishing-activation": Advice(
+        "fault",
+        "The signal fades on the way forward.",
+        "Weights too small for the activation, and nothing that normalizes.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "chapters/he-initialization/#answer",
+    ),
+    "exploding-activation": Advice(
+        "fault",
+        "The signal grows on the way forward.",
+        "Weights too large for the activation, and nothing that normalizes.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "residual-growth": Advice(
+        "fault",
+        "The signal grows from one residual block to the next.",
+        "Every block adds a branch as large as its input, and nothing normalizes the branch.",
+        "Normalize the input of every branch, or let it start at zero or at 1/sqrt(blocks) of its size.",
+        "chapters/weight-initialization/#answer",
+    ),
+    "vanishing-gradient": Advice(
+        "fault",
+        "The gradient fades on the way back: the first layers hardly learn.",
+        "Every layer multiplies it by its weights and its slopes: small weights, sigmoids, or saturation.",
+        "ReLU with He initialization, tanh with Xavier; or residual connections with normalization.",
+        "chapters/vanishing-gradients/#answer",
+    ),
+    "exploding-gradient": Advice(
+        "fault",
+        "The gradient grows on the way back: the first layers take too large steps.",
+        "Every layer multiplies it by its weights and its slopes; batch normalization without skips alone does so.",
+        "Scale the weights down (He, Xavier); add residual connections; clip the gradient's norm.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "dead-relu": Advice(
+        "fault",
+        "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
+        "A large negative bias, a step that was too large, or inputs far from mean zero.",
+        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
+        "chapters/activation-functions/#answer",
+    ),
+    "saturated-activation": Advice(
+        "fault",
+        "Most sigmoids or tanhs stand where their slope is nearly zero.",
+        "Preactivations too large: weights, biases or inputs.",
+        "Xavier initialization and standardized inputs; look at the gain: 1 is Xavier.",
+        "chapters/activation-functions/#answer",
+    ),
+    "saturated-attention": Advice(
+        "fault",
+        "Attention looks at one key only: its softmax is saturated.",
+        "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
+        "softmax(q @ k.T / sqrt(d)), or torch's scaled_dot_product_attention, which does so.",
+        "chapters/activation-functions/#proof",
+    ),
+    "collapsed-angles": Advice(
+        "fault",
+        "Different examples look the same to the last layers.",
+        "Biases outweigh a fading signal, or sigmoids whose mean is far from zero: depth draws all inputs together.",
+        "He or Xavier with zero biases; residual connections; normalization over the batch.",
+        "chapters/vanishing-gradients/#proof",
+    ),
+    "symmetric-units": Advice(
+        "fault",
+        "All units of a layer have the same weights and the same gradient: they stay one unit for ever.",
+        "Weights set to zero or another constant.",
+        "Draw the weights at random; zero is for biases (and for the last layer of a residual branch).",
+        "chapters/weight-initialization/#answer",
+    ),
+    "confident-at-start": Advice(
+        "fault",
+        "The first loss is far above that of guessing: the model is confidently wrong.",
+        "The last layer's weights or inputs are too large.",
+        "Scale the last layer down until the logits' standard deviation is at most 1.",
+        "chapters/weight-initialization/#use",
+    ),
+    "no-gradient": Advice(
+        "fault",
+        "The first layers are to be trained and get no gradient.",
+        ".detach(), .data, torch.no_grad() or a step without gradient (argmax, round) between them and the loss.",
+        "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "unused-weights": Advice(
+        "note",
+        "Weights that are to be trained and that this loss does not use.",
+        "A head or a branch that this batch does not reach, or a module that was forgotten in forward().",
+        "Use it, or drop it; distributed training needs find_unused_parameters=True otherwise.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "identical-layers": Advice(
+        "note",
+        "Layers that are not shared hold the same numbers.",
+        "One seeded initializer for many layers, copy.deepcopy of a layer, or nn.TransformerEncoder, which copies one.",
+        "Draw each layer anew after building the model.",
+        "chapters/he-initialization/#use",
+    ),
+    "evaluation-mode": Advice(
+        "note",
+        "The model is in evaluation mode.",
+        "model.eval(): dropout is off, and batch normalization uses its running statistics.",
+        "model.train() before the check, unless this is meant.",
+        "chapters/batch-normalization/#use",
+    ),
+}
+"""Every finding, by its code."""
+
+
+def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
+    """Run `model` and its loss forward and backward once, in the mode and precision it is in, and report.
+
+    `batch` is a pair `(inputs, targets)`, and the loss is `loss_fn(output, targets)`. Inputs are a tensor, a tuple
+    (`model(*inputs)`) or a dict (`model(**inputs)`). A batch that is no pair serves as both: `model(**batch)` and
+    `loss_fn(output, batch)`. Without `loss_fn` the loss is the `loss` of the output.
+
+    Raises ValueError, saying what to pass, for a model without parameters, a batch the model does not take, and a loss
+    that is no scalar or has no gradient.
+    """
+    parameters = list(model.parameters())
+    if not parameters or any(nn.parameter.is_lazy(parameter) for parameter in parameters):
+        raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    inputs, targets = batch if pair else (batch, batch)
+    watch = _Watch(model, inputs, targets)
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    loss, gradients = math.nan, {}
+    with _untouched(model), torch.enable_grad():
+        try:
+            value = watch.run(model, inputs, targets, loss_fn)
+            loss = value.item()
+            found = torch.autograd.grad(value, trained, allow_unused=True)
+            gradients = {id(weight): grad for weight, grad in zip(trained, found, strict=True)}
+        except _Stop:
+            pass
+    layers = watch.layers(gradients)
+    return ModelReport(
+        model=type(model).__name__,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trainable=sum(parameter.numel() for parameter in trained),
+        loss=loss,
+        chance_loss=watch.chance_loss,
+        forward=_factor([layer.std for layer in layers]),
+        backward=_factor([layer.gradient for layer in reversed(layers)]),
+        layers=layers,
+        findings=tuple(_judge(watch, model, layers, loss, gradients)),
+    )
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Whatever runs inside works on copies of the buffers; attributes, mode and random state come back."""
+    modules = list(model.modules())
+    saved = [dict(vars(module)) for module in modules]
+    devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
+    kind = next(iter(devices)).type if devices else "cuda"
+    state = random.getstate()
+    try:
+        with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+            for module in modules:
+                copies = {name: buffer if buffer is None else buffer.clone() for name, buffer in module._buffers.items()}
+                vars(module).update(
+                    _buffers=copies, _parameters=dict(module._parameters), _modules=dict(module._modules)
+                )
+            yield
+    finally:
+        random.setstate(state)
+        for module, attributes in zip(modules, saved, strict=True):
+            vars(module).clear()
+            vars(module).update(attributes)
+
+
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
+
+
+class _Watch(TorchFunctionMode):
+    """Sees every layer through hooks, and every activation and loss through the functions of torch that are called."""
+
+    def __init__(self, model: nn.Module, inputs: Any, targets: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.rows: list[dict[str, Any]] = []
+        self.weights: list[list[Tensor]] = []
+        self.findings: list[Finding] = []
+        self.running: list[str] = []
+        self.chance_loss: float | None = None
+        self.excess: float | None = None
+        self.sums = 0
+        first = next(_tensors(inputs), None)
+        self.examples = len(first) if first is not None and first.dim() else 0
+        self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
+
+    def run(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> Tensor:
+        """The loss, a scalar with a gradient."""
+        handles = []
+        for name, module in model.named_modules():
+            handles += [
+                module.register_forward_pre_hook(lambda *_, name=name: self.running.append(name)),
+                module.register_forward_hook(self.leave),
+            ]
+        given = ", ".join(str(tuple(tensor.shape)) for tensor in self.inputs) or type(inputs).__name__
+        try:
+            with self, _explained(lambda: f"batch of shape {given}: `{self.where()}` does not take what it is given"):
+                if isinstance(inputs, Mapping):
+                    output = model(**inputs)
+                else:
+                    output = model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if loss_fn is None:
+            value = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+        else:
+            shapes = [[tuple(tensor.shape) for tensor in _tensors(of)] for of in (output, targets)]
+            with self, _explained(lambda: f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails"):
+                value = loss_fn(output, targets)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}")
+        if not value.requires_grad:
+            raise ValueError("loss has no gradient: pass a model with trainable parameters and a loss_fn without detach")
+        return value
+
+    def where(self) -> str:
+        """The innermost module that was running."""
+        return self.running[-1] if self.running and self.running[-1] else type(self.model).__name__
+
+    def leave(self, module: nn.Module, _: Any, output: Any) -> None:
+        name = self.running.pop()
+        weights = _weights(module)
+        tensor = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
+        if not weights or tensor is None:
+            return
+        runs = sum(row["module"] is module for row in self.rows)
+        values = tensor.detach()
+        row = _moments(values) | {
+            "name": (name or type(module).__name__) + (f" ({runs + 1})" if runs else ""),
+            "kind": type(module).__name__,
+            "shape": tuple(tensor.shape),
+            "dead": None,
+            "saturated": None,
+            "peaked": None,
+            "cosine": _cosine(values, self.examples),
+            "gradient": None,
+            "module": module,
+        }
+        self.rows.append(row)
+        self.weights.append(weights)
+        if tensor.requires_grad:
+            tensor.register_hook(lambda gradient: row.update(gradient=_norm(gradient)))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "").rstrip("_")
+        before = getattr(self, f"before_{name}", None)
+        if before:
+            before(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if self.rows and name in ("relu", "relu6", "hardtanh", "sigmoid", "tanh"):
+            self.after_activation(name, result.detach())
+        if name in ("add", "iadd", "radd") and len(args) > 1 and all(isinstance(arg, Tensor) for arg in args[:2]):
+            one, other = args[:2]
+            self.sums += one.dim() > 1 and one.shape == other.shape and one.requires_grad and other.requires_grad
+        return result
+
+    def after_activation(self, name: str, values: Tensor) -> None:
+        if name in ("sigmoid", "tanh"):
+            y = _sample(values)
+            slope = 1 - y * y if name == "tanh" else 4 * y * (1 - y)
+            self.note("saturated", (slope < FLAT).double().mean().item())
+        elif values.dim() > 1 and values.numel():
+            unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
+            largest = values.amax([dim for dim in range(values.dim()) if dim != unit])
+            self.note("dead", (largest <= 0).double().mean().item())
+
+    def note(self, what: str, fraction: float) -> None:
+        self.rows[-1][what] = max(fraction, self.rows[-1][what] or 0.0)
+
+    def find(self, code: str, evidence: str, *layers: str) -> None:
+        self.findings.append(_finding(code, evidence, *layers))
+
+    def before_softmax(self, logits: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
+        if self.rows and dim is not None and logits.dim() > 2 and logits.requires_grad and logits.shape[dim] >= 8:
+            rows = logits.detach().movedim(dim, -1).flatten(0, -2)
+            self.look(rows[_places(len(rows), 256, rows.device)])
+
+    def before_scaled_dot_product_attention(
+        self, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **__: Any
+    ) -> None:
+        if self.rows and key.shape[-2] >= 8:
+            # The last queries see all keys, causal or not.
+            one, all_keys = query.detach().flatten(0, -3)[0, -16:], key.detach().flatten(0, -3)[0]
+            self.look(one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale))
+
+    def look(self, scores: Tensor) -> None:
+        scores = scores.cpu().double()
+        # Masks are written as -inf, as the lowest number, or as -10000.
+        visible = (scores > scores.amax(-1, keepdim=True) - 5000).sum(-1) >= 8
+        if visible.any():
+            self.note("peaked", scores[visible].softmax(-1).amax(-1).mean().item())
+
+    def before_embedding(self, indices: Tensor, table: Tensor, *_: Any, **__: Any) -> None:
+        low, high = (int(indices.min()), int(indices.max())) if indices.numel() else (0, 0)
+        if low < 0 or high >= len(table):
+            self.find("index-out-of-range", f"indices {low} to {high}, {len(table)} rows", self.where())
+            raise _Stop
+
+    def before_cross_entropy(
+        self, logits: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+        *_: Any, **__: Any,
+    ) -> None:  # fmt: skip
+        rows = logits.detach().movedim(1, -1).flatten(0, -2) if logits.dim() > 1 else logits.detach()[None]
+        classes = rows.shape[-1]
+        self.before_nll_loss(logits, target, weight, size_average, ignore_index, checked=True)
+        places = _places(len(rows), 256, rows.device)
+        some = rows[places].cpu().double()
+        if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
+            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+        elif "Relu" in _maker(logits):
+            self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
+        if target.is_floating_point():
+            labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
+            losses = -(some.log_softmax(-1) * labels.cpu().double()).sum(-1)
+        else:
+            labels = target.reshape(-1)[places].cpu()
+            kept = labels != ignore_index
+            losses = -some.log_softmax(-1)[kept].gather(1, labels[kept, None])
+        if self.chance_loss is None and losses.numel():
+            self.chance_loss, self.excess = math.log(classes), losses.mean().item() - math.log(classes)
+
+    def before_nll_loss(
+        self, log_p: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+        *_: Any, checked: bool = False, **__: Any,
+    ) -> None:  # fmt: skip
+        classes = log_p.shape[1 if log_p.dim() > 1 else 0]
+        labels = target[target != ignore_index]
+        if not target.is_floating_point() and labels.numel() and not 0 <= labels.min() <= labels.max() < classes:
+            self.find("labels-out-of-range", f"labels {labels.min()} to {labels.max()}, {classes} classes")
+            raise _Stop
+        total = log_p.detach().double().logsumexp(1 if log_p.dim() > 1 else 0)
+        if not checked and (total.abs() > 1e-2).any():
+            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}, not 1")
+
+    def before_binary_cross_entropy_with_logits(self, logits: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+        if "Sigmoid" in _maker(logits):
+            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
+        some = logits.detach().double()
+        losses = some.clamp(min=0) - some * target + (-some.abs()).exp().log1p()
+        self.chance_loss, self.excess = math.log(2), losses.mean().item() - math.log(2)
+
+    def before_mse_loss(self, output: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+        if output.shape != target.shape:
+            self.find("broadcast-loss", f"output {tuple(output.shape)}, targets {tuple(target.shape)}")
+        size = _rms(target)
+        if size > INPUT:
+            self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
+
+    before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
+
+    def layers(self, gradients: dict[int, Tensor | None]) -> tuple[LayerReport, ...]:
+        reports = []
+        for row, weights in zip(self.rows, self.weights, strict=True):
+            norms = [_norm(grad) for weight in weights if (grad := gradients.get(id(weight))) is not None]
+            gradient = math.hypot(*norms) if norms else None
+            size = math.hypot(*(_norm(weight.detach()) for weight in weights))
+            ratio = None if gradient is None else gradient / size if size else math.inf
+            extra = {"weight_gradient": gradient, "ratio": ratio, "gain": _gain(row["module"], weights)}
+            reports.append(LayerReport(**{key: value for key, value in row.items() if key != "module"} | extra))
+        return tuple(reports)
+
+
+@contextmanager
+def _explained(what: Callable[[], str]) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(f"{what()}: {error}") from error
+
+
+def _judge(
+    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], loss: float, gradients: dict[int, Tensor | None]
+) -> list[Finding]:
+    """All findings; what follows from non-finite numbers is left out."""
+    found = list(watch.findings)
+
+    def find(code: str, evidence: str, *names: str) -> None:
+        found.append(_finding(code, evidence, *names))
+
+    if not model.training:
+        find("evaluation-mode", "model.training is False")
+    same = _identical(model)
+    if same:
+        find("identical-layers", f"{len(same)} weights equal another one", *same)
+    bad_inputs = [tensor for tensor in watch.inputs + watch.targets if not _all_finite(tensor)]
+    bad_weights = [name for name, weight in model.named_parameters() if not _all_finite(weight.detach())]
+    bad_layers = [layer for layer in layers if layer.non_finite]
+    bad_gradients = [
+        name for name, weight in model.named_parameters() if not _all_finite(gradients.get(id(weight)))
+    ]
+    if bad_inputs:
+        find("non-finite-input", f"tensor of shape {tuple(bad_inputs[0].shape)}")
+    elif bad_weights:
+        find("non-finite-weight", f"{len(bad_weights)} weights", *bad_weights)
+    elif bad_layers:
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+    elif not math.isfinite(loss) and gradients:
+        find("non-finite-loss", f"loss {loss}")
+    elif bad_gradients:
+        find("non-finite-gradient", f"{len(bad_gradients)} weights", *bad_gradients)
+    else:
+        _judge_signals(watch, model, layers, gradients, find)
+    return sorted(found, key=lambda finding: finding.level)
+
+
+def _judge_signals(
+    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], gradients: Any, find: Callable[..., None]
+) -> None:
+    sizes = [_rms(tensor) for tensor in watch.inputs if tensor.is_floating_point()]
+    if sizes and max(sizes) > INPUT:
+        find("input-scale", f"root mean square {max(sizes):.3g}, more than {INPUT:g}")
+    for code, what, limit in (
+        ("dead-relu", "dead", DEAD),
+        ("saturated-activation", "saturated", SATURATED),
+        ("saturated-attention", "peaked", PEAKED),
+    ):
+        over = [layer for layer in layers if (getattr(layer, what) or 0.0) > limit]
+        if over:
+            worst = max(getattr(layer, what) for layer in over)
+            find(code, f"{what} up to {worst:.0%}, more than {limit:.0%}", *(layer.name for layer in over))
+    symmetric = _symmetric(model, gradients)
+    if symmetric:
+        find("symmetric-units", "all rows of weight and gradient are equal", *symmetric)
+    gains = sorted(layer.gain for layer in layers if layer.gain is not None)
+    typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
+    forward = _decades([layer.std for layer in layers])
+    if abs(forward) > DECADES:
+        growth = "residual-growth" if watch.sums >= 3 else "exploding-activation"
+        code = growth if forward > 0 else "vanishing-activation"
+        find(code, f"10^{forward:+.1f} over {len(layers)} layers, limit 10^{math.copysign(DECADES, forward):+g}{typical}")
+    backward = _decades([layer.gradient for layer in reversed(layers)])
+    if abs(backward) > DECADES and not symmetric:
+        code = "exploding-gradient" if backward > 0 else "vanishing-gradient"
+        find(code, f"10^{backward:+.1f} over {len(layers)} layers, limit 10^{math.copysign(DECADES, backward):+g}{typical}")
+    angles = [1 - layer.cosine for layer in layers if layer.cosine is not None]
+    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100):
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}", layers[-1].name)
+    if watch.excess is not None and watch.excess > EXCESS:
+        find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
+    if gradients:
+        _judge_reach(watch, model, layers, gradients, find)
+
+
+def _judge_reach(
+    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], gradients: Any, find: Callable[..., None]
+) -> None:
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    severed: list[str] = []
+    for layer, weights in zip(layers, watch.weights, strict=True):
+        reached = [gradients[id(weight)] is not None for weight in weights if id(weight) in gradients]
+        if any(reached):
+            break
+        severed += [layer.name] if reached else []
+    if severed:
+        find("no-gradient", "no path from the loss to their weights", *severed)
+    else:
+        unused = [names[key] for key, gradient in gradients.items() if gradient is None]
+        if unused:
+            find("unused-weights", f"{len(unused)} of {len(gradients)} trained tensors", *unused)
+
+
+def _finding(code: str, evidence: str, *layers: str) -> Finding:
+    advice = ADVICE[code]
+    return Finding(code, advice.level, layers, advice.symptom, evidence, advice.cause, advice.cure, advice.link)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dicts (so also in packed sequences and in outputs of transformers)."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(part)
+
+
+def _weights(module: nn.Module) -> list[Tensor]:
+    """The module's own parameters of two or more dimensions, those behind parametrizations included."""
+    if isinstance(module, nn.utils.parametrize.ParametrizationList):
+        return []
+    own = list(module.parameters(recurse=False))
+    if nn.utils.parametrize.is_parametrized(module):
+        own += [weight for part in module.parametrizations.values() for weight in part.parameters(recurse=False)]
+    return [weight for weight in own if weight.dim() > 1 and weight.numel() and weight.is_floating_point()]
+
+
+def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
+    """The weight with its output units along the first dimension, as `Linear` has it."""
+    swapped = isinstance(module, nn.modules.conv._ConvTransposeNd) or type(module).__name__ == "Conv1D"
+    return weight.detach().transpose(0, 1) if swapped else weight.detach()
+
+
+def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        return None
+    units = [_out_first(module, weight) for weight in weights]
+    return max(_norm(unit) / math.sqrt(len(unit)) for unit in units)
+
+
+def _identical(model: nn.Module) -> list[str]:
+    """Weights that hold the same numbers as another one of their shape, and more than one number."""
+    seen: dict[Any, list[tuple[str, Tensor]]] = {}
+    for name, weight in model.named_parameters():
+        if weight.dim() > 1 and weight.numel() > 1:
+            values = weight.detach()
+            corner = tuple(values[tuple(slice(2) for _ in values.shape)].flatten().tolist())
+            if len(set(corner)) > 1:
+                seen.setdefault((values.shape, values.dtype, corner), []).append((name, values))
+    return [
+        name
+        for group in seen.values()
+        for name, values in group
+        if any(other is not values and torch.equal(other, values) for _, other in group)
+    ]
+
+
+def _symmetric(model: nn.Module, gradients: Any) -> list[str]:
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    found = []
+    for module in model.modules():
+        for weight in _weights(module):
+            gradient = gradients.get(id(weight))
+            rows = _out_first(module, weight)
+            if gradient is None or len(rows) < 2 or not torch.equal(rows[0], rows[-1]) or (rows != rows[:1]).any():
+                continue
+            slopes = _out_first(module, gradient)
+            if ((slopes - slopes[:1]).abs() <= 1e-5 * slopes.abs().max()).all():
+                found.append(names[id(weight)])
+    return list(dict.fromkeys(found))
+
+
+def _maker(tensor: Tensor) -> str:
+    return type(tensor.grad_fn).__name__
+
+
+def _places(count: int, most: int, device: torch.device) -> Any:
+    """Up to `most` indices below `count`, spread so that no period of the shape is hit alone."""
+    if count <= most:
+        return slice(None)
+    return torch.arange(most, device=device) * 1_000_003 % count
+
+
+def _sample(tensor: Tensor) -> Tensor:
+    """Up to SAMPLES entries, float64 on the CPU."""
+    flat = tensor.detach().reshape(-1)
+    return flat[_places(len(flat), SAMPLES, flat.device)].cpu().double()
+
+
+def _rms(tensor: Tensor) -> float:
+    return _sample(tensor).square().mean().sqrt().item()
+
+
+def _all_finite(tensor: Tensor | None) -> bool:
+    return tensor is None or not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
+def _moments(values: Tensor) -> dict[str, float]:
+    some = _sample(values)
+    finite = some[some.isfinite()]
+    # A sum shows a single NaN or Inf among millions, in one pass and without a copy.
+    clean = math.isfinite(values.sum(dtype=torch.float32))
+    return {
+        "mean": finite.mean().item(),
+        "std": finite.std(correction=0).item(),
+        "non_finite": 0.0 if clean else 1.0 - values.isfinite().double().mean().item(),
+    }
+
+
+def _cosine(values: Tensor, examples: int) -> float | None:
+    dims = [dim for dim in range(min(2, values.dim())) if values.shape[dim] == examples]
+    if examples < 2 or not dims or not values.numel():
+        return None
+    some = values.movedim(dims[0], 0)[:8].flatten(1)
+    some = some[:, _places(some.shape[1], SAMPLES // 8, some.device)].cpu().double()
+    units = some / some.norm(dim=1, keepdim=True)
+    number = len(units)
+    cosine = (units.sum(0).square().sum().item() - number) / (number * (number - 1))
+    return cosine if math.isfinite(cosine) else None
+
+
+def _norm(tensor: Tensor) -> float:
+    """Euclidean norm; large and small tensors are scaled first, since the squares of 1e-30 are zero in float32."""
+    dtype = torch.promote_types(tensor.dtype, torch.float32)
+    norm = torch.linalg.vector_norm(tensor, dtype=dtype).item()
+    if 1e-15 < norm < 1e15:
+        return norm
+    largest = torch.linalg.vector_norm(tensor, math.inf).item()
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * torch.linalg.vector_norm(tensor.to(dtype) / largest).item()
+
+
+def _slope(sizes: list[float | None]) -> float:
+    """Median slope (Theil and Sen) of log10(size) over the index, which no single layer can bend; 0 without two."""
+    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = points[:: 1 + len(points) // 200]
+    if len(points) < 2:
+        return 0.0
+    x, y = torch.tensor(points, dtype=torch.float64).T
+    later = torch.triu_indices(len(points), len(points), 1)
+    slopes = (y[later[1]] - y[later[0]]) / (x[later[1]] - x[later[0]])
+    return slopes.quantile(0.5).item()
+
+
+def _factor(sizes: list[float | None]) -> float | None:
+    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
+
+
+def _decades(sizes: list[float | None]) -> float:
+    return _slope(sizes) * (len(sizes) - 1)
+
+
+_ROWS = 60
+_HEAD = ("layer", "mean", "std", "dead", "sat", "peak", "cos", "dL/dout", "dL/dW", "dW/W", "gain")
+_WIDTHS = (26, 10, 9, 5, 5, 5, 7, 9, 9, 9, 6)
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    name, *numbers = cells
+    return f"{name:26}" + "".join(f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True))
+
+
+def _cells(layer: LayerReport) -> tuple[str, ...]:
+    name = layer.name if len(layer.name) <= 26 else "…" + layer.name[-25:]
+    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio))
+    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
+    return (name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes, "" if layer.gain is None else f"{layer.gain:.2g}")
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
+
+
+def _names(layers: tuple[str, ...]) -> str:
+    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    deep = nn.Sequential(*(module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid())), nn.Linear(64, 10))
+    print(check_model(deep, (torch.randn(32, 64), torch.randint(10, (32,))), nn.CrossEntropyLoss()))
