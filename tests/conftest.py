@@ -61,7 +61,7 @@ def project(tmp_path: Path) -> Project:
         if (ROOT / "docs" / folder).is_dir():
             shutil.copytree(ROOT / "docs" / folder, tmp_path / "docs" / folder, ignore=ignore)
     shutil.copytree(ROOT / "snippets" / "laboratory", tmp_path / "snippets" / "laboratory", ignore=ignore)
-    for file in ("mkdocs.yml", "requirements.txt"):
+    for file in ("LICENSE", "mkdocs.yml", "requirements.txt"):
         shutil.copy(ROOT / file, tmp_path)
     small = Project(tmp_path)
     small.write("small.yml", "INHERIT: mkdocs.yml\nnav:\n  - index.md\n")

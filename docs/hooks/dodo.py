@@ -24,7 +24,7 @@ from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.task import Task
 from doit.tools import config_changed, result_dep
 
-from docs.hooks import formulas, measuring
+from docs.hooks import catalogue, formulas, measuring
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
 from docs.hooks.files import write_if_changed
@@ -36,6 +36,8 @@ LABS_CACHE = Path(".cache", "mkdocs-jupyter")
 FIGURES = Path("docs", "figures")
 DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
+CATALOGUE = FIGURES / "snippets.md"
+ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
 BUILD_CODE = ("drawing", "evidence", "experiment", "files", "measuring", "palette", "run_experiment")
 HOOKS = Path("docs", "hooks")
 KATEX = HOOKS / "vendor" / "katex"
@@ -86,15 +88,44 @@ def task_fonts() -> dict:
 
 
 def task_downloads() -> Iterator[dict]:
-    """A published copy of every snippet, for the links beside the code."""
-    for source in sorted(Path("snippets").glob("*/*.py")):
-        target = DOWNLOADS / source.relative_to("snippets")
+    """A published copy of every snippet and of the tests of those to copy, for the links beside the code."""
+    for source, target in _downloads().items():
         yield {
             "name": source.as_posix(),
             "actions": [(copy, [source, target])],
             "file_dep": [str(source)],
             "targets": [str(target)],
         }
+
+
+def _downloads() -> dict[Path, Path]:
+    tests = filter(Path.is_file, map(catalogue.mirror, catalogue.find_snippets()))
+    snippets = sorted(Path("snippets").glob("*/*.py"))
+    return {source: DOWNLOADS / source.relative_to("snippets") for source in snippets} | {
+        test: DOWNLOADS / test for test in tests
+    }
+
+
+def task_catalogue() -> dict:
+    """The page of all snippets."""
+    sources = [*map(str, catalogue.find_snippets()), *map(str, catalogue.find_pages())]
+    return {
+        "actions": [write_catalogue],
+        "file_dep": [*sources, str(HOOKS / "catalogue.py")],
+        "targets": [str(CATALOGUE)],
+        "uptodate": [config_changed(str([*sources, *_downloads()]))],
+    }
+
+
+def task_archive() -> dict:
+    """All snippets in one file to download."""
+    sources = ["LICENSE", *map(str, catalogue.find_snippets())]
+    return {
+        "actions": [write_archive],
+        "file_dep": [*sources, str(HOOKS / "catalogue.py")],
+        "targets": [str(ARCHIVE)],
+        "uptodate": [config_changed(str(sources))],
+    }
 
 
 def task_notebooks() -> Iterator[dict]:
@@ -179,6 +210,17 @@ def write_ledger(experiments: list[Experiment]) -> None:
     write_if_changed(LEDGER, ledger(experiments))
 
 
+def write_catalogue() -> TaskFailed | None:
+    try:
+        write_if_changed(CATALOGUE, catalogue.catalogue())
+    except catalogue.CatalogueError as error:
+        return TaskFailed(str(error))
+
+
+def write_archive() -> None:
+    write_if_changed(ARCHIVE, catalogue.archive())
+
+
 def copy(source: Path, target: Path) -> None:
     write_if_changed(target, source.read_bytes())
 
@@ -251,8 +293,8 @@ def _short(task: Task) -> str:
 
 def remove_what_nobody_makes() -> None:
     """Delete the figures of experiments and the copies of snippets and labs that are gone."""
-    made = {product for experiment in find_experiments() for product in experiment.products} | {LEDGER}
-    made |= {DOWNLOADS / source.relative_to("snippets") for source in Path("snippets").glob("*/*.py")}
+    made = {product for experiment in find_experiments() for product in experiment.products}
+    made |= {LEDGER, CATALOGUE, ARCHIVE, *_downloads().values()}
     made |= set(map(_notebook, labs()))
     for path in (*FIGURES.rglob("*.*"), *DOWNLOADS.rglob("*.*")):
         if path.is_file() and path not in made:

@@ -133,12 +133,12 @@ def test_a_changed_file_measures_again(sound, change):
 
 
 def test_a_file_imported_through_another_measures_again(sound):
-    sound.write("snippets/halving/inner.py", "SIZE = 10.0\n")
-    sound.write("snippets/halving/outer.py", "from snippets.halving.inner import SIZE\n")
-    source = SOUND.replace("import numpy", "from snippets.halving.outer import SIZE\nimport numpy").replace("10.0", "SIZE")
+    sound.write("snippets/laboratory/inner.py", "SIZE = 10.0\n")
+    sound.write("snippets/laboratory/outer.py", "from snippets.laboratory.inner import SIZE\n")
+    source = SOUND.replace("import numpy", "from snippets.laboratory.outer import SIZE\nimport numpy").replace("10.0", "SIZE")
     sound.write("snippets/halving/experiment_sound.py", source)
     assert sound.make_figures().returncode == 0
-    sound.write("snippets/halving/inner.py", "SIZE = 12.0\n")
+    sound.write("snippets/laboratory/inner.py", "SIZE = 12.0\n")
 
     assert "halving/sound" in sound.make_figures().stdout
     assert len(json.loads(figure(sound, "sound").with_suffix(".json").read_text())["measured"]["values"]) == 12

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from docs.hooks.catalogue import find_snippets as copyable
+
+__all__ = ["Page", "copyable", "pages"]
+
 ROOT = Path(__file__).resolve().parents[2]
 NOT_A_PAGE = ("docs/hooks/", "docs/overrides/", "docs/figures/", "docs/downloads/")
 
@@ -38,9 +42,3 @@ def pages() -> list[Page]:
     """Every Markdown page of the site."""
     found = (path.relative_to(ROOT) for path in sorted((ROOT / "docs").rglob("*.md")))
     return [Page(path) for path in found if not path.as_posix().startswith(NOT_A_PAGE)]
-
-
-def copyable() -> list[Path]:
-    """Every file that readers copy: all of `snippets/` but experiments and what these share."""
-    found = (path.relative_to(ROOT) for path in sorted(ROOT.glob("snippets/*/*.py")))
-    return [path for path in found if path.parent.name != "laboratory" and not path.stem.startswith("experiment_")]
