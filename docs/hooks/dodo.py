@@ -27,6 +27,7 @@ from doit.tools import config_changed, result_dep
 from docs.hooks import catalogue, formulas, measuring
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
+from docs.hooks.explorer import digits_json
 from docs.hooks.files import write_if_changed
 from docs.hooks.notebooks import write_notebook
 
@@ -38,6 +39,7 @@ DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
 CATALOGUE = FIGURES / "snippets.md"
 ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
+DIGITS = DOWNLOADS / "explorer" / "digits.json"
 BUILD_CODE = ("drawing", "evidence", "experiment", "files", "measuring", "palette", "run_experiment")
 HOOKS = Path("docs", "hooks")
 KATEX = HOOKS / "vendor" / "katex"
@@ -125,6 +127,15 @@ def task_archive() -> dict:
         "file_dep": [*sources, str(HOOKS / "catalogue.py")],
         "targets": [str(ARCHIVE)],
         "uptodate": [config_changed(str(sources))],
+    }
+
+
+def task_digits() -> dict:
+    """The data that the explorer trains on."""
+    return {
+        "actions": [write_digits],
+        "file_dep": ["requirements.txt", "snippets/laboratory/digits.py", str(HOOKS / "explorer.py")],
+        "targets": [str(DIGITS)],
     }
 
 
@@ -221,6 +232,10 @@ def write_archive() -> None:
     write_if_changed(ARCHIVE, catalogue.archive())
 
 
+def write_digits() -> None:
+    write_if_changed(DIGITS, digits_json())
+
+
 def copy(source: Path, target: Path) -> None:
     write_if_changed(target, source.read_bytes())
 
@@ -294,7 +309,7 @@ def _short(task: Task) -> str:
 def remove_what_nobody_makes() -> None:
     """Delete the figures of experiments and the copies of snippets and labs that are gone."""
     made = {product for experiment in find_experiments() for product in experiment.products}
-    made |= {LEDGER, CATALOGUE, ARCHIVE, *_downloads().values()}
+    made |= {LEDGER, CATALOGUE, ARCHIVE, DIGITS, *_downloads().values()}
     made |= set(map(_notebook, labs()))
     for path in (*FIGURES.rglob("*.*"), *DOWNLOADS.rglob("*.*")):
         if path.is_file() and path not in made:

@@ -20,7 +20,7 @@ export function readDigits({ levels, labels }) {
   const known = pixels.subarray(0, pixels.length - TEST * PIXELS)
   const mean = known.reduce((sum, pixel) => sum + pixel, 0) / known.length
   const std = Math.sqrt(known.reduce((sum, pixel) => sum + (pixel - mean) ** 2, 0) / known.length)
-  return { images: pixels.map((pixel) => (pixel - mean) / std), labels: Array.from(labels, Number) }
+  return { images: Float32Array.from(pixels, (pixel) => (pixel - mean) / std), labels: Array.from(labels, Number) }
 }
 
 /**
@@ -28,7 +28,7 @@ export function readDigits({ levels, labels }) {
  * the losses, each of a batch before the step, and the accuracy on the test images.
  * @param {import("./types.js").Settings} settings complete, as `normalise` returns them
  * @param {number} steps
- * @param {{images: Float64Array, labels: number[]}} digits
+ * @param {{images: Float32Array, labels: number[]}} digits
  */
 export function* train(settings, steps, { images, labels }) {
   const { depth, width, seed, learning_rate } = settings
