@@ -4,7 +4,7 @@ const LEAK = 0.01
 const SELU_SCALE = 1.0507009873554804934
 const SELU_ALPHA = SELU_SCALE * 1.6732632423543772848
 
-// Comparisons are written so that NaN stays NaN in a value and lets the gradient pass, as in PyTorch.
+// Comparisons are written so that NaN falls to the side that it falls to in PyTorch.
 export const FUNCTIONS = {
   identity: { value: (z) => z, slope: () => 1, steepest: 1 },
   sigmoid: { value: (z) => 1 / (1 + Math.exp(-z)), slope: (z, h) => h * (1 - h), steepest: 0.25 },
@@ -17,8 +17,8 @@ export const FUNCTIONS = {
     steepest: 1.1289,
   },
   selu: {
-    value: (z) => (z <= 0 ? SELU_ALPHA * Math.expm1(z) : SELU_SCALE * z),
-    slope: (z) => (z <= 0 ? SELU_ALPHA * Math.exp(z) : SELU_SCALE),
+    value: (z) => (z > 0 ? SELU_SCALE * z : SELU_ALPHA * Math.expm1(z)),
+    slope: (z) => (z > 0 ? SELU_SCALE : SELU_ALPHA * Math.exp(z)),
     steepest: SELU_ALPHA,
   },
 }
