@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     skip: bool = False
     branch_scale: float = 1.0
     seed: int = 0
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     precision: str = "float32"
 
     @property

@@ -14,6 +14,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
+from docs.hooks.explorer import digits_json
+
+ROOT = Path(__file__).resolve().parents[2]
 # Quiet, and nothing of Chromium's own on the network.
 CHROMIUM_SWITCHES = [
     "--no-sandbox",
@@ -95,3 +98,20 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page on a wide light screen. (The plugin's own fixture needs one that pytest 9.2 warns of.)"""
     with browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light") as context:
         yield context.new_page()
+
+
+@pytest.fixture(scope="module")
+def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """An empty page that can import the modules of the explorer, which are served as they are, without the site."""
+    folder = tmp_path_factory.mktemp("explorer")
+    for name in ("index.html", "404.html"):
+        (folder / name).write_text("<!doctype html><title>engine</title>", encoding="utf-8")
+    (folder / "javascripts").symlink_to(ROOT / "docs" / "javascripts")
+    digits = folder / "downloads" / "explorer" / "digits.json"
+    digits.parent.mkdir(parents=True)
+    digits.write_text(digits_json(), encoding="utf-8")
+    for server in serve(folder):
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(server.url)
+            yield page

@@ -1,28 +1,20 @@
-"""The explorer's engine in Chromium against PyTorch: the same draws, the same pass, the same training."""
+"""The explorer's engine in Chromium against PyTorch: the same draws, the same pass, the theory beside it."""
 
 import itertools
-import json
-import math
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from docs.hooks.explorer import digits_json
 from snippets.laboratory import explorer, threefry
 from snippets.laboratory.activations import from_torch
-from snippets.laboratory.digits import load_digits
 from snippets.laboratory.explorer import Settings
-from snippets.laboratory.mean_field import batch_norm_chi_linear, batch_norm_chi_relu, propagate
-from tests.site.conftest import serve
+from snippets.laboratory.mean_field import batch_norm_chi_linear, batch_norm_chi_relu, gaussian_mean, propagate
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULES = ROOT / "docs" / "javascripts"
 DISTRIBUTIONS = ["normal", "uniform", "truncated", "orthogonal"]
 
 
@@ -50,23 +42,6 @@ def grid() -> Iterator[Settings]:
 
 
 GRID = list(grid())
-
-
-@pytest.fixture(scope="module")
-def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """An empty page that can import the modules, which are served as they are."""
-    folder = tmp_path_factory.mktemp("explorer")
-    (folder / "index.html").write_text("<!doctype html><title>engine</title>", encoding="utf-8")
-    (folder / "404.html").write_text("not found", encoding="utf-8")
-    (folder / "javascripts").symlink_to(MODULES)
-    digits = folder / "downloads" / "explorer" / "digits.json"
-    digits.parent.mkdir(parents=True)
-    digits.write_text(digits_json(), encoding="utf-8")
-    for server in serve(folder):
-        with browser.new_context() as context:
-            page = context.new_page()
-            page.goto(server.url)
-            yield page
 
 
 def call(page: Page, module: str, body: str, argument: object = None) -> object:
@@ -175,3 +150,101 @@ def passes(engine) -> list[dict]:
 @pytest.mark.parametrize("number", range(len(GRID)))
 def test_parity_in_float32(passes, number):
     assert_parity(passes[number], GRID[number], 2e-3)
+
+
+def first_layers(settings: Settings) -> dict[str, int | None]:
+    found = explorer.run(settings)
+    forward, backward = list(enumerate(found.activations, 1)), list(enumerate(found.gradients, 1))[::-1]
+
+    def first(layers: list[tuple[int, torch.Tensor]], condition: Callable[[torch.Tensor], bool]) -> int | None:
+        return next((layer for layer, values in layers if condition(values)), None)
+
+    def overflows(values: torch.Tensor) -> bool:
+        return not values.isfinite().all()
+
+    def vanishes(values: torch.Tensor) -> bool:
+        return not values.any()
+
+    return {
+        "overflow_forward": first(forward, overflows),
+        "zero_forward": first(forward, vanishes),
+        "overflow_backward": first(backward, overflows),
+        "zero_backward": first(backward, vanishes),
+    }
+
+
+BEYOND_FLOAT32 = [
+    *(Settings(depth=100, width=48, activation=name, scheme="unit", seed=1) for name in explorer.ACTIVATIONS),
+    *(Settings(depth=100, width=32, activation=name, scheme="small", seed=2) for name in explorer.ACTIVATIONS),
+    Settings(depth=100, width=16, scheme="he", gain=4.0, distribution="uniform"),
+    Settings(depth=100, width=16, scheme="pytorch", gain=0.3, bias="pytorch", activation="sigmoid"),
+    Settings(depth=100, width=16, scheme="pytorch", gain=0.3, bias="pytorch", activation="gelu"),
+]
+
+
+def test_layers_of_first_overflow_and_underflow_are_exact(engine):
+    found = [one["first"] for one in run_passes(engine, BEYOND_FLOAT32)]
+    assert found == [first_layers(settings) for settings in BEYOND_FLOAT32]
+    assert all(any(one[kind] for one in found) for kind in found[0])
+
+
+def test_deep_chaos_keeps_its_curve(engine):
+    """ReLU with batch normalization, 60 layers deep: the order of additions alone moves the gradient."""
+    settings = Settings(depth=60, width=64, batch_norm=True)
+    (found,), expected = run_passes(engine, [settings]), explorer.run(settings)
+    rms = [gradient.square().mean().sqrt().item() for gradient in expected.gradients]
+    assert rms[0] / rms[-1] > 1e5
+    assert found["gradient"]["rms"] == pytest.approx(rms, rel=0.3)
+
+
+def test_factors_are_geometric_means_over_what_float32_holds(engine):
+    whole, overflown = run_passes(engine, [Settings(), BEYOND_FLOAT32[3]])
+    rms = whole["activation"]["rms"]
+    assert whole["factor"]["forward"] == pytest.approx((rms[-1] / rms[0]) ** (1 / 29), rel=1e-12)
+    rms = whole["gradient"]["rms"]
+    assert whole["factor"]["backward"] == pytest.approx((rms[0] / rms[-1]) ** (1 / 29), rel=1e-12)
+    last = overflown["first"]["overflow_forward"] - 2
+    rms, theory = overflown["activation"]["rms"], overflown["theory"]["forward"]
+    assert overflown["factor"]["forward"] == pytest.approx((rms[last] / rms[0]) ** (1 / last), rel=1e-12)
+    assert overflown["theory"]["factor"]["forward"] == pytest.approx((theory[last] / theory[0]) ** (1 / last), rel=1e-12)
+    (single,) = run_passes(engine, [Settings(depth=1)])
+    assert single["factor"] == {"forward": None, "backward": None}
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3, "pytorch"])
+@pytest.mark.parametrize("gain", [0.8, 1.5])
+@pytest.mark.parametrize("activation", explorer.ACTIVATIONS)
+def test_theory_of_the_plain_network_is_mean_field(engine, activation, gain, bias):
+    settings = Settings(depth=10, activation=activation, gain=gain, bias=bias)
+    (found,) = run_passes(engine, [settings])
+    variance = 1 / (3 * 64) if bias == "pytorch" else bias**2
+    function = from_torch(explorer.ACTIVATIONS[activation])
+    expected = propagate(function, gain, 10, gain**2 + variance, variance**0.5)
+    assert found["theory"]["forward"] == pytest.approx(np.sqrt(expected.activation), rel=1e-6)
+    # There the gradient of preactivations is followed, here that of activations, each from 1 at the top.
+    slopes = [gain**2 * gaussian_mean(lambda xi, q=q: function.slope(q**0.5 * xi) ** 2) for q in expected.preactivation]
+    backward = np.sqrt(np.cumprod([1.0, *slopes[:0:-1]]))[::-1]
+    assert found["theory"]["backward"] == pytest.approx(backward, rel=1e-6)
+
+
+@pytest.mark.parametrize(("activation", "chi"), [("identity", batch_norm_chi_linear), ("relu", batch_norm_chi_relu)])
+def test_theory_of_batch_normalization_is_that_of_yang(engine, activation, chi):
+    (found,) = run_passes(engine, [Settings(activation=activation, batch_norm=True)])
+    # To first order in 1/32; what is left of order 1/32^2 is halved by the square root.
+    assert found["theory"]["factor"]["backward"] == pytest.approx(chi(explorer.BATCH) ** 0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("activation", explorer.ACTIVATIONS)
+def test_theory_is_what_wide_networks_do(engine, activation, skip, batch_norm):
+    base = Settings(depth=12, width=256, activation=activation, scheme="he", bias=0.2, batch_norm=batch_norm, skip=skip)
+    runs = run_passes(engine, [base._replace(seed=seed) for seed in (0, 1)])
+    theory = runs[0]["theory"]
+    for measured, predicted in (("activation", "forward"), ("gradient", "backward")):
+        mean = np.mean([np.log(one[measured]["rms"]) for one in runs], axis=0)
+        # A layer of 256 ReLUs strays by 7 % and twelve add up; besides, the gradient of skip connections with ReLU has
+        # a part along the mean activation, of order 1 / width, that grows faster.
+        assert mean == pytest.approx(np.log(theory[predicted]), abs=0.3)
+        factors = np.mean([np.log(one["factor"][predicted]) for one in runs])
+        assert factors == pytest.approx(np.log(theory["factor"][predicted]), abs=0.025)

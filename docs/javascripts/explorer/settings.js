@@ -35,7 +35,7 @@ export const DEFAULTS = {
   skip: false,
   branch_scale: 1,
   seed: 0,
-  learning_rate: 0.05,
+  learning_rate: 0.02,
   precision: "float32",
 }
 

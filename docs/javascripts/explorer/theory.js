@@ -6,21 +6,31 @@
 import { FUNCTIONS } from "./activations.js"
 import { BATCH } from "./settings.js"
 
-// Midpoints in t of xi = 0.001 sinh(t): dense around 0, where a steep function of a wide Gaussian has its step.
-const NODES = Array.from({ length: 392 }, (_, i) => {
-  const t = 0.05 * (i - 195.5)
-  const xi = 1e-3 * Math.sinh(t)
-  return [xi, (0.05 * 1e-3 * Math.cosh(t) * Math.exp(-0.5 * xi * xi)) / Math.sqrt(2 * Math.PI)]
-})
+/** Points and weights for means over a density, which need not be normalized. */
+function rule(density) {
+  // Midpoints in t of xi = 0.001 sinh(t): dense around 0, where a steep function of a wide Gaussian has its step.
+  const nodes = Array.from({ length: 392 }, (_, i) => {
+    const t = 0.05 * (i - 195.5), xi = 1e-3 * Math.sinh(t)
+    return [xi, density(xi) * Math.cosh(t)]
+  })
+  const total = nodes.reduce((sum, [, weight]) => sum + weight, 0)
+  return nodes.map(([xi, weight]) => [xi, weight / total])
+}
 
-/** Means over a standard normal xi, with phi and its slope at sqrt(variance) xi. */
-function means(phi, variance) {
+const GAUSSIAN = rule((xi) => Math.exp(-0.5 * xi * xi))
+/** One entry of a normalized column: the column is uniform on a sphere of the entries that sum to 0. */
+const NORMALIZED = rule((xi) => Math.max(0, 1 - (xi * xi) / (BATCH - 1)) ** ((BATCH - 4) / 2))
+
+/** Means over xi, with phi and its slope at sqrt(variance) xi. */
+function means(phi, variance, nodes) {
   const std = Math.sqrt(variance)
-  const mean = { variance, phi: 0, phi2: 0, slope: 0, slope2: 0, slopeXi: 0, slope2Xi2: 0 }
-  for (const [xi, weight] of NODES) {
+  const mean = { variance, phi: 0, phi2: 0, phiXi: 0, phiXi2: 0, slope: 0, slope2: 0, slopeXi: 0, slope2Xi2: 0 }
+  for (const [xi, weight] of nodes) {
     const h = phi.value(std * xi), slope = phi.slope(std * xi, h)
     mean.phi += weight * h
     mean.phi2 += weight * h * h
+    mean.phiXi += weight * h * xi
+    mean.phiXi2 += (weight * h * (xi * xi - 1)) / Math.SQRT2
     mean.slope += weight * slope
     mean.slope2 += weight * slope * slope
     mean.slopeXi += weight * slope * xi
@@ -50,6 +60,7 @@ export function predict(settings, deviation, forwards, backwards) {
   const phi = FUNCTIONS[settings.activation]
   const weight = width * deviation ** 2
   const shift = bias === "pytorch" ? 1 / (3 * width) : bias ** 2
+  const nodes = batch_norm ? NORMALIZED : GAUSSIAN
   const branch = skip ? settings.branch_scale : 1
   // Of h: mean, mean square, and variance over the batch.
   let mean = 0, square = 1, spread = 1
@@ -61,12 +72,12 @@ export function predict(settings, deviation, forwards, backwards) {
       chi /= weight * spread + 1e-5
       variance = chi * spread
     }
-    if (!(Math.abs(variance - e.variance) <= 1e-13 * variance)) e = means(phi, variance)
+    if (!(Math.abs(variance - e.variance) <= 1e-13 * variance)) e = means(phi, variance, nodes)
     if (batch_norm) chi *= normalizedAway(e, skip)
     chis.push(branch ** 2 * chi * e.slope2 + (skip ? 1 : 0))
 
-    // Two examples of a normalized batch have a correlation of -1 / (BATCH - 1).
-    const added = ((e.phi2 - e.phi ** 2) * (BATCH - 1) + variance * e.slope ** 2) / BATCH
+    // Two examples of a normalized batch have a correlation of -1 / (BATCH - 1), and so have their squares.
+    const added = ((e.phi2 - e.phi ** 2) * (BATCH - 1) + e.phiXi ** 2 + e.phiXi2 ** 2) / BATCH
     square = (skip ? square + 2 * branch * mean * e.phi : 0) + branch ** 2 * e.phi2
     mean = (skip ? mean : 0) + branch * e.phi
     spread = (skip ? spread : 0) + branch ** 2 * added
