@@ -55,8 +55,12 @@ def run_passes(page: Page, settings: list[Settings]) -> list[dict]:
     return page.evaluate(
         """async (settings) => {
             const { pass } = await import("/javascripts/explorer/engine.js")
+            const { predict } = await import("/javascripts/explorer/theory.js")
             const { normalise } = await import("/javascripts/explorer/settings.js")
-            return settings.map((one) => pass(normalise(one)))
+            return settings.map(normalise).map((one) => {
+                const measured = pass(one)
+                return { ...measured, theory: predict(one, measured) }
+            })
         }""",
         [one._asdict() for one in settings],
     )

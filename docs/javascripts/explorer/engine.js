@@ -1,29 +1,52 @@
-/** One forward and one backward pass through the network of types.js, as the PyTorch of snippets/laboratory/explorer.py. */
-import { FUNCTIONS } from "./activations.js"
+/** Forward and backward through the network of types.js. Its twin in PyTorch: snippets/laboratory/explorer.py. */
 import { normal, STREAM, transposed, uniform, weights } from "./rng.js"
 import { BATCH, BINS, SATURATED } from "./settings.js"
-import { predict, throughLayers } from "./theory.js"
 
-export const EPSILON = 1e-5
-const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127
+const LEAK = 0.01
+const SELU = 1.0507009873554805
+const SELU_BELOW = SELU * 1.6732632423543772
 
-/** The standard deviation that each scheme gives to the weights. */
-const DEVIATION = {
-  lecun: (fanIn) => Math.sqrt(1 / fanIn),
-  xavier: (fanIn, fanOut) => Math.sqrt(2 / (fanIn + fanOut)),
-  he: (fanIn) => Math.sqrt(2 / fanIn),
-  pytorch: (fanIn) => Math.sqrt(1 / (3 * fanIn)),
-  small: () => 0.01,
+// Where a comparison with NaN falls is where it falls in PyTorch.
+export const FUNCTIONS = {
+  identity: { value: (z) => z, slope: () => 1, steepest: 1 },
+  sigmoid: { value: (z) => 1 / (1 + Math.exp(-z)), slope: (z, h) => h * (1 - h), steepest: 0.25 },
+  tanh: { value: Math.tanh, slope: (z, h) => 1 - h * h, steepest: 1 },
+  relu: { value: (z) => (z <= 0 ? 0 : z), slope: (z) => (z <= 0 ? 0 : 1), steepest: 1 },
+  leaky_relu: { value: (z) => (z > 0 ? z : LEAK * z), slope: (z) => (z > 0 ? 1 : LEAK), steepest: 1 },
+  gelu: { value: (z) => z * below(z), slope: (z) => below(z) + z * density(z), steepest: 1.1289 },
+  selu: {
+    value: (z) => (z > 0 ? SELU * z : SELU_BELOW * Math.expm1(z)),
+    slope: (z) => (z > 0 ? SELU : SELU_BELOW * Math.exp(z)),
+    steepest: SELU_BELOW,
+  },
+}
+
+const density = (z) => Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI)
+
+/** Probability of a standard normal variable under z, to 1e-15, by a series whose terms have one sign. */
+function below(z) {
+  if (Math.abs(z) > 8.5) return z > 0 ? 1 : 0
+  let term = z * density(z), sum = term
+  for (let odd = 3; Math.abs(term) > 1e-17 * Math.abs(sum); odd += 2) sum += term *= (z * z) / odd
+  return 0.5 + sum
+}
+
+const DEVIATIONS = {
+  lecun: (fanIn) => 1 / fanIn,
+  xavier: (fanIn, fanOut) => 2 / (fanIn + fanOut),
+  he: (fanIn) => 2 / fanIn,
+  pytorch: (fanIn) => 1 / (3 * fanIn),
+  small: () => 1e-4,
   unit: () => 1,
 }
 
-export const deviation = ({ scheme, gain }, fanIn, fanOut) => gain * DEVIATION[scheme](fanIn, fanOut)
+/** Standard deviation of the weights. */
+export const deviation = ({ scheme, gain }, fanIn, fanOut) => gain * Math.sqrt(DEVIATIONS[scheme](fanIn, fanOut))
 
-/**
- * out = scale * a b' for matrices a of m x k, b of n x k; m >= 2, n >= 4. Sums are float64. Blocks of 2 x 4 share what
- * they load; the last ones overlap those before.
- */
-export function product(a, b, out, m, n, k, scale) {
+export const arrayOf = ({ precision }) => (precision === "float64" ? Float64Array : Float32Array)
+
+/** out = scale * a b', a of m x k, b of n x k, m > 1, n > 3; blocks of 2 x 4, of which the last overlap. */
+export function product(a, b, out, m, n, k, scale = 1) {
   if (out instanceof Float32Array && vanishing(a)) return vanishingProduct(a, b, out, m, n, k, scale)
   for (let row = 0; row < m; row += 2) {
     const i = Math.min(row, m - 2)
@@ -45,12 +68,12 @@ export function product(a, b, out, m, n, k, scale) {
   }
 }
 
-const vanishing = (values) => {
+function vanishing(values) {
   for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]) < 2 ** -110)) return false
   return true
 }
 
-/** The same with every partial sum in float32: where these vanish, float32 hardware has 0 and float64 sums have not. */
+/** Every partial sum in float32: hardware has 0 where a sum in float64 still has something. */
 function vanishingProduct(a, b, out, m, n, k, scale) {
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
@@ -61,21 +84,20 @@ function vanishingProduct(a, b, out, m, n, k, scale) {
   }
 }
 
-/** A layer of the network of `settings`: weights in units of `scale`, which are those of `draw` (by default, drawn). */
+/** Weights in units of their standard deviation. */
+export const draw = (settings, index, fanIn, fanOut) =>
+  new (arrayOf(settings))(weights(settings.distribution, settings.seed, index, fanOut, fanIn))
+
+/** A layer with the weights scale * unit. */
 export function makeLayer(settings, index, fanIn, fanOut, unit) {
-  const { distribution, seed, bias, precision } = settings
-  const array = precision === "float64" ? Float64Array : Float32Array
-  let biases = null
-  if (bias) {
-    const [draw, std] = bias === "pytorch" ? [uniform, 1 / Math.sqrt(3 * fanIn)] : [normal, bias]
-    biases = array.from(draw(seed, STREAM.bias, index, fanOut), (value) => std * value)
-  }
+  const { bias, seed } = settings
+  const [numbers, std] = bias === "pytorch" ? [uniform, 1 / Math.sqrt(3 * fanIn)] : [normal, bias]
   return {
     fanIn,
     fanOut,
-    unit: unit ?? array.from(weights(distribution, seed, index, fanOut, fanIn)),
+    unit,
     scale: deviation(settings, fanIn, fanOut),
-    biases,
+    biases: bias ? arrayOf(settings).from(numbers(seed, STREAM.bias, index, fanOut), (value) => std * value) : null,
     norm: settings.batch_norm,
     phi: FUNCTIONS[settings.activation],
     // What a skip connection adds to must have its shape.
@@ -83,92 +105,83 @@ export function makeLayer(settings, index, fanIn, fanOut, unit) {
   }
 }
 
-/** Takes h, rows x fanIn, through a layer; `watch` sees the preactivations before batch normalization. */
-export function forward(layer, h, rows, watch) {
-  const { fanOut, biases, phi, branch } = layer
-  const array = h.constructor
-  const z = new array(rows * fanOut)
-  product(h, layer.unit, z, rows, fanOut, layer.fanIn, layer.scale)
+/** Takes h, rows x fanIn, through a layer; `spread` is that of the preactivations before batch normalization. */
+export function forward({ fanIn, fanOut, unit, scale, biases, norm, phi, branch }, h, rows) {
+  const z = new h.constructor(rows * fanOut), out = z.slice(), slope = z.slice()
+  product(h, unit, z, rows, fanOut, fanIn, scale)
   if (biases) for (let i = 0; i < z.length; i++) z[i] += biases[i % fanOut]
-  watch?.(z)
-  const inverse = layer.norm ? normalizeBatch(z, rows, fanOut) : null
-  const out = new array(z.length), slope = new array(z.length)
+  const spread = moments(z).std
+  const inverse = norm && normalizeBatch(z, rows, fanOut)
   for (let i = 0; i < z.length; i++) {
     out[i] = phi.value(z[i])
     slope[i] = phi.slope(z[i], out[i])
   }
   if (branch !== null) for (let i = 0; i < z.length; i++) out[i] = h[i] + branch * out[i]
-  return { h, z, inverse, slope, out }
+  return { h, z, spread, inverse, slope, out }
 }
 
-/** z in standard units of each column; returns 1 over the standard deviations. */
+/** Standardizes each column of z; returns 1 over their standard deviations. */
 function normalizeBatch(z, rows, columns) {
   const inverse = new Float64Array(columns)
   for (let j = 0; j < columns; j++) {
     let mean = 0, variance = 0
     for (let i = j; i < z.length; i += columns) mean += z[i] / rows
     for (let i = j; i < z.length; i += columns) variance += (z[i] - mean) ** 2 / rows
-    inverse[j] = 1 / Math.sqrt(variance + EPSILON)
+    inverse[j] = 1 / Math.sqrt(variance + 1e-5)
     for (let i = j; i < z.length; i += columns) z[i] = (z[i] - mean) * inverse[j]
   }
   return inverse
 }
 
-/** dL/dz, before batch normalization, from the gradient g of what a layer gave out. */
-export function delta(layer, { z, inverse, slope }, g, rows) {
-  const d = new g.constructor(g.length)
-  for (let i = 0; i < g.length; i++) d[i] = (layer.branch ?? 1) * g[i] * slope[i]
-  if (!inverse) return d
-  const columns = layer.fanOut
-  for (let j = 0; j < columns; j++) {
+/** dL/dz, before batch normalization, from the gradient g of what the layer gave out. */
+export function delta({ fanOut, branch }, { z, inverse, slope }, g, rows) {
+  const d = g.map((value, i) => (branch ?? 1) * value * slope[i])
+  for (let j = 0; inverse && j < fanOut; j++) {
     let mean = 0, along = 0
-    for (let i = j; i < d.length; i += columns) {
+    for (let i = j; i < d.length; i += fanOut) {
       mean += d[i] / rows
       along += (d[i] * z[i]) / rows
     }
-    for (let i = j; i < d.length; i += columns) d[i] = inverse[j] * (d[i] - mean - z[i] * along)
+    for (let i = j; i < d.length; i += fanOut) d[i] = inverse[j] * (d[i] - mean - z[i] * along)
   }
   return d
 }
 
-/** dL/dh of what went into a layer; `scratch` has room for its weights. */
-export function backward(layer, d, g, rows, scratch) {
-  const { fanIn, fanOut } = layer
+/** dL/dh of what went into the layer; `scratch` has room for its weights. */
+export function backward({ fanIn, fanOut, unit, scale, branch }, d, g, rows, scratch) {
   const out = new d.constructor(rows * fanIn)
-  product(d, transposed(layer.unit, fanOut, fanIn, scratch), out, rows, fanIn, fanOut, layer.scale)
-  if (layer.branch !== null) for (let i = 0; i < out.length; i++) out[i] += g[i]
+  product(d, transposed(unit, fanOut, fanIn, scratch), out, rows, fanIn, fanOut, scale)
+  if (branch !== null) for (let i = 0; i < out.length; i++) out[i] += g[i]
   return out
 }
 
-/** |d'h|^2 = sum over b, c of (d_b . d_c)(h_b . h_c): the weight gradient's length without the weight gradient. */
-function weightGradientRms(d, h, rows, fanOut, fanIn) {
-  const dd = new Float64Array(rows * rows), hh = new Float64Array(rows * rows)
-  product(d, d, dd, rows, rows, fanOut, 1)
-  product(h, h, hh, rows, rows, fanIn, 1)
+/** |d'h|^2 = sum over b, c of (d_b . d_c)(h_b . h_c): the size of the weight gradient without the weight gradient. */
+function weightGradientRms(d, h, width) {
+  const dd = new Float64Array(BATCH ** 2), hh = dd.slice()
+  product(d, d, dd, BATCH, BATCH, width)
+  product(h, h, hh, BATCH, BATCH, width)
   const square = dd.reduce((sum, value, i) => sum + value * hh[i], 0)
-  const rms = Math.sqrt(Math.max(square, 0) / (fanOut * fanIn)) // rounding may leave a sum of 0 just under it
-  return d instanceof Float32Array ? toFloat32(rms) : rms
+  return new d.constructor([Math.sqrt(Math.max(square, 0)) / width])[0] // as large and as small as the entries can be
 }
 
-const toFloat32 = (value) => (value > LARGEST_FLOAT32 ? Infinity : Math.fround(value))
-
 function moments(values) {
+  const n = values.length
   let sum = 0, square = 0, around = 0
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < n; i++) {
     sum += values[i]
     square += values[i] * values[i]
   }
-  const mean = sum / values.length
-  for (let i = 0; i < values.length; i++) around += (values[i] - mean) ** 2
-  return { rms: Math.sqrt(square / values.length), mean, std: Math.sqrt(around / values.length) }
+  for (let i = 0; i < n; i++) around += (values[i] - sum / n) ** 2
+  return { rms: Math.sqrt(square / n), mean: sum / n, std: Math.sqrt(around / n) }
 }
 
 function histogram(values, range) {
   const counts = new Array(BINS).fill(0)
-  if (!Number.isFinite(range)) return counts
-  for (let i = 0; i < values.length; i++) {
-    const bin = Math.floor((values[i] / range + 1) * (BINS / 2))
-    counts[bin < 0 ? 0 : bin < BINS ? bin : BINS - 1] += 1 / values.length
+  if (range < Infinity) {
+    for (let i = 0; i < values.length; i++) {
+      const bin = Math.floor((values[i] / range + 1) * (BINS / 2))
+      counts[Math.max(0, Math.min(BINS - 1, bin))] += 1 / values.length
+    }
   }
   return counts
 }
@@ -177,103 +190,84 @@ function cosine(h, columns) {
   let along = 0, first = 0, second = 0
   for (let i = 0; i < columns; i++) {
     along += h[i] * h[columns + i]
-    first += h[i] * h[i]
+    first += h[i] ** 2
     second += h[columns + i] ** 2
   }
   return along / Math.sqrt(first * second)
 }
 
 function health(slope, columns, steepest) {
-  const alive = new Uint8Array(columns)
+  const dead = new Uint8Array(columns).fill(1)
   let saturated = 0
   for (let i = 0; i < slope.length; i++) {
-    if (slope[i] !== 0) alive[i % columns] = 1
+    if (slope[i] !== 0) dead[i % columns] = 0
     if (Math.abs(slope[i]) < SATURATED * steepest) saturated++
   }
-  return { saturated: saturated / slope.length, dead: alive.filter((one) => !one).length / columns }
+  return { saturated: saturated / slope.length, dead: dead.reduce((sum, one) => sum + one) / columns }
 }
 
-/** The inputs, unit normal; the second has a cosine of about 0.5 with the first. */
-function inputs({ seed, width, precision }) {
+/** Over how many layers, from the first, a list is finite and not 0. */
+export function alive(rms) {
+  const end = rms.findIndex((value) => !(value > 0 && value < Infinity))
+  return end < 0 ? rms.length : end
+}
+
+/** Geometric mean per layer. */
+export const factor = (rms, layers) => (layers < 2 ? null : (rms[layers - 1] / rms[0]) ** (1 / (layers - 1)))
+
+// Drawing takes longer than a pass: the last weights are kept, whatever the gain and the activation.
+let kept = {}
+
+/** @param {import("./types.js").Settings} settings complete  @returns {import("./types.js").Pass} but for `theory` */
+export function pass(settings) {
+  const { activation, depth, distribution, precision, seed, skip, width } = settings
+  const of = [distribution, precision, seed, width].join()
+  if (kept.of !== of) kept = { of, units: [] }
+
+  // The cosine of the first two inputs is about 0.5.
   const x = normal(seed, STREAM.input, 0, BATCH * width)
   for (let i = 0; i < width; i++) x[width + i] = 0.5 * x[i] + Math.sqrt(0.75) * x[width + i]
-  return precision === "float64" ? x : Float32Array.from(x)
-}
-
-// Drawing takes longer than a pass: the weights last drawn are kept, whatever the gain or the activation.
-const kept = { of: "", units: [] }
-
-function keptUnit(settings, index) {
-  const { distribution, seed, width, precision } = settings
-  const of = [distribution, seed, width, precision].join()
-  if (kept.of !== of) Object.assign(kept, { of, units: [] })
-  return kept.units[index]
-}
-
-/**
- * @param {import("./types.js").Settings} settings complete, as `normalise` returns them
- * @returns {import("./types.js").Pass}
- */
-export function pass(settings) {
-  const { depth, width } = settings
+  const array = arrayOf(settings)
+  const bounded = !skip && ["sigmoid", "tanh"].includes(activation)
   const layers = []
+  let h = array.from(x)
   for (let index = 1; index <= depth; index++) {
-    const layer = makeLayer(settings, index, width, width, keptUnit(settings, index))
-    kept.units[index] = layer.unit
-    layers.push(layer)
-  }
-  const { steepest } = layers[0].phi
-  const bounded = !settings.skip && ["sigmoid", "tanh"].includes(settings.activation)
-
-  const result = {
-    activation: { rms: [], mean: [], std: [], histogram: { range: [], counts: [] } },
-    preactivation: { std: [] },
-    gradient: { rms: new Array(depth) },
-    weight_gradient: { rms: new Array(depth) },
-    cosine: [],
-    saturated: [],
-    dead: [],
-    first: { overflow_forward: null, zero_forward: null, overflow_backward: null, zero_backward: null },
-  }
-  const note = (direction, values, rms, layer) => {
-    if (rms === 0) result.first[`zero_${direction}`] ??= layer
-    if (!Number.isFinite(rms) && !values.every(Number.isFinite)) result.first[`overflow_${direction}`] ??= layer
-  }
-
-  const states = []
-  let h = inputs(settings)
-  for (const layer of layers) {
-    const state = forward(layer, h, BATCH, (z) => result.preactivation.std.push(moments(z).std))
-    states.push(state)
+    const unit = (kept.units[index] ??= draw(settings, index, width, width))
+    const layer = makeLayer(settings, index, width, width, unit)
+    const state = forward(layer, h, BATCH)
     h = state.out
-    const { rms, mean, std } = moments(h)
-    const range = bounded || rms === 0 ? 1 : 4 * rms
-    const { saturated, dead } = health(state.slope, width, steepest)
-    result.activation.rms.push(rms)
-    result.activation.mean.push(mean)
-    result.activation.std.push(std)
-    result.activation.histogram.range.push(range)
-    result.activation.histogram.counts.push(histogram(h, range))
-    result.cosine.push(cosine(h, width))
-    result.saturated.push(saturated)
-    result.dead.push(dead)
-    note("forward", h, rms, states.length)
+    const own = moments(h)
+    const range = bounded || !own.rms ? 1 : 4 * own.rms
+    const { saturated, dead } = health(state.slope, width, layer.phi.steepest)
+    layers.push({ layer, state, ...own, range, counts: histogram(h, range), cosine: cosine(h, width), saturated, dead })
   }
 
-  let g = h.constructor.from(normal(settings.seed, STREAM.gradient, 0, BATCH * width))
-  const scratch = new h.constructor(width * width)
-  for (let index = depth; index > 0; index--) {
-    const { rms } = moments(g)
-    const layer = layers[index - 1], state = states[index - 1]
-    const d = delta(layer, state, g, BATCH)
-    result.gradient.rms[index - 1] = rms
-    result.weight_gradient.rms[index - 1] = weightGradientRms(d, state.h, BATCH, width, width)
-    note("backward", g, rms, index)
-    if (index > 1) g = backward(layer, d, g, BATCH, scratch)
+  let g = array.from(normal(seed, STREAM.gradient, 0, BATCH * width))
+  const scratch = new array(width * width)
+  for (const one of layers.toReversed()) {
+    const d = delta(one.layer, one.state, g, BATCH)
+    one.gradient = moments(g).rms
+    one.weightGradient = weightGradientRms(d, one.state.h, width)
+    if (one !== layers[0]) g = backward(one.layer, d, g, BATCH, scratch)
   }
-  const forwards = throughLayers(result.activation.rms)
-  const backwards = throughLayers(result.gradient.rms.toReversed())
-  result.factor = { forward: forwards.factor, backward: backwards.factor }
-  result.theory = predict(settings, deviation(settings, width, width), forwards.layers, backwards.layers)
-  return result
+
+  const all = (name) => layers.map((one) => one[name])
+  const rms = all("rms"), gradient = all("gradient"), backwards = gradient.toReversed()
+  const overflows = (value) => !Number.isFinite(value), vanishes = (value) => value === 0
+  return {
+    activation: { rms, mean: all("mean"), std: all("std"), histogram: { range: all("range"), counts: all("counts") } },
+    preactivation: { std: layers.map((one) => one.state.spread) },
+    gradient: { rms: gradient },
+    weight_gradient: { rms: all("weightGradient") },
+    cosine: all("cosine"),
+    saturated: all("saturated"),
+    dead: all("dead"),
+    factor: { forward: factor(rms, alive(rms)), backward: factor(backwards, alive(backwards)) },
+    first: {
+      overflow_forward: rms.findIndex(overflows) + 1 || null,
+      overflow_backward: gradient.findLastIndex(overflows) + 1 || null,
+      zero_forward: rms.findIndex(vanishes) + 1 || null,
+      zero_backward: gradient.findLastIndex(vanishes) + 1 || null,
+    },
+  }
 }

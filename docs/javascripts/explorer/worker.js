@@ -1,14 +1,14 @@
-/** The worker of the explorer: answers the messages of types.js. The newest pass wins; trainings run in between. */
+/** Answers the messages of types.js: the newest pass first, trainings in slices. */
 import { pass } from "./engine.js"
 import { normalise } from "./settings.js"
+import { predict } from "./theory.js"
 
-const SLICE = 15 // milliseconds of training before a pass or a cancel gets its turn
-
-let waiting = null
+const SLICE = 15 // milliseconds until a pass or a cancel gets its turn
 const trainings = new Map()
+let newest = null
 let digits
 
-// A message to itself comes after those that wait already, so that only the newest pass of these is run.
+// A message to itself comes after all that wait: only the newest pass of these is run.
 const { port1, port2 } = new MessageChannel()
 let scheduled = false
 function schedule() {
@@ -17,23 +17,26 @@ function schedule() {
 }
 
 onmessage = ({ data }) => {
-  if (data.task === "pass") waiting = data
-  else if (data.task === "train") answer(data.id, () => begin(data))
-  else if (data.task === "cancel") cancel(data.id)
-  else answer(data.id, () => { throw new RangeError(`there is no task ${JSON.stringify(data.task)}`) })
+  const { id, task } = data
+  if (task === "pass") newest = data
+  else if (task === "train") answer(id, () => begin(data))
+  else if (task === "cancel") cancel(id)
+  else answer(id, () => { throw new RangeError(`there is no task ${JSON.stringify(task)}`) })
   schedule()
 }
 
 port1.onmessage = () => {
   scheduled = false
-  if (waiting) {
-    const { id, settings } = waiting
-    waiting = null
-    answer(id, () => postMessage({ id, kind: "pass", result: pass(normalise(settings)) }))
+  if (newest) {
+    const { id, settings } = newest
+    newest = null
+    answer(id, () => {
+      const complete = normalise(settings), result = pass(complete)
+      postMessage({ id, kind: "pass", result: { ...result, theory: predict(complete, result) } })
+    })
   }
   const [next] = trainings
   if (next) answer(next[0], () => proceed(...next))
-  if (waiting || trainings.size) schedule()
 }
 
 /** An error is an answer too. */
@@ -47,36 +50,38 @@ async function answer(id, work) {
 }
 
 async function begin({ id, settings, steps }) {
-  trainings.set(id, null)
   const complete = normalise(settings)
   if (!(Number.isInteger(steps) && steps > 0)) throw new RangeError(`steps must be a positive whole number; got ${steps}`)
+  const ticket = {}
+  trainings.set(id, ticket)
   const { loadDigits, train } = await import("./train.js")
-  digits ??= loadDigits()
-  const data = await digits.catch((error) => {
+  const data = await (digits ??= loadDigits()).catch((error) => {
     digits = undefined // another training may try again
     throw error
   })
-  if (!trainings.has(id)) return
-  trainings.set(id, train(complete, steps, data))
+  if (trainings.get(id) !== ticket) return
+  ticket.run = train(complete, steps, data)
   schedule()
 }
 
-function proceed(id, training) {
+function proceed(id, ticket) {
   // Several take turns.
   trainings.delete(id)
-  trainings.set(id, training)
-  for (const end = performance.now() + SLICE; training && performance.now() < end; ) {
-    const { done, value } = training.next()
+  trainings.set(id, ticket)
+  for (const end = performance.now() + SLICE; ticket.run && performance.now() < end; ) {
+    const { done, value } = ticket.run.next()
     if (done) {
       trainings.delete(id)
-      return postMessage({ id, kind: "trained", ...value })
+      postMessage({ id, kind: "trained", ...value })
+      break
     }
     if (value) postMessage({ id, kind: "progress", ...value })
   }
+  if ([...trainings.values()].some(({ run }) => run)) schedule()
 }
 
 function cancel(id) {
-  if (waiting?.id === id) waiting = null
+  if (newest?.id === id) newest = null
   else if (!trainings.delete(id)) return
   postMessage({ id, kind: "cancelled" })
 }
