@@ -269,6 +269,17 @@ def test_a_chapter_on_paper(page: Page, site_url):
     assert page.locator("body").evaluate("(body) => getComputedStyle(body).colorScheme") == "light"
 
 
+def test_the_cheat_sheet_is_one_page_of_paper(page: Page, site_url):
+    page.goto(site_url + "toolbox/cheat-sheet/", wait_until="networkidle")
+    paper = page.pdf(format="A4", prefer_css_page_size=True)
+    (box,) = re.findall(rb"/MediaBox \[([\d. ]+)\]", paper)
+    assert [round(float(side)) for side in box.split()] == [0, 0, 595, 842]
+    page.set_viewport_size({"width": 725, "height": 1054})  # A4 less its margins, in CSS pixels
+    page.emulate_media(media="print")
+    for cell in page.locator(".cheats td").all():
+        assert cell.evaluate("(cell) => cell.checkVisibility() && cell.scrollWidth <= cell.clientWidth + 1")
+
+
 def test_type_comes_from_this_site(page: Page, site_url):
     page.goto(site_url + CHAPTERS[0], wait_until="networkidle")
     loaded = page.evaluate("[...document.fonts].filter((font) => font.status === 'loaded').map((font) => font.family)")
