@@ -1,11 +1,29 @@
-"""The digits as the explorer loads them when it is asked to train."""
+"""What the build does for the explorer: its modules without their comments, and the digits that it trains on."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 
+MODULES = Path("javascripts", "explorer")
+COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
+"""A comment that has its lines for itself; one behind code stays, since telling it from a string takes a parser."""
+
 LEVELS = 16
 """A pixel is a whole number from 0 to 16."""
+
+
+def without_comments(script: str) -> str:
+    """A third of the modules is what a reader of the code needs and a reader of the page need not load."""
+    return COMMENT.sub("", script)
+
+
+def publish_modules(source: Path, target: Path) -> None:
+    """Write the modules in the folder `source` to the folder `target`, which may be the same, without comments."""
+    target.mkdir(parents=True, exist_ok=True)
+    for module in source.glob("*.js"):
+        (target / module.name).write_text(without_comments(module.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def digits_json() -> str:

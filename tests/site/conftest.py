@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
-from docs.hooks.explorer import digits_json
+from docs.hooks import explorer
 
 ROOT = Path(__file__).resolve().parents[2]
 # Quiet, and nothing of Chromium's own on the network.
@@ -102,14 +102,14 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """An empty page that can import the modules of the explorer, which are served as they are, without the site."""
+    """An empty page that can import the modules of the explorer as they are published, without the site."""
     folder = tmp_path_factory.mktemp("explorer")
     for name in ("index.html", "404.html"):
         (folder / name).write_text("<!doctype html><title>engine</title>", encoding="utf-8")
-    (folder / "javascripts").symlink_to(ROOT / "docs" / "javascripts")
+    explorer.publish_modules(ROOT / "docs" / explorer.MODULES, folder / explorer.MODULES)
     digits = folder / "downloads" / "explorer" / "digits.json"
     digits.parent.mkdir(parents=True)
-    digits.write_text(digits_json(), encoding="utf-8")
+    digits.write_text(explorer.digits_json(), encoding="utf-8")
     for server in serve(folder):
         with browser.new_context() as context:
             page = context.new_page()
