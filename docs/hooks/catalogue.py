@@ -161,7 +161,7 @@ def catalogue() -> str:
     """The page's Markdown below its introduction. Raises CatalogueError for a concept that has no place."""
     parts = []
     for task, own in sections():
-        parts.append(f"## {task.title} {{ #{re.sub(r'[^a-z]+', '-', task.title.lower())} }}\n")
+        parts.append(f"## {task.title} {{ #to-{re.sub(r'[^a-z]+', '-', task.title.lower())} }}\n")
         parts += map(_entry, own)
     return "\n".join(parts)
 

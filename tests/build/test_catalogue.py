@@ -42,6 +42,11 @@ def test_every_file_has_its_tests_and_its_page_beside_it():
         assert "Explained in [" in entry, entry
 
 
+def test_every_place_has_its_own_address():
+    anchors = re.findall(r"\{ #([\w-]+) \}$", catalogue.catalogue(), flags=re.MULTILINE)
+    assert len(anchors) == len(set(anchors)) == len(sections()) + len(concepts())
+
+
 def test_files_of_one_concept_stand_in_the_order_of_the_tabs():
     assert [path.stem for path in concepts()["he_initialization/he_init"].files] == [
         "he_init_pytorch", "he_init_keras", "he_init_numpy"]  # fmt: skip
