@@ -37,7 +37,7 @@ build: environment ## write the site to site/; a warning is an error
 figures: environment ## measure what changed, check its claims, draw its figures
 	@$(RUN) docs.hooks.dodo
 
-bench: environment ## time the build: cold, warm, one experiment changed, one page edited
+bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer
 	@$(RUN) docs.hooks.bench
 
 clean: ## remove all that the build made; the environment stays

@@ -1,4 +1,4 @@
-"""Time the build: cold, warm, one experiment changed, and from the edit of a page to its reload.
+"""Time the build: cold, warm, one experiment changed, and from the edit of a page to its reload; then the explorer.
 
     python -m docs.hooks.bench
 
@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.hooks import bench_explorer
 from docs.hooks.experiment import ROOT, Experiment
 
 EDITS = 5
@@ -157,6 +158,7 @@ def main() -> int:
             seconds = [edit_to_reload(project, address, edit) for edit in range(EDITS)]
             rows.append(Row(f"edit to reload, median of {EDITS}", statistics.median(seconds), 2))
         print(table(rows))
+        print(bench_explorer.report(project / "site"))
         for name in differences:
             print(f"two cold builds differ in {name}")
         print(f"two cold builds: {len(_files(twin))} files, {len(differences) or 'none'} differing")
