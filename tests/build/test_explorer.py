@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from docs.hooks.explorer import digits_json, publish_modules, without_comments
+from docs.hooks.explorer import MODULES, digits_json, publish_modules, without_comments
 from snippets.laboratory.digits import load_digits
 
 SCRIPT = """/**
@@ -49,3 +49,14 @@ def test_digits_are_those_of_the_experiments():
     images = ((levels - known.mean()) / known.std()).astype(np.float32)
     assert np.array_equal(images, np.concatenate([data.train_inputs, data.test_inputs]).ravel())
     assert [int(label) for label in found["labels"]] == [*data.train_labels, *data.test_labels]
+
+
+def test_the_built_site_holds_the_modules_and_the_digits(project):
+    built = project.build_site()
+    assert built.returncode == 0, built.stdout
+    site = project.root / "site"
+    for module in (project.root / "docs" / MODULES).glob("*.js"):
+        source = module.read_text(encoding="utf-8")
+        assert (site / MODULES / module.name).read_text(encoding="utf-8") == without_comments(source)
+    # The path that train.js fetches, seen from its own.
+    assert (site / MODULES / "../../downloads/explorer/digits.json").read_text(encoding="utf-8") == digits_json()

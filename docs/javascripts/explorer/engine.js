@@ -161,7 +161,8 @@ function weightGradientRms(d, h, width) {
   product(d, d, dd, BATCH, BATCH, width)
   product(h, h, hh, BATCH, BATCH, width)
   const square = dd.reduce((sum, value, i) => sum + value * hh[i], 0)
-  return new d.constructor([Math.sqrt(Math.max(square, 0)) / width])[0] // as large and as small as the entries can be
+  // As an entry: as large and as small as those can be.
+  return new d.constructor([Math.sqrt(Math.max(square, 0)) / width])[0]
 }
 
 function moments(values) {
@@ -177,11 +178,9 @@ function moments(values) {
 
 function histogram(values, range) {
   const counts = new Array(BINS).fill(0)
-  if (range < Infinity) {
-    for (let i = 0; i < values.length; i++) {
-      const bin = Math.floor((values[i] / range + 1) * (BINS / 2))
-      counts[Math.max(0, Math.min(BINS - 1, bin))] += 1 / values.length
-    }
+  for (let i = 0; range < Infinity && i < values.length; i++) {
+    const bin = Math.floor((values[i] / range + 1) * (BINS / 2))
+    counts[Math.max(0, Math.min(BINS - 1, bin))] += 1 / values.length
   }
   return counts
 }
@@ -238,8 +237,16 @@ export function pass(settings) {
     h = state.out
     const own = moments(h)
     const range = bounded || !own.rms ? 1 : 4 * own.rms
-    const { saturated, dead } = health(state.slope, width, layer.phi.steepest)
-    layers.push({ layer, state, ...own, range, counts: histogram(h, range), cosine: cosine(h, width), saturated, dead })
+    layers.push({
+      ...own,
+      ...health(state.slope, width, layer.phi.steepest),
+      layer,
+      state,
+      spread: state.spread,
+      range,
+      counts: histogram(h, range),
+      cosine: cosine(h, width),
+    })
   }
 
   let g = array.from(normal(seed, STREAM.gradient, 0, BATCH * width))
@@ -256,7 +263,7 @@ export function pass(settings) {
   const overflows = (value) => !Number.isFinite(value), vanishes = (value) => value === 0
   return {
     activation: { rms, mean: all("mean"), std: all("std"), histogram: { range: all("range"), counts: all("counts") } },
-    preactivation: { std: layers.map((one) => one.state.spread) },
+    preactivation: { std: all("spread") },
     gradient: { rms: gradient },
     weight_gradient: { rms: all("weightGradient") },
     cosine: all("cosine"),

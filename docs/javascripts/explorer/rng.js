@@ -68,7 +68,8 @@ function truncated(seed, stream, layer, count) {
 /** Gram-Schmidt of a Gaussian matrix, which is its QR with a positive diagonal of R, as in nn.init.orthogonal_. */
 function orthogonal(seed, stream, layer, rows, columns) {
   const few = Math.min(rows, columns), n = Math.max(rows, columns)
-  const q = new Float64Array((few + 3) * n) // with three rows of zeros, so that the rest can be taken four at a time
+  // Three rows of zeros follow, so that the rest can be taken four at a time.
+  const q = new Float64Array((few + 3) * n)
   q.set(normal(seed, stream, layer, few * n))
   for (let row = 0; row < few * n; row += n) {
     let square = 0

@@ -12,7 +12,8 @@ export async function loadDigits() {
   const answer = await fetch(new URL("../../downloads/explorer/digits.json", import.meta.url))
   if (!answer.ok) throw new Error(`the digits did not come: ${answer.status}`)
   const { levels, labels } = await answer.json()
-  const pixels = Float64Array.from(levels, (letter) => letter.charCodeAt(0) - 97) // "a" is 0
+  // The letter a is 0.
+  const pixels = Float64Array.from(levels, (letter) => letter.charCodeAt(0) - 97)
   const known = pixels.subarray(0, -TEST * PIXELS)
   const mean = known.reduce((sum, pixel) => sum + pixel) / known.length
   const std = Math.sqrt(known.reduce((sum, pixel) => sum + (pixel - mean) ** 2, 0) / known.length)

@@ -33,7 +33,7 @@
  * @property {number[]} dead fraction of units with phi'(z) = 0 for every input
  * @property {{forward: number|null, backward: number|null}} factor geometric mean per layer of the root mean squares
  *   of h_l and, on the way back, of dL/dh_l, over the layers where they are finite and not 0; null for fewer than 2
- * @property {Theory} theory mean field, for infinite width, in the same units; a part is null where none holds
+ * @property {Theory} theory mean field, in the same units
  * @property {{overflow_forward: number|null, overflow_backward: number|null, zero_forward: number|null,
  *   zero_backward: number|null}} first layer met, forward from layer 1 or backward from the last, with an entry of h_l
  *   (dL/dh_l) that is Infinity or NaN, or with nothing but zeros
@@ -42,9 +42,12 @@
  * @property {number[]} range per layer: the bins divide -range..range evenly; values beyond fall into the outermost
  * @property {number[][]} counts per layer, fractions of all entries; zero is the middle of the middle bin
  *
- * @typedef {object} Theory
- * @property {number[]|null} forward root mean square of h_l
- * @property {number[]|null} backward root mean square of dL/dh_l
+ * @typedef {object} Theory for infinite width: the distribution of the weights plays no part
+ *   Poole et al. (2016) and Schoenholz et al. (2017) for the plain network, Yang & Schoenholz (2017) for skip
+ *   connections, Yang et al. (2019) for batch normalization, here for every activation to first order in 1 / BATCH.
+ *   At finite width the gradient of skip connections with ReLU or GELU exceeds it by an excess of order 1 / width.
+ * @property {number[]} forward root mean square of h_l; NaN or Infinity where float64 overflows
+ * @property {number[]} backward root mean square of dL/dh_l
  * @property {{forward: number|null, backward: number|null}} factor over the same layers as the measured one
  *
  * To the worker: {id, task: "pass", settings} | {id, task: "train", settings, steps} | {task: "cancel", id}.

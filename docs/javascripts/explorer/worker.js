@@ -3,7 +3,8 @@ import { pass } from "./engine.js"
 import { normalise } from "./settings.js"
 import { predict } from "./theory.js"
 
-const SLICE = 15 // milliseconds until a pass or a cancel gets its turn
+/** Milliseconds of training until a pass or a cancel gets its turn. */
+const SLICE = 15
 const trainings = new Map()
 let newest = null
 let digits
@@ -56,7 +57,8 @@ async function begin({ id, settings, steps }) {
   trainings.set(id, ticket)
   const { loadDigits, train } = await import("./train.js")
   const data = await (digits ??= loadDigits()).catch((error) => {
-    digits = undefined // another training may try again
+    // Another training may try again.
+    digits = undefined
     throw error
   })
   if (trainings.get(id) !== ticket) return
