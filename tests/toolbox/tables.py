@@ -1,6 +1,7 @@
 """The tables of the toolbox pages, as their tests read them: the page is the single source of what it states."""
 
 import re
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,3 +39,10 @@ def differences(*names: str) -> dict[str, Difference]:
     """The rows of these sections of the page on framework differences, by their first cell."""
     found = sections("framework-differences.md")
     return {first: Difference(*cells) for name in names for first, *cells in rows(found[name])}
+
+
+def code(section: str, framework: str) -> list[str]:
+    """The blocks of code in the tabs of `framework`, in their order."""
+    tab = rf'^( *)=== "{framework}"\n\n((?:\1 {{4}}.*\n|\n)+)'
+    blocks = (re.search(r"```python\n(.*?) *```", found[2], re.DOTALL) for found in re.finditer(tab, section, re.MULTILINE))
+    return [textwrap.dedent(block[1]) for block in blocks]

@@ -1,0 +1,161 @@
+"""The tests that the symptom finder offers for Keras: each tells a network with the fault from one without it."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+from keras.initializers import VarianceScaling
+
+from snippets.activation_functions.unit_health_keras import unit_health
+from snippets.exploding_gradients.clip_gradients_keras import global_norm
+from snippets.exploding_gradients.finite_guard_keras import first_non_finite_layer
+from snippets.vanishing_gradients.forget_bias_keras import set_forget_bias
+from snippets.vanishing_gradients.layer_gradients_keras import factor_per_layer, layer_gradients
+from tests.toolbox.tables import code, sections
+
+pytestmark = pytest.mark.keras
+
+SECTIONS = sections("symptom-finder.md")
+NAMES = {"keras": keras, "ops": ops, "tf": tf, "np": np, "math": math} | {
+    function.__name__: function
+    for function in (unit_health, global_norm, first_non_finite_layer, factor_per_layer, layer_gradients)
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the code of a section; the lines that it prints."""
+
+    def run_code(section: str, number: int = 0, **names) -> list[str]:
+        draw = np.random.default_rng(1)
+        batch = {"inputs": draw.standard_normal((64, 20)).astype(np.float32), "labels": draw.integers(0, 10, 64)}
+        exec(code(SECTIONS[section], "Keras")[number], NAMES | batch | names)
+        return capsys.readouterr().out.splitlines()
+
+    return run_code
+
+
+def network(depth: int = 4, activation: str = "relu", scale: float = 2**0.5, last: float = 0.3) -> keras.Model:
+    """Layers of 64 units with normal weights of `scale` / sqrt(fan_in), the last layer of `last` / sqrt(fan_in)."""
+
+    def dense(units: int, scale: float, activation: str | None) -> layers.Dense:
+        return layers.Dense(units, activation, kernel_initializer=VarianceScaling(scale**2, "fan_in", "untruncated_normal"))
+
+    hidden = [dense(64, scale, activation) for _ in range(depth - 1)]
+    return keras.Sequential([keras.Input((20,)), *hidden, dense(10, last, None)])
+
+
+def with_dead_layer() -> keras.Model:
+    model = network()
+    model.layers[1].bias.assign(ops.full((64,), -100.0))
+    return model
+
+
+def test_nan(run):
+    assert run("nan", model=network()) == ["True", "None"]
+    finite, layer = run("nan", model=network(depth=30, scale=1e4))
+    assert finite == "True" and "dense" in layer
+    with pytest.raises(ValueError, match="NaN"):
+        run("nan", model=network(), inputs=np.full((64, 20), np.nan, np.float32))
+
+
+def test_first_loss(run):
+    loss, guess, std = map(float, run("first-loss", model=network())[0].split())
+    assert guess == pytest.approx(math.log(10)) and abs(loss - guess) < 0.2 and std < 0.5
+    loss, guess, std = map(float, run("first-loss", model=network(depth=12, scale=4.0))[0].split())
+    assert loss > 10 * guess and std > 10
+
+
+def test_flat_gradients(run):
+    *rows, factor = run("flat", model=network())
+    assert len(rows) == 4 and 0.7 < float(factor) < 1.4
+    assert float(run("flat", model=network(10, "sigmoid", 1.0))[-1]) < 0.4
+    assert float(run("flat", model=network(10, scale=4.0))[-1]) > 2
+    with pytest.raises(ValueError, match=r"output_rms=0\.0"):
+        run("flat", model=with_dead_layer())
+
+
+def test_flat_outputs(run):
+    assert float(run("flat", 1, model=network())[0]) > 0.1
+    model = network(30, last=1.0)
+    for layer in model.layers:
+        layer.kernel.assign(layer.kernel * 0.408)
+        layer.bias.assign(0.1 * np.random.default_rng(0).standard_normal(layer.bias.shape))
+    assert float(run("flat", 1, model=model)[0]) < 0.01
+
+
+def test_flat_step(run):
+    changes = {}
+    for rate in (0.01, 1e-7, 0.0):
+        model = network()
+        model.compile(
+            keras.optimizers.SGD(rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        changes[rate] = float(run("flat", 2, model=model)[0].split()[1])
+    assert 1e-5 < changes[0.01] < 1e-2 and changes[1e-7] < 1e-6 and changes[0.0] == 0.0
+
+
+def test_plateau(run):
+    sums, *ratios = run("plateau", model=network())
+    assert "[1. 1. 1.]" not in sums and all(float(line.split()[1]) > 0.3 for line in ratios)
+    with_softmax = keras.Sequential([network(), layers.Softmax()])
+    assert np.allclose([float(number) for number in run("plateau", model=with_softmax)[0][11:].split("]")[0].split()], 1)
+    constant = network()
+    constant.layers[1].kernel.assign(ops.full((64, 64), 0.1))
+    assert float(run("plateau", model=constant)[2].split()[1]) < 1e-5
+
+
+def test_spikes(run):
+    assert 0 < float(run("spikes", model=network())[0]) < 10 < float(run("spikes", model=network(12, scale=4.0))[0])
+
+
+def test_dead(run):
+    rows = run("dead", model=network())
+    assert len(rows) >= 3 and all(float(row.split()[1]) < 0.1 for row in rows)
+    assert run("dead", model=with_dead_layer())[1].split()[1] == "1.0"
+
+
+def test_copies(run):
+    shared = keras.initializers.HeNormal()
+    pairs = {}
+    for how in (shared, "he_normal"):
+        pair = [layers.Dense(3, kernel_initializer=how) for _ in range(2)]
+        for layer in pair:
+            layer.build((None, 3))
+        pairs[how] = run("copies", first=pair[0], second=pair[1])
+    assert pairs == {shared: ["True"], "he_normal": ["False"]}
+
+
+def test_memory(run):
+    inputs = np.random.default_rng(0).standard_normal((4, 40, 8)).astype(np.float32)
+    lstm = layers.LSTM(32)
+    lstm.build(inputs.shape)
+
+    def kept() -> float:
+        printed = " ".join(run("memory", lstm=lstm, inputs=inputs))
+        first, *_, last = map(float, printed.split("[")[1].split("]")[0].split())
+        return first / last
+
+    set_forget_bias(lstm, 0.0)
+    closed = kept()
+    set_forget_bias(lstm, 3.0)
+    assert closed < 1e-6 and kept() > 1e3 * closed
+
+
+def test_eval(run):
+    assert len(set(run("eval", model=network()))) == 1
+    normalized = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(30), layers.BatchNormalization(), layers.ReLU(), layers.Dense(10)]
+    )
+    normalized.layers[0].kernel.assign(20.0 * normalized.layers[0].kernel)
+    training, evaluation = map(float, run("eval", model=normalized))
+    assert evaluation > training + 0.5

@@ -1,0 +1,175 @@
+"""The tests that the symptom finder offers for PyTorch: each tells a network with the fault from one without it."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from snippets.activation_functions.unit_health_pytorch import unit_health
+from snippets.exploding_gradients.clip_gradients_pytorch import global_norm
+from snippets.exploding_gradients.finite_guard_pytorch import finite_guard
+from snippets.vanishing_gradients.forget_bias_pytorch import set_forget_bias_
+from snippets.vanishing_gradients.layer_gradients_pytorch import factor_per_layer, layer_gradients
+from tests.toolbox.tables import TOOLBOX, code, sections
+
+SECTIONS = sections("symptom-finder.md")
+NAMES = {"torch": torch, "F": F, "math": math} | {
+    function.__name__: function for function in (unit_health, global_norm, finite_guard, factor_per_layer, layer_gradients)
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the code of a section; the lines that it prints."""
+
+    def run_code(section: str, number: int = 0, **names) -> list[str]:
+        exec(code(SECTIONS[section], "PyTorch")[number], NAMES | batch() | names)
+        return capsys.readouterr().out.splitlines()
+
+    return run_code
+
+
+def batch() -> dict[str, torch.Tensor]:
+    return {"inputs": torch.randn(64, 20), "labels": torch.randint(0, 10, (64,))}
+
+
+def network(depth: int = 4, activation: type = nn.ReLU, scale: float = 2**0.5, last: float = 0.3) -> nn.Sequential:
+    """Layers of 64 units with normal weights of `scale` / sqrt(fan_in), the last layer of `last` / sqrt(fan_in)."""
+    widths = [20, *[64] * (depth - 1), 10]
+    layers = [nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, 0.0, (last if layer is layers[-1] else scale) / layer.in_features**0.5)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(*[module for layer in layers for module in (layer, activation())][:-1])
+
+
+def test_nan(run):
+    assert run("nan", model=network()) == ["tensor(True)"]
+    with pytest.raises(FloatingPointError, match="forward"):
+        run("nan", model=network(depth=30, scale=1e4))
+    inputs = torch.full((64, 20), torch.nan)
+    with pytest.raises((FloatingPointError, ValueError)):
+        run("nan", model=network(), inputs=inputs)
+
+
+def test_first_loss(run):
+    loss, guess, std = map(float, run("first-loss", model=network())[0].split())
+    assert guess == pytest.approx(math.log(10)) and abs(loss - guess) < 0.2 and std < 0.5
+    loss, guess, std = map(float, run("first-loss", model=network(depth=12, scale=4.0))[0].split())
+    assert loss > 10 * guess and std > 10
+
+
+def test_first_loss_of_logits_of_deviation_one():
+    logits = torch.randn(20_000, 10)
+    assert F.cross_entropy(logits, torch.zeros(20_000, dtype=int)).item() - math.log(10) == pytest.approx(0.5, abs=0.1)
+
+
+def test_flat_gradients(run):
+    *rows, factor = run("flat", model=network())
+    assert len(rows) == 4 and 0.7 < float(factor) < 1.4
+    assert float(run("flat", model=network(10, nn.Sigmoid, 1.0))[-1]) < 0.4
+    assert float(run("flat", model=network(10, scale=4.0))[-1]) > 2
+    dead = network()
+    dead[2].bias.data.fill_(-100.0)
+    with pytest.raises(ValueError, match="output_rms=0.0"):
+        run("flat", model=dead)
+
+
+def test_flat_outputs(run):
+    assert float(run("flat", 1, model=network())[0]) > 0.1
+    default = nn.Sequential(*[module for _ in range(12) for module in (nn.Linear(20, 20), nn.ReLU())], nn.Linear(20, 10))
+    assert float(run("flat", 1, model=default)[0]) < 0.01
+
+
+def test_flat_step(run):
+    changes = {}
+    for rate in (0.01, 1e-7):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), rate)
+        F.cross_entropy(model(batch()["inputs"]), batch()["labels"]).backward()
+        changes[rate] = float(run("flat", 2, model=model, optimizer=optimizer)[0].split()[1])
+    assert 1e-5 < changes[0.01] < 1e-2 and changes[1e-7] < 1e-6
+    other = torch.optim.SGD(network().parameters(), 0.1)
+    assert float(run("flat", 2, model=network(), optimizer=other)[0].split()[1]) == 0.0
+
+
+def test_plateau(run):
+    sums, *ratios = run("plateau", model=network())
+    assert sums != "tensor([1., 1., 1.])" and all(float(line.split()[1]) > 0.3 for line in ratios)
+    with_softmax = nn.Sequential(network(), nn.Softmax(1))
+    assert run("plateau", model=with_softmax)[0].startswith("tensor([1.0000, 1.0000, 1.0000]")
+    constant = network()
+    nn.init.constant_(constant[2].weight, 0.1)
+    assert float(run("plateau", model=constant)[2].split()[1]) < 1e-5
+
+
+def test_the_floor_of_two_softmaxes():
+    floor = F.cross_entropy(torch.eye(10), torch.arange(10)).item()
+    assert f"cannot fall below {floor:.3f}." in SECTIONS["plateau"]
+
+
+def test_spikes(run):
+    model = network()
+    (norm,) = map(float, run("spikes", model=model))
+    whole = torch.cat([weight.grad.flatten() for weight in model.parameters()]).norm().item()
+    assert norm == pytest.approx(whole, rel=1e-5)
+
+
+def test_dead(run):
+    rows = run("dead", model=network())
+    assert len(rows) == 3 and all(float(row.split()[1]) < 0.1 for row in rows)
+    dead = network()
+    dead[2].bias.data.fill_(-100.0)
+    assert run("dead", model=dead)[1].split()[1] == "1.0"
+
+
+def test_copies(run):
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    assert run("copies", first=first, second=second) == ["False"]
+    second.load_state_dict(first.state_dict())
+    assert run("copies", first=first, second=second) == ["True"]
+
+
+def test_memory(run):
+    lstm = nn.LSTM(8, 32)
+
+    def kept() -> float:
+        (line,) = " ".join(run("memory", lstm=lstm, inputs=torch.randn(40, 4, 8))).split("\n")
+        first, *_, last = torch.tensor(eval(line, {"tensor": list}))
+        return (first / last).item()
+
+    default = kept()
+    set_forget_bias_(lstm, 3.0)
+    assert default < 1e-6 and kept() > 1e3 * default
+
+
+def test_eval(run):
+    assert len(set(run("eval", model=network()))) == 1
+    normalized = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30, momentum=1e-3), nn.ReLU(), nn.Linear(30, 10))
+    normalized[0].weight.data *= 20.0
+    training, evaluation = map(float, run("eval", model=normalized))
+    assert evaluation > training + 0.5
+
+
+def test_every_piece_of_code_is_tried():
+    blocks = {name: len(code(section, "PyTorch")) for name, section in SECTIONS.items()}
+    assert blocks == {
+        "nan": 1, "first-loss": 1, "flat": 3, "plateau": 1, "spikes": 1, "slow": 0, "dead": 1, "copies": 1, "memory": 1,
+        "eval": 1, "seeds": 0, "framework": 0,
+    }  # fmt: skip
+    assert blocks == {name: len(code(section, "Keras")) for name, section in SECTIONS.items()}
+
+
+def test_the_list_at_the_top_names_every_section():
+    text = (TOOLBOX / "symptom-finder.md").read_text(encoding="utf-8")
+    listed = [line.rpartition("(#")[2].rstrip(")") for line in text.splitlines() if line[:1].isdigit()]
+    assert listed == list(SECTIONS)
