@@ -21,9 +21,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from docs.hooks import bench_explorer
+from docs.hooks.bench_table import Row, table
 from docs.hooks.experiment import ROOT, Experiment
 
 EDITS = 5
@@ -35,13 +35,6 @@ PATIENCE = 60
 AS_IN_THE_MAKEFILE = {"NO_MKDOCS_2_WARNING": "1", "NBCONVERT_DISABLE_CONFIG_EXPORTERS": "1"}
 
 MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "site")
-
-
-class Row(NamedTuple):
-    what: str
-    seconds: float
-    budget: float | None = None
-    """Seconds, on two cores that have nothing else to do."""
 
 
 def copy_project(source: Path, target: Path) -> None:
@@ -128,16 +121,6 @@ def _wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def table(rows: list[Row]) -> str:
-    """The rows in columns: seconds, budget, and which part of the budget was used."""
-    width = max(len(row.what) for row in rows)
-    lines = [f"{'':{width}}  seconds  budget  used"]
-    for row in rows:
-        line = f"{row.what:{width}}  {row.seconds:7.1f}"
-        lines.append(line if row.budget is None else f"{line}  {row.budget:6g}  {row.seconds / row.budget:4.0%}")
-    return "\n".join(lines)
-
-
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         project, twin = Path(folder, "project"), Path(folder, "a", "twin")
@@ -157,7 +140,7 @@ def main() -> int:
         with serve(project) as address:
             seconds = [edit_to_reload(project, address, edit) for edit in range(EDITS)]
             rows.append(Row(f"edit to reload, median of {EDITS}", statistics.median(seconds), 2))
-        print(table(rows))
+        print(table("seconds", rows, decimals=1))
         print(bench_explorer.report(project / "site"))
         for name in differences:
             print(f"two cold builds differ in {name}")

@@ -16,10 +16,10 @@ import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
 
 from playwright.sync_api import Page, sync_playwright
 
+from docs.hooks.bench_table import Row, table
 from docs.hooks.explorer import MODULES
 
 WEIGHT = 20_000
@@ -55,12 +55,6 @@ TIME_PASSES = """async ([depth, width, passes]) => {
 }"""
 
 
-class Row(NamedTuple):
-    what: str
-    milliseconds: float
-    budget: float | None = None
-
-
 @contextlib.contextmanager
 def serve(site: Path) -> Iterator[str]:
     """The address at which the folder is served."""
@@ -80,23 +74,13 @@ def engine_rows(page: Page) -> list[Row]:
     rows = []
     for depth, width, budget in SIZES:
         for what, times in page.evaluate(TIME_PASSES, [depth, width, PASSES]).items():
-            rows.append(Row(f"pass {depth} x {width}, new {what}", statistics.median(times), budget))
+            rows.append(Row(f"explorer: pass {depth} x {width}, new {what}", statistics.median(times), budget))
     return rows
 
 
 def weight(site: Path) -> int:
     """Bytes of all modules, gzipped one by one as a host sends them."""
     return sum(len(gzip.compress(module.read_bytes(), 6)) for module in (site / MODULES).glob("*.js"))
-
-
-def table(rows: list[Row]) -> str:
-    """The rows in columns: milliseconds, budget, and which part of the budget was used."""
-    width = max(len(row.what) for row in rows)
-    lines = [f"{'explorer':{width}}       ms  budget  used"]
-    for row in rows:
-        line = f"{row.what:{width}}  {row.milliseconds:7.0f}"
-        lines.append(line if row.budget is None else f"{line}  {row.budget:6g}  {row.milliseconds / row.budget:4.0%}")
-    return "\n".join(lines)
 
 
 def report(site: Path) -> str:
@@ -111,7 +95,7 @@ def report(site: Path) -> str:
         page.goto(address)
         rows = engine_rows(page)
         browser.close()
-    return f"{table(rows)}\n{heavy}"
+    return f"{table('ms', rows)}\n{heavy}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from docs.hooks.bench import Row, build, copy_project, differing, edit_to_reload, serve, table
+from docs.hooks.bench import build, copy_project, differing, edit_to_reload, serve
 
 
 def test_what_git_would_track_is_copied_and_what_the_build_made_is_not(tmp_path):
@@ -37,14 +37,6 @@ def test_files_that_differ_or_that_only_one_build_made_are_named(tmp_path):
     found = differing(tmp_path / "first", tmp_path / "second")
 
     assert found == [f"docs/figures/topic/{name}" for name in "bcd"]
-
-
-def test_the_table_shows_which_part_of_the_budget_was_used():
-    assert table([Row("cold build", 94.24, 180), Row("one changed", 5.0)]).splitlines() == [
-        "             seconds  budget  used",
-        "cold build      94.2     180   52%",
-        "one changed      5.0",
-    ]
 
 
 @pytest.fixture
