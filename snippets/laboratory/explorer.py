@@ -101,9 +101,11 @@ def draw_layer(settings: Settings, index: int, fan_in: int, fan_out: int) -> tup
 
 
 def draw_inputs(settings: Settings) -> Tensor:
-    """Unit normal, shape (32, width); the second row has a cosine of about 0.5 with the first."""
+    """Unit normal, shape (32, width), but for the second row: it is at 60 degrees to the first, and as long."""
     inputs = normal(settings.seed, Stream.INPUT, 0, BATCH * settings.width).reshape(BATCH, settings.width)
-    inputs[1] = 0.5 * inputs[0] + math.sqrt(0.75) * inputs[1]
+    first, second = inputs[:2]
+    across = second - (first @ second) / (first @ first) * first
+    inputs[1] = 0.5 * first + math.sqrt(0.75 * (first @ first) / (across @ across)) * across
     return torch.tensor(inputs, dtype=settings.dtype)
 
 

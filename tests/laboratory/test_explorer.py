@@ -77,10 +77,15 @@ def test_orthogonal_weights_of_equal_fans_are_an_orthogonal_matrix():
     assert weight @ weight.T == pytest.approx(torch.eye(12), abs=1e-12)
 
 
-def test_the_first_two_inputs_have_a_cosine_of_one_half():
-    inputs = draw_inputs(Settings(width=256))
-    assert functional.cosine_similarity(inputs[0], inputs[1], dim=0).item() == pytest.approx(0.5, abs=3 / 16)
-    assert inputs.std().item() == pytest.approx(1.0, abs=0.03)
+@pytest.mark.parametrize("width", [4, 256])
+def test_the_first_two_inputs_are_60_degrees_apart_and_of_one_length(width):
+    first, second = draw_inputs(Settings(width=width, precision="float64"))[:2]
+    assert first @ second == pytest.approx(0.5 * first @ first)
+    assert second @ second == pytest.approx(first @ first)
+
+
+def test_inputs_have_unit_variance():
+    assert draw_inputs(Settings(width=256)).std().item() == pytest.approx(1.0, abs=0.03)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -160,9 +160,8 @@ function weightGradientRms(d, h, width) {
   const dd = new Float64Array(BATCH ** 2), hh = dd.slice()
   product(d, d, dd, BATCH, BATCH, width)
   product(h, h, hh, BATCH, BATCH, width)
-  const square = dd.reduce((sum, value, i) => sum + value * hh[i], 0)
   // As an entry: as large and as small as those can be.
-  return new d.constructor([Math.sqrt(Math.max(square, 0)) / width])[0]
+  return new d.constructor([Math.sqrt(Math.max(dot(dd, hh), 0)) / width])[0]
 }
 
 function moments(values) {
@@ -185,14 +184,23 @@ function histogram(values, range) {
   return counts
 }
 
+const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0)
+const firstTwo = (h, columns) => [h.subarray(0, columns), h.subarray(columns, 2 * columns)]
+
 function cosine(h, columns) {
-  let along = 0, first = 0, second = 0
-  for (let i = 0; i < columns; i++) {
-    along += h[i] * h[columns + i]
-    first += h[i] ** 2
-    second += h[columns + i] ** 2
-  }
-  return along / Math.sqrt(first * second)
+  const [a, b] = firstTwo(h, columns)
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+}
+
+/** Unit normal, but for the second: at 60 degrees to the first, and as long. */
+function inputs({ precision, seed, width }) {
+  const x = normal(seed, STREAM.input, 0, BATCH * width)
+  const [a, b] = firstTwo(x, width)
+  const along = dot(a, b) / dot(a, a)
+  b.forEach((value, i) => (b[i] -= along * a[i]))
+  const scale = Math.sqrt((0.75 * dot(a, a)) / dot(b, b))
+  b.forEach((value, i) => (b[i] = 0.5 * a[i] + scale * value))
+  return new (arrayOf({ precision }))(x)
 }
 
 function health(slope, columns, steepest) {
@@ -223,13 +231,10 @@ export function pass(settings) {
   const of = [distribution, precision, seed, width].join()
   if (kept.of !== of) kept = { of, units: [] }
 
-  // The cosine of the first two inputs is about 0.5.
-  const x = normal(seed, STREAM.input, 0, BATCH * width)
-  for (let i = 0; i < width; i++) x[width + i] = 0.5 * x[i] + Math.sqrt(0.75) * x[width + i]
   const array = arrayOf(settings)
   const bounded = !skip && ["sigmoid", "tanh"].includes(activation)
   const layers = []
-  let h = array.from(x)
+  let h = inputs(settings)
   for (let index = 1; index <= depth; index++) {
     const unit = (kept.units[index] ??= draw(settings, index, width, width))
     const layer = makeLayer(settings, index, width, width, unit)

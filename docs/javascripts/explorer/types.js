@@ -28,7 +28,7 @@
  * @property {{std: number[]}} preactivation of W_l h_{l-1} + b_l, before batch normalization
  * @property {{rms: number[]}} gradient dL/dh_l
  * @property {{rms: number[]}} weight_gradient dL/dW_l
- * @property {number[]} cosine between h_l of the first two inputs, which have 0.5 at h_0; NaN where one vanishes
+ * @property {number[]} cosine between h_l of the first two inputs, which is 0.5 at h_0; NaN where one vanishes
  * @property {number[]} saturated fraction of entries with |phi'(z)| under SATURATED times the largest slope
  * @property {number[]} dead fraction of units with phi'(z) = 0 for every input
  * @property {{forward: number|null, backward: number|null}} factor geometric mean per layer of the root mean squares
