@@ -24,7 +24,7 @@ from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.task import Task
 from doit.tools import config_changed, result_dep
 
-from docs.hooks import catalogue, formulas, measuring
+from docs.hooks import catalogue, claims, formulas, measuring
 from docs.hooks.evidence import ledger
 from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_files
 from docs.hooks.explorer import digits_json
@@ -67,6 +67,18 @@ def task_ledger() -> dict:
         "targets": [str(LEDGER)],
         "uptodate": [config_changed(str([str(experiment) for experiment in experiments]))],
     }
+
+
+def task_claims() -> Iterator[dict]:
+    """A card for each claim that a page shows alone."""
+    for card in claims.wanted():
+        experiment = claims.experiment_of(card)
+        yield {
+            "name": card.as_posix(),
+            "actions": [(write_claim, [card])],
+            "file_dep": [str(path) for path in (experiment.numbers,) if experiment.path.is_file()],
+            "targets": [str(card)],
+        }
 
 
 def task_formulas() -> Iterator[dict]:
@@ -219,6 +231,13 @@ def _digest(path: Path) -> str:
 
 def write_ledger(experiments: list[Experiment]) -> None:
     write_if_changed(LEDGER, ledger(experiments))
+
+
+def write_claim(card: Path) -> TaskFailed | None:
+    try:
+        write_if_changed(card, claims.card(card))
+    except claims.ClaimNotFoundError as error:
+        return TaskFailed(str(error))
 
 
 def write_catalogue() -> TaskFailed | None:
