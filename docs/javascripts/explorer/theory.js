@@ -60,7 +60,7 @@ export function predict({ batch_norm, bias, branch_scale, skip, ...settings }, m
     if (batch_norm) {
       // The variance varies from unit to unit; the gradient loses its mean, if it has not yet, and its part along z.
       const lost = e.ss + variance * e.ssxx - (skip ? 0 : e.s ** 2 + e.sx ** 2)
-      chi *= (1 + (2 * variance) / (BATCH - 3)) * (1 - lost / (e.ss || 1) / BATCH)
+      chi *= (1 + (2 * variance) / (BATCH - 3)) * (1 - lost / (e.ss || 1) / (BATCH - 1))
     }
     chis.push(branch ** 2 * chi * e.ss + (skip ? 1 : 0))
 
