@@ -51,6 +51,13 @@ def test_all_pages_are_there(documents):
     assert {"index.html", "404.html", "toolbox/evidence-ledger/index.html"} <= set(documents)
 
 
+def test_the_landing_page_leads_to_every_chapter_and_tool(documents):
+    words = {card.get("href"): card.find("span[@class='questions-question']") for card in documents["index.html"].iter("a")}
+    said = {address: "".join(text.itertext()).strip() for address, text in words.items() if text is not None}
+    wanted = {page.removesuffix("index.html") for page in documents if page.startswith(("chapters/", "toolbox/"))}
+    assert set(said) == wanted and all(said.values())
+
+
 def test_every_reference_leads_somewhere(documents, built_site):
     broken = []
     for page, document in documents.items():
