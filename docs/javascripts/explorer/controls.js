@@ -1,0 +1,91 @@
+/** The controls: what each is called, what a slider's position means, how a value is said; and settings as a link. */
+import { ACTIVATIONS, DEFAULTS, DISTRIBUTIONS, normalise, PRESETS, RANGES, SCHEMES } from "./settings.js"
+
+const same = (names) => Object.fromEntries(names.map((name) => [name, name]))
+const named = (names, spoken) => Object.fromEntries(names.map((name) => [name, spoken[name] ?? name]))
+
+/** A slider has steps of `step`, or `decade` steps to a factor of 10. */
+export const CONTROLS = {
+  activation: { label: "Activation", options: named(ACTIVATIONS, { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", selu: "SELU" }) },
+  preset: { label: "Preset", options: { "": "your own", ...same(Object.keys(PRESETS)) } },
+  depth: { label: "Depth", say: (value) => `${value} layer${value > 1 ? "s" : ""}` },
+  width: { label: "Width", step: 4, say: (value) => `${value} units` },
+  scheme: {
+    label: "Scheme",
+    options: named(SCHEMES, { lecun: "LeCun", xavier: "Xavier", he: "He", pytorch: "PyTorch’s default", small: "σ = 0.01", unit: "σ = 1" }),
+  },
+  gain: { label: "Gain", decade: 40, say: (value) => `× ${value}` },
+  distribution: { label: "Distribution", options: same(DISTRIBUTIONS) },
+  bias: { label: "Bias", step: 0.05, say: (value) => (value === "pytorch" ? "PyTorch’s" : value ? `σ = ${value}` : "none") },
+  batch_norm: { label: "Batch normalization" },
+  skip: { label: "Skip connections" },
+  branch_scale: { label: "Branch scale", step: 0.05, say: (value) => `× ${value}` },
+  seed: { label: "Seed" },
+  learning_rate: { label: "Learning rate", decade: 12, say: String },
+}
+
+const inDecades = (steps, position) => Number((10 ** (position / steps)).toPrecision(3))
+
+/** The control as HTML; its name is that of the setting. */
+export function control(name) {
+  const { label, options, say, step = 1, decade } = CONTROLS[name]
+  const choices = (all) => Object.entries(all).map(([value, text]) => `<option value="${value}">${text}</option>`).join("")
+  if (options) return `<label>${label} <select name="${name}">${choices(options)}</select></label>`
+  if (!RANGES[name]) return `<label class="check"><input type="checkbox" name="${name}"> ${label}</label>`
+  let [min, max] = RANGES[name]
+  if (!say) return `<label>${label} <input type="number" name="${name}" min="${min}" max="${max}"></label>`
+  if (decade) [min, max] = [min, max].map((end) => Math.round(decade * Math.log10(end)))
+  const range = `type="range" min="${min}" max="${max}" step="${step}"`
+  return `<label>${label} <span aria-hidden="true"></span><input ${range} name="${name}"></label>`
+}
+
+/** What the reader's move of a control changes. */
+export function moved({ name, type, value, checked }) {
+  const { decade } = CONTROLS[name]
+  if (name === "preset") return PRESETS[value] ?? {}
+  return { [name]: type === "checkbox" ? checked : decade ? inDecades(decade, value) : type === "range" ? Number(value) : value }
+}
+
+/** Lets a control show the settings, which may lie between two of its steps. */
+export function show(input, settings) {
+  const { name, type } = input
+  const value = settings[name]
+  const { say, decade } = CONTROLS[name]
+  if (type === "checkbox") input.checked = value
+  else if (name === "preset") input.value = preset(settings)
+  else input.value = decade ? Math.round(decade * Math.log10(value)) : value === "pytorch" && name === "bias" ? 0 : value
+  if (type === "range") {
+    input.setAttribute("aria-valuetext", say(value))
+    input.previousElementSibling.textContent = say(value)
+  }
+  if (name === "branch_scale") input.disabled = !settings.skip
+}
+
+const differ = (settings, others) => Object.keys(settings).filter((name) => settings[name] !== others[name])
+const preset = (settings) => Object.keys(PRESETS).find((name) => !differ(PRESETS[name], settings).length) ?? ""
+const said = (name, value) => {
+  const { label, options, say = String } = CONTROLS[name]
+  return options ? options[value] : typeof value === "boolean" ? `${value ? "with" : "no"} ${label.toLowerCase()}` : `${label.toLowerCase()} ${say(value)}`
+}
+
+/** How `settings` differ from others, in words; a preset goes by its name. */
+export function difference(settings, others) {
+  const one = preset(settings)
+  const names = differ(settings, others).filter((name) => name !== "precision")
+  const rest = one ? names.filter((name) => !(name in PRESETS[one])) : names
+  return [...(rest.length < names.length ? [one] : []), ...rest.map((name) => said(name, settings[name]))].join(", ") || "the same"
+}
+
+/** Settings as a link has them: what is not a default, and behind a slash what the pinned ones have otherwise. */
+export function write(settings, pinned) {
+  const query = (one, names) => new URLSearchParams(names.map((name) => [name, one[name]]))
+  const own = query(settings, ["depth", ...differ(settings, DEFAULTS).filter((name) => name !== "depth")])
+  return pinned ? `${own}/${query(pinned, differ(pinned, settings))}` : String(own)
+}
+
+/** @throws {RangeError} as `normalise` does */
+export function read(text) {
+  const [own, other] = text.split("/").map((query) => Object.fromEntries(new URLSearchParams(query)))
+  const settings = normalise(own)
+  return { settings, pinned: other && normalise({ ...settings, ...other }) }
+}

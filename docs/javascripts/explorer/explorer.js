@@ -1,0 +1,233 @@
+/** <init-explorer>: settings to move, and what a real forward and backward pass through that network shows. */
+import { decades, drawHistograms, drawLines, linear } from "./chart.js"
+import { control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
+import { DEFAULTS, normalise } from "./settings.js"
+import { markup as trainingMarkup, Training } from "./training.js"
+import { degrees, number, spoken, typeset, verdict } from "./words.js"
+
+const here = (path) => new URL(path, import.meta.url).href
+const QUIET = 400 // milliseconds without a move, before the verdict is read out and the address changes
+const LINES = [
+  ["Activations", "--c0", (pass) => pass.activation.rms, (theory) => theory.forward],
+  ["Gradients", "--c1", (pass) => pass.gradient.rms, (theory) => theory.backward],
+  ["Weight gradients", "--c3", (pass) => pass.weight_gradient.rms, () => null],
+]
+const COLUMNS = ["Layer", "Activations", "Mean", "Gradients", "Weight gradients", "Angle", "Saturated", "Dead"]
+
+const style = new Promise((resolve) => {
+  const sheet = { rel: "stylesheet", href: here("../../stylesheets/explorer.css"), onload: resolve, onerror: resolve }
+  document.head.append(Object.assign(document.createElement("link"), sheet))
+})
+
+const button = (name, label) => `<button type="button" name="${name}">${label}</button>`
+const choice = (type, name, value, label, more) => `<label class="check"${more}><input type="${type}" name="${name}" value="${value}" checked> ${label}</label>`
+const group = (name, label, inside) => `<div class="${name}" role="group" aria-label="${label}">${inside}</div>`
+
+function markup(names, full) {
+  const trains = names.includes("learning_rate")
+  const views = ["Angle", "Histograms", "By layer"].map((label) => choice("radio", "view", label, label, "")).reverse()
+  const lines = LINES.map(([label, colour], i) => choice("checkbox", "line", i, label, ` style="--line:var(${colour})"`))
+  const buttons = ["PyTorch", "Keras"].map((framework) => button(framework, `Copy as ${framework}`))
+  return `${group("controls", "Settings", names.filter((name) => name !== "learning_rate").map(control).join(""))}
+    <div class="result">
+      ${group("views", "View", views.join(""))}
+      <svg class="chart" role="img" aria-label="Chart of the numbers below"></svg>
+      ${group("lines", "Lines", `${lines.join("")}<span>dotted: mean field</span>`)}
+      <p class="pinned"></p>
+      <p class="verdict"></p>
+      <p class="status" role="status"></p>
+      ${trains ? `<div class="training">${trainingMarkup}</div>` : ""}
+      <details class="numbers"><summary>All numbers</summary><div tabindex="0" role="region" aria-label="Numbers by layer"></div></details>
+      <p>${full ? [button("pin", ""), button("link", "Copy link"), ...buttons].join(" ") : "<a>All controls</a>"}</p>
+      <textarea aria-label="To copy" readonly hidden></textarea>
+    </div>`
+}
+
+class InitExplorer extends HTMLElement {
+  asked = new Map()
+  count = 0
+
+  connectedCallback() {
+    const names = this.getAttribute("controls")
+    this.full = names === null
+    this.body = document.createElement("div")
+    this.body.className = "explorer"
+    this.body.innerHTML = markup(names?.split(" ") ?? Object.keys(CONTROLS), this.full)
+    this.worker = new Worker(here("worker.js"), { type: "module" })
+    this.worker.onmessage = ({ data }) => this.training?.receive(data) || this.receive(data)
+    this.worker.onerror = () => this.fail()
+    const place = this.find(".training")
+    if (place) this.training = new Training(place, this.worker, (words) => this.say(words))
+    this.sized = new ResizeObserver(() => this.draw())
+    this.listen()
+    this.open()
+  }
+
+  disconnectedCallback() {
+    this.worker.terminate()
+    this.sized.disconnect()
+  }
+
+  /** The figure is there again. */
+  fail() {
+    this.disconnectedCallback()
+    this.body.remove()
+    this.classList.remove("live")
+  }
+
+  find(selector) {
+    return this.body.querySelector(selector)
+  }
+
+  say(words) {
+    this.find(".status").textContent = words
+  }
+
+  listen() {
+    this.body.oninput = ({ target }) => (CONTROLS[target.name] ? this.set({ ...this.settings, ...moved(target) }) : this.draw())
+    this.body.onclick = ({ target: { localName, name } }) => {
+      if (localName !== "button") return
+      if (name === "pin") this.pin()
+      else if (name === "train") this.train()
+      else if (name === "cancel") this.training.cancel()
+      else this.copy(name)
+    }
+    this.find("details").ontoggle = () => this.draw()
+    if (this.full) addEventListener("hashchange", () => this.open())
+  }
+
+  /** The settings of the address or else of the attributes. */
+  open() {
+    const own = this.getAttributeNames().filter((name) => name in DEFAULTS).map((name) => [name, this.getAttribute(name)])
+    const attributes = [new URLSearchParams(own), this.getAttribute("against")].filter((part) => part !== null).join("/")
+    const hash = location.hash.slice(1)
+    let state, message
+    try {
+      state = read(this.full && /[=/]/.test(hash) ? hash : attributes)
+    } catch (error) {
+      state = read(attributes)
+      message = `The address cannot be read: ${error.message}.`
+    }
+    this.settings = state.settings
+    this.pinned = null
+    if (!state.pinned) return this.set(state.settings, message)
+    this.ask(state.pinned, (pinned) => {
+      this.pinned = pinned
+      this.set(state.settings, message)
+    })
+  }
+
+  ask(settings, use) {
+    const id = ++this.count
+    this.asked.set(id, (result) => use({ settings, result }))
+    this.worker.postMessage({ id, task: "pass", settings })
+  }
+
+  receive({ id, result, message }) {
+    const use = this.asked.get(id)
+    for (const old of this.asked.keys()) if (old <= id) this.asked.delete(old)
+    if (message) this.find(".verdict").textContent = message
+    else use?.(result)
+  }
+
+  set(settings, message) {
+    try {
+      this.settings = normalise(settings)
+    } catch (error) {
+      return this.say(error.message) // a number that is being typed
+    }
+    for (const input of this.body.querySelectorAll("input, select")) if (CONTROLS[input.name]) show(input, this.settings)
+    this.ask(this.settings, (now) => {
+      this.now = now
+      this.live ??= style.then(() => this.goLive())
+      this.draw()
+      if (message) this.find(".verdict").textContent = message
+      clearTimeout(this.settling)
+      this.settling = setTimeout(() => this.settle(), QUIET)
+    })
+  }
+
+  goLive() {
+    this.append(this.body)
+    this.classList.add("live")
+    for (const svg of this.body.querySelectorAll("svg")) this.sized.observe(svg)
+  }
+
+  settle() {
+    this.say(spoken(this.find(".verdict").textContent))
+    const state = `#${write(this.settings, this.pinned?.settings)}`
+    if (this.full) history.replaceState(null, "", state)
+    else this.find("a").href = here(`../../toolbox/explorer/${state}`)
+  }
+
+  draw() {
+    if (!this.now) return
+    const { settings, result } = this.now
+    const other = this.pinned?.settings
+    this.drawChart(this.find("[name=view]:checked").value)
+    this.find(".pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
+    const [headline, ...sentences] = verdict(result)
+    this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${sentences.filter(Boolean).join(" ")}`)
+    if (this.full) this.find("[name=pin]").textContent = other ? "Unpin" : "Pin, to compare"
+    if (this.find("details").open) this.tabulate(result)
+    this.training?.draw()
+  }
+
+  drawChart(view) {
+    const svg = this.find(".chart")
+    const passes = [this.now, this.pinned].filter(Boolean).map(({ result }) => result)
+    const kind = (i) => (i ? "pinned" : "solid")
+    this.find(".lines").hidden = view !== "By layer"
+    if (view === "Histograms") return drawHistograms(svg, passes.map(({ activation }) => activation.histogram))
+    if (view === "Angle") {
+      const lines = passes.map(({ cosine }, i) => ({ values: cosine.map(degrees), colour: "--c0", kind: kind(i) }))
+      const wide = lines.some(({ values }) => values.some((value) => value > 90))
+      const axis = linear(0, wide ? 180 : 90, 3, "°")
+      return drawLines(svg, { title: "angle between two inputs, 60° before layer 1", xLabel: "layer", axis, over: "NaN", lines })
+    }
+    const shown = LINES.filter((_, i) => this.find(`[name=line][value="${i}"]`).checked).reverse()
+    const lines = passes.flatMap((pass, i) => shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kind(i) })))
+    const theory = shown.map(([, , , of]) => of(passes[0].theory)).filter(Boolean).map((values) => ({ values, kind: "theory" }))
+    const axis = decades(lines.flatMap(({ values }) => values))
+    drawLines(svg, { title: "root mean square", xLabel: "layer", axis, over: "Inf", lines: [...theory, ...lines] })
+  }
+
+  tabulate({ activation, gradient, weight_gradient, cosine, saturated, dead }) {
+    const percent = (value) => `${number(100 * value)} %`
+    const sizes = [activation.rms, activation.mean, gradient.rms, weight_gradient.rms]
+    const row = (cells, tag) => `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`
+    const rows = cosine.map((one, i) =>
+      row([i + 1, ...sizes.map((all) => number(all[i])), `${number(degrees(one))}°`, percent(saturated[i]), percent(dead[i])], "td"))
+    this.find("details div").innerHTML = `<table>${row(COLUMNS, "th")}${typeset(rows.join(""))}</table>`
+  }
+
+  pin() {
+    this.pinned = this.pinned ? null : this.now
+    this.draw()
+    this.settle()
+  }
+
+  train() {
+    const { learning_rate } = this.settings
+    const settings = [this.settings, this.pinned?.settings].filter(Boolean).map((one) => ({ ...one, learning_rate }))
+    this.training.start(settings, () => ++this.count)
+  }
+
+  /** Copies the link or, as code, the settings. */
+  async copy(what) {
+    this.settle()
+    const { code } = await import("./code.js")
+    const text = what === "link" ? location.href : code(what, this.settings, difference(this.settings, {}), location.href)
+    const area = this.find("textarea")
+    area.hidden = true
+    try {
+      await navigator.clipboard.writeText(text)
+      this.say(what === "link" ? "The link is copied." : `The ${what} code is copied.`)
+    } catch {
+      Object.assign(area, { hidden: false, value: text }).select()
+      this.say("The text is selected for you to copy.")
+    }
+  }
+}
+
+customElements.define("init-explorer", InitExplorer)
