@@ -1,5 +1,6 @@
 /** <init-explorer>: settings to move, and what a real forward and backward pass through that network shows. */
 import { decades, drawHistograms, drawLines, linear } from "./chart.js"
+import { code } from "./code.js"
 import { control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
 import { DEFAULTS, normalise } from "./settings.js"
 import { markup as trainingMarkup, Training } from "./training.js"
@@ -12,6 +13,8 @@ const LINES = [
   ["Gradients", "--c1", (pass) => pass.gradient.rms, (theory) => theory.backward],
   ["Weight gradients", "--c3", (pass) => pass.weight_gradient.rms, () => null],
 ]
+const VIEWS = ["By layer", "Histograms", "Angle"]
+const ACTIONS = [["pin", ""], ["link", "Copy link"], ["pytorch", "Copy as PyTorch"], ["keras", "Copy as Keras"]]
 const COLUMNS = ["Layer", "Activations", "Mean", "Gradients", "Weight gradients", "Angle", "Saturated", "Dead"]
 
 const style = new Promise((resolve) => {
@@ -20,14 +23,14 @@ const style = new Promise((resolve) => {
 })
 
 const button = (name, label) => `<button type="button" name="${name}">${label}</button>`
-const choice = (type, name, value, label, more) => `<label class="check"${more}><input type="${type}" name="${name}" value="${value}" checked> ${label}</label>`
+const choice = (input, label, more = "") => `<label class="check"${more}><input ${input}> ${label}</label>`
 const group = (name, label, inside) => `<div class="${name}" role="group" aria-label="${label}">${inside}</div>`
 
 function markup(names, full) {
   const trains = names.includes("learning_rate")
-  const views = ["Angle", "Histograms", "By layer"].map((label) => choice("radio", "view", label, label, "")).reverse()
-  const lines = LINES.map(([label, colour], i) => choice("checkbox", "line", i, label, ` style="--line:var(${colour})"`))
-  const buttons = ["PyTorch", "Keras"].map((framework) => button(framework, `Copy as ${framework}`))
+  const views = VIEWS.map((label, i) => choice(`type="radio" name="view" value="${label}"${i ? "" : " checked"}`, label))
+  const lines = LINES.map(([label, colour], i) =>
+    choice(`type="checkbox" name="line" value="${i}" checked`, label, ` style="--line:var(${colour})"`))
   return `${group("controls", "Settings", names.filter((name) => name !== "learning_rate").map(control).join(""))}
     <div class="result">
       ${group("views", "View", views.join(""))}
@@ -38,7 +41,7 @@ function markup(names, full) {
       <p class="status" role="status"></p>
       ${trains ? `<div class="training">${trainingMarkup}</div>` : ""}
       <details class="numbers"><summary>All numbers</summary><div tabindex="0" role="region" aria-label="Numbers by layer"></div></details>
-      <p>${full ? [button("pin", ""), button("link", "Copy link"), ...buttons].join(" ") : "<a>All controls</a>"}</p>
+      <p>${full ? ACTIONS.map(([name, label]) => button(name, label)).join("") : "<a>All controls</a>"} <span class="told" role="status"></span></p>
       <textarea aria-label="To copy" readonly hidden></textarea>
     </div>`
 }
@@ -79,18 +82,23 @@ class InitExplorer extends HTMLElement {
     return this.body.querySelector(selector)
   }
 
+  /** Only for screen readers. */
   say(words) {
     this.find(".status").textContent = words
   }
 
+  tell(words) {
+    this.find(".told").textContent = words
+  }
+
   listen() {
     this.body.oninput = ({ target }) => (CONTROLS[target.name] ? this.set({ ...this.settings, ...moved(target) }) : this.draw())
-    this.body.onclick = ({ target: { localName, name } }) => {
-      if (localName !== "button") return
-      if (name === "pin") this.pin()
-      else if (name === "train") this.train()
-      else if (name === "cancel") this.training.cancel()
-      else this.copy(name)
+    this.body.onclick = ({ target }) => {
+      if (target.localName !== "button") return
+      if (target.name === "pin") this.pin()
+      else if (target.name === "train") this.train()
+      else if (target.name === "cancel") this.training.cancel()
+      else this.copy(target)
     }
     this.find("details").ontoggle = () => this.draw()
     if (this.full) addEventListener("hashchange", () => this.open())
@@ -130,18 +138,18 @@ class InitExplorer extends HTMLElement {
     else use?.(result)
   }
 
-  set(settings, message) {
+  set(settings, message = "") {
     try {
       this.settings = normalise(settings)
     } catch (error) {
-      return this.say(error.message) // a number that is being typed
+      return this.tell(`${error.message}.`) // a number that is being typed
     }
+    this.tell(message)
     for (const input of this.body.querySelectorAll("input, select")) if (CONTROLS[input.name]) show(input, this.settings)
     this.ask(this.settings, (now) => {
       this.now = now
       this.live ??= style.then(() => this.goLive())
       this.draw()
-      if (message) this.find(".verdict").textContent = message
       clearTimeout(this.settling)
       this.settling = setTimeout(() => this.settle(), QUIET)
     })
@@ -165,7 +173,7 @@ class InitExplorer extends HTMLElement {
     const { settings, result } = this.now
     const other = this.pinned?.settings
     this.drawChart(this.find("[name=view]:checked").value)
-    this.find(".pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
+    this.find("p.pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
     const [headline, ...sentences] = verdict(result)
     this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${sentences.filter(Boolean).join(" ")}`)
     if (this.full) this.find("[name=pin]").textContent = other ? "Unpin" : "Pin, to compare"
@@ -213,19 +221,19 @@ class InitExplorer extends HTMLElement {
     this.training.start(settings, () => ++this.count)
   }
 
-  /** Copies the link or, as code, the settings. */
-  async copy(what) {
+  /** Copies the link or, as code for a framework, the settings. */
+  async copy({ name, textContent: label }) {
     this.settle()
-    const { code } = await import("./code.js")
-    const text = what === "link" ? location.href : code(what, this.settings, difference(this.settings, {}), location.href)
     const area = this.find("textarea")
     area.hidden = true
     try {
-      await navigator.clipboard.writeText(text)
-      this.say(what === "link" ? "The link is copied." : `The ${what} code is copied.`)
-    } catch {
-      Object.assign(area, { hidden: false, value: text }).select()
-      this.say("The text is selected for you to copy.")
+      area.value = name === "link" ? location.href : await code(name, this.settings)
+      await navigator.clipboard.writeText(area.value)
+      this.tell(`${label}: done.`)
+    } catch ({ message }) {
+      area.hidden = false
+      area.select()
+      this.tell(`${label}: ${message}. Copy it from the field above.`)
     }
   }
 }

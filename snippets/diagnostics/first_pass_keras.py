@@ -1,0 +1,118 @@
+"""How large are activations, gradients and weight gradients in every layer, before any training?
+
+    z_l = h_{l-1} K_l + b_l,   batch normalization of z_l where it is switched on,
+    h_l = phi(z_l),            with skip connections h_l = h_{l-1} + branch_scale phi(z_l)
+
+Inputs and the gradient that enters at the top are standard normal. The explorer on this site runs the same network and
+fills in its settings here. Needs the TensorFlow backend: Keras itself has no function for a gradient.
+
+Source: the schemes are those of LeCun et al. (1998), Glorot & Bengio (2010), equation 12, and He et al. (2015), section
+2.2; "pytorch" is what PyTorch's nn.Linear does.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+from keras import initializers, layers
+
+SETTINGS = {
+    "depth": 30,
+    "width": 64,
+    "activation": "relu",  # identity, sigmoid, tanh, relu, leaky_relu, gelu, selu
+    "scheme": "xavier",  # lecun, xavier, he, pytorch, small, unit
+    "gain": 1.0,  # multiplies the scheme's standard deviation
+    "distribution": "normal",  # normal, uniform, truncated, orthogonal
+    "bias": 0.0,  # standard deviation, or "pytorch"
+    "batch_norm": False,
+    "skip": False,
+    "branch_scale": 1.0,
+    "seed": 0,
+}
+
+STD = {
+    "lecun": lambda fan_in, fan_out: math.sqrt(1 / fan_in),
+    "xavier": lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),
+    "he": lambda fan_in, fan_out: math.sqrt(2 / fan_in),
+    "pytorch": lambda fan_in, fan_out: math.sqrt(1 / (3 * fan_in)),
+    "small": lambda fan_in, fan_out: 0.01,
+    "unit": lambda fan_in, fan_out: 1.0,
+}
+ACTIVATIONS = {
+    "identity": lambda z: 1.0 * z,
+    "sigmoid": keras.ops.sigmoid,
+    "tanh": keras.ops.tanh,
+    "relu": keras.ops.relu,
+    "leaky_relu": lambda z: keras.ops.leaky_relu(z, negative_slope=0.01),
+    "gelu": lambda z: keras.ops.gelu(z, approximate=False),
+    "selu": keras.ops.selu,
+}
+TRUNCATED_STD = 0.8796256610342398
+"""Standard deviation of a standard normal variable that is cut at -2 and 2."""
+
+
+def weight_initializer(
+    std: float, width: int, distribution: str, seed: keras.random.SeedGenerator
+) -> initializers.Initializer:
+    """Draws of standard deviation `std` for a kernel of shape (width, width); raises ValueError."""
+    if distribution == "normal":
+        return initializers.RandomNormal(stddev=std, seed=seed)
+    if distribution == "uniform":
+        return initializers.RandomUniform(-math.sqrt(3) * std, math.sqrt(3) * std, seed=seed)
+    if distribution == "truncated":
+        return initializers.TruncatedNormal(stddev=std / TRUNCATED_STD, seed=seed)
+    if distribution == "orthogonal":
+        return initializers.Orthogonal(gain=std * math.sqrt(width), seed=seed)
+    raise ValueError(f"distribution must be normal, uniform, truncated or orthogonal, got {distribution!r}")
+
+
+def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense:
+    """One layer of the network; raises ValueError for a scheme or a distribution that does not exist."""
+    width, scheme, bias = settings["width"], settings["scheme"], settings["bias"]
+    if scheme not in STD:
+        raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
+    std = settings["gain"] * STD[scheme](width, width)
+    if bias == "pytorch":
+        biases = initializers.RandomUniform(-1 / math.sqrt(width), 1 / math.sqrt(width), seed=seed)
+    else:
+        biases = initializers.RandomNormal(stddev=bias, seed=seed)
+    kernel = weight_initializer(std, width, settings["distribution"], seed)
+    return layers.Dense(width, kernel_initializer=kernel, bias_initializer=biases)
+
+
+def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, float, float]]:
+    """Root mean squares of h_l, dL/dh_l and dL/dK_l, one row per layer, the first layer first.
+
+    Raises ValueError for a setting that has no such choice.
+    """
+    if settings["activation"] not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}")
+    phi = ACTIVATIONS[settings["activation"]]
+    # A generator moves on from layer to layer; a plain number would give all layers the same weights.
+    seed = keras.random.SeedGenerator(settings["seed"])
+    chain = [make_layer(settings, seed) for _ in range(settings["depth"])]
+    h = keras.random.normal((batch, settings["width"]), seed=seed)
+    activations = []
+    with tf.GradientTape() as tape:
+        tape.watch(h)
+        for layer in chain:
+            z = layer(h)
+            if settings["batch_norm"]:
+                z = layers.BatchNormalization(epsilon=1e-5, center=False, scale=False)(z, training=True)
+            h = h + settings["branch_scale"] * phi(z) if settings["skip"] else phi(z)
+            activations.append(h)
+    weights = [layer.kernel for layer in chain]
+    top = keras.random.normal(h.shape, seed=seed)
+    gradients = tape.gradient(h, activations + weights, output_gradients=top)
+    return list(zip(*(map(rms, some) for some in (activations, gradients[: len(chain)], gradients[len(chain) :]))))
+
+
+def rms(tensor: tf.Tensor) -> float:
+    """Root mean square of all entries."""
+    return float(tf.sqrt(tf.reduce_mean(tf.cast(tensor, "float64") ** 2)))
+
+
+if __name__ == "__main__":
+    print("layer  activations  gradients  weight gradients")
+    for number, row in enumerate(first_pass(), 1):
+        print(f"{number:5}", *(f"{value:11.3e}" for value in row))
