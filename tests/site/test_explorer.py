@@ -92,7 +92,7 @@ def test_a_finger_hits_every_control(page: Page, url):
 def test_by_keyboard_alone(page: Page, url):
     visit(page, url)
     reached = []
-    for _ in range(40):
+    while reached[-1:] != ["keras"] and len(reached) < 40:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.localName"))
         if reached[-1] == "depth":
