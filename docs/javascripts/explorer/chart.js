@@ -41,10 +41,10 @@ function frame({ width, height }, title, xLabel, count, axis, floor, ceiling) {
 /**
  * Values above the axis, or NaN, are marked on its ceiling, called `over`; those below, as 0 on a logarithmic axis, on its floor.
  * @param {SVGElement} svg
- * @param {{title: string, xLabel: string, axis: object, over: string, lines: {values: number[], colour?: string,
+ * @param {{title: string, xLabel?: string, axis: object, over: string, lines: {values: number[], colour?: string,
  *   kind: "solid"|"pinned"|"theory"}[]}} drawing
  */
-export function drawLines(svg, { title, xLabel, axis, over, lines }) {
+export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
   const isOver = (value) => !(axis.of(value) <= axis.high)
   const isUnder = (value) => axis.of(value) < axis.low
   const measured = lines.filter(({ kind }) => kind !== "theory").flatMap(({ values }) => values)

@@ -1,13 +1,12 @@
-/** The controls: what each is called, what a slider's position means, how a value is said; and settings as a link. */
+/** The controls: what each is called, what a slider's position means, how a value is said; settings as link and as code. */
 import { ACTIVATIONS, DEFAULTS, DISTRIBUTIONS, normalise, PRESETS, RANGES, SCHEMES } from "./settings.js"
 
-const same = (names) => Object.fromEntries(names.map((name) => [name, name]))
-const named = (names, spoken) => Object.fromEntries(names.map((name) => [name, spoken[name] ?? name]))
+const named = (names, spoken = {}) => Object.fromEntries(names.map((name) => [name, spoken[name] ?? name]))
 
 /** A slider has steps of `step`, or `decade` steps to a factor of 10. */
 export const CONTROLS = {
   activation: { label: "Activation", options: named(ACTIVATIONS, { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", selu: "SELU" }) },
-  preset: { label: "Preset", options: { "": "your own", ...same(Object.keys(PRESETS)) } },
+  preset: { label: "Preset", options: { "": "your own", ...named(Object.keys(PRESETS)) } },
   depth: { label: "Depth", say: (value) => `${value} layer${value > 1 ? "s" : ""}` },
   width: { label: "Width", step: 4, say: (value) => `${value} units` },
   scheme: {
@@ -15,7 +14,7 @@ export const CONTROLS = {
     options: named(SCHEMES, { lecun: "LeCun", xavier: "Xavier", he: "He", pytorch: "PyTorch’s default", small: "σ = 0.01", unit: "σ = 1" }),
   },
   gain: { label: "Gain", decade: 40, say: (value) => `× ${value}` },
-  distribution: { label: "Distribution", options: same(DISTRIBUTIONS) },
+  distribution: { label: "Distribution", options: named(DISTRIBUTIONS) },
   bias: { label: "Bias", step: 0.05, say: (value) => (value === "pytorch" ? "PyTorch’s" : value ? `σ = ${value}` : "none") },
   batch_norm: { label: "Batch normalization" },
   skip: { label: "Skip connections" },
@@ -24,13 +23,11 @@ export const CONTROLS = {
   learning_rate: { label: "Learning rate", decade: 12, say: String },
 }
 
-const inDecades = (steps, position) => Number((10 ** (position / steps)).toPrecision(3))
-
 /** The control as HTML; its name is that of the setting. */
 export function control(name) {
   const { label, options, say, step = 1, decade } = CONTROLS[name]
-  const choices = (all) => Object.entries(all).map(([value, text]) => `<option value="${value}">${text}</option>`).join("")
-  if (options) return `<label>${label} <select name="${name}">${choices(options)}</select></label>`
+  const choices = Object.entries(options ?? {}).map(([value, text]) => `<option value="${value}">${text}</option>`)
+  if (options) return `<label>${label} <select name="${name}">${choices.join("")}</select></label>`
   if (!RANGES[name]) return `<label class="check"><input type="checkbox" name="${name}"> ${label}</label>`
   let [min, max] = RANGES[name]
   if (!say) return `<label>${label} <input type="number" name="${name}" min="${min}" max="${max}"></label>`
@@ -42,8 +39,8 @@ export function control(name) {
 /** What the reader's move of a control changes. */
 export function moved({ name, type, value, checked }) {
   const { decade } = CONTROLS[name]
-  if (name === "preset") return PRESETS[value] ?? {}
-  return { [name]: type === "checkbox" ? checked : decade ? inDecades(decade, value) : type === "range" ? Number(value) : value }
+  if (name === "preset") return PRESETS[value]
+  return { [name]: type === "checkbox" ? checked : decade ? (10 ** (value / decade)).toPrecision(3) : value }
 }
 
 /** Lets a control show the settings, which may lie between two of its steps. */
@@ -65,7 +62,8 @@ const differ = (settings, others) => Object.keys(settings).filter((name) => sett
 const preset = (settings) => Object.keys(PRESETS).find((name) => !differ(PRESETS[name], settings).length) ?? ""
 const said = (name, value) => {
   const { label, options, say = String } = CONTROLS[name]
-  return options ? options[value] : typeof value === "boolean" ? `${value ? "with" : "no"} ${label.toLowerCase()}` : `${label.toLowerCase()} ${say(value)}`
+  const what = label.toLowerCase()
+  return options?.[value] ?? (typeof value === "boolean" ? `${value ? "with" : "no"} ${what}` : `${what} ${say(value)}`)
 }
 
 /** How `settings` differ from others, in words; a preset goes by its name. */
@@ -79,7 +77,7 @@ export function difference(settings, others) {
 /** Settings as a link has them: what is not a default, and behind a slash what the pinned ones have otherwise. */
 export function write(settings, pinned) {
   const query = (one, names) => new URLSearchParams(names.map((name) => [name, one[name]]))
-  const own = query(settings, ["depth", ...differ(settings, DEFAULTS).filter((name) => name !== "depth")])
+  const own = query(settings, differ(settings, { ...DEFAULTS, depth: null }))
   return pinned ? `${own}/${query(pinned, differ(pinned, settings))}` : String(own)
 }
 
@@ -88,4 +86,14 @@ export function read(text) {
   const [own, other] = text.split("/").map((query) => Object.fromEntries(new URLSearchParams(query)))
   const settings = normalise(own)
   return { settings, pinned: other && normalise({ ...settings, ...other }) }
+}
+
+const python = (value) => (value === true ? "True" : value === false ? "False" : JSON.stringify(value))
+
+/** The program that the page offers for "pytorch" or "keras", with these settings in it. */
+export async function code(framework, settings) {
+  const answer = await fetch(new URL(`../../downloads/diagnostics/first_pass_${framework}.py`, import.meta.url))
+  if (!answer.ok) throw new Error(answer.status)
+  const entry = /^( {4}"(\w+)": )[^,]+/gm
+  return (await answer.text()).replace(entry, (line, start, name) => (name in settings ? start + python(settings[name]) : line))
 }

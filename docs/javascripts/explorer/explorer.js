@@ -1,7 +1,6 @@
 /** <init-explorer>: settings to move, and what a real forward and backward pass through that network shows. */
 import { decades, drawHistograms, drawLines, linear } from "./chart.js"
-import { code } from "./code.js"
-import { control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
+import { code, control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
 import { DEFAULTS, normalise } from "./settings.js"
 import { markup as trainingMarkup, Training } from "./training.js"
 import { degrees, number, spoken, typeset, verdict } from "./words.js"
@@ -22,7 +21,7 @@ const style = new Promise((resolve) => {
   document.head.append(Object.assign(document.createElement("link"), sheet))
 })
 
-const button = (name, label) => `<button type="button" name="${name}">${label}</button>`
+const button = (name, label) => `<button name="${name}">${label}</button>`
 const choice = (input, label, more = "") => `<label class="check"${more}><input ${input}> ${label}</label>`
 const group = (name, label, inside) => `<div class="${name}" role="group" aria-label="${label}">${inside}</div>`
 
@@ -107,7 +106,8 @@ class InitExplorer extends HTMLElement {
   /** The settings of the address or else of the attributes. */
   open() {
     const own = this.getAttributeNames().filter((name) => name in DEFAULTS).map((name) => [name, this.getAttribute(name)])
-    const attributes = [new URLSearchParams(own), this.getAttribute("against")].filter((part) => part !== null).join("/")
+    const against = this.getAttribute("against")
+    const attributes = new URLSearchParams(own) + (against === null ? "" : `/${against}`)
     const hash = location.hash.slice(1)
     let state, message
     try {
@@ -116,13 +116,12 @@ class InitExplorer extends HTMLElement {
       state = read(attributes)
       message = `The address cannot be read: ${error.message}.`
     }
-    this.settings = state.settings
-    this.pinned = null
-    if (!state.pinned) return this.set(state.settings, message)
-    this.ask(state.pinned, (pinned) => {
+    const start = (pinned) => {
       this.pinned = pinned
       this.set(state.settings, message)
-    })
+    }
+    if (state.pinned) this.ask(state.pinned, start)
+    else start()
   }
 
   ask(settings, use) {
@@ -174,8 +173,8 @@ class InitExplorer extends HTMLElement {
     const other = this.pinned?.settings
     this.drawChart(this.find("[name=view]:checked").value)
     this.find("p.pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
-    const [headline, ...sentences] = verdict(result)
-    this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${sentences.filter(Boolean).join(" ")}`)
+    const [headline, rest] = verdict(result)
+    this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${rest}`)
     if (this.full) this.find("[name=pin]").textContent = other ? "Unpin" : "Pin, to compare"
     if (this.find("details").open) this.tabulate(result)
     this.training?.draw()
@@ -184,20 +183,20 @@ class InitExplorer extends HTMLElement {
   drawChart(view) {
     const svg = this.find(".chart")
     const passes = [this.now, this.pinned].filter(Boolean).map(({ result }) => result)
-    const kind = (i) => (i ? "pinned" : "solid")
+    const kinds = ["solid", "pinned"]
     this.find(".lines").hidden = view !== "By layer"
     if (view === "Histograms") return drawHistograms(svg, passes.map(({ activation }) => activation.histogram))
     if (view === "Angle") {
-      const lines = passes.map(({ cosine }, i) => ({ values: cosine.map(degrees), colour: "--c0", kind: kind(i) }))
+      const lines = passes.map(({ cosine }, i) => ({ values: cosine.map(degrees), colour: "--c0", kind: kinds[i] }))
       const wide = lines.some(({ values }) => values.some((value) => value > 90))
       const axis = linear(0, wide ? 180 : 90, 3, "°")
-      return drawLines(svg, { title: "angle between two inputs, 60° before layer 1", xLabel: "layer", axis, over: "NaN", lines })
+      return drawLines(svg, { title: "angle between two inputs, 60° before layer 1", axis, over: "NaN", lines })
     }
     const shown = LINES.filter((_, i) => this.find(`[name=line][value="${i}"]`).checked).reverse()
-    const lines = passes.flatMap((pass, i) => shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kind(i) })))
+    const lines = passes.flatMap((pass, i) => shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kinds[i] })))
     const theory = shown.map(([, , , of]) => of(passes[0].theory)).filter(Boolean).map((values) => ({ values, kind: "theory" }))
     const axis = decades(lines.flatMap(({ values }) => values))
-    drawLines(svg, { title: "root mean square", xLabel: "layer", axis, over: "Inf", lines: [...theory, ...lines] })
+    drawLines(svg, { title: "root mean square", axis, over: "Inf", lines: [...theory, ...lines] })
   }
 
   tabulate({ activation, gradient, weight_gradient, cosine, saturated, dead }) {

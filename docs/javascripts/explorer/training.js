@@ -7,8 +7,8 @@ const STEPS = 100
 const GUESSING = Math.log(10)
 
 export const markup = `${control("learning_rate")}
-  <button type="button" name="train">Train ${STEPS} steps</button>
-  <button type="button" name="cancel" disabled>Cancel</button>
+  <button name="train">Train ${STEPS} steps</button>
+  <button name="cancel" disabled>Cancel</button>
   <progress value="0" aria-label="Training"></progress>
   <svg class="losses" role="img" aria-label="Loss by step" hidden></svg>
   <p class="trained"></p>`
@@ -63,7 +63,8 @@ export class Training {
       over: "> 4",
       lines: [{ values: Array(STEPS).fill(GUESSING), kind: "theory" }, ...curves],
     })
-    const names = runs.map(({ settings }, i) => runs.length > 1 && `${i ? "Dashed" : "Solid"}, ${difference(settings, runs[1 - i].settings)}: `)
-    words.textContent = `${runs.map(({ state }, i) => `${names[i] || ""}${state}. `).join("")}Dotted: guessing.`
+    const told = runs.map(({ settings, state }, i) =>
+      runs[1] ? `${i ? "Dashed" : "Solid"}, ${difference(settings, runs[1 - i].settings)}: ${state}. ` : `${state}. `)
+    words.textContent = `${told.join("")}Dotted: guessing.`
   }
 }
