@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin, urlparse
+from urllib.parse import parse_qsl, unquote, urldefrag, urlencode, urljoin, urlparse
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -13,6 +13,7 @@ import pytest
 
 from docs.hooks import evidence
 from docs.hooks.experiment import find_experiments
+from snippets.laboratory.explorer import ACTIVATIONS, DEVIATIONS, Settings
 
 BASE = "http://127.0.0.1:8000/"
 SHOWN_AS_IS = {"annotation", "code", "pre", "script", "style", "template"}
@@ -62,6 +63,7 @@ def test_the_landing_page_leads_to_every_chapter_and_tool(documents):
 
 
 def test_every_reference_leads_somewhere(documents, built_site):
+    """A fragment with an equals sign is no place but a state of the explorer: see the next test."""
     broken = []
     for page, document in documents.items():
         for reference in references(document):
@@ -72,11 +74,28 @@ def test_every_reference_leads_somewhere(documents, built_site):
             file = built_site / path / "index.html" if path == "" or path.endswith("/") else built_site / path
             if not file.is_file():
                 broken.append(f"{page}: {reference}")
-            elif fragment and file.suffix == ".html" and not fragment.startswith("__"):
+            elif fragment and file.suffix == ".html" and not fragment.startswith("__") and "=" not in fragment:
                 ids = {element.get("id") for element in _parse(file).iter()}
                 if unquote(fragment) not in ids:
                     broken.append(f"{page}: {reference} (no such place)")
     assert broken == []
+
+
+def test_every_state_of_the_explorer_is_one(documents):
+    """Names and choices are those of its settings; the explorer itself would name what it cannot read."""
+    names = set(Settings._fields)
+    fields = {"activation": set(ACTIVATIONS), "scheme": set(DEVIATIONS)}
+    found = 0
+    for document in documents.values():
+        states = [urldefrag(reference).fragment for reference in references(document)]
+        for element in document.iter("init-explorer"):
+            own = {name: value for name, value in element.attrib.items() if name not in {"controls", "against"}}
+            states.append(f"{urlencode(own)}/{element.get('against', '')}")
+        for state in filter(lambda state: "=" in state, states):
+            for name, value in parse_qsl(state.replace("/", "&"), strict_parsing=True):
+                assert name in names and value in fields.get(name, {value}), state
+                found += 1
+    assert found > 50
 
 
 def test_nothing_is_loaded_from_elsewhere(documents):
