@@ -151,7 +151,7 @@ def test_the_verdict_follows_at_once_and_is_read_out_after_400_ms(page: Page, ur
     visit(page, url)
     page.evaluate("""() => {
         window.moved = window.said = 0
-        document.addEventListener("input", () => (window.moved = performance.now()))
+        document.addEventListener("input", () => ([window.moved, window.said] = [performance.now(), 0]))
         new MutationObserver(() => (window.said ||= performance.now()))
             .observe(document.querySelector(".status"), { childList: true })
     }""")
