@@ -97,6 +97,8 @@ class TrainingMonitor:
         import matplotlib
         from matplotlib.figure import Figure
 
+        if not self.rows:
+            raise ValueError("nothing was recorded: there is nothing to plot")
         width, _ = matplotlib.rcParams["figure.figsize"]
         figure = Figure(figsize=(width, 1.2 * width), layout="constrained")
         looks = [row for row in self.rows if "update_ratio" in row]

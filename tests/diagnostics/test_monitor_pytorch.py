@@ -253,5 +253,7 @@ def test_bad_input_is_named():
         TrainingMonitor(model, optimizer, every=0)
     with pytest.raises(ValueError, match="optimizer must hold parameters of model"):
         TrainingMonitor(network(), optimizer)
-    with TrainingMonitor(model, optimizer), pytest.raises(ValueError, match="without a closure"):
+    with TrainingMonitor(model, optimizer) as monitor, pytest.raises(ValueError, match="without a closure"):
         optimizer.step(lambda: 0.0)
+    with pytest.raises(ValueError, match="nothing was recorded"):
+        monitor.plot()
