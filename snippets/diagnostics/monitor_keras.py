@@ -67,26 +67,8 @@ class TrainingMonitor(keras.callbacks.Callback):
             table.writerows(self.rows)
 
     def plot(self) -> Any:
-        """A matplotlib Figure: gradient norms above update ratios, over the steps. Grey lines are the inner layers."""
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        if not self.rows:
-            raise ValueError("nothing was recorded: there is nothing to plot")
-        width, _ = matplotlib.rcParams["figure.figsize"]
-        figure = Figure(figsize=(width, 1.2 * width), layout="constrained")
-        steps = [row["step"] for row in self.rows]
-        colors = dict.fromkeys(self.layers, "C5") | {self.layers[-1]: "C2", self.layers[0]: "C1"}
-        for axes, what in zip(figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True):
-            for layer in sorted(self.layers, key=lambda layer: colors[layer] != "C5"):
-                label = None if colors[layer] == "C5" else layer
-                values = [row[f"{what}/{layer}"] for row in self.rows]
-                axes.semilogy(steps, values, colors[layer], label=label, linewidth=1)
-            axes.semilogy(steps, [row[what] for row in self.rows], "C0", label="all layers")
-            axes.set_ylabel({"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what])
-        figure.axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-        figure.axes[1].set_xlabel("step")
-        return figure
+        """What `plot_rows` draws of the rows so far."""
+        return plot_rows(self.rows)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if keras.backend.backend() != "tensorflow" or self.model.distribute_strategy.num_replicas_in_sync > 1:
@@ -191,6 +173,34 @@ class TrainingMonitor(keras.callbacks.Callback):
             layers = [layer for layer, norm in zip(self.layers, norms, strict=True) if not np.isfinite(norm)]
             self.non_finite = (step, layers)
             warnings.warn(f"step {step}: the gradient of {layers} is not finite", RuntimeWarning, 2)
+
+
+def plot_rows(rows: list[dict[str, float]]) -> Any:
+    """A matplotlib Figure of a monitor's rows: gradient norms above update ratios. Grey lines are the inner layers.
+
+    Raises ValueError if no row has an update ratio.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    looks = [row for row in rows if "update_ratio" in row]
+    if not looks:
+        raise ValueError("rows must hold an update ratio, got none: nothing was recorded")
+    width, _ = matplotlib.rcParams["figure.figsize"]
+    figure = Figure(figsize=(width, 1.2 * width), layout="constrained")
+    layers = [name.partition("/")[2] for name in looks[0] if name.startswith("update_ratio/")]
+    colors = dict.fromkeys(layers, "C5") | {layers[-1]: "C2", layers[0]: "C1"}
+    for axes, what in zip(figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True):
+        for layer in sorted(layers, key=lambda layer: colors[layer] != "C5"):
+            label = None if colors[layer] == "C5" else f"layer {layer}"
+            values = [row[f"{what}/{layer}"] for row in looks]
+            axes.semilogy([row["step"] for row in looks], values, colors[layer], label=label, linewidth=1)
+        whole = [row for row in rows if what in row]
+        axes.semilogy([row["step"] for row in whole], [row[what] for row in whole], "C0", label="all layers")
+        axes.set_ylabel({"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what])
+    figure.axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    figure.axes[1].set_xlabel("step")
+    return figure
 
 
 def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:

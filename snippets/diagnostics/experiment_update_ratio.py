@@ -1,0 +1,116 @@
+"""While the learning rate grows, the update ratio passes 0.01 dozens of steps before the loss is lost.
+
+Source: Karpathy, notes of the course CS231n, "Neural networks part 3", for the ratio and its usual size, 1e-3. Ours: 10
+ReLU layers, 64 wide, He initialization, 8 x 8 digits, 250 steps of SGD, learning rate from 0.01 to 1.
+"""
+
+import math
+import statistics
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from snippets.diagnostics.monitor_pytorch import TrainingMonitor, plot_rows
+from snippets.laboratory.claim import Claim
+from snippets.laboratory.digits import load_digits
+from snippets.laboratory.training import multilayer_perceptron
+
+WIDTHS = [64, *[64] * 9, 10]
+STEPS = 250
+RATES = [0.01 * 100 ** (step / STEPS) for step in range(STEPS)]
+ALARM = 0.01
+
+
+class Run(NamedTuple):
+    losses: list[float]
+    """Nats, one per step."""
+
+    rows: list[dict[str, float]]
+    """What the monitor recorded, one per step."""
+
+
+def measure(seed: int = 0) -> Run:
+    generator = torch.Generator().manual_seed(seed)
+    model = multilayer_perceptron(
+        WIDTHS, nn.ReLU, lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator)
+    )
+    digits, generator = load_digits(), torch.Generator().manual_seed(seed)
+    inputs, labels = torch.from_numpy(digits.train_inputs), torch.from_numpy(digits.train_labels)
+    optimizer, losses = torch.optim.SGD(model.parameters(), lr=RATES[0]), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # some runs end in NaN
+        with TrainingMonitor(model, optimizer, every=1) as monitor:
+            for rate in RATES:
+                optimizer.param_groups[0]["lr"] = rate
+                batch = torch.randint(len(inputs), (64,), generator=generator)
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+    return Run(losses, monitor.rows)
+
+
+def recent(values: list[float]) -> list[float]:
+    """The median of the last ten values at each step; NaN as soon as one of them is."""
+    windows = [values[max(0, step - 9) : step + 1] for step in range(len(values))]
+    return [math.nan if any(map(math.isnan, window)) else statistics.median(window) for window in windows]
+
+
+def alarm(run: Run) -> int:
+    """The step at which the ratio passes the threshold; StopIteration if it never does."""
+    ratios = recent([row["update_ratio"] for row in run.rows])
+    return next(step for step, ratio in enumerate(ratios) if ratio > ALARM)
+
+
+def lost(run: Run) -> int:
+    """The first step from which on the loss is that of guessing, ln 10, less a tenth, or worse, or NaN."""
+    losses = recent(run.losses)
+    return max(step for step in range(STEPS) if losses[step] < 0.9 * math.log(10)) + 1
+
+
+CLAIMS = (
+    Claim(
+        statement="Step at which the update ratio, as a median of ten steps, passes 0.01",
+        value=alarm,
+        interval=(80, 140),
+        reason="Ten seeds gave 94 to 125.",
+        format="g",
+    ),
+    Claim(
+        statement="Loss at that step (nats; guessing has 2.303)",
+        value=lambda run: recent(run.losses)[alarm(run)],
+        interval=(0.4, 1.5),
+        reason="Ten seeds gave 0.66 to 1.12.",
+    ),
+    Claim(
+        statement="Steps from there until the loss is back at that of guessing, or NaN, and stays there",
+        value=lambda run: lost(run) - alarm(run),
+        interval=(25, STEPS),
+        reason="Ten seeds gave 68 to 126.",
+        format="g",
+    ),
+    Claim(
+        statement="Loss of the last ten steps over that of guessing; NaN counts as 1",
+        value=lambda run: 1.0 if math.isnan(recent(run.losses)[-1]) else recent(run.losses)[-1] / math.log(10),
+        interval=(0.9, 1.1),
+        reason="Ten seeds gave 0.93 to 1.01, six of them by NaN or a network whose units are all dead.",
+    ),
+)
+
+
+def plot(run: Run) -> Figure:
+    figure: Any = plot_rows(run.rows)
+    above, below = figure.axes
+    above.semilogy(run.losses, color="C4", linewidth=1.2, label="loss (nats)")
+    above.set(ylabel="gradient norm, loss", xlim=(0, STEPS), ylim=(0.01, 100))
+    above.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    below.axhline(ALARM, color="C5", linestyle=(0, (4, 3)), linewidth=1.2)
+    below.set(ylim=(3e-4, 10))
+    for axes in (above, below):
+        axes.axvline(alarm(run), color="C3", linewidth=1.2)
+    below.text(alarm(run) - 4, 3, "passes 0.01", color="C3", weight=600, ha="right")
+    return figure
