@@ -39,6 +39,8 @@ figures: environment ## measure what changed, check its claims, draw its figures
 
 bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer
 	@$(RUN) docs.hooks.bench
+	@$(RUN) docs.hooks.bench_monitor pytorch
+	@$(RUN) docs.hooks.bench_monitor keras
 
 clean: ## remove all that the build made; the environment stays
 	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex

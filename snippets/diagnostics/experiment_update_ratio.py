@@ -106,7 +106,7 @@ def plot(run: Run) -> Figure:
     figure: Any = plot_rows(run.rows)
     above, below = figure.axes
     above.semilogy(run.losses, color="C4", linewidth=1.2, label="loss (nats)")
-    above.set(ylabel="gradient norm, loss", xlim=(0, STEPS), ylim=(0.01, 100))
+    above.set(ylabel="gradient norm, loss", xlim=(0, STEPS), ylim=(0.1, 100))
     above.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     below.axhline(ALARM, color="C5", linestyle=(0, (4, 3)), linewidth=1.2)
     below.set(ylim=(3e-4, 10))
