@@ -230,7 +230,10 @@ def _digest(path: Path) -> str:
 
 
 def write_ledger(experiments: list[Experiment]) -> None:
-    write_if_changed(LEDGER, ledger(experiments))
+    # What proves a tool belongs to no chapter.
+    chapter = "The chapter: [Diagnostics](../chapters/diagnostics.md)"
+    pages = "The pages: [Check my model](check-my-model.md), [Watch my training](watch-my-training.md)"
+    write_if_changed(LEDGER, ledger(experiments).replace(chapter, pages))
 
 
 def write_claim(card: Path) -> TaskFailed | None:
