@@ -1,7 +1,7 @@
 """One claim of an experiment as a card of its own, for a page that one number decides.
 
-A page asks for it by an include of `docs/figures/claims/<topic>/<experiment>/<first words of the claim>.md`. A claim that
-is worded anew has another address, so no page shows another one unnoticed; the build says which addresses there are.
+A page asks for it by an include of `docs/figures/claims/<topic>/<experiment>/<first words of the claim>.md`. A claim
+that is worded anew has another address, so no page shows another one unnoticed; the build says which there are.
 """
 
 import json

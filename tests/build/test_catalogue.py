@@ -107,7 +107,7 @@ def test_a_snippet_without_a_place_stops_the_build_and_says_what_to_do(project):
     project.write("snippets/halving/halve_numpy.py", SNIPPET)
     run = project.make_figures()
     assert run.returncode == 1
-    assert "halving/halve: say what a reader wants it for. Add each name to a task of TASKS in docs/hooks/cata" in run.stdout
+    assert "halving/halve: say what a reader wants it for. Add each name to a task of TASKS in docs/" in run.stdout
 
 
 def test_a_snippet_of_no_framework_stops_the_build(project):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,28 @@ class Cheat(NamedTuple):
         if self.kind == "norm at most":
             return bool(np.isclose(found, wanted, rtol=1e-4))
         return bool(np.allclose(found, wanted, rtol=1e-4, atol=1e-6))
+
+
+class Trials:
+    """How each row is tried in one framework: from its line of code to weights or a number, and the sizes that count."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Callable[[str], tuple[Any, dict[str, Any]]]] = {}
+
+    def case(self, *networks: str) -> Callable:
+        """Decorate the trial of these rows."""
+
+        def register(trial: Callable) -> Callable:
+            for network in networks:
+                assert network not in self.known, network
+                self.known[network] = trial
+            return trial
+
+        return register
+
+    def check(self, cheat: Cheat, code: str) -> None:
+        found, sizes = self.known[cheat.network](code)
+        assert cheat.holds(found, **sizes), f"{np.std(found):.4g} for {cheat.start} with {sizes}"
 
 
 def cheats() -> dict[str, Cheat]:

@@ -44,9 +44,12 @@ def _follow(values: Any, candidate: Law) -> bool:
 class Measures:
     """The measures of one framework, by the name of the row."""
 
-    def __init__(self, rows: dict[str, Difference], names: dict[str, Any], is_tensor: Callable[[Any], bool]) -> None:
-        """`names` are those that code on the page may use; `is_tensor` tells what code that works in place returns."""
-        self.rows, self.names, self.is_tensor = rows, names, is_tensor
+    labels: tuple[str, ...] = ("Keras",)
+    """Before code on the page that is run in this framework."""
+
+    def __init__(self, rows: dict[str, Difference], names: dict[str, Any]) -> None:
+        """`names` are those that code on the page may use."""
+        self.rows, self.names = rows, names
         self.known: dict[str, tuple[str, Callable[[Callable[[], Any]], str]]] = {}
 
     def row(self, name: str, default: str) -> Callable:
@@ -76,9 +79,53 @@ class Measures:
                 return eval(code, dict(self.names))
             made = eval(default, dict(self.names))
             result = eval(code, self.names | {subject: made})
-            return made if result is None or self.is_tensor(result) else result
+            return made if self.worked_in_place(result) else result
 
         return measure(make)
+
+    def codes(self) -> list[tuple[str, str]]:
+        """Each row with code for this framework, and the label of the code."""
+        return [(name, label) for name, row in self.rows.items() for label in self.labels if row.code(label)]
+
+    def page_says(self, name: str) -> str:
+        return self.rows[name].keras
+
+    def other_does(self, name: str) -> str:
+        return self.rows[name].pytorch
+
+    def worked_in_place(self, result: Any) -> bool:
+        """Whether code that gave this has changed the thing it names, and did not make another."""
+        return result is None
+
+
+class PyTorchMeasures(Measures):
+    labels = ("PyTorch", "NumPy")
+
+    def page_says(self, name: str) -> str:
+        return self.rows[name].pytorch
+
+    def other_does(self, name: str) -> str:
+        return self.rows[name].keras
+
+    def worked_in_place(self, result: Any) -> bool:
+        import torch
+
+        return result is None or isinstance(result, torch.Tensor)
+
+
+class MeasureTests:
+    """The tests of a file of measures: make them a class that names its `measures`."""
+
+    measures: Measures
+
+    def test_every_row_is_measured(self):
+        assert list(self.measures.known) == list(self.measures.rows)
+
+    def test_the_framework_does_what_the_page_says(self, name):
+        assert self.measures.cell(name) == self.measures.page_says(name)
+
+    def test_the_code_makes_it_do_as_the_other_framework_does(self, name, label):
+        assert self.measures.agreed(name, label) == self.measures.other_does(name)
 
 
 def axes(shape: tuple[int, ...], **sizes: int) -> str:

@@ -44,5 +44,5 @@ def differences(*names: str) -> dict[str, Difference]:
 def code(section: str, framework: str) -> list[str]:
     """The blocks of code in the tabs of `framework`, in their order."""
     tab = rf'^( *)=== "{framework}"\n\n((?:\1 {{4}}.*\n|\n)+)'
-    blocks = (re.search(r"```python\n(.*?) *```", found[2], re.DOTALL) for found in re.finditer(tab, section, re.MULTILINE))
-    return [textwrap.dedent(block[1]) for block in blocks]
+    contents = (found[2] for found in re.finditer(tab, section, re.MULTILINE))
+    return [textwrap.dedent(re.search(r"```python\n(.*?) *```", text, re.DOTALL)[1]) for text in contents]

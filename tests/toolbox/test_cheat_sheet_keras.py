@@ -1,6 +1,5 @@
 """Each line of Keras on the cheat sheet runs, and what it makes is what its row says."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,36 +13,20 @@ from snippets.weight_initialization.looks_linear_keras import looks_linear
 from snippets.weight_initialization.lsuv_keras import lsuv
 from snippets.weight_initialization.output_bias_keras import softmax_bias
 from snippets.weight_initialization.residual_scaling_keras import fixup
-from tests.toolbox.cheats import cheats
+from tests.toolbox.cheats import Trials, cheats
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]
 
 CHEATS = cheats()
 FILES = {function.__name__: function for function in (
     forward_gain, init_weights, looks_linear, lsuv, softmax_bias, fixup)}  # fmt: skip
-CASES: dict[str, Callable] = {}
-
-
-def case(*networks: str) -> Callable:
-    """Decorate what tries rows: from the line of code it gives weights or a number, and the sizes in the formula."""
-
-    def register(trial: Callable) -> Callable:
-        for network in networks:
-            assert network not in CASES, network
-            CASES[network] = trial
-        return trial
-
-    return register
+TRIALS = Trials()
+case = TRIALS.case
 
 
 def run(code: str, **names: Any) -> Any:
     """What the line gives; it changes the `names` in place."""
     return eval(code, vars(layers) | vars(initializers) | vars(optimizers) | FILES | names)
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    keras.utils.set_random_seed(0)
 
 
 def built(layer: keras.Layer, *shape: int) -> keras.Layer:
@@ -178,14 +161,12 @@ def clipping(code):
 
 
 def test_every_row_is_tried():
-    assert set(CASES) == set(CHEATS)
+    assert set(TRIALS.known) == set(CHEATS)
 
 
 @pytest.mark.parametrize("network", CHEATS)
 def test_the_line_does_what_the_row_says(network):
-    cheat = CHEATS[network]
-    found, sizes = CASES[network](cheat.keras)
-    assert cheat.holds(found, **sizes), f"{np.std(found):.4g} for {cheat.start} with {sizes}"
+    TRIALS.check(CHEATS[network], CHEATS[network].keras)
 
 
 def test_orthogonal_is_orthogonal():

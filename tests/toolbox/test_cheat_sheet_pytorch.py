@@ -1,6 +1,5 @@
 """Each line of PyTorch on the cheat sheet runs, and what it makes is what its row says."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,37 +15,21 @@ from snippets.weight_initialization.lsuv_pytorch import lsuv_
 from snippets.weight_initialization.output_bias_pytorch import softmax_bias
 from snippets.weight_initialization.residual_scaling_pytorch import fixup_
 from snippets.xavier_initialization.packed_attention_pytorch import projections, xavier_attention_
-from tests.toolbox.cheats import cheats
+from tests.toolbox.cheats import Trials, cheats
 from tests.toolbox.tables import TOOLBOX
+
+pytestmark = pytest.mark.usefixtures("seeded_pytorch")
 
 CHEATS = cheats()
 FILES = {function.__name__: function for function in (
     forward_gain, set_forget_bias_, looks_linear_, lsuv_, softmax_bias, fixup_, xavier_attention_)}  # fmt: skip
-CASES: dict[str, Callable] = {}
-
-
-def case(*networks: str) -> Callable:
-    """Decorate what tries rows: from the line of code it gives weights or a number, and the sizes in the formula."""
-
-    def register(trial: Callable) -> Callable:
-        for network in networks:
-            assert network not in CASES, network
-            CASES[network] = trial
-        return trial
-
-    return register
+TRIALS = Trials()
+case = TRIALS.case
 
 
 def run(code: str, **names: Any) -> Any:
     """What the line gives; it changes the `names` in place."""
     return eval(code, {"torch": torch, "nn": nn, "F": F} | FILES | names)
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
 
 
 def values(tensor: torch.Tensor) -> np.ndarray:
@@ -180,17 +163,16 @@ def clipping(code):
 
 
 def test_every_row_is_tried():
-    assert set(CASES) == set(CHEATS)
+    assert set(TRIALS.known) == set(CHEATS)
 
 
 @pytest.mark.parametrize("network", CHEATS)
 def test_the_line_does_what_the_row_says(network):
-    cheat = CHEATS[network]
-    found, sizes = CASES[network](cheat.pytorch)
-    assert cheat.holds(found, **sizes), f"{np.std(found):.4g} for {cheat.start} with {sizes}"
+    TRIALS.check(CHEATS[network], CHEATS[network].pytorch)
 
 
 def test_the_gains_are_those_of_the_integrals():
     text = (TOOLBOX / "cheat-sheet.md").read_text(encoding="utf-8")
     assert f"std `{forward_gain(F.gelu):.3f} * √(1 / n)`" in text
     assert f"(SiLU: {forward_gain(F.silu):.3f})" in text
+    assert "n = input channels · k / stride²" in text, "as the trial of the transposed convolution counts it"

@@ -8,21 +8,16 @@ import numpy as np
 import pytest
 from keras import initializers, layers, losses
 
-from tests.toolbox.measures import Measures, axes, number
+from tests.toolbox.measures import MeasureTests, Measures, axes, number
 from tests.toolbox.tables import differences
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]
 
 ROWS = differences("axes", "activations", "normalization")
 NAMES = vars(layers) | vars(initializers) | vars(losses)
 NAMES |= {"keras": keras, "partial": partial, "np": np, "Sequential": keras.Sequential}
-MEASURES = Measures(ROWS, NAMES, lambda result: False)
+MEASURES = Measures(ROWS, NAMES)
 row = MEASURES.row
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    keras.utils.set_random_seed(0)
 
 
 def zeros(*shape: int) -> np.ndarray:
@@ -221,18 +216,5 @@ def double_batch(make):
     return {"float32": "is cast"}[make()(np.ones((1, 3))).dtype.name]
 
 
-# The tests
-
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_keras_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].keras
-
-
-@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].code("Keras")])
-def test_the_code_makes_keras_do_as_pytorch_does(name):
-    assert MEASURES.agreed(name, "Keras") == ROWS[name].pytorch
+class TestMeasures(MeasureTests):
+    measures = MEASURES

@@ -8,21 +8,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.toolbox.measures import Measures, axes, number
+from tests.toolbox.measures import MeasureTests, PyTorchMeasures, axes, number
 from tests.toolbox.tables import differences
+
+pytestmark = pytest.mark.usefixtures("seeded_pytorch")
 
 ROWS = differences("axes", "activations", "normalization")
 NAMES = {"torch": torch, "nn": nn, "F": F, "partial": partial, "np": np}
-MEASURES = Measures(ROWS, NAMES, lambda result: isinstance(result, torch.Tensor))
+MEASURES = PyTorchMeasures(ROWS, NAMES)
 row = MEASURES.row
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
+# Axes and shapes
 
 
 @row("linear layer: axes of the weight", "nn.Linear(4, 3).weight.detach().numpy()")
@@ -100,7 +97,6 @@ def gru_gates(make):
     return ", ".join("update" if third == kept else "new" if third == new else "reset" for third in range(3))
 
 
-
 @row("leaky ReLU, layer: slope", "nn.LeakyReLU()")
 def leaky_layer(make):
     return number(-make()(torch.tensor(-1.0)))
@@ -144,7 +140,6 @@ def weighted(make):
     summed = (F.cross_entropy(logits, labels, reduction="none") * weights).sum().item()
     divisor = summed / make()(logits, labels, weights).item()
     return {4: "sum of the weights", 2: "number of examples"}[round(divisor, 4)]
-
 
 
 @row("batch norm: default `momentum`", "nn.BatchNorm1d(4)")
@@ -207,18 +202,5 @@ def double_batch(make):
         return "error"
 
 
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_pytorch_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].pytorch
-
-
-@pytest.mark.parametrize(
-    ("name", "label"), [(name, label) for name in ROWS for label in ("PyTorch", "NumPy") if ROWS[name].code(label)]
-)
-def test_the_code_makes_pytorch_do_as_keras_does(name, label):
-    assert MEASURES.agreed(name, label) == ROWS[name].keras
+class TestMeasures(MeasureTests):
+    measures = MEASURES

@@ -7,14 +7,14 @@ import tensorflow as tf
 from keras import ops, optimizers
 
 from snippets.exploding_gradients.clip_gradients_keras import clip_by_global_norm
-from tests.toolbox.measures import Measures, number
+from tests.toolbox.measures import MeasureTests, Measures, number
 from tests.toolbox.tables import TOOLBOX, differences
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]
 
 ROWS = differences("clipping", "optimizers")
 NAMES = vars(optimizers) | {"tf": tf}
-MEASURES = Measures(ROWS, NAMES, lambda result: False)
+MEASURES = Measures(ROWS, NAMES)
 row = MEASURES.row
 
 
@@ -153,21 +153,8 @@ def momentum(make):
     return {1.05: "old gradients at the new rate", 1.5: "old steps as they were"}[round(-weight, 4)]
 
 
-# The tests
-
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_keras_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].keras
-
-
-@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].code("Keras")])
-def test_the_code_makes_keras_do_as_pytorch_does(name):
-    assert MEASURES.agreed(name, "Keras") == ROWS[name].pytorch
+class TestMeasures(MeasureTests):
+    measures = MEASURES
 
 
 def test_our_clipping_adds_the_parts_of_a_row_first():

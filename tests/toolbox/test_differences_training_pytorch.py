@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from snippets.exploding_gradients.clip_gradients_pytorch import clip_by_global_norm_
-from tests.toolbox.measures import Measures, number
+from tests.toolbox.measures import MeasureTests, PyTorchMeasures, number
 from tests.toolbox.tables import TOOLBOX, differences
+
+pytestmark = pytest.mark.usefixtures("seeded_pytorch")
 
 
 def after_one_batch() -> torch.optim.SGD:
@@ -23,7 +25,7 @@ def after_one_batch() -> torch.optim.SGD:
 ROWS = differences("clipping", "optimizers")
 NAMES = {"torch": torch, "nn": nn, "partial": partial, "after_one_batch": after_one_batch}
 NAMES |= {"w": torch.ones(2, requires_grad=True)}
-MEASURES = Measures(ROWS, NAMES, lambda result: isinstance(result, torch.Tensor))
+MEASURES = PyTorchMeasures(ROWS, NAMES)
 row = MEASURES.row
 
 
@@ -37,7 +39,6 @@ def trained(weight: float, gradients: list[float], optimizer: Callable, rates: t
         parameter.grad = torch.tensor([gradient])
         stepping.step()
     return parameter.item()
-
 
 
 @row("gradients of two batches", "after_one_batch()")
@@ -73,7 +74,6 @@ def embedding_step(make):
 def infinite(make):
     gradients = clipped(make(), float("inf"), 1.0, 2.0)
     return {1: "one NaN, the rest 0", 3: "all NaN"}[int(np.isnan(gradients).sum())]
-
 
 
 @row("SGD: learning rate", "torch.optim.SGD")
@@ -147,21 +147,8 @@ def momentum(make):
     return {1.05: "old gradients at the new rate", 1.5: "old steps as they were"}[round(weight, 4)]
 
 
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_pytorch_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].pytorch
-
-
-@pytest.mark.parametrize(
-    ("name", "label"), [(name, label) for name in ROWS for label in ("PyTorch", "NumPy") if ROWS[name].code(label)]
-)
-def test_the_code_makes_pytorch_do_as_keras_does(name, label):
-    assert MEASURES.agreed(name, label) == ROWS[name].keras
+class TestMeasures(MeasureTests):
+    measures = MEASURES
 
 
 def test_our_clipping_raises_an_error_at_an_inf():

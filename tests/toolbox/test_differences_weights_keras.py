@@ -6,23 +6,18 @@ import pytest
 from keras import initializers, layers
 
 from tests.laws import NORMAL, TRUNCATED
-from tests.toolbox.measures import Law, Measures, law, nearest, number, uniform
+from tests.toolbox.measures import Law, MeasureTests, Measures, law, nearest, number, uniform
 from tests.toolbox.tables import differences
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]
 
 N, M, H, D = 300, 200, 100, 128
 """Inputs and outputs of a layer, units of an LSTM, width of attention."""
 
 ROWS = differences("weights", "initializers")
 NAMES = vars(layers) | vars(initializers) | {"n": N, "m": M, "h": H, "d": D, "shared": initializers.HeNormal()}
-MEASURES = Measures(ROWS, NAMES, lambda result: False)
+MEASURES = Measures(ROWS, NAMES)
 row = MEASURES.row
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    keras.utils.set_random_seed(0)
 
 
 def built(layer: keras.Layer, *shape: int) -> keras.Layer:
@@ -152,18 +147,5 @@ def depthwise_fan(make):
     return nearest(2 / np.var(draws), 9, 144)
 
 
-# The tests
-
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_keras_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].keras
-
-
-@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].code("Keras")])
-def test_the_code_makes_keras_do_as_pytorch_does(name):
-    assert MEASURES.agreed(name, "Keras") == ROWS[name].pytorch
+class TestMeasures(MeasureTests):
+    measures = MEASURES

@@ -8,29 +8,26 @@ from torch import nn
 from snippets.vanishing_gradients.forget_bias_pytorch import set_forget_bias_
 from snippets.xavier_initialization.packed_attention_pytorch import xavier_attention_
 from tests.laws import NORMAL, TRUNCATED
-from tests.toolbox.measures import Law, Measures, law, nearest, number, uniform
+from tests.toolbox.measures import Law, MeasureTests, PyTorchMeasures, law, nearest, number, uniform
 from tests.toolbox.tables import differences
 
 N, M, H, D = 300, 200, 100, 128
 """Inputs and outputs of a layer, units of an LSTM, width of attention."""
 
+pytestmark = pytest.mark.usefixtures("seeded_pytorch")
+
 ROWS = differences("weights", "initializers")
 NAMES = {"torch": torch, "nn": nn, "n": N, "m": M, "h": H, "d": D}
 NAMES |= {"set_forget_bias_": set_forget_bias_, "xavier_attention_": xavier_attention_}
-MEASURES = Measures(ROWS, NAMES, lambda result: isinstance(result, torch.Tensor))
+MEASURES = PyTorchMeasures(ROWS, NAMES)
 row = MEASURES.row
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
 
 
 def values(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
+
+# The first weights
 
 
 @row("linear layer: weight", "nn.Linear(n, m)")
@@ -114,7 +111,6 @@ def attention_output(make):
     return law(values(make().out_proj.weight), old, glorot)
 
 
-
 @row("He, normal: `kaiming_normal_`, `HeNormal`", 'nn.init.kaiming_normal_(torch.empty(m, n), nonlinearity="relu")')
 def he_normal(make):
     sigma = (2 / N) ** 0.5
@@ -160,18 +156,5 @@ def depthwise_fan(make):
     return nearest(2 / torch.stack(draws).var().item(), 9, 144)
 
 
-
-def test_every_row_is_measured():
-    assert list(MEASURES.known) == list(ROWS)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_pytorch_does_what_the_page_says(name):
-    assert MEASURES.cell(name) == ROWS[name].pytorch
-
-
-@pytest.mark.parametrize(
-    ("name", "label"), [(name, label) for name in ROWS for label in ("PyTorch", "NumPy") if ROWS[name].code(label)]
-)
-def test_the_code_makes_pytorch_do_as_keras_does(name, label):
-    assert MEASURES.agreed(name, label) == ROWS[name].keras
+class TestMeasures(MeasureTests):
+    measures = MEASURES

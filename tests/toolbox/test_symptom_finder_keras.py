@@ -16,18 +16,13 @@ from snippets.vanishing_gradients.forget_bias_keras import set_forget_bias
 from snippets.vanishing_gradients.layer_gradients_keras import factor_per_layer, layer_gradients
 from tests.toolbox.tables import code, sections
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]
 
 SECTIONS = sections("symptom-finder.md")
+FILES = (unit_health, global_norm, first_non_finite_layer, factor_per_layer, layer_gradients)
 NAMES = {"keras": keras, "ops": ops, "tf": tf, "np": np, "math": math} | {
-    function.__name__: function
-    for function in (unit_health, global_norm, first_non_finite_layer, factor_per_layer, layer_gradients)
+    function.__name__: function for function in FILES
 }
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
@@ -47,7 +42,8 @@ def network(depth: int = 4, activation: str = "relu", scale: float = 2**0.5, las
     """Layers of 64 units with normal weights of `scale` / sqrt(fan_in), the last layer of `last` / sqrt(fan_in)."""
 
     def dense(units: int, scale: float, activation: str | None) -> layers.Dense:
-        return layers.Dense(units, activation, kernel_initializer=VarianceScaling(scale**2, "fan_in", "untruncated_normal"))
+        initializer = VarianceScaling(scale**2, "fan_in", "untruncated_normal")
+        return layers.Dense(units, activation, kernel_initializer=initializer)
 
     hidden = [dense(64, scale, activation) for _ in range(depth - 1)]
     return keras.Sequential([keras.Input((20,)), *hidden, dense(10, last, None)])
@@ -108,7 +104,8 @@ def test_plateau(run):
     sums, *ratios = run("plateau", model=network())
     assert "[1. 1. 1.]" not in sums and all(float(line.split()[1]) > 0.3 for line in ratios)
     with_softmax = keras.Sequential([network(), layers.Softmax()])
-    assert np.allclose([float(number) for number in run("plateau", model=with_softmax)[0][11:].split("]")[0].split()], 1)
+    sums, *_ = run("plateau", model=with_softmax)
+    assert np.allclose([float(number) for number in sums.split("[")[1].split("]")[0].split()], 1.0)
     constant = network()
     constant.layers[1].kernel.assign(ops.full((64, 64), 0.1))
     assert float(run("plateau", model=constant)[2].split()[1]) < 1e-5

@@ -14,17 +14,11 @@ from snippets.vanishing_gradients.forget_bias_pytorch import set_forget_bias_
 from snippets.vanishing_gradients.layer_gradients_pytorch import factor_per_layer, layer_gradients
 from tests.toolbox.tables import TOOLBOX, code, sections
 
+pytestmark = pytest.mark.usefixtures("seeded_pytorch")
+
 SECTIONS = sections("symptom-finder.md")
-NAMES = {"torch": torch, "F": F, "math": math} | {
-    function.__name__: function for function in (unit_health, global_norm, finite_guard, factor_per_layer, layer_gradients)
-}
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+FILES = (unit_health, global_norm, finite_guard, factor_per_layer, layer_gradients)
+NAMES = {"torch": torch, "F": F, "math": math} | {function.__name__: function for function in FILES}
 
 
 @pytest.fixture
@@ -86,7 +80,8 @@ def test_flat_gradients(run):
 
 def test_flat_outputs(run):
     assert float(run("flat", 1, model=network())[0]) > 0.1
-    default = nn.Sequential(*[module for _ in range(12) for module in (nn.Linear(20, 20), nn.ReLU())], nn.Linear(20, 10))
+    hidden = [module for _ in range(12) for module in (nn.Linear(20, 20), nn.ReLU())]
+    default = nn.Sequential(*hidden, nn.Linear(20, 10))
     assert float(run("flat", 1, model=default)[0]) < 0.01
 
 
