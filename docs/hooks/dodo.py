@@ -331,7 +331,7 @@ def _short(task: Task) -> str:
 def remove_what_nobody_makes() -> None:
     """Delete the figures of experiments and the copies of snippets and labs that are gone."""
     made = {product for experiment in find_experiments() for product in experiment.products}
-    made |= {LEDGER, CATALOGUE, ARCHIVE, DIGITS, *_downloads().values()}
+    made |= {LEDGER, CATALOGUE, ARCHIVE, DIGITS, *_downloads().values(), *claims.wanted()}
     made |= set(map(_notebook, labs()))
     for path in (*FIGURES.rglob("*.*"), *DOWNLOADS.rglob("*.*")):
         if path.is_file() and path not in made:

@@ -86,7 +86,8 @@ def test_the_build_makes_page_archive_and_copies_and_clears_them_away(project):
     file = project.write("snippets/he_initialization/he_init_numpy.py", SNIPPET)
     test = project.write("tests/he_initialization/test_he_init_numpy.py", "")
     shown = '--8<-- "snippets/he_initialization/he_init_numpy.py"'
-    project.write("docs/toolbox/halves.md", f"# Halves\n\n## Use {{ #use }}\n\n{shown}\n")
+    page = f"# Halves\n\n## Why {{ #why }}\n\n## Use {{ #use }}\n\n{shown}\n\n## End {{ #end }}\n"
+    project.write("docs/toolbox/halves.md", page)
     assert project.make_figures().returncode == 0
     page = (project.root / "docs/figures/snippets.md").read_text(encoding="utf-8")
     assert "## Draw the weights of a layer {" in page and "y = x / 2" in page

@@ -24,6 +24,10 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
     assert "So does the second" in text and "<dd>0.25</dd>" in text and "Halving: each step halves the value." in text
     assert "The first step halves" not in text
 
+    written = card.stat().st_mtime_ns
+    assert project.make_figures().returncode == 0
+    assert card.stat().st_mtime_ns == written
+
     project.write("docs/toolbox/page.md", "# Page\n")
     assert project.make_figures().returncode == 0
     assert not card.exists()
