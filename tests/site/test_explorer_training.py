@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from docs.hooks import bench_explorer
 from snippets.laboratory import explorer
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.explorer import Settings
@@ -232,3 +233,13 @@ def test_digits_that_do_not_come_are_told_and_asked_for_again(worker):
     assert (found["kind"], found["message"]) == ("error", "the digits did not come: 503")
     worker.context.unroute("**/digits.json")
     assert worker.evaluate(ask, [2, "trained"])["kind"] == "trained"
+
+
+def test_the_benchmark_times_passes_of_the_worker(engine, monkeypatch):
+    monkeypatch.setattr(bench_explorer, "SIZES", ((2, 8, 100),))
+    rows = bench_explorer.engine_rows(engine)
+    assert [(row.what, row.budget) for row in rows] == [
+        ("explorer: pass 2 x 8, new gain", 100),
+        ("explorer: pass 2 x 8, new seed", 100),
+    ]
+    assert all(0 < row.value < 10_000 for row in rows)
