@@ -269,6 +269,21 @@ def test_a_chapter_on_paper(page: Page, site_url):
     assert page.locator("body").evaluate("(body) => getComputedStyle(body).colorScheme") == "light"
 
 
+def test_the_symptom_finder_needs_no_javascript_and_no_mouse(browser, site_url):
+    with browser.new_context(viewport=PHONE, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(site_url + "toolbox/symptom-finder/")
+        outer = page.locator("details.outcome:has(details.outcome)").first
+        inner = outer.locator("details.outcome").first
+        assert not inner.is_visible()
+        for details in (outer, inner):
+            details.locator("> summary").focus()
+            page.keyboard.press("Enter")
+        assert inner.locator("> p").first.is_visible()
+        page.emulate_media(media="print")
+        assert page.locator("details.outcome:not([open]) > p").last.is_visible()
+
+
 def test_the_cheat_sheet_is_one_page_of_paper(page: Page, site_url):
     page.goto(site_url + "toolbox/cheat-sheet/", wait_until="networkidle")
     paper = page.pdf(format="A4", prefer_css_page_size=True)
