@@ -1,8 +1,8 @@
 """Random numbers that are a pure function of seed, stream, layer and index, in NumPy.
 
-`docs/javascripts/explorer/rng.js` draws the same numbers in the browser: so both run the same network. The generator is
-Threefry-2x32 with 20 rounds; a block of two words belongs to the key (seed, stream) and the counter (index // 2, layer).
-Everything drawn has variance 1.
+`docs/javascripts/explorer/rng.js` draws the same numbers in the browser: so both run the same network. The generator
+is Threefry-2x32 with 20 rounds; a block of two words belongs to the key (seed, stream) and the counter
+(index // 2, layer). Everything drawn has variance 1.
 Source: Salmon, Moraes, Dror & Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 """
 

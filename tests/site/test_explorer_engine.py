@@ -210,7 +210,8 @@ def test_factors_are_geometric_means_over_what_float32_holds(engine):
     last = overflown["first"]["overflow_forward"] - 2
     rms, theory = overflown["activation"]["rms"], overflown["theory"]["forward"]
     assert overflown["factor"]["forward"] == pytest.approx((rms[last] / rms[0]) ** (1 / last), rel=1e-12)
-    assert overflown["theory"]["factor"]["forward"] == pytest.approx((theory[last] / theory[0]) ** (1 / last), rel=1e-12)
+    predicted = (theory[last] / theory[0]) ** (1 / last)
+    assert overflown["theory"]["factor"]["forward"] == pytest.approx(predicted, rel=1e-12)
     (single,) = run_passes(engine, [Settings(depth=1)])
     assert single["factor"] == {"forward": None, "backward": None}
 
@@ -226,8 +227,8 @@ def test_theory_of_the_plain_network_is_mean_field(engine, activation, gain, bia
     expected = propagate(function, gain, 10, gain**2 + variance, variance**0.5)
     assert found["theory"]["forward"] == pytest.approx(np.sqrt(expected.activation), rel=1e-6)
     # There the gradient of preactivations is followed, here that of activations, each from 1 at the top.
-    slopes = [gain**2 * gaussian_mean(lambda xi, q=q: function.slope(q**0.5 * xi) ** 2) for q in expected.preactivation]
-    backward = np.sqrt(np.cumprod([1.0, *slopes[:0:-1]]))[::-1]
+    chis = [gain**2 * gaussian_mean(lambda xi, q=q: function.slope(q**0.5 * xi) ** 2) for q in expected.preactivation]
+    backward = np.sqrt(np.cumprod([1.0, *chis[:0:-1]]))[::-1]
     assert found["theory"]["backward"] == pytest.approx(backward, rel=1e-6)
 
 

@@ -225,8 +225,9 @@ def test_errors_are_answers_and_the_worker_goes_on(worker, message, told):
 def test_digits_that_do_not_come_are_told_and_asked_for_again(worker):
     ask = """async ([id, kind]) => {
         say({ id, task: "train", settings: { depth: 1, width: 8 }, steps: 1 })
-        while (!heard.some((one) => one.id === id && one.kind !== "progress")) await new Promise((go) => setTimeout(go, 5))
-        return heard.find((one) => one.id === id && one.kind !== "progress")
+        const last = () => heard.find((one) => one.id === id && one.kind !== "progress")
+        while (!last()) await new Promise((resolve) => setTimeout(resolve, 5))
+        return last()
     }"""
     worker.context.route("**/digits.json", lambda route: route.fulfill(status=503, body=""))
     found = worker.evaluate(ask, [1, "error"])

@@ -1,4 +1,4 @@
-/** Random numbers of variance 1, each a function of seed, stream, layer, index. Twin: snippets/laboratory/threefry.py. */
+/** Numbers of variance 1, each a function of seed, stream, layer, index. Twin: snippets/laboratory/threefry.py. */
 
 export const STREAM = { weight: 0, bias: 1, input: 2, gradient: 3, batch: 4 }
 

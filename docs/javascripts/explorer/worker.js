@@ -52,7 +52,9 @@ async function answer(id, work) {
 
 async function begin({ id, settings, steps }) {
   const complete = normalise(settings)
-  if (!(Number.isInteger(steps) && steps > 0)) throw new RangeError(`steps must be a positive whole number; got ${steps}`)
+  if (!(Number.isInteger(steps) && steps > 0)) {
+    throw new RangeError(`steps must be a positive whole number; got ${steps}`)
+  }
   const ticket = {}
   trainings.set(id, ticket)
   const { loadDigits, train } = await import("./train.js")
