@@ -25,8 +25,11 @@ from torch.overrides import TorchFunctionMode
 
 DECADES = 3.0
 """Powers of ten by which a signal may fall or grow from the first layer to the last."""
-DEAD = 0.75
-"""Of a layer's units. Half of them are off where all inputs look alike to the layer, which alone does no harm."""
+STEADY = 0.1
+"""A factor this near to 1 per layer is no fault before twice as many decades: ResNet-152 has 1.05 and trains."""
+DEAD, UNITS = 0.75, 32
+"""Of a layer's units, if they are 32 or more. Half of them are off where all inputs look alike to the layer, which
+alone does no harm; that 25 of 32 are off by chance has the probability 0.001."""
 FLAT = 0.1
 """An activation is saturated where its slope is below this part of its largest."""
 SATURATED = 0.5
@@ -130,9 +133,9 @@ class ModelReport(NamedTuple):
             f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
-            _line(_HEAD),
+            _line("layer", *_COLUMNS),
         ]
-        rows = [_line(_cells(layer)) for layer in self.layers]
+        rows = [_row(layer) for layer in self.layers]
         if len(rows) > _ROWS:
             kept = _ROWS // 2
             rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
@@ -165,214 +168,204 @@ class ModelReport(NamedTuple):
         return figure
 
 
-class Advice(NamedTuple):
-    """All of a finding but where it was seen and with which numbers."""
-
-    level: str
-    symptom: str
-    cause: str
-    cure: str
-    link: str
-
-
 ADVICE = {
-    "non-finite-input": Advice(
+    "non-finite-input": (
         "fault",
         "The batch holds NaN or Inf.",
         "A missing value, a division by zero or a logarithm of zero in the data.",
         "Clean the data: torch.isfinite(x).all() for every batch.",
         "chapters/exploding-gradients/#use",
     ),
-    "input-scale": Advice(
+    "input-scale": (
         "fault",
         "The inputs are far from unit scale.",
         "Raw pixels or raw features: initializers assume inputs with mean 0 and variance 1.",
         "Standardize: x = (x - mean) / std, with the numbers of the training set.",
         "chapters/he-initialization/#why",
     ),
-    "index-out-of-range": Advice(
+    "index-out-of-range": (
         "fault",
         "An embedding is asked for a row that it does not have.",
         "A vocabulary or a maximal length that is smaller than what the data holds.",
         "Make num_embeddings one more than the largest index, or cut the inputs.",
         "chapters/weight-initialization/#use",
     ),
-    "labels-out-of-range": Advice(
+    "labels-out-of-range": (
         "fault",
         "A label names a class that the model does not have.",
         "Labels that count from 1, too few outputs, or a padding value that ignore_index does not name.",
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
-    "softmax-before-cross-entropy": Advice(
+    "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
         "nn.CrossEntropyLoss has its own softmax; after a second one the logits can differ by at most 1.",
         "Return the logits; apply softmax outside the model where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
-    "sigmoid-before-logits-loss": Advice(
+    "sigmoid-before-logits-loss": (
         "fault",
         "The loss takes logits and gets probabilities.",
         "BCEWithLogitsLoss has its own sigmoid; after a second one no prediction leaves 0.5 to 0.73.",
         "Return the logits; apply the sigmoid outside the model where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
-    "relu-before-loss": Advice(
+    "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
         "An activation after the last layer: negative logits become 0 and get no gradient.",
         "Remove the activation after the last layer.",
         "chapters/activation-functions/#use",
     ),
-    "nll-without-log-softmax": Advice(
+    "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
         "nn.NLLLoss has no softmax of its own.",
         "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
         "chapters/activation-functions/#use",
     ),
-    "broadcast-loss": Advice(
+    "broadcast-loss": (
         "fault",
         "Output and targets have different shapes, and the loss broadcasts them.",
         "(B, 1) against (B,) compares every prediction with every target.",
         "Give both one shape: output.squeeze(-1) or targets.unsqueeze(-1).",
         "chapters/weight-initialization/#use",
     ),
-    "target-scale": Advice(
+    "target-scale": (
         "fault",
         "The targets are far from unit scale.",
         "A regression on raw targets: the first gradients are as large as the targets.",
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
-    "non-finite-weight": Advice(
+    "non-finite-weight": (
         "fault",
         "Weights are NaN or Inf.",
         "An earlier step overflowed, or the initializer divided by zero.",
         "Draw the weights again; guard the steps against non-finite gradients.",
         "chapters/exploding-gradients/#use",
     ),
-    "non-finite-activation": Advice(
+    "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
         "Activations outgrew the number format (65504 in float16), or an operation before has no value there: log(0), 0/0.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
-    "non-finite-loss": Advice(
+    "non-finite-loss": (
         "fault",
         "The loss is NaN or Inf though every layer's output is finite.",
         "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
         "Use the losses that take logits; look at the targets of this batch.",
         "chapters/activation-functions/#use",
     ),
-    "non-finite-gradient": Advice(
+    "non-finite-gradient": (
         "fault",
         "The loss is finite and a gradient is not.",
         "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in torch.where.",
         "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
         "chapters/exploding-gradients/#use",
     ),
-    "vanishing-activation": Advice(
+    "vanishing-activation": (
         "fault",
         "The signal fades on the way forward.",
         "Weights too small for the activation, and nothing that normalizes.",
         "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
         "chapters/he-initialization/#answer",
     ),
-    "exploding-activation": Advice(
+    "exploding-activation": (
         "fault",
         "The signal grows on the way forward.",
         "Weights too large for the activation, and nothing that normalizes.",
         "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
         "chapters/exploding-gradients/#answer",
     ),
-    "residual-growth": Advice(
+    "residual-growth": (
         "fault",
         "The signal grows from one residual block to the next.",
         "Every block adds a branch as large as its input, and nothing normalizes the branch.",
         "Normalize the input of every branch, or let it start at zero or at 1/sqrt(blocks) of its size.",
         "chapters/weight-initialization/#answer",
     ),
-    "vanishing-gradient": Advice(
+    "vanishing-gradient": (
         "fault",
         "The gradient fades on the way back: the first layers hardly learn.",
         "Every layer multiplies it by its weights and its slopes: small weights, sigmoids, or saturation.",
         "ReLU with He initialization, tanh with Xavier; or residual connections with normalization.",
         "chapters/vanishing-gradients/#answer",
     ),
-    "exploding-gradient": Advice(
+    "exploding-gradient": (
         "fault",
         "The gradient grows on the way back: the first layers take too large steps.",
         "Every layer multiplies it by its weights and its slopes; batch normalization without skips alone does so.",
         "Scale the weights down (He, Xavier); add residual connections; clip the gradient's norm.",
         "chapters/exploding-gradients/#answer",
     ),
-    "dead-relu": Advice(
+    "dead-relu": (
         "fault",
         "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
         "A large negative bias, a step that was too large, or inputs far from mean zero.",
         "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
         "chapters/activation-functions/#answer",
     ),
-    "saturated-activation": Advice(
+    "saturated-activation": (
         "fault",
         "Most sigmoids or tanhs stand where their slope is nearly zero.",
         "Preactivations too large: weights, biases or inputs.",
         "Xavier initialization and standardized inputs; look at the gain: 1 is Xavier.",
         "chapters/activation-functions/#answer",
     ),
-    "saturated-attention": Advice(
+    "saturated-attention": (
         "fault",
         "Attention looks at one key only: its softmax is saturated.",
         "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
         "softmax(q @ k.T / sqrt(d)), or torch's scaled_dot_product_attention, which does so.",
         "chapters/activation-functions/#proof",
     ),
-    "collapsed-angles": Advice(
+    "collapsed-angles": (
         "fault",
         "Different examples look the same to the last layers.",
         "Biases outweigh a fading signal, or sigmoids whose mean is far from zero: depth draws all inputs together.",
         "He or Xavier with zero biases; residual connections; normalization over the batch.",
         "chapters/vanishing-gradients/#proof",
     ),
-    "symmetric-units": Advice(
+    "symmetric-units": (
         "fault",
         "All units of a layer have the same weights and the same gradient: they stay one unit for ever.",
         "Weights set to zero or another constant.",
         "Draw the weights at random; zero is for biases (and for the last layer of a residual branch).",
         "chapters/weight-initialization/#answer",
     ),
-    "confident-at-start": Advice(
+    "confident-at-start": (
         "fault",
         "The first loss is far above that of guessing: the model is confidently wrong.",
         "The last layer's weights or inputs are too large.",
         "Scale the last layer down until the logits' standard deviation is at most 1.",
         "chapters/weight-initialization/#use",
     ),
-    "no-gradient": Advice(
+    "no-gradient": (
         "fault",
         "The first layers are to be trained and get no gradient.",
         ".detach(), .data, torch.no_grad() or a step without gradient (argmax, round) between them and the loss.",
         "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
         "chapters/vanishing-gradients/#use",
     ),
-    "unused-weights": Advice(
+    "unused-weights": (
         "note",
         "Weights that are to be trained and that this loss does not use.",
         "A head or a branch that this batch does not reach, or a module that was forgotten in forward().",
         "Use it, or drop it; distributed training needs find_unused_parameters=True otherwise.",
         "chapters/vanishing-gradients/#use",
     ),
-    "identical-layers": Advice(
+    "identical-layers": (
         "note",
         "Layers that are not shared hold the same numbers.",
         "One seeded initializer for many layers, copy.deepcopy of a layer, or nn.TransformerEncoder, which copies one.",
         "Draw each layer anew after building the model.",
         "chapters/he-initialization/#use",
     ),
-    "evaluation-mode": Advice(
+    "evaluation-mode": (
         "note",
         "The model is in evaluation mode.",
         "model.eval(): dropout is off, and batch normalization uses its running statistics.",
@@ -380,7 +373,7 @@ ADVICE = {
         "chapters/batch-normalization/#use",
     ),
 }
-"""Every finding, by its code."""
+"""Every finding by its code: level, symptom, cause, cure, link."""
 
 
 def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
@@ -400,13 +393,13 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     inputs, targets = batch if pair else (batch, batch)
     watch = _Watch(model, inputs, targets)
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    loss, gradients = math.nan, {}
+    loss, gradients = math.nan, dict[Tensor, Any]()
     with _untouched(model), torch.enable_grad():
         try:
             value = watch.run(model, inputs, targets, loss_fn)
             loss = value.item()
             found = torch.autograd.grad(value, trained, allow_unused=True)
-            gradients = {id(weight): grad for weight, grad in zip(trained, found, strict=True)}
+            gradients = dict(zip(trained, found, strict=True))
         except _Stop:
             pass
     layers = watch.layers(gradients)
@@ -419,7 +412,7 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
         forward=_factor([layer.std for layer in layers]),
         backward=_factor([layer.gradient for layer in reversed(layers)]),
         layers=layers,
-        findings=tuple(_judge(watch, model, layers, loss, gradients)),
+        findings=tuple(_judge(watch, layers, loss, gradients)),
     )
 
 
@@ -456,15 +449,17 @@ class _Watch(TorchFunctionMode):
     def __init__(self, model: nn.Module, inputs: Any, targets: Any) -> None:
         super().__init__()
         self.model = model
+        self.owned = {module: _weights(module) for module in model.modules()}
         self.rows: list[dict[str, Any]] = []
         self.weights: list[list[Tensor]] = []
         self.findings: list[Finding] = []
         self.running: list[str] = []
         self.chance_loss: float | None = None
-        self.excess: float | None = None
+        self.excess = 0.0
         self.sums = 0
         first = next(_tensors(inputs), None)
         self.examples = len(first) if first is not None and first.dim() else 0
+        self.cosine = _cosine(first, self.examples) if first is not None and first.is_floating_point() else None
         self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
 
     def run(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> Tensor:
@@ -504,10 +499,13 @@ class _Watch(TorchFunctionMode):
 
     def leave(self, module: nn.Module, _: Any, output: Any) -> None:
         name = self.running.pop()
-        weights = _weights(module)
+        weights = self.owned[module]
         tensor = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
-        if not weights or tensor is None:
-            return
+        if weights and tensor is not None:
+            with torch._C.DisableTorchFunction():  # else each of these statistics would be looked at as well
+                self.add(name, module, weights, tensor)
+
+    def add(self, name: str, module: nn.Module, weights: list[Tensor], tensor: Tensor) -> None:
         runs = sum(row["module"] is module for row in self.rows)
         values = tensor.detach()
         row = _moments(values) | {
@@ -528,7 +526,7 @@ class _Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "").rstrip("_")
+        name = getattr(func, "__name__", "").strip("_")
         before = getattr(self, f"before_{name}", None)
         if before:
             before(*args, **kwargs)
@@ -547,8 +545,9 @@ class _Watch(TorchFunctionMode):
             self.note("saturated", (slope < FLAT).double().mean().item())
         elif values.dim() > 1 and values.numel():
             unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
-            largest = values.amax([dim for dim in range(values.dim()) if dim != unit])
-            self.note("dead", (largest <= 0).double().mean().item())
+            if values.shape[unit] >= UNITS:
+                largest = values.amax([dim for dim in range(values.dim()) if dim != unit])
+                self.note("dead", (largest <= 0).double().mean().item())
 
     def note(self, what: str, fraction: float) -> None:
         self.rows[-1][what] = max(fraction, self.rows[-1][what] or 0.0)
@@ -634,10 +633,10 @@ class _Watch(TorchFunctionMode):
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
 
-    def layers(self, gradients: dict[int, Tensor | None]) -> tuple[LayerReport, ...]:
+    def layers(self, gradients: dict[Tensor, Any]) -> tuple[LayerReport, ...]:
         reports = []
         for row, weights in zip(self.rows, self.weights, strict=True):
-            norms = [_norm(grad) for weight in weights if (grad := gradients.get(id(weight))) is not None]
+            norms = [_norm(grad) for weight in weights if (grad := gradients.get(weight)) is not None]
             gradient = math.hypot(*norms) if norms else None
             size = math.hypot(*(_norm(weight.detach()) for weight in weights))
             ratio = None if gradient is None else gradient / size if size else math.inf
@@ -656,100 +655,92 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
         raise ValueError(f"{what()}: {error}") from error
 
 
-def _judge(
-    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], loss: float, gradients: dict[int, Tensor | None]
-) -> list[Finding]:
-    """All findings; what follows from non-finite numbers is left out."""
-    found = list(watch.findings)
-
-    def find(code: str, evidence: str, *names: str) -> None:
-        found.append(_finding(code, evidence, *names))
-
+def _judge(watch: _Watch, layers: tuple[LayerReport, ...], loss: float, gradients: dict[Tensor, Any]) -> list[Finding]:
+    """All findings; what only follows from another one is left out."""
+    model, find = watch.model, watch.find
+    named = list(model.named_parameters())
     if not model.training:
         find("evaluation-mode", "model.training is False")
-    same = _identical(model)
+    same = _identical(named)
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_inputs = [tensor for tensor in watch.inputs + watch.targets if not _all_finite(tensor)]
-    bad_weights = [name for name, weight in model.named_parameters() if not _all_finite(weight.detach())]
+    bad_weights = [name for name, weight in named if not _all_finite(weight.detach())]
     bad_layers = [layer for layer in layers if layer.non_finite]
-    bad_gradients = [
-        name for name, weight in model.named_parameters() if not _all_finite(gradients.get(id(weight)))
-    ]
+    bad_gradients = [name for name, weight in named if not _all_finite(gradients.get(weight))]
     if bad_inputs:
-        find("non-finite-input", f"tensor of shape {tuple(bad_inputs[0].shape)}")
+        find("non-finite-input", f"in a tensor of shape {tuple(bad_inputs[0].shape)}")
     elif bad_weights:
-        find("non-finite-weight", f"{len(bad_weights)} weights", *bad_weights)
+        find("non-finite-weight", f"{len(bad_weights)} of {len(named)}", *bad_weights)
     elif bad_layers:
         find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
-    elif not math.isfinite(loss) and gradients:
+    elif gradients and not math.isfinite(loss):
         find("non-finite-loss", f"loss {loss}")
     elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} weights", *bad_gradients)
+        find("non-finite-gradient", f"{len(bad_gradients)} of {len(named)}", *bad_gradients)
     else:
-        _judge_signals(watch, model, layers, gradients, find)
-    return sorted(found, key=lambda finding: finding.level)
+        _judge_signals(watch, layers, gradients)
+        _judge_reach(watch, layers, gradients)
+    return sorted(watch.findings, key=lambda finding: finding.level)
 
 
-def _judge_signals(
-    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], gradients: Any, find: Callable[..., None]
-) -> None:
-    sizes = [_rms(tensor) for tensor in watch.inputs if tensor.is_floating_point()]
-    if sizes and max(sizes) > INPUT:
-        find("input-scale", f"root mean square {max(sizes):.3g}, more than {INPUT:g}")
-    for code, what, limit in (
-        ("dead-relu", "dead", DEAD),
-        ("saturated-activation", "saturated", SATURATED),
-        ("saturated-attention", "peaked", PEAKED),
-    ):
-        over = [layer for layer in layers if (getattr(layer, what) or 0.0) > limit]
-        if over:
-            worst = max(getattr(layer, what) for layer in over)
-            find(code, f"{what} up to {worst:.0%}, more than {limit:.0%}", *(layer.name for layer in over))
-    symmetric = _symmetric(model, gradients)
+def _judge_signals(watch: _Watch, layers: tuple[LayerReport, ...], gradients: dict[Tensor, Any]) -> None:
+    find = watch.find
+    scale = max((_rms(tensor) for tensor in watch.inputs if tensor.is_floating_point()), default=0.0)
+    if scale > INPUT:
+        find("input-scale", f"root mean square {scale:.3g}, limit {INPUT:g}")
+    symmetric = _symmetric(watch, gradients)
     if symmetric:
-        find("symmetric-units", "all rows of weight and gradient are equal", *symmetric)
+        find("symmetric-units", "the rows of the weight are equal, and those of its gradient", *symmetric)
+    dead = [] if symmetric else _beyond(watch, "dead-relu", "dead", DEAD, layers)
+    _beyond(watch, "saturated-activation", "saturated", SATURATED, layers)
+    _beyond(watch, "saturated-attention", "peaked", PEAKED, layers)
     gains = sorted(layer.gain for layer in layers if layer.gain is not None)
     typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
-    forward = _decades([layer.std for layer in layers])
-    if abs(forward) > DECADES:
-        growth = "residual-growth" if watch.sums >= 3 else "exploding-activation"
-        code = growth if forward > 0 else "vanishing-activation"
-        find(code, f"10^{forward:+.1f} over {len(layers)} layers, limit 10^{math.copysign(DECADES, forward):+g}{typical}")
-    backward = _decades([layer.gradient for layer in reversed(layers)])
-    if abs(backward) > DECADES and not symmetric:
-        code = "exploding-gradient" if backward > 0 else "vanishing-gradient"
-        find(code, f"10^{backward:+.1f} over {len(layers)} layers, limit 10^{math.copysign(DECADES, backward):+g}{typical}")
-    angles = [1 - layer.cosine for layer in layers if layer.cosine is not None]
-    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100):
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}", layers[-1].name)
-    if watch.excess is not None and watch.excess > EXCESS:
+    for sizes, fades, grows in (
+        ([layer.std for layer in layers], "vanishing-activation",
+         "residual-growth" if watch.sums >= 3 else "exploding-activation"),
+        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+    ):  # fmt: skip
+        slope = _slope(sizes)
+        decades = slope * (len(sizes) - 1)
+        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if abs(decades) > limit and not symmetric:
+            find(
+                grows if decades > 0 else fades,
+                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+            )
+    angles = [1 - cosine for cosine in (watch.cosine, *(layer.cosine for layer in layers)) if cosine is not None]
+    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+    if watch.excess > EXCESS:
         find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
-    if gradients:
-        _judge_reach(watch, model, layers, gradients, find)
 
 
-def _judge_reach(
-    watch: _Watch, model: nn.Module, layers: tuple[LayerReport, ...], gradients: Any, find: Callable[..., None]
-) -> None:
-    names = {id(weight): name for name, weight in model.named_parameters()}
+def _beyond(watch: _Watch, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+    if over:
+        watch.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+    return list(over)
+
+
+def _judge_reach(watch: _Watch, layers: tuple[LayerReport, ...], gradients: dict[Tensor, Any]) -> None:
     severed: list[str] = []
     for layer, weights in zip(layers, watch.weights, strict=True):
-        reached = [gradients[id(weight)] is not None for weight in weights if id(weight) in gradients]
+        reached = [gradients[weight] is not None for weight in weights if weight in gradients]
         if any(reached):
             break
         severed += [layer.name] if reached else []
+    unused = [name for name, weight in watch.model.named_parameters() if gradients.get(weight, weight) is None]
     if severed:
-        find("no-gradient", "no path from the loss to their weights", *severed)
-    else:
-        unused = [names[key] for key, gradient in gradients.items() if gradient is None]
-        if unused:
-            find("unused-weights", f"{len(unused)} of {len(gradients)} trained tensors", *unused)
+        watch.find("no-gradient", "no path from the loss to their weights", *severed)
+    elif unused:
+        watch.find("unused-weights", f"{len(unused)} of {len(gradients)} trained tensors", *unused)
 
 
 def _finding(code: str, evidence: str, *layers: str) -> Finding:
-    advice = ADVICE[code]
-    return Finding(code, advice.level, layers, advice.symptom, evidence, advice.cause, advice.cure, advice.link)
+    level, symptom, cause, cure, link = ADVICE[code]
+    return Finding(code, level, layers, symptom, evidence, cause, cure, link)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -784,36 +775,33 @@ def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
     return max(_norm(unit) / math.sqrt(len(unit)) for unit in units)
 
 
-def _identical(model: nn.Module) -> list[str]:
+def _identical(named: list[tuple[str, Tensor]]) -> list[str]:
     """Weights that hold the same numbers as another one of their shape, and more than one number."""
     seen: dict[Any, list[tuple[str, Tensor]]] = {}
-    for name, weight in model.named_parameters():
+    for name, weight in named:
         if weight.dim() > 1 and weight.numel() > 1:
-            values = weight.detach()
-            corner = tuple(values[tuple(slice(2) for _ in values.shape)].flatten().tolist())
+            corner = tuple(weight.detach()[(slice(2),) * weight.dim()].flatten().tolist())
             if len(set(corner)) > 1:
-                seen.setdefault((values.shape, values.dtype, corner), []).append((name, values))
+                seen.setdefault((weight.shape, weight.dtype, corner), []).append((name, weight))
     return [
         name
         for group in seen.values()
-        for name, values in group
-        if any(other is not values and torch.equal(other, values) for _, other in group)
+        for name, weight in group
+        if any(other is not weight and torch.equal(other, weight) for _, other in group)
     ]
 
 
-def _symmetric(model: nn.Module, gradients: Any) -> list[str]:
-    names = {id(weight): name for name, weight in model.named_parameters()}
-    found = []
-    for module in model.modules():
-        for weight in _weights(module):
-            gradient = gradients.get(id(weight))
-            rows = _out_first(module, weight)
-            if gradient is None or len(rows) < 2 or not torch.equal(rows[0], rows[-1]) or (rows != rows[:1]).any():
-                continue
-            slopes = _out_first(module, gradient)
-            if ((slopes - slopes[:1]).abs() <= 1e-5 * slopes.abs().max()).all():
-                found.append(names[id(weight)])
-    return list(dict.fromkeys(found))
+def _symmetric(watch: _Watch, gradients: dict[Tensor, Any]) -> list[str]:
+    """Weights whose units are equal and get equal gradients. A zero layer that has a gradient is none of them."""
+    found = {}
+    for module, weights in watch.owned.items():
+        for weight in weights:
+            units, gradient = _out_first(module, weight), gradients.get(weight)
+            if gradient is not None and len(units) > 1 and torch.equal(units[0], units[-1]) and (units == units[:1]).all():
+                slopes = _out_first(module, gradient)
+                if ((slopes - slopes[:1]).abs() <= 1e-5 * slopes.abs().max()).all():
+                    found[weight] = None
+    return [name for name, weight in watch.model.named_parameters() if weight in found]
 
 
 def _maker(tensor: Tensor) -> str:
@@ -838,18 +826,17 @@ def _rms(tensor: Tensor) -> float:
 
 
 def _all_finite(tensor: Tensor | None) -> bool:
-    return tensor is None or not tensor.is_floating_point() or bool(tensor.isfinite().all())
+    # A sum shows a single NaN or Inf among millions, in one pass and without a copy.
+    return tensor is None or not tensor.is_floating_point() or math.isfinite(tensor.sum(dtype=torch.float32))
 
 
 def _moments(values: Tensor) -> dict[str, float]:
     some = _sample(values)
     finite = some[some.isfinite()]
-    # A sum shows a single NaN or Inf among millions, in one pass and without a copy.
-    clean = math.isfinite(values.sum(dtype=torch.float32))
     return {
         "mean": finite.mean().item(),
         "std": finite.std(correction=0).item(),
-        "non_finite": 0.0 if clean else 1.0 - values.isfinite().double().mean().item(),
+        "non_finite": 0.0 if _all_finite(values) else 1.0 - values.isfinite().double().mean().item(),
     }
 
 
@@ -893,26 +880,26 @@ def _factor(sizes: list[float | None]) -> float | None:
     return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
 
 
-def _decades(sizes: list[float | None]) -> float:
-    return _slope(sizes) * (len(sizes) - 1)
-
-
 _ROWS = 60
-_HEAD = ("layer", "mean", "std", "dead", "sat", "peak", "cos", "dL/dout", "dL/dW", "dW/W", "gain")
-_WIDTHS = (26, 10, 9, 5, 5, 5, 7, 9, 9, 9, 6)
+_COLUMNS = {
+    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 6,
+}  # fmt: skip
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    name, *numbers = cells
-    return f"{name:26}" + "".join(f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True))
+def _line(name: str, *cells: str) -> str:
+    return f"{name:30}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
 
-def _cells(layer: LayerReport) -> tuple[str, ...]:
-    name = layer.name if len(layer.name) <= 26 else "…" + layer.name[-25:]
+def _row(layer: LayerReport) -> str:
+    parts = layer.name.split(".")
+    for place in range(len(parts) - 1):  # encoder.blocks.12.attention.query becomes e.b.12.a.query, as far as needed
+        if len(".".join(parts)) > 29 and not parts[place].isdigit():
+            parts[place] = parts[place][:1]
+    name = ".".join(parts)
     percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio))
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    return (name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes, "" if layer.gain is None else f"{layer.gain:.2g}")
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    return _line(name if len(name) < 30 else "…" + name[-28:], _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
 def _short(value: float | None) -> str:

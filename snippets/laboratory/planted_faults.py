@@ -1,0 +1,289 @@
+"""Models, batches and losses with one fault each, and the code of the finding that must name it."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from snippets.laboratory import healthy_models as healthy
+from snippets.laboratory.healthy_models import CLASSES, EXAMPLES, LENGTH, TOKENS, Case, build, features, images
+
+WIDTH = 128
+
+
+class Fault(NamedTuple):
+    """One planted fault."""
+
+    code: str
+    """Of the finding that names it."""
+    make: Callable[[], Case]
+
+
+def perceptron(depth: int, activation: Callable[[], nn.Module], std: float | None = None) -> nn.Sequential:
+    """`depth` hidden layers of 128 units; weights N(0, std^2) and zero biases, or as PyTorch draws them."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise([64, *[WIDTH] * depth, CLASSES]):
+        linear = nn.Linear(fan_in, fan_out)
+        if std is not None:
+            nn.init.normal_(linear.weight, 0.0, std)
+            nn.init.zeros_(linear.bias)
+        layers += [linear, activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def he(depth: int = 5) -> nn.Sequential:
+    return perceptron(depth, nn.ReLU, (2 / WIDTH) ** 0.5)
+
+
+def changed(model: nn.Module, change: Callable[[nn.Module], object], kind: type[nn.Module] = nn.Linear) -> nn.Module:
+    """`model` after `change` of each of its modules of the given kind."""
+    for module in model.modules():
+        if isinstance(module, kind):
+            change(module)
+    return model
+
+
+def zero_weights() -> Case:
+    return features(changed(he(), lambda layer: nn.init.zeros_(layer.weight)))
+
+
+def constant_weights() -> Case:
+    return features(changed(he(), lambda layer: nn.init.constant_(layer.weight, 0.01)))
+
+
+def dead() -> Case:
+    return features(changed(he(), lambda layer: nn.init.constant_(layer.bias, -5.0)))
+
+
+def shared_initializer() -> Case:
+    def draw(layer: nn.Module) -> None:
+        nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+
+    return features(changed(he(), draw))
+
+
+def without_normalization() -> Case:
+    """A VGG with each batch normalization taken out."""
+    case = healthy.vgg()
+    kept = [module for module in case.model if not isinstance(module, nn.BatchNorm2d)]
+    model = changed(nn.Sequential(*kept), lambda layer: layer.reset_parameters(), nn.Conv2d)
+    return case._replace(model=model)
+
+
+def resnet_without_normalization() -> Case:
+    case = healthy.resnet()
+    for module in list(case.model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+    return case
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        changed(self, lambda layer: nn.init.kaiming_normal_(layer.weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+def growing_residuals() -> Case:
+    return features(nn.Sequential(*(Residual(64) for _ in range(20)), nn.Linear(64, CLASSES)))
+
+
+class Attention(nn.Module):
+    """Attention by hand, without the division by the square root of the head's size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(TOKENS, width)
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        changed(self, lambda layer: nn.init.xavier_normal_(layer.weight))
+        self.head = nn.Linear(width, CLASSES)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.table(tokens)
+        weights = torch.softmax(self.query(x) @ self.key(x).transpose(1, 2), dim=-1)
+        return self.head((weights @ self.value(x)).mean(1))
+
+
+def unscaled_attention() -> Case:
+    batch = (torch.randint(TOKENS, (EXAMPLES, LENGTH)), torch.randint(CLASSES, (EXAMPLES,)))
+    return Case(Attention(512), batch, nn.CrossEntropyLoss())
+
+
+def softmax_twice() -> Case:
+    return features(nn.Sequential(he(), nn.Softmax(dim=1)))
+
+
+def relu_after_the_last_layer() -> Case:
+    return features(nn.Sequential(he(), nn.ReLU()))
+
+
+def nll_of_logits() -> Case:
+    return features(he())._replace(loss=nn.NLLLoss())
+
+
+def sigmoid_twice() -> Case:
+    batch = (torch.randn(32, 64), torch.randint(2, (32, CLASSES)).float())
+    return Case(nn.Sequential(he(), nn.Sigmoid()), batch, nn.BCEWithLogitsLoss())
+
+
+def _regression(targets: Tensor) -> Case:
+    return Case(nn.Sequential(he(), nn.Linear(CLASSES, 1)), (torch.randn(32, 64), targets), _mean_square)
+
+
+def _mean_square(output: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.mse_loss(output, targets)
+
+
+def broadcast_loss() -> Case:
+    return _regression(torch.randn(1, 32))
+
+
+def raw_targets() -> Case:
+    return _regression(20_000 + 1000 * torch.randn(32, 1))
+
+
+def _with_inputs(case: Case, change: Callable[[Tensor], Tensor]) -> Case:
+    inputs, targets = case.batch
+    return case._replace(batch=(change(inputs), targets))
+
+
+def raw_pixels() -> Case:
+    return _with_inputs(healthy.vit(), lambda x: (128 + 64 * x).clamp(0, 255))
+
+
+def nan_input() -> Case:
+    return _with_inputs(healthy.resnet(), lambda x: x.masked_fill(torch.arange(x.shape[-1]) == 3, torch.nan))
+
+
+def labels_from_one() -> Case:
+    case = healthy.bert()
+    labels = case.batch["labels"].clone()
+    labels[0] = CLASSES
+    return case._replace(batch=case.batch | {"labels": labels})
+
+
+def unknown_token() -> Case:
+    case = healthy.gpt2()
+    return case._replace(batch={name: tokens + TOKENS // 2 for name, tokens in case.batch.items()})
+
+
+class Detached(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = he(), nn.Linear(CLASSES, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).detach())
+
+
+class Forgetful(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.second = he(), he()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class Norm(nn.Module):
+    """Divides by the norm, which has no slope at zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (x - x).square().sum(dim=1, keepdim=True).sqrt()
+
+
+def overflow() -> Case:
+    model = perceptron(12, nn.ReLU, 8 * (2 / WIDTH) ** 0.5).half()
+    return _with_inputs(features(model), Tensor.half)
+
+
+def _cross_entropy_by_hand(output: Tensor, targets: Tensor) -> Tensor:
+    return -output.softmax(1).log().gather(1, targets[:, None]).mean()
+
+
+def log_of_zero() -> Case:
+    model = changed(he(), lambda layer: layer.weight.data.mul_(3))
+    return features(model)._replace(loss=_cross_entropy_by_hand)
+
+
+def nan_weight() -> Case:
+    case = healthy.resnet()
+    next(case.model.parameters()).data[0] = torch.nan
+    return case
+
+
+def deep_batch_norm() -> Case:
+    layers: list[nn.Module] = []
+    for _ in range(50):
+        layers += [nn.Linear(64, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU()]
+    return features(nn.Sequential(*layers, nn.Linear(64, CLASSES)))
+
+
+def large_embeddings() -> Case:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    case = healthy.gpt2()
+    config = GPT2Config(
+        vocab_size=TOKENS, n_positions=LENGTH, n_embd=64, n_layer=4, n_head=4, initializer_range=1.0,
+    )  # fmt: skip
+    return case._replace(model=GPT2LMHeadModel(config))
+
+
+def large_biases() -> Case:
+    return features(changed(he(), lambda layer: nn.init.normal_(layer.bias, 0.0, 300.0)))
+
+
+def evaluation_mode() -> Case:
+    case = healthy.resnet()
+    case.model.eval()
+    return case
+
+
+FAULTS: dict[str, Fault] = {
+    "weights N(0, 0.01²), 10 ReLU layers": Fault("vanishing-activation", lambda: features(perceptron(10, nn.ReLU, 0.01))),
+    "weights 4 times He's, 10 ReLU layers": Fault(
+        "exploding-activation", lambda: features(perceptron(10, nn.ReLU, 4 * (2 / WIDTH) ** 0.5))
+    ),
+    "weights N(0, 1), 5 tanh layers": Fault("saturated-activation", lambda: features(perceptron(5, nn.Tanh, 1.0))),
+    "10 sigmoid layers, default": Fault("vanishing-gradient", lambda: features(perceptron(10, nn.Sigmoid))),
+    "20 ReLU layers, default": Fault("vanishing-gradient", lambda: features(perceptron(20, nn.ReLU))),
+    "50 layers with batch norm, no skips": Fault("exploding-gradient", deep_batch_norm),
+    "VGG without its batch norm, default": Fault("vanishing-gradient", without_normalization),
+    "ResNet without its batch norm": Fault("confident-at-start", resnet_without_normalization),
+    "20 residual blocks, nothing normalized": Fault("residual-growth", growing_residuals),
+    "biases −5 before ReLU": Fault("dead-relu", dead),
+    "biases N(0, 300²)": Fault("collapsed-angles", large_biases),
+    "weights zero": Fault("symmetric-units", zero_weights),
+    "weights constant": Fault("symmetric-units", constant_weights),
+    "one seed for every layer": Fault("identical-layers", shared_initializer),
+    "attention without 1/√d": Fault("saturated-attention", unscaled_attention),
+    "GPT-2 with weights N(0, 1)": Fault("confident-at-start", large_embeddings),
+    "softmax before cross-entropy": Fault("softmax-before-cross-entropy", softmax_twice),
+    "sigmoid before BCEWithLogitsLoss": Fault("sigmoid-before-logits-loss", sigmoid_twice),
+    "ReLU after the last layer": Fault("relu-before-loss", relu_after_the_last_layer),
+    "NLLLoss on logits": Fault("nll-without-log-softmax", nll_of_logits),
+    "mean square of (B, 1) and (1, B)": Fault("broadcast-loss", broadcast_loss),
+    "targets near 20,000": Fault("target-scale", raw_targets),
+    "ViT on pixels 0 to 255": Fault("input-scale", raw_pixels),
+    "ResNet on a NaN": Fault("non-finite-input", nan_input),
+    "BERT with labels from 1": Fault("labels-out-of-range", labels_from_one),
+    "GPT-2 with unknown tokens": Fault("index-out-of-range", unknown_token),
+    "body detached from the head": Fault("no-gradient", lambda: features(Detached())),
+    "a branch forgotten in forward": Fault("unused-weights", lambda: features(Forgetful())),
+    "float16, weights 8 times He's": Fault("non-finite-activation", overflow),
+    "log(softmax) by hand, large logits": Fault("non-finite-loss", log_of_zero),
+    "norm of a zero vector": Fault("non-finite-gradient", lambda: features(nn.Sequential(he(), Norm()))),
+    "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
+    "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
+}
+
+
+def plant(fault: Fault, seed: int) -> Case:
+    return build(fault.make, seed)
