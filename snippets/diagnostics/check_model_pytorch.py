@@ -160,9 +160,8 @@ class ModelReport(NamedTuple):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         panels = figure.subplots(2, sharex=True)
-        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "norm of dL/d(output)"), strict=True):
-            values = [getattr(layer, what) for layer in self.layers]
-            panel.plot([math.nan if value is None or value <= 0 else value for value in values], "o-", markersize=4)
+        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "|dL/d(output)|"), strict=True):
+            panel.plot([getattr(layer, what) or math.nan for layer in self.layers], "o-", markersize=4)
             panel.set(yscale="log", ylabel=label)
         panels[1].set_xlabel("layer, in the order of the forward pass")
         return figure
@@ -249,7 +248,7 @@ ADVICE = {
     "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
-        "Activations outgrew the number format (65504 in float16), or an operation before has no value there: log(0), 0/0.",
+        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0) or 0/0.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
@@ -270,15 +269,15 @@ ADVICE = {
     "vanishing-activation": (
         "fault",
         "The signal fades on the way forward.",
-        "Weights too small for the activation, and nothing that normalizes.",
-        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "Weights too small for the activation and nothing that normalizes, or a normalization whose scale is small.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer with scale 1.",
         "chapters/he-initialization/#answer",
     ),
     "exploding-activation": (
         "fault",
         "The signal grows on the way forward.",
-        "Weights too large for the activation, and nothing that normalizes.",
-        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "Weights too large for the activation and nothing that normalizes, or a normalization whose scale is large.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer with scale 1.",
         "chapters/exploding-gradients/#answer",
     ),
     "residual-growth": (
@@ -386,6 +385,7 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     Raises ValueError, saying what to pass, for a model without parameters, a batch the model does not take, and a loss
     that is no scalar or has no gradient.
     """
+    model = getattr(model, "_orig_mod", model)  # of torch.compile: hooks see the model below
     parameters = list(model.parameters())
     if not parameters or any(nn.parameter.is_lazy(parameter) for parameter in parameters):
         raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
@@ -399,7 +399,8 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
             value = watch.run(model, inputs, targets, loss_fn)
             loss = value.item()
             found = torch.autograd.grad(value, trained, allow_unused=True)
-            gradients = dict(zip(trained, found, strict=True))
+            dense = (grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found)
+            gradients = dict(zip(trained, dense, strict=True))
         except _Stop:
             pass
     layers = watch.layers(gradients)
@@ -427,10 +428,9 @@ def _untouched(model: nn.Module) -> Iterator[None]:
     try:
         with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
             for module in modules:
-                copies = {name: buffer if buffer is None else buffer.clone() for name, buffer in module._buffers.items()}
-                vars(module).update(
-                    _buffers=copies, _parameters=dict(module._parameters), _modules=dict(module._modules)
-                )
+                buffers = {name: None if kept is None else kept.clone() for name, kept in module._buffers.items()}
+                own = {"_parameters": dict(module._parameters), "_modules": dict(module._modules)}
+                vars(module).update(own, _buffers=buffers)
             yield
     finally:
         random.setstate(state)
@@ -490,7 +490,7 @@ class _Watch(TorchFunctionMode):
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}")
         if not value.requires_grad:
-            raise ValueError("loss has no gradient: pass a model with trainable parameters and a loss_fn without detach")
+            raise ValueError("loss has no gradient: leave parameters trainable, and do not detach in loss_fn")
         return value
 
     def where(self) -> str:
@@ -615,7 +615,7 @@ class _Watch(TorchFunctionMode):
             raise _Stop
         total = log_p.detach().double().logsumexp(1 if log_p.dim() > 1 else 0)
         if not checked and (total.abs() > 1e-2).any():
-            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}, not 1")
+            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}")
 
     def before_binary_cross_entropy_with_logits(self, logits: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
         if "Sigmoid" in _maker(logits):
@@ -797,7 +797,9 @@ def _symmetric(watch: _Watch, gradients: dict[Tensor, Any]) -> list[str]:
     for module, weights in watch.owned.items():
         for weight in weights:
             units, gradient = _out_first(module, weight), gradients.get(weight)
-            if gradient is not None and len(units) > 1 and torch.equal(units[0], units[-1]) and (units == units[:1]).all():
+            if gradient is None or len(units) < 2 or not torch.equal(units[0], units[-1]):
+                continue
+            if (units == units[:1]).all():
                 slopes = _out_first(module, gradient)
                 if ((slopes - slopes[:1]).abs() <= 1e-5 * slopes.abs().max()).all():
                     found[weight] = None
@@ -899,7 +901,8 @@ def _row(layer: LayerReport) -> str:
     percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
     sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
-    return _line(name if len(name) < 30 else "…" + name[-28:], _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+    name = name if len(name) < 30 else "…" + name[-28:]
+    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
 def _short(value: float | None) -> str:
@@ -912,5 +915,6 @@ def _names(layers: tuple[str, ...]) -> str:
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    deep = nn.Sequential(*(module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid())), nn.Linear(64, 10))
-    print(check_model(deep, (torch.randn(32, 64), torch.randint(10, (32,))), nn.CrossEntropyLoss()))
+    hidden = [module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid())]
+    inputs, labels = torch.randn(32, 64), torch.randint(10, (32,))
+    print(check_model(nn.Sequential(*hidden, nn.Linear(64, 10)), (inputs, labels), nn.CrossEntropyLoss()))

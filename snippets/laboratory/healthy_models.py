@@ -178,7 +178,8 @@ def features(model: nn.Module, size: int = 64) -> Case:
 
 
 def default_mlp() -> Case:
-    return features(nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, CLASSES)))
+    hidden = [nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()]
+    return features(nn.Sequential(*hidden, nn.Linear(128, CLASSES)))
 
 
 def xavier_tanh() -> Case:

@@ -1,5 +1,6 @@
 """Models, batches and losses with one fault each, and the code of the finding that must name it."""
 
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snippets.laboratory import healthy_models as healthy
-from snippets.laboratory.healthy_models import CLASSES, EXAMPLES, LENGTH, TOKENS, Case, build, features, images
+from snippets.laboratory.healthy_models import CLASSES, EXAMPLES, LENGTH, TOKENS, Case, features
 
 WIDTH = 128
 
@@ -138,11 +139,13 @@ def _regression(targets: Tensor) -> Case:
 
 
 def _mean_square(output: Tensor, targets: Tensor) -> Tensor:
-    return nn.functional.mse_loss(output, targets)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns of the shapes as well
+        return nn.functional.mse_loss(output, targets)
 
 
 def broadcast_loss() -> Case:
-    return _regression(torch.randn(1, 32))
+    return _regression(torch.randn(32))
 
 
 def raw_targets() -> Case:
@@ -247,7 +250,9 @@ def evaluation_mode() -> Case:
 
 
 FAULTS: dict[str, Fault] = {
-    "weights N(0, 0.01²), 10 ReLU layers": Fault("vanishing-activation", lambda: features(perceptron(10, nn.ReLU, 0.01))),
+    "weights N(0, 0.01²), 10 ReLU layers": Fault(
+        "vanishing-activation", lambda: features(perceptron(10, nn.ReLU, 0.01))
+    ),
     "weights 4 times He's, 10 ReLU layers": Fault(
         "exploding-activation", lambda: features(perceptron(10, nn.ReLU, 4 * (2 / WIDTH) ** 0.5))
     ),
@@ -269,7 +274,7 @@ FAULTS: dict[str, Fault] = {
     "sigmoid before BCEWithLogitsLoss": Fault("sigmoid-before-logits-loss", sigmoid_twice),
     "ReLU after the last layer": Fault("relu-before-loss", relu_after_the_last_layer),
     "NLLLoss on logits": Fault("nll-without-log-softmax", nll_of_logits),
-    "mean square of (B, 1) and (1, B)": Fault("broadcast-loss", broadcast_loss),
+    "mean square of (B, 1) and (B,)": Fault("broadcast-loss", broadcast_loss),
     "targets near 20,000": Fault("target-scale", raw_targets),
     "ViT on pixels 0 to 255": Fault("input-scale", raw_pixels),
     "ResNet on a NaN": Fault("non-finite-input", nan_input),
@@ -283,7 +288,3 @@ FAULTS: dict[str, Fault] = {
     "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
 }
-
-
-def plant(fault: Fault, seed: int) -> Case:
-    return build(fault.make, seed)
