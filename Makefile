@@ -37,8 +37,9 @@ build: environment ## write the site to site/; a warning is an error
 figures: environment ## measure what changed, check its claims, draw its figures
 	@$(RUN) docs.hooks.dodo
 
-bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer
+bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer and the tools
 	@$(RUN) docs.hooks.bench
+	@$(RUN) docs.hooks.bench_diagnostics
 	@$(RUN) docs.hooks.bench_monitor pytorch
 	@$(RUN) docs.hooks.bench_monitor keras
 

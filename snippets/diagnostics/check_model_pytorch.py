@@ -628,7 +628,7 @@ class _Watch(TorchFunctionMode):
         if output.shape != target.shape:
             self.find("broadcast-loss", f"output {tuple(output.shape)}, targets {tuple(target.shape)}")
         size = _rms(target)
-        if size > INPUT:
+        if INPUT < size < math.inf:
             self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
@@ -710,7 +710,9 @@ def _judge_signals(watch: _Watch, layers: tuple[LayerReport, ...], gradients: di
                 grows if decades > 0 else fades,
                 f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
-    angles = [1 - cosine for cosine in (watch.cosine, *(layer.cosine for layer in layers)) if cosine is not None]
+    # An output layer may start at zero: all its outputs are then alike, and the next step changes that.
+    cosines = (watch.cosine, *(layer.cosine for layer in layers if layer.gain != 0))
+    angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
         find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
     if watch.excess > EXCESS:
@@ -844,7 +846,7 @@ def _moments(values: Tensor) -> dict[str, float]:
 
 def _cosine(values: Tensor, examples: int) -> float | None:
     dims = [dim for dim in range(min(2, values.dim())) if values.shape[dim] == examples]
-    if examples < 2 or not dims or not values.numel():
+    if examples < 2 or not dims or values.dim() < 2 or not values.numel():
         return None
     some = values.movedim(dims[0], 0)[:8].flatten(1)
     some = some[:, _places(some.shape[1], SAMPLES // 8, some.device)].cpu().double()

@@ -105,8 +105,8 @@ def plot(measured: Planted) -> Figure:
         axes.annotate(label, at, xytext=place, textcoords="offset points", ha=side, va="center", color="C1")
     axes.text(DECADES + 0.3, -DECADES, "limits", color="C5")
     axes.text(-DECADES - 0.3, 0, "22 healthy models", color="C0", ha="right", va="center")
-    axes.set(xlabel="signal from first to last layer, powers of ten", ylabel="gradient from last to first, powers of ten")
-    axes.set(xlim=(-12.5, 10), ylim=(-12.5, 8))
+    axes.set(xlabel="signal, first to last layer (powers of ten)", ylabel="gradient, last to first (powers of ten)")
+    axes.set(xlim=(-12.5, 11), ylim=(-12.5, 8))
     return figure
 
 

@@ -1,15 +1,620 @@
+"""The numbers of a report against autograd by hand, and what every kind of model and batch must give."""
+
+import json
+import math
+import random
+
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import nn
+from torch.nn import functional
 
-from snippets.diagnostics.check_model_pytorch import check_model
+from snippets.diagnostics import check_model_pytorch as snippet
+from snippets.diagnostics.check_model_pytorch import ADVICE, check_model
+from snippets.laboratory.healthy_models import HEALTHY, build
 
 
-def test_a_stack_of_sigmoids_loses_its_gradient():
+@pytest.fixture(autouse=True)
+def _seed():
     torch.manual_seed(0)
-    layers = (module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid()))
-    batch = (torch.randn(32, 64), torch.randint(10, (32,)))
-    report = check_model(nn.Sequential(*layers, nn.Linear(64, 10)), batch, nn.CrossEntropyLoss())
-    assert [finding.code for finding in report.findings] == ["vanishing-gradient", "collapsed-angles"]
-    # nn.Linear keeps a third of the variance, and the slope of a sigmoid is at most a quarter.
-    assert report.backward == pytest.approx(0.25 / 3**0.5, rel=0.1)
+
+
+def codes(report) -> list[str]:
+    return [finding.code for finding in report.findings]
+
+
+def mlp(*activations: nn.Module, width: int = 64) -> nn.Sequential:
+    """As many layers as activations; none follows the last layer, as logits want it."""
+    return nn.Sequential(*[part for activation in activations for part in (nn.Linear(width, width), activation)][:-1])
+
+
+def batch(examples: int = 32, width: int = 64):
+    return torch.randn(examples, width), torch.randint(width, (examples,))
+
+
+def mean(output, _=None):
+    return output.mean()
+
+
+cross_entropy = nn.CrossEntropyLoss()
+
+
+def test_every_number_of_a_row_against_autograd_by_hand():
+    first, last = nn.Linear(5, 40).double(), nn.Linear(40, 3).double()
+    inputs, labels = torch.randn(16, 5).double(), torch.randint(3, (16,))
+    report = check_model(nn.Sequential(first, nn.ReLU(), last), (inputs, labels), cross_entropy)
+    hidden = first(inputs)
+    output = last(hidden.relu())
+    loss = cross_entropy(output, labels)
+    d_hidden, d_output, d_first, d_last = torch.autograd.grad(loss, [hidden, output, first.weight, last.weight])
+    assert report.loss == pytest.approx(loss.item(), rel=1e-12)
+    assert report.chance_loss == pytest.approx(math.log(3))
+    assert (report.parameters, report.trainable) == (5 * 40 + 40 + 40 * 3 + 3,) * 2
+    for row, name, layer, out, d_out, d_weight in zip(
+        report.layers, ("0", "2"), (first, last), (hidden, output), (d_hidden, d_output), (d_first, d_last), strict=True
+    ):
+        assert (row.name, row.kind, row.shape, row.non_finite) == (name, "Linear", tuple(out.shape), 0.0)
+        assert row.mean == pytest.approx(out.mean().item(), rel=1e-12)
+        assert row.std == pytest.approx(out.std(correction=0).item(), rel=1e-12)
+        cosines = functional.cosine_similarity(out[:8, None], out[None, :8], dim=-1)
+        assert row.cosine == pytest.approx((cosines.sum() - 8).item() / 56, rel=1e-9)
+        assert row.gradient == pytest.approx(d_out.norm().item(), rel=1e-12)
+        assert row.weight_gradient == pytest.approx(d_weight.norm().item(), rel=1e-12)
+        assert row.ratio == pytest.approx((d_weight.norm() / layer.weight.norm()).item(), rel=1e-12)
+        fan_in = layer.weight.shape[1]
+        assert row.gain == pytest.approx((layer.weight.square().mean() * fan_in).sqrt().item(), rel=1e-12)
+    assert report.layers[0].dead == pytest.approx((hidden <= 0).all(0).double().mean().item())
+    assert (report.layers[1].dead, report.layers[0].saturated, report.layers[0].peaked) == (None, None, None)
+    assert report.forward == pytest.approx(output.std(correction=0).item() / hidden.std(correction=0).item())
+    assert report.backward == pytest.approx((d_hidden.norm() / d_output.norm()).item())
+
+
+@pytest.mark.parametrize(("activation", "below"), [(nn.Sigmoid(), 0.025), (nn.Tanh(), 0.1)])
+def test_saturated_means_a_slope_below_a_tenth_of_the_largest(activation, below):
+    layer = nn.Linear(64, 64)
+    nn.init.normal_(layer.weight, 0.0, 0.4)
+    inputs = torch.randn(32, 64)
+    row = check_model(nn.Sequential(layer, activation), inputs, mean).layers[0]
+    z = layer(inputs).double().requires_grad_()
+    (slope,) = torch.autograd.grad(activation(z).sum(), z)
+    assert row.saturated == pytest.approx((slope < below).double().mean().item(), abs=1e-3)
+    assert 0.1 < row.saturated < 0.9
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.ReLU6(inplace=True)], ids=str)
+def test_dead_counts_units_and_works_in_place(activation):
+    model = mlp(activation, nn.Identity())
+    with torch.no_grad():
+        model[0].bias[:48] = -50.0
+    report = check_model(model, batch(), cross_entropy)
+    assert report.layers[0].dead == 48 / 64
+    assert codes(report) == []
+    model[0].bias.data[48] = -50.0
+    assert codes(check_model(model, batch(), cross_entropy)) == ["dead-relu"]
+
+
+def test_in_place_activations_change_no_number():
+    plain = mlp(nn.ReLU(), nn.ReLU(), nn.Identity())
+    in_place = mlp(nn.ReLU(inplace=True), nn.ReLU(inplace=True), nn.Identity())
+    in_place.load_state_dict(plain.state_dict())
+    data = batch()
+    assert check_model(plain, data, cross_entropy).layers == check_model(in_place, data, cross_entropy).layers
+
+
+def test_channels_are_the_units_of_a_convolution():
+    layer = nn.Conv2d(3, 40, 3)
+    layer.bias.data[:35] = -50.0
+    report = check_model(nn.Sequential(layer, nn.ReLU()), torch.randn(4, 3, 9, 7), mean)
+    assert report.layers[0].dead == 35 / 40
+    assert report.layers[0].gain == pytest.approx(3**-0.5, rel=0.05)
+
+
+def test_few_units_may_be_dead_together():
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU())
+    nn.init.constant_(model[0].bias, -50.0)
+    assert check_model(model, torch.randn(8, 8), mean).layers[0].dead is None
+
+
+# What must be as before -------------------------------------------------------------------------------------------
+
+
+def state(model: nn.Module):
+    tensors = {name: value.clone() for name, value in [*model.named_parameters(), *model.named_buffers()]}
+    places = {name: id(value) for name, value in [*model.named_parameters(), *model.named_buffers()]}
+    grads = {
+        name: None if value.grad is None else (id(value.grad), value.grad.clone())
+        for name, value in model.named_parameters()
+    }
+    rest = [
+        (module.training, len(module._forward_hooks), len(module._forward_pre_hooks), sorted(vars(module)))
+        for module in model.modules()
+    ]
+    frozen = [parameter.requires_grad for parameter in model.parameters()]
+    return tensors, grads, (places, rest, frozen), (torch.get_rng_state(), random.getstate())
+
+
+def assert_same(before, after):
+    for name, value in before[0].items():
+        torch.testing.assert_close(after[0][name], value, rtol=0, atol=0, equal_nan=True)
+    for name, kept in before[1].items():
+        assert (kept is None) == (after[1][name] is None)
+        if kept is not None:
+            assert kept[0] == after[1][name][0]
+            assert torch.equal(kept[1], after[1][name][1])
+    assert before[2] == after[2]
+    assert torch.equal(before[3][0], after[3][0])
+    assert before[3][1] == after[3][1]
+
+
+@pytest.mark.parametrize("name", ["ResNet, basic blocks", "GPT-2", "T5", "ALBERT", "LSTM, packed", "DenseNet"])
+@pytest.mark.parametrize("fails", ["", "loss", "forward"])
+def test_the_model_is_afterwards_what_it_was(name, fails):
+    case = build(HEALTHY[name], 0)
+    parameters = list(case.model.parameters())
+    parameters[0].requires_grad_(False)
+    for parameter in parameters[1:4]:
+        parameter.grad = torch.ones_like(parameter)
+    case.model.register_forward_hook(lambda *_: None)
+    next(case.model.children()).eval()
+
+    def loss(output, targets):
+        random.random()
+        torch.rand(3)
+        if fails == "loss":
+            raise RuntimeError("planted")
+        return case.loss(output, targets) if case.loss else output.loss
+
+    if fails == "forward":
+        list(case.model.modules())[-1].register_forward_hook(lambda *_: 1 / 0)
+    before = state(case.model)
+    if fails:
+        with pytest.raises(Exception, match="planted|division by zero"):
+            check_model(case.model, case.batch, loss)
+    else:
+        check_model(case.model, case.batch, loss)
+    assert_same(before, state(case.model))
+
+
+class Restless(nn.Module):
+    """Changes itself in every pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.register_buffer("total", torch.zeros(4))
+        self.register_buffer("nothing", None)
+        self.passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        self.last = x
+        self.total = self.total + x.sum(0)
+        self.total.add_(1)
+        self.layer.weight.requires_grad_(True)
+        self.eval()
+        return self.layer(x) * random.random()
+
+
+def test_attributes_and_replaced_buffers_come_back():
+    model = Restless()
+    total = model.total
+    random.seed(3)
+    check_model(model, torch.randn(2, 4), mean)
+    assert random.random() == random.Random(3).random()
+    assert (model.passes, model.training, hasattr(model, "last")) == (0, True, False)
+    assert model.total is total
+    assert not total.any()
+
+
+def test_it_works_where_gradients_are_off():
+    with torch.no_grad():
+        assert check_model(mlp(nn.ReLU()), batch(), cross_entropy).layers[0].gradient > 0
+        assert not torch.is_grad_enabled()
+
+
+# Kinds of models --------------------------------------------------------------------------------------------------
+
+
+def test_a_module_that_runs_twice_has_two_rows_and_one_gradient():
+    layer = nn.Linear(8, 8)
+    inputs = torch.randn(4, 8)
+    report = check_model(nn.Sequential(layer, nn.Tanh(), layer), inputs, mean)
+    assert [row.name for row in report.layers] == ["0", "0 (2)"]
+    (gradient,) = torch.autograd.grad(layer(layer(inputs).tanh()).mean(), layer.weight)
+    assert [row.weight_gradient for row in report.layers] == [pytest.approx(gradient.norm().item(), rel=1e-5)] * 2
+
+
+def test_tied_weights_are_no_copies():
+    report = check_model(*build(HEALTHY["GPT-2"], 0))
+    assert codes(report) == []
+    assert report.layers[0].weight_gradient == report.layers[-1].weight_gradient
+
+
+def test_frozen_layers_have_no_gradient_and_no_finding():
+    model = mlp(nn.ReLU(), nn.ReLU(), nn.ReLU())
+    for layer in (model[0], model[2]):
+        layer.requires_grad_(False)
+    report = check_model(model, batch(), cross_entropy)
+    assert [row.gradient is None for row in report.layers] == [True, True, False]
+    assert [row.weight_gradient is None for row in report.layers] == [True, True, False]
+    assert report.trainable == report.parameters // 3
+    assert codes(report) == []
+    model[0].requires_grad_(True)
+    row = check_model(model, batch(), cross_entropy).layers[1]
+    assert row.gradient > 0 and row.weight_gradient is None
+
+
+def test_non_contiguous_weights():
+    model = mlp(nn.ReLU())
+    twin = mlp(nn.ReLU())
+    twin.load_state_dict(model.state_dict())
+    twin[0].weight = nn.Parameter(model[0].weight.detach().T.contiguous().T)
+    assert not twin[0].weight.is_contiguous()
+    data = batch()
+    theirs, ours = check_model(model, data, cross_entropy).layers[0], check_model(twin, data, cross_entropy).layers[0]
+    for field in ("std", "gradient", "weight_gradient", "gain"):
+        assert getattr(ours, field) == pytest.approx(getattr(theirs, field), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_any_floating_dtype(dtype):
+    model, (inputs, labels) = mlp(nn.ReLU(), nn.Identity()), batch()
+    single = check_model(model, (inputs, labels), cross_entropy)
+    other = check_model(model.to(dtype), (inputs.to(dtype), labels), cross_entropy)
+    assert codes(other) == []
+    for ours, theirs in zip(other.layers, single.layers, strict=True):
+        assert ours.std == pytest.approx(theirs.std, rel=0.02)
+        assert ours.gradient == pytest.approx(theirs.gradient, rel=0.05)
+
+
+def test_mixed_precision():
+    case = build(HEALTHY["ResNet, basic blocks"], 0)
+    single = check_model(*case)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = check_model(*case)
+    assert codes(mixed) == []
+    assert mixed.loss == pytest.approx(single.loss, rel=0.05)
+    assert mixed.layers[-1].std == pytest.approx(single.layers[-1].std, rel=0.1)
+
+
+def test_parametrized_weights():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 8))
+    report = check_model(model, batch(4, 8), cross_entropy)
+    assert [row.name for row in report.layers] == ["0", "2"]
+    assert report.layers[0].weight_gradient > 0
+
+
+def test_checkpoints_do_not_run_a_layer_twice():
+    class Saving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp(nn.ReLU(), nn.ReLU())
+
+        def forward(self, x):
+            return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=False)
+
+    report = check_model(Saving(), batch(), cross_entropy)
+    assert [row.name for row in report.layers] == ["body.0", "body.2"]
+    assert all(row.gradient > 0 for row in report.layers)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_model_is_checked_uncompiled():
+    model = mlp(nn.ReLU())
+    assert [row.name for row in check_model(torch.compile(model), batch(), cross_entropy).layers] == ["0"]
+
+
+def test_embeddings_with_sparse_gradients():
+    model = nn.Sequential(nn.Embedding(50, 8, sparse=True), nn.Linear(8, 4))
+    report = check_model(model, torch.randint(50, (4, 6)), mean)
+    assert report.layers[0].weight_gradient > 0
+    assert report.layers[0].gain is None
+
+
+def test_fan_in_of_layers_that_store_their_weight_the_other_way():
+    transposed = nn.ConvTranspose2d(20, 5, 3)
+    nn.init.normal_(transposed.weight)
+    row = check_model(transposed, torch.randn(2, 20, 4, 4), mean).layers[0]
+    assert row.gain == pytest.approx((20 * 9) ** 0.5, rel=0.1)
+    row = next(row for row in check_model(*build(HEALTHY["GPT-2"], 0)).layers if row.kind == "Conv1D")
+    assert row.gain == pytest.approx(0.02 * 64**0.5, rel=0.1)
+
+
+def test_non_floating_outputs_and_inputs_are_passed_over():
+    class Rounding(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).long()
+
+    class Twofold(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.side, self.main = Rounding(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.main(x) + self.side(x)
+
+    report = check_model(Twofold(), torch.randn(3, 4), mean)
+    assert [row.name for row in report.layers] == ["main"]
+    assert codes(report) == ["unused-weights"]
+
+
+# Batches ----------------------------------------------------------------------------------------------------------
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, one, other=0.0):
+        return {"logits": self.layer(one) + other, "loss": self.layer(one).square().mean()}
+
+
+@pytest.mark.parametrize(
+    "inputs", [torch.ones(3, 4), (torch.ones(3, 4), 1.0), {"one": torch.ones(3, 4), "other": 1.0}], ids=["x", "args", "kw"]
+)
+def test_inputs_may_be_a_tensor_a_tuple_or_a_dict(inputs):
+    report = check_model(Two(), (inputs, torch.zeros(3, 4)), lambda out, y: (out["logits"] - y).mean())
+    assert report.layers[0].cosine == pytest.approx(1.0)
+
+
+def test_without_a_loss_the_output_brings_it():
+    model = Two()
+    assert check_model(model, {"one": torch.ones(3, 4)}).loss == model(torch.ones(3, 4))["loss"].item()
+
+
+def test_a_batch_that_is_no_pair_is_its_own_target():
+    model, inputs = nn.Linear(4, 4), torch.randn(3, 4)
+    loss = check_model(model, inputs, functional.mse_loss).loss
+    assert loss == pytest.approx(functional.mse_loss(model(inputs), inputs).item())
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "loss", "message"),
+    [
+        (nn.ReLU(), batch(), cross_entropy, "model must have parameters.* got ReLU"),
+        (nn.LazyLinear(4), batch(), cross_entropy, "run a lazy model once before"),
+        (mlp(nn.ReLU()), batch(32, 60), cross_entropy, r"batch of shape \(32, 60\): `0` does not take"),
+        (Two(), {"none": 1}, None, "batch of shape dict: `Two` does not take"),
+        (mlp(nn.ReLU()), (torch.randn(4, 64), torch.zeros(5).long()), cross_entropy, r"shapes \[\(4, 64\)\] and \[\(5,\)\]"),
+        (mlp(nn.ReLU()), batch(), nn.CrossEntropyLoss(reduction="none"), r"must be a scalar, got shape \(32,\)"),
+        (mlp(nn.ReLU()), batch(), None, "must be a scalar, got NoneType"),
+        (mlp(nn.ReLU()), batch(), lambda *_: 1.0, "must be a scalar, got float"),
+        (mlp(nn.ReLU()), batch(), lambda out, _: out.detach().mean(), "loss has no gradient"),
+        (mlp(nn.ReLU()).requires_grad_(False), batch(), cross_entropy, "loss has no gradient"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_checked_says_what_to_pass(model, data, loss, message):
+    with pytest.raises(ValueError, match=message):
+        check_model(model, data, loss)
+
+
+def test_running_out_of_memory_is_no_error_of_the_caller():
+    def loss(*_):
+        raise torch.OutOfMemoryError("planted")
+
+    with pytest.raises(torch.OutOfMemoryError, match="planted"):
+        check_model(mlp(nn.ReLU()), batch(), loss)
+
+
+# Findings, beyond those that the experiments plant ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("factor", "found"), [(1.15, []), (1.4, ["exploding-activation", "exploding-gradient"])])
+def test_the_factor_per_layer_and_its_limits(factor, found):
+    layers = [nn.Linear(64, 64, bias=False) for _ in range(40)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight, gain=factor)
+    report = check_model(nn.Sequential(*layers), torch.randn(32, 64), mean)
+    assert report.forward == pytest.approx(factor, rel=1e-4)
+    assert report.backward == pytest.approx(factor, rel=1e-4)
+    # 39 factors of 1.15 make 10^2.4, of 1.4 make 10^5.7.
+    assert codes(report) == found
+
+
+@pytest.mark.parametrize(("depth", "found"), [(100, []), (160, ["vanishing-activation", "vanishing-gradient"])])
+def test_a_factor_near_one_is_allowed_twice_the_decades(depth, found):
+    layers = [nn.Linear(16, 16, bias=False) for _ in range(depth)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight, gain=1 / 1.095)
+    # 99 factors make 10^-3.9, 159 make 10^-6.3.
+    assert codes(check_model(nn.Sequential(*layers), torch.randn(8, 16), mean)) == found
+
+
+def test_one_odd_layer_does_not_bend_the_factor():
+    layers = [nn.Linear(16, 16, bias=False) for _ in range(9)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight)
+    layers[4].weight.data.mul_(1e-8)
+    layers[5].weight.data.mul_(1e8)
+    report = check_model(nn.Sequential(*layers), torch.randn(8, 16), mean)
+    assert report.forward == pytest.approx(1.0, rel=0.01)
+    assert codes(report) == []
+
+
+def test_gradients_below_the_squares_of_float32_are_measured():
+    layers = [nn.Linear(16, 16, bias=False) for _ in range(12)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight, gain=1e-3)
+    report = check_model(nn.Sequential(*layers), torch.randn(8, 16), mean)
+    assert report.layers[0].gradient == pytest.approx(1e-33 * report.layers[-1].gradient, rel=1e-3)
+
+
+@pytest.mark.parametrize("mask", [-torch.inf, -10_000.0])
+def test_masked_keys_do_not_make_attention_peaked(mask):
+    class Causal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 16)
+
+        def forward(self, x):
+            scores = self.layer(x) @ x.transpose(1, 2) / 4
+            later = torch.ones(scores.shape[-2:]).triu(1).bool()
+            return functional.softmax(scores.masked_fill(later, mask), dim=-1) @ x
+
+    row = check_model(Causal(), torch.randn(4, 12, 16), mean).layers[0]
+    assert 0.1 < row.peaked < 0.5
+
+
+@pytest.mark.parametrize(("scale", "found"), [(None, []), (1.0, ["saturated-attention"])])
+def test_the_scale_of_torchs_own_attention(scale, found):
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(256, 256)
+            nn.init.orthogonal_(self.layer.weight)
+
+        def forward(self, x):
+            x = 3 * self.layer(x)
+            return functional.scaled_dot_product_attention(x, torch.randn_like(x), x, scale=scale)
+
+    assert codes(check_model(Attention(), torch.randn(2, 4, 16, 256), mean)) == found
+
+
+def test_short_or_two_dimensional_softmaxes_are_no_attention():
+    class Gate(nn.Linear):
+        def forward(self, x):
+            return super().forward(100 * x).softmax(-1) + super().forward(100 * x)[:, None, :4].softmax(-1).sum()
+
+    model = nn.Sequential(nn.Linear(16, 16), Gate(16, 16))
+    assert check_model(model, torch.randn(4, 16), mean).layers[0].peaked is None
+
+
+def test_a_zero_layer_that_learns_is_no_fault():
+    """The last layer of a residual branch, LoRA's second matrix, or an output layer may start at zero."""
+    model = mlp(nn.ReLU(), nn.Identity())
+    nn.init.zeros_(model[2].weight)
+    assert codes(check_model(model, batch(), cross_entropy)) == []
+
+
+def test_copies_are_named_and_constants_are_not_copies():
+    model = mlp(nn.ReLU(), nn.ReLU(), nn.ReLU())
+    model[4].weight.data.copy_(model[0].weight)
+    (finding,) = check_model(model, batch(), cross_entropy).findings
+    assert (finding.code, finding.level, finding.layers) == ("identical-layers", "note", ("0.weight", "4.weight"))
+
+
+def test_the_loss_of_guessing():
+    def of(model, data, loss):
+        report = check_model(model, data, loss)
+        return report.chance_loss, codes(report)
+
+    model, (inputs, labels) = mlp(nn.Identity()), batch()
+    padded = labels.masked_fill(torch.arange(32) < 5, -100)
+    soft = torch.softmax(torch.randn(32, 64), 1)
+    assert of(model, (inputs, padded), cross_entropy) == (pytest.approx(math.log(64)), [])
+    assert of(model, (inputs, padded.masked_fill(padded < 0, 99)), nn.CrossEntropyLoss(ignore_index=99))[1] == []
+    assert of(model, (inputs, soft), cross_entropy) == (pytest.approx(math.log(64)), [])
+    assert of(model, (inputs[0], labels[0]), cross_entropy) == (pytest.approx(math.log(64)), [])
+    assert of(model, (inputs[0], soft[0]), cross_entropy) == (pytest.approx(math.log(64)), [])
+    assert of(model, (inputs, (soft > 0.02).float()), nn.BCEWithLogitsLoss()) == (pytest.approx(math.log(2)), [])
+    assert of(model, (inputs, labels), mean) == (None, [])
+    logged = nn.Sequential(model, nn.LogSoftmax(1))
+    assert of(logged, (inputs, labels), nn.NLLLoss()) == (None, [])
+
+
+@pytest.mark.parametrize("scale", [1.5, 30.0])
+def test_confidence_at_the_start(scale):
+    model = nn.Linear(64, 64)
+    nn.init.normal_(model.weight, 0.0, scale / 8)
+    found = codes(check_model(model, batch(256), nn.CrossEntropyLoss(reduction="sum")))
+    assert found == (["confident-at-start"] if scale > 2 else [])
+
+
+@pytest.mark.parametrize("loss", [functional.l1_loss, functional.smooth_l1_loss, functional.huber_loss])
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_regressions_that_broadcast(loss):
+    data = (torch.randn(32, 64), torch.randn(32))
+    assert codes(check_model(nn.Linear(64, 1), data, lambda out, y: loss(out, y))) == ["broadcast-loss"]
+    assert codes(check_model(nn.Linear(64, 1), data, lambda out, y: loss(out[:, 0], y))) == []
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0, 64]), torch.tensor([-1, 3])])
+def test_a_report_without_a_loss(labels):
+    report = check_model(mlp(nn.ReLU()), (torch.randn(2, 64), labels), cross_entropy)
+    assert codes(report) == ["labels-out-of-range"]
+    assert math.isnan(report.loss)
+    assert (len(report.layers), report.layers[0].gradient, report.backward) == (1, None, None)
+    assert f"labels {labels.min()} to {labels.max()}, 64 classes" in str(report)
+
+
+def test_layers_behind_the_first_that_the_loss_does_not_reach_are_a_note():
+    class Pooling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.pooler, self.idle = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            x = self.body(x)
+            self.pooler(x)
+            return x
+
+    (finding,) = check_model(Pooling(), torch.randn(3, 4), mean).findings
+    assert (finding.code, finding.level) == ("unused-weights", "note")
+    assert finding.layers == ("pooler.weight", "pooler.bias", "idle.weight", "idle.bias")
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_one_bad_number_among_many_is_found(value):
+    class Plant(nn.Module):
+        def forward(self, x):
+            return x.masked_fill(torch.arange(x.numel()).view_as(x) == 77_777, value)
+
+    model = nn.Sequential(nn.Linear(64, 64), Plant(), nn.Linear(64, 64))
+    (finding,) = check_model(model, torch.randn(4096, 64), mean).findings
+    assert (finding.code, finding.layers) == ("non-finite-activation", ("2",))
+    targets = torch.randn(4096, 64).masked_fill(torch.arange(64) == 3, value)
+    assert codes(check_model(nn.Linear(64, 64), (torch.randn(4096, 64), targets), functional.mse_loss))[0] == "non-finite-input"
+
+
+# The report -------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_fits_100_columns_and_holds_nothing_but_plain_numbers():
+    for name in ("Swin", "T5", "RegNet"):
+        report = check_model(*build(HEALTHY[name], 0))
+        text = str(report)
+        assert max(map(len, text.splitlines())) <= 100
+        assert "No finding." in text
+        assert json.loads(json.dumps(report.to_dict()))["layers"][0]["name"] == report.layers[0].name
+
+
+def test_long_tables_are_folded_and_long_names_shortened():
+    report = check_model(*build(HEALTHY["BERT"], 0))
+    lines = str(report).splitlines()
+    assert "... 17 more in report.layers" in lines
+    assert any(line.startswith("b.e.l.0.attention.self.query ") for line in lines)
+    assert snippet._row(report.layers[0]._replace(name="a" * 50 + "tail"))[:30].rstrip() == "…" + "a" * 24 + "tail"
+
+
+def test_faults_come_before_notes_and_many_layers_are_counted():
+    model = mlp(*[nn.Sigmoid()] * 12).eval()
+    for layer in model[::2]:
+        layer.load_state_dict(model[0].state_dict())
+    report = check_model(model, batch(), cross_entropy)
+    assert [finding.level for finding in report.findings] == ["fault", "fault", "note", "note"]
+    assert "0.weight, 2.weight, 4.weight, 6.weight and 8 more: 12 weights" in str(report)
+
+
+def test_the_plot_has_a_point_for_every_layer():
+    report = check_model(mlp(nn.ReLU(), nn.ReLU(), nn.ReLU()), batch(), cross_entropy)
+    figure = report.plot()
+    assert isinstance(figure, Figure)
+    std, gradient = (axes.lines[0].get_ydata().tolist() for axes in figure.axes)
+    assert std == [layer.std for layer in report.layers]
+    assert gradient == [layer.gradient for layer in report.layers]
+    assert all(axes.get_yscale() == "log" and axes.get_ylabel() for axes in figure.axes)
+
+
+def test_no_model_has_fewer_than_no_layers():
+    report = check_model(nn.LayerNorm(8), torch.randn(4, 8), mean)
+    assert (report.layers, report.forward, report.backward) == ((), None, None)
+    assert "factor per layer: none" in str(report)
+
+
+def test_every_finding_says_all_it_promises():
+    for code, (level, *words, link) in ADVICE.items():
+        assert level in ("fault", "note"), code
+        assert all(len(word) > 20 and word[-1] in ".)" for word in words), code
+        assert link.startswith("chapters/"), code

@@ -1,0 +1,54 @@
+"""The page says what the code says: the report that it shows, the findings, and where they lead."""
+
+import re
+import runpy
+
+import pytest
+import torch
+
+from docs.hooks.experiment import ROOT
+from snippets.diagnostics import check_model_pytorch as snippet
+from snippets.laboratory.healthy_models import HEALTHY
+from snippets.laboratory.planted_faults import FAULTS
+from tests.diagnostics.check_model_page import PAGE, finding_row, printed_outputs
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
+
+
+def test_the_report_on_the_page_is_the_one_that_is_printed(capsys):
+    """Numbers to the digits that another processor may round otherwise; all else to the letter."""
+    with torch.random.fork_rng():
+        runpy.run_path(snippet.__file__, run_name="__main__")
+    printed = capsys.readouterr().out
+    (shown,) = printed_outputs()
+    # Some of the numbers are rounding alone: 1 - cosine near 1e-15, and means near 0.
+    assert re.sub(rf" *{NUMBER}", "#", shown) == re.sub(rf" *{NUMBER}", "#", printed)
+    for ours, theirs in zip(re.findall(NUMBER, shown), re.findall(NUMBER, printed), strict=True):
+        assert float(ours) == pytest.approx(float(theirs), rel=0.06, abs=1e-12)
+
+
+@pytest.mark.parametrize("code", snippet.ADVICE)
+def test_the_page_lists_every_finding(code):
+    assert finding_row(code, snippet.ADVICE[code]) in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("link", sorted({advice[-1] for advice in snippet.ADVICE.values()}))
+def test_every_link_leads_to_a_section(link):
+    page, _, anchor = link.partition("/#")
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert re.search(rf"\{{ #{anchor} \}}$", text, flags=re.MULTILINE)
+
+
+def test_numbers_in_the_prose():
+    text = PAGE.read_text(encoding="utf-8")
+    assert f"{len(HEALTHY)} real architectures" in text
+    assert f"{len(HEALTHY)} architectures" in text
+    assert f"limits at minus {snippet.DECADES:g} and plus {snippet.DECADES:g}" in text
+    for name, limit in (("dead", snippet.DEAD), ("sat", snippet.SATURATED), ("peak", snippet.PEAKED)):
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert f"below {limit:.0%}".replace("%", " %") in row
+    assert f"{snippet.SAMPLES:,} entries" in text
+    assert snippet.FLAT == 0.1 and "a tenth of its largest" in text
+    for path, number in (("healthy_models", len(HEALTHY)), ("planted_faults", len(FAULTS))):
+        statement = (ROOT / f"snippets/diagnostics/experiment_{path}.py").read_text(encoding="utf-8").splitlines()[0]
+        assert f" {number} " in statement
