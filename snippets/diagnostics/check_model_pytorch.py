@@ -839,7 +839,7 @@ def _moments(values: Tensor) -> dict[str, float]:
     finite = some[some.isfinite()]
     return {
         "mean": finite.mean().item(),
-        "std": finite.std(correction=0).item(),
+        "std": (finite - finite.mean()).square().mean().sqrt().item(),
         "non_finite": 0.0 if _all_finite(values) else 1.0 - values.isfinite().double().mean().item(),
     }
 

@@ -10,7 +10,7 @@ from docs.hooks.experiment import ROOT
 from snippets.diagnostics import check_model_pytorch as snippet
 from snippets.laboratory.healthy_models import HEALTHY
 from snippets.laboratory.planted_faults import FAULTS
-from tests.diagnostics.check_model_page import PAGE, finding_row, printed_outputs
+from tests.diagnostics.check_model_page import PAGE, finding_entry, printed_outputs
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 
@@ -29,7 +29,7 @@ def test_the_report_on_the_page_is_the_one_that_is_printed(capsys):
 
 @pytest.mark.parametrize("code", snippet.ADVICE)
 def test_the_page_lists_every_finding(code):
-    assert finding_row(code, snippet.ADVICE[code]) in PAGE.read_text(encoding="utf-8").splitlines()
+    assert finding_entry(code, snippet.ADVICE[code]) in PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("link", sorted({advice[-1] for advice in snippet.ADVICE.values()}))
