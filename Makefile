@@ -39,7 +39,7 @@ figures: environment ## measure what changed, check its claims, draw its figures
 
 bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer and the tools
 	@$(RUN) docs.hooks.bench
-	@$(RUN) docs.hooks.bench_diagnostics
+	@$(RUN) docs.hooks.bench_check_model
 	@$(RUN) docs.hooks.bench_monitor pytorch
 	@$(RUN) docs.hooks.bench_monitor keras
 

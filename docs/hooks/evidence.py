@@ -86,15 +86,11 @@ def ledger(experiments: list[Experiment]) -> str:
     """Every claim of the site, chapter by chapter and experiment by experiment, from the numbers on disk."""
     sections = []
     for topic, group in groupby(experiments, key=lambda experiment: experiment.topic):
+        chapter = topic.replace("_", "-")
         title = topic.replace("_", " ").capitalize()
-        page = "[Check my model](check-my-model.md)" if topic == "diagnostics" else _chapter(topic, title)
-        sections.append(f"## {title} {{ #{topic.replace('_', '-')} }}\n\n{page}.\n")
+        sections.append(f"## {title} {{ #{chapter} }}\n\nThe chapter: [{title}](../chapters/{chapter}.md).\n")
         sections += [_ledger_section(experiment) for experiment in group]
     return "\n".join(sections)
-
-
-def _chapter(topic: str, title: str) -> str:
-    return f"The chapter: [{title}](../chapters/{topic.replace('_', '-')}.md)"
 
 
 def _ledger_section(experiment: Experiment) -> str:

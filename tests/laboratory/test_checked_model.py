@@ -14,7 +14,7 @@ def test_the_powers_of_ten_from_end_to_end():
         nn.init.orthogonal_(layer.weight, gain=0.1)
     model = checked(Case(nn.Sequential(*layers).eval(), torch.eye(8), lambda output, _: output.mean()))
     assert (model.layers, model.parameters) == (5, 5 * 64)
-    assert model.forward == pytest.approx(-4, abs=0.01)
+    assert model.forward == pytest.approx(-4, abs=0.05)
     assert model.backward == pytest.approx(-4, abs=1e-4)
     assert math.isnan(model.excess)
     assert (model.faults, model.notes) == (("vanishing-activation", "vanishing-gradient"), ("evaluation-mode",))

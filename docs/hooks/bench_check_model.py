@@ -1,9 +1,9 @@
-"""What the tools of the toolbox cost, as a ratio to a training step of the same model, in one run.
+"""What check_model costs, in plain training steps of the same model, in one run.
 
-    python -m docs.hooks.bench_diagnostics
+    python -m docs.hooks.bench_check_model
 
-A step is forward, backward and SGD. Step and tool take turns, and the median of the ratios is printed, so that a busy
-machine slows both. Printed beside the budget; it decides nothing.
+A step is forward, backward and SGD. Check and step take turns, and the median of the ratios is printed beside the
+budget. It decides nothing.
 """
 
 import statistics
@@ -13,11 +13,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from docs.hooks.bench_table import Row, table
 from snippets.diagnostics.check_model_pytorch import check_model
 from snippets.laboratory.healthy_models import TOKENS, Case, build, images
 
 TURNS = 7
 BUDGET = 3.0
+"""Steps."""
 
 
 def perceptron() -> Case:
@@ -55,27 +57,32 @@ def step(case: Case) -> None:
     optimizer.zero_grad()
 
 
-def ratio(tool: Callable[[], object], plain: Callable[[], object]) -> float:
-    """Median over the turns of the tool's time divided by that of the plain step after it."""
-    plain(), tool()
-    return statistics.median(_seconds(tool) / _seconds(plain) for _ in range(TURNS))
+def ratio(case: Case) -> float:
+    """Median over the turns of the CPU seconds of a check over those of the plain step after it."""
+    tools = (lambda: check_model(*case), lambda: step(case))
+    for tool in tools:
+        tool()
+    seconds = [[_seconds(tool) for tool in tools] for _ in range(TURNS)]
+    return statistics.median(check / plain for check, plain in seconds)
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     run()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    print(f"{'check_model, in training steps':36}  ratio  budget")
-    for name, make in (("MLP, 8 x 1024, batch 256", perceptron), ("ResNet-18, 8 x 64 x 64", resnet),
-                       ("GPT-2, 6 x 256, 8 x 128 tokens", gpt2)):  # fmt: skip
-        case = build(make, 0)
-        measured = ratio(lambda case=case: check_model(*case), lambda case=case: step(case))
-        print(f"  {name:34}  {measured:5.2f}  {BUDGET:6g}", flush=True)
+    rows = [Row(name, ratio(build(make, 0)), BUDGET) for name, make in MODELS.items()]
+    print(table("steps", rows, decimals=2))
 
+
+MODELS = {
+    "check_model, MLP 8 x 1024, batch 256": perceptron,
+    "check_model, ResNet-18, 8 images of 64 x 64": resnet,
+    "check_model, GPT-2 6 x 256, 8 x 128 tokens": gpt2,
+}
 
 if __name__ == "__main__":
     main()
