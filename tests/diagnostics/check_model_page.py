@@ -13,7 +13,7 @@ def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     note = " (note)" if level == "note" else ""
     name = chapter.replace("-", " ").capitalize()
     return (
-        f"`{code}`{note}\n:   **{symptom}** {cause} *Cure:* {cure} "
+        f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} "
         f"*Read:* [{name}](../chapters/{chapter}.md{anchor})\n"
     )
 
