@@ -30,6 +30,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PASSES = 5
 """How many of a kind; the median is told."""
 
+FRAME_GAP = 50
+"""Milliseconds, so that a drag does not stutter: the passes run in the worker, the drawing in the page."""
+
 SIZES = ((30, 64, 100), (100, 64, None), (100, 128, None), (100, 256, 1500))
 """Depth, width, and the budget in milliseconds."""
 
@@ -52,6 +55,40 @@ TIME_PASSES = """async ([depth, width, passes]) => {
     const result = { gain: await time("gain"), seed: await time("seed") }
     worker.terminate()
     return result
+}"""
+
+TIME_MOVES = """async ([depth, width, moves]) => {
+    await import("/javascripts/explorer/explorer.js")
+    const element = document.createElement("init-explorer")
+    for (const [name, value] of Object.entries({ depth, width, controls: "gain" })) element.setAttribute(name, value)
+    document.body.replaceChildren(element)
+    const frame = () => new Promise(requestAnimationFrame)
+    while (!element.classList.contains("live")) await frame()
+    await frame() // its size is known, and the first drawing is done again
+    const slider = element.querySelector("[name=gain]")
+    const move = (by) => {
+        slider.value = Number(slider.value) + by
+        slider.dispatchEvent(new Event("input", { bubbles: true }))
+    }
+    const screen = []
+    for (let i = 0; i < moves; i++) {
+        const start = performance.now()
+        const drawn = new Promise((resolve) =>
+            new MutationObserver(resolve).observe(element.querySelector(".chart"), { childList: true }))
+        move(1)
+        await drawn
+        await frame()
+        screen.push(performance.now() - start)
+    }
+    const gaps = []
+    for (let i = 0, before = await frame(); i < 12 * moves; i++) {
+        move(i % 2 ? 1 : -1)
+        const now = await frame()
+        gaps.push(now - before)
+        before = now
+    }
+    element.remove()
+    return { screen, gaps }
 }"""
 
 
@@ -78,6 +115,16 @@ def engine_rows(page: Page) -> list[Row]:
     return rows
 
 
+def move_rows(page: Page) -> list[Row]:
+    """From a slider to the screen, and the time between two frames while it is dragged."""
+    rows = []
+    for depth, width, budget in SIZES:
+        times = page.evaluate(TIME_MOVES, [depth, width, PASSES])
+        rows.append(Row(f"explorer: move to screen, {depth} x {width}", statistics.median(times["screen"]), budget))
+        rows.append(Row(f"explorer: frame gap in a drag, {depth} x {width}", statistics.median(times["gaps"]), FRAME_GAP))
+    return rows
+
+
 def weight(site: Path) -> int:
     """Bytes of all modules, gzipped one by one as a host sends them."""
     return sum(len(gzip.compress(module.read_bytes(), 6)) for module in (site / MODULES).glob("*.js"))
@@ -93,7 +140,7 @@ def report(site: Path) -> str:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(address)
-        rows = engine_rows(page)
+        rows = engine_rows(page) + move_rows(page)
         browser.close()
     return f"{table('ms', rows)}\n{heavy}"
 

@@ -1,0 +1,54 @@
+"""The explorer in the chapters: live at the setting that shows the chapter's point, in the room that was kept for it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.site.test_browser import CHAPTERS, PHONE
+
+pytestmark = pytest.mark.browser
+
+POINTS = {
+    "vanishing-gradients": r"The gradient vanishes\. Gradients shrink on the way down: a factor of 0\.2\d+ per layer",
+    "xavier-initialization": r"The gradient vanishes\. Gradients shrink .* a factor of 0\.5\d+ per layer",
+    "activation-functions": r"Signal and gradient change their size\. .* Activations grow on the way up",
+    "exploding-gradients": r"The signal overflows\. .* They are Inf in float32 from layer 6[2-6] up",
+    "weight-initialization": r"The gradient vanishes\. Gradients shrink .* \(mean field: 0\.5\)",
+    "batch-normalization": r"The gradient explodes\. .* Activations keep their size",
+    "he-initialization": r"Signal and gradient keep their size\.",
+}
+"""What the explorer says in each chapter."""
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_a_chapter_is_live_at_its_point(page: Page, site_url, path):
+    page.goto(site_url + path)
+    page.locator("init-explorer").scroll_into_view_if_needed()
+    page.locator("init-explorer.live").wait_for()
+    slug = path.split("/")[1]
+    words = page.locator(".verdict").inner_text()
+    assert re.match(POINTS[slug], words), words
+    settings = page.evaluate("(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))")
+
+    assert fits(page)
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(100)
+    assert fits(page)
+
+    page.emulate_media(media="print")
+    assert page.locator("init-explorer img").is_visible()
+    assert not page.locator(".explorer").is_visible()
+    page.emulate_media(media="screen")
+
+    page.locator("a[href*='toolbox/explorer/#']").wait_for()
+    page.get_by_role("link", name="All controls").click()
+    page.locator("init-explorer.live").wait_for()
+    assert page.evaluate("(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))") == settings
+    assert page.locator(".verdict").inner_text() == words
+
+
+def fits(page: Page) -> bool:
+    """Nothing below is pushed down: the room that the style sheet keeps is enough."""
+    room = page.locator("init-explorer").evaluate("(element) => parseFloat(getComputedStyle(element).minHeight)")
+    return page.locator(".explorer").bounding_box()["height"] <= room
