@@ -82,6 +82,10 @@ def test_every_control_has_its_name(page: Page, url):
     controls = page.locator("init-explorer :is(input, select, button)")
     assert controls.count() == sum(map(len, CONTROLS.values()))
     assert page.locator("label output").count() == 0
+    # What does nothing cannot be moved.
+    assert page.get_by_role("slider", name="Branch scale").is_disabled()
+    page.get_by_role("checkbox", name="Skip connections").check()
+    assert page.get_by_role("slider", name="Branch scale").is_enabled()
 
 
 def test_a_finger_hits_every_control(page: Page, url):
@@ -182,8 +186,8 @@ def test_the_last_of_many_moves_wins(page: Page, url):
 
 
 def test_the_verdict_says_what_the_engine_measured(page: Page, url):
-    visit(page, url, "#depth=30&width=64&activation=tanh&scheme=lecun&gain=0.8")
-    result = engine_pass(page, depth=30, width=64, activation="tanh", scheme="lecun", gain=0.8)
+    visit(page, url, "#depth=10&activation=sigmoid&gain=2")
+    result = engine_pass(page, depth=10, activation="sigmoid", gain=2)
     words = page.locator(".verdict").inner_text()
     factors = [float(number) for number in re.findall(r"factor of (\S+) per layer", words)]
     predicted = [float(number) for number in re.findall(r"mean field: ([\d.]+)", words)]
@@ -254,6 +258,7 @@ def test_a_line_stands_where_its_axis_says(page: Page, url):
         (y, 0 if label == "1" else int(label[2:].replace("−", "-"))) for y, label in (ticks[0], ticks[-1])
     ]
     dots = re.findall(r"M([\d.]+) ([\d.]+)", page.locator("g.solid").nth(1).locator(".dots").get_attribute("d"))
+    assert y0 > y1 and power0 < power1, "large values stand high"
     drawn = [power0 + (float(y) - y0) * (power1 - power0) / (y1 - y0) for _, y in dots]
     assert drawn == pytest.approx([math.log10(value) for value in expected], abs=0.01)
     steps = [float(right) - float(left) for (left, _), (right, _) in zip(dots, dots[1:], strict=False)]
