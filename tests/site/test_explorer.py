@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from docs.hooks.bench_explorer import WEIGHT, weight
+from docs.hooks import bench_explorer
 from docs.hooks.explorer import MODULES, digits_json, publish_modules
 from tests.site.conftest import serve
 from tests.site.test_browser import AXE, PHONE, ROOT, WIDE, axe
@@ -556,4 +556,15 @@ def test_nothing_foreign_and_no_error(page: Page, url):
 
 def test_all_modules_together_are_light(tmp_path):
     publish_modules(ROOT / "docs" / MODULES, tmp_path / MODULES)
-    assert weight(tmp_path) <= WEIGHT
+    assert bench_explorer.weight(tmp_path) <= bench_explorer.WEIGHT
+
+
+def test_the_benchmark_times_moves_and_frames(page: Page, url, monkeypatch):
+    monkeypatch.setattr(bench_explorer, "SIZES", ((2, 8, 100),))
+    page.goto(url)
+    rows = bench_explorer.move_rows(page)
+    assert [(row.what, row.budget) for row in rows] == [
+        ("explorer: move to screen, 2 x 8", 100),
+        ("explorer: frame gap in a drag, 2 x 8", 50),
+    ]
+    assert all(1 < row.value < 10_000 for row in rows)
