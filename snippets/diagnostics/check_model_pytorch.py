@@ -587,12 +587,12 @@ class _Watch(TorchFunctionMode):
     ) -> None:  # fmt: skip
         rows = logits.detach().movedim(1, -1).flatten(0, -2) if logits.dim() > 1 else logits.detach()[None]
         classes = rows.shape[-1]
-        self.before_nll_loss(logits, target, weight, size_average, ignore_index, checked=True)
+        self.check_labels(classes, target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
         if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
             self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
-        elif "Relu" in _maker(logits):
+        elif _maker(logits).startswith("Relu"):
             self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
         if target.is_floating_point():
             labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
@@ -606,19 +606,22 @@ class _Watch(TorchFunctionMode):
 
     def before_nll_loss(
         self, log_p: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
-        *_: Any, checked: bool = False, **__: Any,
+        *_: Any, **__: Any,
     ) -> None:  # fmt: skip
-        classes = log_p.shape[1 if log_p.dim() > 1 else 0]
+        dim = 1 if log_p.dim() > 1 else 0
+        self.check_labels(log_p.shape[dim], target, ignore_index)
+        total = log_p.detach().double().logsumexp(dim)
+        if (total.abs() > 1e-2).any():
+            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}")
+
+    def check_labels(self, classes: int, target: Tensor, ignore_index: int) -> None:
         labels = target[target != ignore_index]
         if not target.is_floating_point() and labels.numel() and not 0 <= labels.min() <= labels.max() < classes:
             self.find("labels-out-of-range", f"labels {labels.min()} to {labels.max()}, {classes} classes")
             raise _Stop
-        total = log_p.detach().double().logsumexp(1 if log_p.dim() > 1 else 0)
-        if not checked and (total.abs() > 1e-2).any():
-            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}")
 
     def before_binary_cross_entropy_with_logits(self, logits: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
-        if "Sigmoid" in _maker(logits):
+        if _maker(logits).startswith("Sigmoid"):
             self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
         some = logits.detach().double()
         losses = some.clamp(min=0) - some * target + (-some.abs()).exp().log1p()

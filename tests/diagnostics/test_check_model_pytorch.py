@@ -87,6 +87,9 @@ def test_dead_counts_units_and_works_in_place(activation):
     model = mlp(activation, nn.Identity())
     with torch.no_grad():
         model[0].bias[:48] = -50.0
+        # Faint is not dead.
+        model[0].weight[60] *= 1e-6
+        model[0].bias[60] = 1e-3
     report = check_model(model, batch(), cross_entropy)
     assert report.layers[0].dead == 48 / 64
     assert codes(report) == []
@@ -530,6 +533,13 @@ def test_regressions_that_broadcast(loss):
     data = (torch.randn(32, 64), torch.randn(32))
     assert codes(check_model(nn.Linear(64, 1), data, lambda out, y: loss(out, y))) == ["broadcast-loss"]
     assert codes(check_model(nn.Linear(64, 1), data, lambda out, y: loss(out[:, 0], y))) == []
+
+
+def test_activations_that_only_sound_like_a_relu_or_a_sigmoid():
+    model, (inputs, labels) = mlp(nn.Identity()), batch()
+    assert codes(check_model(nn.Sequential(model, nn.LeakyReLU()), (inputs, labels), cross_entropy)) == []
+    targets = torch.rand(32, 64).round()
+    assert codes(check_model(nn.Sequential(model, nn.LogSigmoid()), (inputs, targets), nn.BCEWithLogitsLoss())) == []
 
 
 @pytest.mark.parametrize("labels", [torch.tensor([0, 64]), torch.tensor([-1, 3])])
