@@ -1,0 +1,892 @@
+"""Check my model: one forward and backward pass, a table of every layer, and what is wrong with it.
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    report = check_model(model, (inputs, targets), loss)      # loss(targets, model(inputs, training=True))
+    report = check_model(model, (inputs, targets))            # the loss that the model was compiled with
+    print(report)
+
+The model is afterwards what it was: weights, moving statistics, states of seed generators, trainable flags and optimizer,
+also after an error. Needs the TensorFlow backend; the pass runs eagerly.
+
+    gain of a weight = rms(W) * sqrt(fan_in)     1 Glorot, the default (square), 1.41 He
+    factor per layer = 10^(median slope of log10(size) over the layers)     1 is carried through any depth
+
+Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer; Schoenholz et al. (2017) for angles.
+"""
+
+import math
+import random
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, losses, tree
+from tensorflow.python.framework import op_callbacks  # sees every operation that runs eagerly; there is no public name
+
+DECADES = 3.0
+"""Powers of ten by which a signal may fall or grow from the first layer to the last."""
+DEAD = 0.75
+"""Of a layer's units. Half of them are off where all inputs look alike to the layer, which alone does no harm."""
+FLAT = 0.1
+"""An activation is saturated where its slope is below this part of its largest."""
+SATURATED = 0.5
+"""Of a layer's activations."""
+PEAKED = 0.9
+"""Mean largest weight of an attention: above it, a query reads one key and the softmax passes hardly any gradient."""
+ANGLE = 1e-4
+"""1 - cosine between the outputs of two examples: below it they are told apart by their last digits."""
+EXCESS = 2.0
+"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2 / 2 above, and s = 1 is usual."""
+INPUT = 20.0
+"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130."""
+SAMPLES = 2**14
+"""Entries of a tensor that its statistics are taken from: an error of 1 % in the standard deviation."""
+
+
+class LayerReport(NamedTuple):
+    """One run of one layer that holds weights of two or more dimensions; None where a number does not exist."""
+
+    name: str
+    """The path of the layer; one that runs again has " (2)", " (3)" and so on behind it."""
+    kind: str
+    """The class of the layer."""
+    shape: tuple[int, ...]
+    """Of its output (the first floating tensor in it), before the layer's own activation."""
+    mean: float
+    std: float
+    """Of all entries of the output."""
+    non_finite: float
+    """Fraction of the output's entries."""
+    dead: float | None
+    """Fraction of units that the ReLU after this layer sets to zero for every example."""
+    saturated: float | None
+    """Fraction of entries of the sigmoid or tanh after this layer where the slope is below FLAT of its largest."""
+    peaked: float | None
+    """Mean largest weight of the softmax after this layer, over queries that see 8 keys or more."""
+    cosine: float | None
+    """Mean cosine between the outputs of two examples of the batch."""
+    gradient: float | None
+    """Euclidean norm of dL/d(output)."""
+    weight_gradient: float | None
+    """Euclidean norm of dL/d(weights), over all uses of them."""
+    ratio: float | None
+    """That norm divided by the norm of the weights: times the learning rate, SGD's relative step."""
+    gain: float | None
+    """rms(W) * sqrt(fan_in), the largest of the layer's weights; an embedding has none."""
+
+
+class Finding(NamedTuple):
+    """What is wrong, how one sees it, why, and what to do."""
+
+    code: str
+    """Stable, for programs: "vanishing-gradient"."""
+    level: str
+    """"fault": training will suffer. "note": true, worth knowing, and fine if it is meant."""
+    layers: tuple[str, ...]
+    """Where, in the order of the forward pass; empty if it concerns the whole model."""
+    symptom: str
+    evidence: str
+    """The numbers, beside the threshold."""
+    cause: str
+    cure: str
+    link: str
+    """Page and section of the site, below its address."""
+
+
+class ModelReport(NamedTuple):
+    """What one pass showed. `print(report)` gives a table of at most 100 columns."""
+
+    model: str
+    parameters: int
+    trainable: int
+    """Number of entries that are trained."""
+    loss: float
+    """NaN if a finding says why it could not be computed."""
+    chance_loss: float | None
+    """ln(classes), if the loss is a cross-entropy: what a model that knows nothing should reach."""
+    forward: float | None
+    """Factor per layer of the output's root mean square."""
+    backward: float | None
+    """Factor per layer, towards the input, of the norm of dL/d(output)."""
+    layers: tuple[LayerReport, ...]
+    """In the order of the forward pass."""
+    findings: tuple[Finding, ...]
+    """Faults first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Dictionaries, lists, strings and numbers alone."""
+        rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
+        findings = [finding._asdict() | {"layers": list(finding.layers)} for finding in self.findings]
+        return self._asdict() | {"layers": rows, "findings": findings}
+
+    def __str__(self) -> str:
+        chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
+        factors = ", ".join(
+            f"{direction} {factor:.3g}"
+            for direction, factor in (("forward", self.forward), ("backward", self.backward))
+            if factor is not None
+        )
+        lines = [
+            f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
+            f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
+            "",
+            _line(_HEAD),
+        ]
+        rows = [_line(_cells(layer)) for layer in self.layers]
+        if len(rows) > _ROWS:
+            kept = _ROWS // 2
+            rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
+        lines += [*rows, ""]
+        for finding in self.findings:
+            title = f"{finding.level.upper()} {finding.code}: {finding.symptom}"
+            lines += textwrap.wrap(title, 100, subsequent_indent=" " * 11, break_on_hyphens=False)
+            where = f"{_names(finding.layers)}: " if finding.layers else ""
+            for word, sentence in (
+                ("evidence", where + finding.evidence),
+                ("cause", finding.cause),
+                ("cure", finding.cure),
+                ("read", finding.link),
+            ):
+                lines += textwrap.wrap(
+                    sentence, 100, initial_indent=f"  {word:9}", subsequent_indent=" " * 11, break_on_hyphens=False
+                )
+        return "\n".join([*lines, *([] if self.findings else ["No finding."])])
+
+    def plot(self) -> Any:
+        """A matplotlib `Figure`: the output's standard deviation and the gradient's norm, layer by layer."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        panels = figure.subplots(2, sharex=True)
+        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "norm of dL/d(output)"), strict=True):
+            values = [getattr(layer, what) for layer in self.layers]
+            panel.plot([math.nan if value is None or value <= 0 else value for value in values], "o-", markersize=4)
+            panel.set(yscale="log", ylabel=label)
+        panels[1].set_xlabel("layer, in the order of the forward pass")
+        return figure
+
+
+class Advice(NamedTuple):
+    """All of a finding but where it was seen and with which numbers."""
+
+    level: str
+    symptom: str
+    cause: str
+    cure: str
+    link: str
+
+
+ADVICE = {
+    "non-finite-input": Advice(
+        "fault",
+        "The batch holds NaN or Inf.",
+        "A missing value, a division by zero or a logarithm of zero in the data.",
+        "Clean the data: np.isfinite(x).all() for every batch.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "input-scale": Advice(
+        "fault",
+        "The inputs are far from unit scale.",
+        "Raw pixels or raw features: initializers assume inputs with mean 0 and variance 1.",
+        "Standardize: x = (x - mean) / std, with the numbers of the training set.",
+        "chapters/he-initialization/#why",
+    ),
+    "index-out-of-range": Advice(
+        "fault",
+        "An embedding is asked for a row that it does not have.",
+        "A vocabulary or a maximal length that is smaller than what the data holds.",
+        "Make input_dim one more than the largest index, or cut the inputs.",
+        "chapters/weight-initialization/#use",
+    ),
+    "labels-out-of-range": Advice(
+        "fault",
+        "A label names a class that the model does not have.",
+        "Labels that count from 1, too few outputs, or a padding value that ignore_class does not name.",
+        "Labels go from 0 to classes - 1: count again, or widen the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "softmax-before-cross-entropy": Advice(
+        "fault",
+        "The loss takes logits and gets probabilities.",
+        "from_logits=True adds a softmax of its own; after a second one the logits can differ by at most 1.",
+        "Remove the last softmax and keep from_logits=True.",
+        "chapters/activation-functions/#use",
+    ),
+    "sigmoid-before-logits-loss": Advice(
+        "fault",
+        "The loss takes logits and gets probabilities.",
+        "from_logits=True adds a sigmoid of its own; after a second one no prediction leaves 0.5 to 0.73.",
+        "Remove the last sigmoid and keep from_logits=True.",
+        "chapters/activation-functions/#use",
+    ),
+    "logits-without-from-logits": Advice(
+        "fault",
+        "The loss takes probabilities and gets something else.",
+        "The model returns logits, and from_logits of the loss is False, its default.",
+        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "broadcast-loss": Advice(
+        "fault",
+        "Output and targets have different shapes, and the loss broadcasts them.",
+        "(B, 1) against (B,) compares every prediction with every target.",
+        "Give both one shape: ops.squeeze(output, -1) or targets[:, None].",
+        "chapters/weight-initialization/#use",
+    ),
+    "target-scale": Advice(
+        "fault",
+        "The targets are far from unit scale.",
+        "A regression on raw targets: the first gradients are as large as the targets.",
+        "Standardize the targets and undo it on the predictions.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "non-finite-weight": Advice(
+        "fault",
+        "Weights are NaN or Inf.",
+        "An earlier step overflowed, or the initializer divided by zero.",
+        "Draw the weights again; guard the steps against non-finite gradients.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "non-finite-activation": Advice(
+        "fault",
+        "NaN or Inf appears on the way forward.",
+        "Activations outgrew the number format (65504 in float16), or an operation before has no value there: log(0), 0/0.",
+        "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "non-finite-loss": Advice(
+        "fault",
+        "The loss is NaN or Inf though every layer's output is finite.",
+        "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
+        "Use the losses that take logits; look at the targets of this batch.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": Advice(
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in ops.where.",
+        "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "vanishing-activation": Advice(
+        "fault",
+        "The signal fades on the way forward.",
+        "Weights too small for the activation, and nothing that normalizes.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "chapters/he-initialization/#answer",
+    ),
+    "exploding-activation": Advice(
+        "fault",
+        "The signal grows on the way forward.",
+        "Weights too large for the activation, and nothing that normalizes.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "residual-growth": Advice(
+        "fault",
+        "The signal grows from one residual block to the next.",
+        "Every block adds a branch as large as its input, and nothing normalizes the branch.",
+        "Normalize the input of every branch, or let it start at zero or at 1/sqrt(blocks) of its size.",
+        "chapters/weight-initialization/#answer",
+    ),
+    "vanishing-gradient": Advice(
+        "fault",
+        "The gradient fades on the way back: the first layers hardly learn.",
+        "Every layer multiplies it by its weights and its slopes: small weights, sigmoids, or saturation.",
+        "ReLU with He initialization, tanh with Xavier; or residual connections with normalization.",
+        "chapters/vanishing-gradients/#answer",
+    ),
+    "exploding-gradient": Advice(
+        "fault",
+        "The gradient grows on the way back: the first layers take too large steps.",
+        "Every layer multiplies it by its weights and its slopes; batch normalization without skips alone does so.",
+        "Scale the weights down (He, Xavier); add residual connections; clip the gradient's norm.",
+        "chapters/exploding-gradients/#answer",
+    ),
+    "dead-relu": Advice(
+        "fault",
+        "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
+        "A large negative bias, a step that was too large, or inputs far from mean zero.",
+        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
+        "chapters/activation-functions/#answer",
+    ),
+    "saturated-activation": Advice(
+        "fault",
+        "Most sigmoids or tanhs stand where their slope is nearly zero.",
+        "Preactivations too large: weights, biases or inputs.",
+        "Xavier initialization and standardized inputs; look at the gain: 1 is Xavier.",
+        "chapters/activation-functions/#answer",
+    ),
+    "saturated-attention": Advice(
+        "fault",
+        "Attention looks at one key only: its softmax is saturated.",
+        "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
+        "softmax(q @ k.T / sqrt(d)), or keras.layers.MultiHeadAttention, which does so.",
+        "chapters/activation-functions/#proof",
+    ),
+    "collapsed-angles": Advice(
+        "fault",
+        "Different examples look the same to the last layers.",
+        "Biases outweigh a fading signal, or sigmoids whose mean is far from zero: depth draws all inputs together.",
+        "He or Xavier with zero biases; residual connections; normalization over the batch.",
+        "chapters/vanishing-gradients/#proof",
+    ),
+    "symmetric-units": Advice(
+        "fault",
+        "All units of a layer have the same weights and the same gradient: they stay one unit for ever.",
+        "Weights set to zero or another constant.",
+        "Draw the weights at random; zero is for biases (and for the last layer of a residual branch).",
+        "chapters/weight-initialization/#answer",
+    ),
+    "confident-at-start": Advice(
+        "fault",
+        "The first loss is far above that of guessing: the model is confidently wrong.",
+        "The last layer's weights or inputs are too large.",
+        "Scale the last layer down until the logits' standard deviation is at most 1.",
+        "chapters/weight-initialization/#use",
+    ),
+    "no-gradient": Advice(
+        "fault",
+        "The first layers are to be trained and get no gradient.",
+        "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
+        "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "unused-weights": Advice(
+        "note",
+        "Weights that are to be trained and that this loss does not use.",
+        "A head or a branch that this batch does not reach, or a layer that was forgotten in call().",
+        "Use it, or drop it.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "identical-layers": Advice(
+        "note",
+        "Layers that are not shared hold the same numbers.",
+        "One initializer object for many layers: every call of a Keras initializer draws the same numbers.",
+        "Give each layer an initializer of its own, or its name as a string.",
+        "chapters/he-initialization/#use",
+    ),
+}
+"""Every finding, by its code."""
+
+
+def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
+    """Run `model` and its loss forward and backward once, with `training=True`, and report.
+
+    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an array, or a tuple, list or dictionary of
+    arrays. The loss is `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the compiled one.
+
+    Raises ValueError, saying what to pass, for a model that is not built or has no weights, a batch the model does not
+    take, a loss that is no scalar or has no gradient, and another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(f"the Keras backend must be tensorflow, got {keras.backend.backend()}")
+    if not model.built or not model.weights:
+        raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise ValueError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
+    if loss_fn is None:
+        compiled = getattr(model, "loss", None)
+        if compiled is None:
+            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+        loss_fn = losses.get(compiled)
+    inputs, targets = batch
+    watch = _Watch(model, inputs, targets)
+    trained = list(model.trainable_variables)
+    loss, gradients = math.nan, {}
+    with _untouched(watch.layers), keras.StatelessScope(), tf.GradientTape() as tape:
+        try:
+            value = watch.run(loss_fn)
+            loss = float(value)
+            with tape.stop_recording():
+                outputs = [row["tensor"] for row in watch.rows]
+                slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
+            arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
+            if all(slope is None for slope in arrays[: len(trained)]):
+                raise ValueError("loss has no gradient: pass a model with trainable weights and a loss that depends on it")
+            gradients = {id(variable): slope for variable, slope in zip(trained, arrays[: len(trained)], strict=True)}
+            for row, slope in zip(watch.rows, arrays[len(trained) :], strict=True):
+                row["gradient"] = None if slope is None else _norm(slope)
+        except _Stop:
+            pass
+    reports = watch.reports(gradients)
+    return ModelReport(
+        model=model.name,
+        parameters=model.count_params(),
+        trainable=sum(math.prod(variable.shape) for variable in trained),
+        loss=loss,
+        chance_loss=watch.chance_loss,
+        forward=_factor([layer.std for layer in reports]),
+        backward=_factor([layer.gradient for layer in reversed(reports)]),
+        layers=reports,
+        findings=tuple(_judge(watch, reports, loss, gradients)),
+    )
+
+
+@contextmanager
+def _untouched(watched: list[keras.Layer]) -> Iterator[None]:
+    """Attributes of the layers and the random states of Python and NumPy come back."""
+    saved = [(layer, dict(vars(layer))) for layer in watched]
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        for layer, attributes in saved:
+            vars(layer).clear()
+            vars(layer).update(attributes)
+
+
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
+
+
+class _Watch:
+    """Sees every layer through its `call`, and every activation through the operations that TensorFlow runs."""
+
+    def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
+        self.model, self.given, self.wanted = model, inputs, targets
+        self.layers = _leaves(model)
+        self.rows: list[dict[str, Any]] = []
+        self.findings: list[Finding] = []
+        self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
+        self.chance_loss: float | None = None
+        self.excess: float | None = None
+        self.sums = 0
+        self.inputs = [_array(value) for value in tree.flatten(inputs)]
+        self.targets = [_array(value) for value in tree.flatten(targets)]
+        self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+
+    def run(self, loss_fn: Any) -> tf.Tensor:
+        """The loss, a scalar."""
+        for layer in self.layers:
+            object.__setattr__(layer, "call", self.watched(layer, layer.call))
+        mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
+        shapes = ", ".join(str(value.shape) for value in self.inputs)
+        op_callbacks.add_op_callback(self.operation)
+        try:
+            with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
+                output = self.model(self.given, **mode)
+        finally:
+            op_callbacks.remove_op_callback(self.operation)
+        if isinstance(output, tf.Tensor):
+            self.judge_loss(loss_fn, output)
+        with _explained(lambda: f"loss_fn(targets, output), of shapes {[t.shape for t in self.targets]} and "
+                                f"{[tuple(o.shape) for o in tree.flatten(output)]}, fails"):  # fmt: skip
+            value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+        if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
+            value = tf.reduce_mean(value)  # a function of keras.losses gives one number per example
+        if math.prod(value.shape) != 1:
+            raise ValueError(f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}")
+        return tf.reshape(value, ())
+
+    def where(self) -> str:
+        return self.running[-1][0].path if self.running else self.model.name
+
+    def watched(self, layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        weights = _weights(layer)
+
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            if isinstance(layer, layers.Embedding):
+                self.check_indices(layer, _array(arguments[0]))
+            frame: dict[str, Any] = {"weights": weights, "before": None, "notes": {}}
+            self.running.append((layer, frame))
+            output = call(*arguments, **keywords)
+            self.running.pop()
+            tensor = next((part for part in tree.flatten(output) if isinstance(part, tf.Tensor) and part.dtype.is_floating), None)
+            if weights and tensor is not None:
+                if frame["before"] is not None and frame["after"] is tensor:
+                    tensor = frame["before"]
+                self.add_row(layer, weights, tensor, frame["notes"])
+            return output
+
+        return run
+
+    def add_row(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, notes: dict[str, float]) -> None:
+        runs = sum(row["layer"] is layer for row in self.rows)
+        values = _array(tensor)
+        self.rows.append(
+            _moments(values)
+            | {
+                "name": layer.path + (f" ({runs + 1})" if runs else ""),
+                "kind": type(layer).__name__,
+                "shape": values.shape,
+                "cosine": _cosine(values, self.examples),
+                "gradient": None,
+                "layer": layer,
+                "weights": weights,
+                "tensor": tensor,
+                "notes": notes,
+            }
+        )
+
+    def operation(self, kind: str, inputs: Any, _attributes: Any, outputs: Any, *_: Any) -> None:
+        """Called by TensorFlow after every operation."""
+        layer, frame = self.running[-1] if self.running else (None, None)
+        if layer is None or isinstance(layer, layers.RNN) or kind not in ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
+            return
+        if kind == "AddV2":
+            shapes = [tuple(value.shape) for value in inputs]
+            self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
+            return
+        notes = frame["notes"] if frame["weights"] else self.rows[-1]["notes"] if self.rows else {}
+        if frame["weights"]:
+            frame["before"], frame["after"] = inputs[0], outputs[0]
+        if kind == "Softmax":
+            values = _array(outputs[0])
+            if values.ndim > 2 and values.shape[-1] >= 8:
+                # Masks are written as large negative numbers.
+                scores = _array(inputs[0])
+                visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
+                if visible.any():
+                    _note(notes, "peaked", float(values[visible].max(-1).mean()))
+            return
+        values = _array(outputs[0])
+        if kind in ("Sigmoid", "Tanh"):
+            y = _sample(values)
+            slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
+            _note(notes, "saturated", float((slope < FLAT).mean()))
+        elif values.ndim > 1:
+            _note(notes, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
+
+    def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
+        if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+            self.find(
+                "index-out-of-range", f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows", layer.path
+            )
+            raise _Stop
+
+    def find(self, code: str, evidence: str, *names: str) -> None:
+        self.findings.append(_finding(code, evidence, *names))
+
+    def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
+        """What the loss is given, against what it takes."""
+        name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
+        settings = loss_fn.get_config() if hasattr(loss_fn, "get_config") else {}
+        # What keras.activations.softmax and sigmoid return remembers its logits, and the losses of Keras take these.
+        known = getattr(output, "_keras_logits", None)
+        logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
+        values = _array(output if known is None else known)
+        if "crossentropy" in name and values.ndim and len(self.targets) == 1:
+            if "binary" in name:
+                self.judge_binary(logits, values, targets)
+            elif "categorical" in name:
+                self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
+        elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
+            if values.shape != targets.shape:
+                self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+            if _rms(targets) > INPUT:
+                self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
+
+    def judge_classes(self, logits: bool, values: np.ndarray, targets: np.ndarray, sparse: bool, ignored: Any) -> None:
+        classes, rows = values.shape[-1], values.reshape(-1, values.shape[-1])
+        if sparse:
+            labels = targets.reshape(-1)
+            kept = np.full(labels.shape, True) if ignored is None else labels != ignored
+            if kept.any() and not 0 <= labels[kept].min() <= labels[kept].max() < classes:
+                self.find("labels-out-of-range", f"labels {labels[kept].min():g} to {labels[kept].max():g}, {classes} classes")
+                raise _Stop
+        sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
+        if logits and sums_to_one and classes > 1:
+            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+        elif not logits and not sums_to_one and np.isfinite(rows).all():
+            self.find("logits-without-from-logits", f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1")
+        if logits:
+            shifted = rows - rows.max(-1, keepdims=True)
+            scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        else:
+            scores = np.log(np.clip(rows, 1e-7, 1))
+        if sparse and len(labels) == len(scores):
+            costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
+        elif not sparse and targets.shape == values.shape:
+            costs = -(targets.reshape(rows.shape) * scores).sum(-1)
+        else:
+            return
+        if len(costs):
+            self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
+
+    def judge_binary(self, logits: bool, values: np.ndarray, targets: np.ndarray) -> None:
+        probabilities = ((values >= 0) & (values <= 1)).all()
+        if logits and probabilities and values.size >= 8:
+            self.find("sigmoid-before-logits-loss", f"all of the loss's inputs lie between 0 and 1: {values.min():.3g} to {values.max():.3g}")
+        elif not logits and not probabilities and np.isfinite(values).all():
+            self.find("logits-without-from-logits", f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}")
+        if values.shape != targets.shape:
+            return
+        if logits:
+            costs = np.maximum(values, 0) - values * targets + np.log1p(np.exp(-abs(values)))
+        else:
+            kept = np.clip(values, 1e-7, 1 - 1e-7)
+            costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
+        self.chance_loss, self.excess = math.log(2), float(costs.mean()) - math.log(2)
+
+    def reports(self, gradients: dict[int, np.ndarray | None]) -> tuple[LayerReport, ...]:
+        found = []
+        for row in self.rows:
+            norms = [_norm(slope) for weight in row["weights"] if (slope := gradients.get(id(weight))) is not None]
+            gradient = math.hypot(*norms) if norms else None
+            size = math.hypot(*(_norm(_array(weight)) for weight in row["weights"]))
+            ratio = None if gradient is None else gradient / size if size else math.inf
+            extra = {"weight_gradient": gradient, "ratio": ratio, "gain": _gain(row["layer"], row["weights"])}
+            extra |= {what: row["notes"].get(what) for what in ("dead", "saturated", "peaked")}
+            found.append(LayerReport(**{key: row[key] for key in LayerReport._fields if key in row} | extra))
+        return tuple(found)
+
+
+@contextmanager
+def _explained(what: Callable[[], str]) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{what()}: {error}") from error
+
+
+def _judge(
+    watch: _Watch, reports: tuple[LayerReport, ...], loss: float, gradients: dict[int, np.ndarray | None]
+) -> list[Finding]:
+    """All findings; what follows from non-finite numbers is left out."""
+    found = list(watch.findings)
+
+    def find(code: str, evidence: str, *names: str) -> None:
+        found.append(_finding(code, evidence, *names))
+
+    same = _identical(watch.model)
+    if same:
+        find("identical-layers", f"{len(same)} weights equal another one", *same)
+    bad_inputs = [value for value in watch.inputs + watch.targets if not np.isfinite(value).all()]
+    bad_weights = [weight.path for weight in watch.model.weights if not np.isfinite(_array(weight)).all()]
+    bad_layers = [layer for layer in reports if layer.non_finite]
+    names = {id(weight): weight.path for weight in watch.model.weights}
+    bad_gradients = [names[key] for key, slope in gradients.items() if slope is not None and not np.isfinite(slope).all()]
+    if bad_inputs:
+        find("non-finite-input", f"array of shape {bad_inputs[0].shape}")
+    elif bad_weights:
+        find("non-finite-weight", f"{len(bad_weights)} weights", *bad_weights)
+    elif bad_layers:
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+    elif not math.isfinite(loss) and gradients:
+        find("non-finite-loss", f"loss {loss}")
+    elif bad_gradients:
+        find("non-finite-gradient", f"{len(bad_gradients)} weights", *bad_gradients)
+    else:
+        _judge_signals(watch, reports, gradients, find)
+    return sorted(found, key=lambda finding: finding.level)
+
+
+def _judge_signals(
+    watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any], find: Callable[..., None]
+) -> None:
+    sizes = [_rms(value) for value in watch.inputs if value.dtype.kind == "f"]
+    indices = {id(layer) for layer in watch.layers if isinstance(layer, layers.Embedding)}
+    if sizes and max(sizes) > INPUT and not indices and not _rescales(watch.model):
+        find("input-scale", f"root mean square {max(sizes):.3g}, more than {INPUT:g}")
+    for code, what, limit in (
+        ("dead-relu", "dead", DEAD),
+        ("saturated-activation", "saturated", SATURATED),
+        ("saturated-attention", "peaked", PEAKED),
+    ):
+        over = [layer for layer in reports if (getattr(layer, what) or 0.0) > limit]
+        if over:
+            worst = max(getattr(layer, what) for layer in over)
+            find(code, f"{what} up to {worst:.0%}, more than {limit:.0%}", *(layer.name for layer in over))
+    symmetric = _symmetric(watch.layers, gradients)
+    if symmetric:
+        find("symmetric-units", "all columns of weight and gradient are equal", *symmetric)
+    gains = sorted(layer.gain for layer in reports if layer.gain is not None)
+    typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
+    forward = _decades([layer.std for layer in reports])
+    if abs(forward) > DECADES:
+        growth = "residual-growth" if watch.sums >= 3 else "exploding-activation"
+        code = growth if forward > 0 else "vanishing-activation"
+        find(code, f"10^{forward:+.1f} over {len(reports)} layers, limit 10^{math.copysign(DECADES, forward):+g}{typical}")
+    backward = _decades([layer.gradient for layer in reversed(reports)])
+    if abs(backward) > DECADES and not symmetric:
+        code = "exploding-gradient" if backward > 0 else "vanishing-gradient"
+        find(code, f"10^{backward:+.1f} over {len(reports)} layers, limit 10^{math.copysign(DECADES, backward):+g}{typical}")
+    angles = [1 - layer.cosine for layer in reports if layer.cosine is not None]
+    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100):
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}", reports[-1].name)
+    if watch.excess is not None and watch.excess > EXCESS:
+        find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
+    severed: list[str] = []
+    for layer, row in zip(reports, watch.rows, strict=True):
+        reached = [gradients[id(weight)] is not None for weight in row["weights"] if id(weight) in gradients]
+        if any(reached):
+            break
+        severed += [layer.name] if reached else []
+    if severed and gradients:
+        find("no-gradient", "no path from the loss to their weights", *severed)
+    else:
+        names = {id(weight): weight.path for weight in watch.model.weights}
+        unused = [names[key] for key, slope in gradients.items() if slope is None]
+        if unused:
+            find("unused-weights", f"{len(unused)} of {len(gradients)} trained variables", *unused)
+
+
+def _finding(code: str, evidence: str, *layers: str) -> Finding:
+    advice = ADVICE[code]
+    return Finding(code, advice.level, layers, advice.symptom, evidence, advice.cause, advice.cure, advice.link)
+
+
+def _note(notes: dict[str, float], what: str, fraction: float) -> None:
+    notes[what] = max(fraction, notes.get(what, 0.0))
+
+
+def _leaves(model: keras.Model) -> list[keras.Layer]:
+    """All layers but the model; a recurrent layer stands for its cell, which runs once per time step."""
+    cells = {id(part) for layer in model._flatten_layers() if isinstance(layer, layers.RNN)
+             for part in layer._flatten_layers(include_self=False)}  # fmt: skip
+    return [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in cells]
+
+
+def _weights(layer: keras.Layer) -> list[Any]:
+    """The layer's own weights of two or more dimensions."""
+    own = layer.weights if isinstance(layer, layers.RNN) else [*layer._trainable_variables, *layer._non_trainable_variables]
+    return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
+
+
+def _units(layer: keras.Layer, weight: Any) -> np.ndarray:
+    """The weight as a matrix (fan_in, units)."""
+    values = _array(weight)
+    if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
+        return values.reshape(-1, math.prod(values.shape[-2:]))
+    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
+        values = np.moveaxis(values, -2, -1)
+    elif isinstance(layer, layers.EinsumDense):
+        letters, output = layer.equation.partition(",")[2].split("->")
+        read = [axis for axis, letter in enumerate(letters.strip()) if letter not in output]
+        rest = [axis for axis in range(values.ndim) if axis not in read]
+        return values.transpose(read + rest).reshape(math.prod(values.shape[axis] for axis in read), -1)
+    return values.reshape(-1, values.shape[-1])
+
+
+def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
+    if isinstance(layer, layers.Embedding):
+        return None
+    return max(_norm(units) / math.sqrt(units.shape[1]) for units in (_units(layer, weight) for weight in weights))
+
+
+def _identical(model: keras.Model) -> list[str]:
+    """Weights that hold the same numbers as another one of their shape, and more than one number."""
+    seen: dict[bytes, list[str]] = {}
+    for weight in model.weights:
+        values = _array(weight)
+        if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(weight.path)
+    return [path for paths in seen.values() if len(paths) > 1 for path in paths]
+
+
+def _symmetric(watched: list[keras.Layer], gradients: dict[int, Any]) -> list[str]:
+    found = []
+    for layer in watched:
+        for weight in _weights(layer):
+            slope, units = gradients.get(id(weight)), _units(layer, weight)
+            if slope is None or units.shape[1] < 2 or (units != units[:, :1]).any() or isinstance(layer, layers.Embedding):
+                continue
+            slopes = _units(layer, slope)
+            if (abs(slopes - slopes[:, :1]) <= 1e-5 * abs(slopes).max()).all():
+                found.append(weight.path)
+    return list(dict.fromkeys(found))
+
+
+def _rescales(model: keras.Model) -> bool:
+    return any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in model._flatten_layers())
+
+
+def _array(value: Any) -> np.ndarray:
+    """float64 for any floating dtype."""
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    return array if array.dtype.kind in "biu" else array.astype(np.float64)
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Up to SAMPLES entries, spread so that no period of the shape is hit alone."""
+    flat = values.reshape(-1)
+    return flat if len(flat) <= SAMPLES else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(_sample(values).astype(np.float64)))))
+
+
+def _moments(values: np.ndarray) -> dict[str, float]:
+    some = _sample(values)
+    finite = some[np.isfinite(some)]
+    return {
+        "mean": float(finite.mean()) if len(finite) else math.nan,
+        "std": float(finite.std()) if len(finite) else math.nan,
+        "non_finite": float(1 - np.isfinite(values).mean()),
+    }
+
+
+def _cosine(values: np.ndarray, examples: int) -> float | None:
+    if examples < 2 or not values.size or values.shape[:1] != (examples,) or not np.isfinite(values).all():
+        return None
+    some = values[:8].reshape(min(8, examples), -1)
+    norms = np.linalg.norm(some, axis=1, keepdims=True)
+    if not norms.all() or some.shape[1] < 2:
+        return None
+    number, whole = len(some), (some / norms).sum(0)
+    return float((np.square(whole).sum() - number) / (number * (number - 1)))
+
+
+def _norm(values: np.ndarray) -> float:
+    return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
+
+
+def _slope(sizes: list[float | None]) -> float:
+    """Median slope (Theil and Sen) of log10(size) over the index, which no single layer can bend; 0 without two."""
+    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = points[:: 1 + len(points) // 200]
+    if len(points) < 2:
+        return 0.0
+    x, y = np.array(points).T
+    first, later = np.triu_indices(len(points), 1)
+    return float(np.median((y[later] - y[first]) / (x[later] - x[first])))
+
+
+def _factor(sizes: list[float | None]) -> float | None:
+    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
+
+
+def _decades(sizes: list[float | None]) -> float:
+    return _slope(sizes) * (len(sizes) - 1)
+
+
+_ROWS = 60
+_HEAD = ("layer", "mean", "std", "dead", "sat", "peak", "cos", "dL/dout", "dL/dW", "dW/W", "gain")
+_WIDTHS = (24, 10, 9, 5, 5, 5, 7, 9, 9, 9, 8)
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    name, *numbers = cells
+    return f"{name:24}" + "".join(f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True))
+
+
+def _cells(layer: LayerReport) -> tuple[str, ...]:
+    name = layer.name if len(layer.name) <= 24 else "…" + layer.name[-23:]
+    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio))
+    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
+    return (name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes, "" if layer.gain is None else f"{layer.gain:.2g}")
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
+
+
+def _names(layers: tuple[str, ...]) -> str:
+    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+
+
+if __name__ == "__main__":
+    keras.utils.set_random_seed(0)
+    deep = keras.Sequential([keras.Input((64,)), *(layers.Dense(64, "sigmoid") for _ in range(10)), layers.Dense(10)])
+    data = np.random.default_rng(0)
+    pair = data.normal(size=(32, 64)).astype("float32"), data.integers(10, size=32)
+    print(check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True)))

@@ -1,0 +1,261 @@
+"""Healthy Keras models, as their layers initialise them, and models with one planted fault each."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import initializers, layers, losses, ops
+
+LOGITS = losses.SparseCategoricalCrossentropy(from_logits=True)
+DATA = np.random.default_rng(0)
+
+
+class Case(NamedTuple):
+    model: keras.Model
+    batch: tuple[Any, Any]
+    loss: Any = LOGITS
+
+
+def normal(*shape: int) -> np.ndarray:
+    return DATA.normal(size=shape).astype("float32")
+
+
+def labels(count: int = 16, classes: int = 10) -> np.ndarray:
+    return DATA.integers(classes, size=count)
+
+
+def chain(hidden: list[Any], last: Any = None, inputs: int = 64) -> keras.Sequential:
+    return keras.Sequential([keras.Input((inputs,)), *hidden, last or layers.Dense(10)])
+
+
+def dense(depth: int, activation: str | None, initializer: Any = "glorot_uniform", **settings: Any) -> list[Any]:
+    """`initializer` is a name or a function that makes a new one per layer."""
+    made = (initializer() if callable(initializer) else initializer for _ in range(depth))
+    return [layers.Dense(64, activation, kernel_initializer=one, **settings) for one in made]
+
+
+def vectors(hidden: list[Any], last: Any = None, loss: Any = LOGITS) -> Case:
+    return Case(chain(hidden, last), (normal(16, 64), labels()), loss)
+
+
+def residual(normalized: bool) -> Case:
+    inputs = x = keras.Input((64,))
+    for _ in range(24):
+        y = layers.LayerNormalization()(x) if normalized else x
+        x = layers.Add()([x, layers.Dense(64, kernel_initializer="he_normal")(layers.ReLU()(layers.Dense(64, kernel_initializer="he_normal")(y)))])
+    x = layers.LayerNormalization()(x) if normalized else x
+    return Case(keras.Model(inputs, layers.Dense(10)(x)), (normal(16, 64), labels()))
+
+
+def transformer(scale: float = 1.0) -> Case:
+    words = keras.Input((12,), dtype="int32")
+    x = layers.Embedding(50, 32)(words)
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        wide = initializers.RandomNormal(stddev=scale)
+        settings = {"kernel_initializer": wide} if scale != 1.0 else {}
+        x = x + layers.MultiHeadAttention(4, 8, **settings)(y, y)
+        x = x + layers.Dense(32)(layers.Dense(64, "gelu")(layers.LayerNormalization()(x)))
+    outputs = layers.Dense(10)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x)))
+    return Case(keras.Model(words, outputs), (labels(16 * 12, 50).reshape(16, 12), labels()))
+
+
+def u_net() -> Case:
+    inputs = keras.Input((16, 16, 3))
+    down = layers.Conv2D(16, 3, padding="same", activation="relu")(inputs)
+    low = layers.Conv2D(32, 3, padding="same", activation="relu")(layers.MaxPooling2D()(down))
+    up = layers.Conv2DTranspose(16, 2, strides=2)(low)
+    outputs = layers.Conv2D(4, 1)(layers.Concatenate()([up, down]))
+    return Case(keras.Model(inputs, outputs), (normal(4, 16, 16, 3), labels(1024, 4).reshape(4, 16, 16)))
+
+
+def recurrent(kind: Any) -> Case:
+    model = keras.Sequential([keras.Input((12,), dtype="int32"), layers.Embedding(50, 16), kind, layers.Dense(10)])
+    return Case(model, (labels(16 * 12, 50).reshape(16, 12), labels()))
+
+
+def shared_and_nested() -> Case:
+    left, right = keras.Input((64,), name="left"), keras.Input((64,), name="right")
+    tower = keras.Sequential([layers.Dense(32, "relu"), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(32)])
+    outputs = layers.Dense(10)(layers.Average()([tower(left), tower(right)]))
+    return Case(keras.Model({"left": left, "right": right}, outputs), ({"left": normal(16, 64), "right": normal(16, 64)}, labels()))
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.frozen, self.last = layers.Dense(32), layers.Dense(32, trainable=False), layers.Dense(10)
+        self.drop = layers.Dropout(0.5)
+
+    def call(self, pair: Any, training: bool = False) -> Any:
+        one, other = pair
+        return self.last(self.drop(ops.relu(self.frozen(ops.relu(self.first(one)) + self.first(other))), training=training))
+
+
+def subclassed() -> Case:
+    model, batch = Subclassed(), ((normal(16, 64), normal(16, 64)), labels())
+    model(batch[0])
+    return Case(model, batch)
+
+
+def mixed_precision() -> Case:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        return vectors([*dense(3, "relu"), layers.BatchNormalization()], layers.Dense(10, dtype="float32"))
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def application(build: Callable[..., keras.Model], **settings: Any) -> Case:
+    model = build(weights=None, input_shape=(32, 32, 3), classes=10, classifier_activation=None, **settings)
+    return Case(model, (normal(8, 32, 32, 3), labels(8)))
+
+
+HEALTHY = {
+    "one layer": lambda: vectors([]),
+    "MLP, ReLU, Glorot": lambda: vectors(dense(4, "relu")),
+    "MLP, 20 ReLU layers, He": lambda: vectors(dense(20, "relu", "he_normal")),
+    "MLP, tanh, Glorot": lambda: vectors(dense(10, "tanh")),
+    "MLP, SELU, LeCun": lambda: vectors(dense(20, "selu", "lecun_normal")),
+    "MLP, softmax and probabilities": lambda: vectors(
+        dense(3, "relu"), layers.Dense(10, "softmax"), losses.SparseCategoricalCrossentropy()
+    ),
+    "MLP, one-hot": lambda: Case(
+        chain(dense(2, "gelu")), (normal(16, 64), np.eye(10)[labels()]), losses.CategoricalCrossentropy(from_logits=True)
+    ),
+    "binary, sigmoid and probabilities": lambda: Case(
+        chain(dense(2, "relu"), layers.Dense(1, "sigmoid")), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()
+    ),
+    "binary, probabilities without logits": lambda: Case(
+        chain(dense(2, "relu"), layers.Dense(1, tf.nn.sigmoid)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()
+    ),
+    "classes, probabilities without logits": lambda: vectors(
+        dense(2, "relu"), layers.Dense(10, tf.nn.softmax), losses.SparseCategoricalCrossentropy()
+    ),
+    "binary classifier": lambda: Case(
+        chain(dense(2, "relu"), layers.Dense(1)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy(from_logits=True)
+    ),
+    "regression": lambda: Case(chain(dense(3, "relu"), layers.Dense(1)), (normal(16, 64), normal(16, 1)), losses.MeanSquaredError()),
+    "residual MLP, normalized": lambda: residual(normalized=True),
+    "transformer": transformer,
+    "U-Net": u_net,
+    "LSTM": lambda: recurrent(layers.LSTM(32)),
+    "GRU, both directions": lambda: recurrent(layers.Bidirectional(layers.GRU(16))),
+    "shared tower, dict of inputs": shared_and_nested,
+    "subclassed, tuple of inputs, frozen layer": subclassed,
+    "mixed precision": mixed_precision,
+    "MobileNet": lambda: application(keras.applications.MobileNet, alpha=0.25),
+    "MobileNetV2": lambda: application(keras.applications.MobileNetV2, alpha=0.35),
+}
+
+
+def one_initializer() -> Case:
+    shared = initializers.HeNormal(seed=0)
+    return vectors(dense(4, "relu", lambda: shared))
+
+
+def severed() -> Case:
+    inputs = keras.Input((64,))
+    return Case(keras.Model(inputs, layers.Dense(10)(ops.stop_gradient(layers.Dense(64)(inputs)))), (normal(16, 64), labels()))
+
+
+def forgotten() -> Case:
+    class Forgets(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.forgotten = layers.Dense(10), layers.Dense(10)
+
+        def build(self, shape: Any) -> None:
+            self.used.build(shape), self.forgotten.build(shape)
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            return self.used(inputs)
+
+    model = Forgets()
+    model.build((None, 64))
+    return Case(model, (normal(16, 64), labels()))
+
+
+def poisoned() -> Case:
+    case = vectors(dense(2, "relu"))
+    kernel = case.model.layers[0].kernel
+    kernel.assign(np.where(np.arange(64) == 3, np.nan, kernel.numpy()))
+    return case
+
+
+def with_nan(case: Case) -> Case:
+    case.batch[0][0, 0] = np.nan
+    return case
+
+
+def embedding_too_small() -> Case:
+    case = recurrent(layers.LSTM(8))
+    return case._replace(batch=(case.batch[0] + 40, case.batch[1]))
+
+
+FAULTS = {
+    "weights too large": ("exploding-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=1.0)))),
+    "weights too small": ("vanishing-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=0.01)))),
+    "Glorot under 30 ReLU layers": ("vanishing-gradient", lambda: vectors(dense(30, "relu", "glorot_normal"))),
+    "sigmoid stack": ("vanishing-gradient", lambda: vectors(dense(10, "sigmoid"))),
+    "saturated tanh": ("saturated-activation", lambda: vectors(dense(4, "tanh", lambda: initializers.RandomNormal(stddev=1.0)))),
+    "dead ReLUs": ("dead-relu", lambda: vectors(dense(2, "relu", bias_initializer=initializers.Constant(-5.0)))),
+    "dead ReLU layers": ("dead-relu", lambda: vectors([layers.Dense(64, bias_initializer=initializers.Constant(-5.0)), layers.ReLU()])),
+    "shared initializer": ("identical-layers", one_initializer),
+    "constant weights": ("symmetric-units", lambda: vectors(dense(2, "tanh", lambda: initializers.Constant(0.01)))),
+    "zero weights": ("symmetric-units", lambda: vectors(dense(2, "relu", "zeros"), layers.Dense(10, kernel_initializer="zeros"))),
+    "residual branches not normalized": ("residual-growth", lambda: residual(normalized=False)),
+    "batch normalization without skips": (
+        "exploding-gradient",
+        lambda: vectors([part for one in dense(50, None, "he_normal") for part in (one, layers.BatchNormalization(), layers.ReLU())]),
+    ),
+    "attention too sharp": ("saturated-attention", lambda: transformer(scale=2.0)),
+    "last layer too large": (
+        "confident-at-start",
+        lambda: vectors(dense(2, "relu"), layers.Dense(10, kernel_initializer=initializers.RandomNormal(stddev=3.0))),
+    ),
+    "softmax twice": ("softmax-before-cross-entropy", lambda: vectors(dense(2, "relu"), layers.Dense(10, tf.nn.softmax))),
+    "from_logits forgotten": (
+        "logits-without-from-logits",
+        lambda: vectors(dense(2, "relu"), loss=losses.SparseCategoricalCrossentropy()),
+    ),
+    "from_logits forgotten, binary": (
+        "logits-without-from-logits",
+        lambda: Case(chain(dense(2, "relu"), layers.Dense(1)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()),
+    ),
+    "sigmoid twice": (
+        "sigmoid-before-logits-loss",
+        lambda: Case(chain([], layers.Dense(1, tf.nn.sigmoid)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy(from_logits=True)),
+    ),
+    "labels from 1": ("labels-out-of-range", lambda: Case(chain(dense(1, "relu")), (normal(16, 64), np.arange(16) % 10 + 1))),
+    "embedding too small": ("index-out-of-range", embedding_too_small),
+    "targets without an axis": (
+        "broadcast-loss",
+        lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), normal(16)), losses.MeanSquaredError()),
+    ),
+    "raw targets": (
+        "target-scale",
+        lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), 1000 + normal(16, 1)), losses.MeanSquaredError()),
+    ),
+    "raw pixels": ("input-scale", lambda: Case(chain(dense(1, "relu")), (100 + 50 * normal(16, 64), labels()))),
+    "NaN in the batch": ("non-finite-input", lambda: with_nan(vectors(dense(1, "relu")))),
+    "NaN in a weight": ("non-finite-weight", poisoned),
+    "overflow": ("non-finite-activation", lambda: vectors(dense(30, "relu", lambda: initializers.RandomNormal(stddev=300.0)))),
+    "logarithm of zero": (
+        "non-finite-loss",
+        lambda: vectors(dense(1, "relu"), loss=lambda y, x: ops.mean(x) + ops.log(0.0 * ops.mean(ops.square(x)))),
+    ),
+    "square root of zero": (
+        "non-finite-gradient",
+        lambda: vectors(dense(1, "relu"), loss=lambda y, x: ops.mean(x) + ops.sqrt(0.0 * ops.mean(ops.square(x)))),
+    ),
+    "stop_gradient": ("no-gradient", severed),
+    "forgotten layer": ("unused-weights", forgotten),
+    "biases that outweigh the signal": (
+        "collapsed-angles",
+        lambda: vectors(dense(8, "tanh", lambda: initializers.RandomNormal(stddev=0.03), bias_initializer=initializers.RandomNormal())),
+    ),
+}

@@ -1,0 +1,175 @@
+import json
+import math
+import random
+import runpy
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, losses, ops
+
+from snippets.diagnostics import check_model_keras
+from snippets.diagnostics.check_model_keras import ADVICE, check_model
+from tests.diagnostics.keras_models import FAULTS, HEALTHY, LOGITS, Case, chain, dense, labels, normal, shared_and_nested, vectors
+
+pytestmark = pytest.mark.keras
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_model_has_no_finding(name):
+    report = check_model(*HEALTHY[name]())
+    assert not report.findings, str(report)
+    assert report.layers and all(layer.gradient is not None for layer in report.layers)
+    assert max(map(len, str(report).splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found(name):
+    code, make = FAULTS[name]
+    report = check_model(*make())
+    assert code in [finding.code for finding in report.findings], str(report)
+    assert max(map(len, str(report).splitlines())) <= 100
+
+
+def test_every_finding_is_planted_once():
+    assert {code for code, _ in FAULTS.values()} == set(ADVICE)
+
+
+def state(model: keras.Model) -> list:
+    seeds = [layer.seed_generator.state for layer in model._flatten_layers() if hasattr(layer, "seed_generator")]
+    return [*model.get_weights(), *(seed.numpy() for seed in seeds)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_is_afterwards_what_it_was(fails):
+    model, batch, _ = shared_and_nested()
+    model.compile("adam", LOGITS)
+    model.optimizer.build(model.trainable_variables)
+    optimizer = [variable.numpy() for variable in model.optimizer.variables]
+    before, attributes = state(model), [dict(vars(layer)) for layer in model._flatten_layers()]
+    random.seed(1), np.random.seed(1)
+    wanted = random.random(), np.random.rand()
+    random.seed(1), np.random.seed(1)
+    if fails:
+        with pytest.raises(ValueError, match="does not take what it is given"):
+            check_model(model, ({"left": normal(16, 3), "right": normal(16, 64)}, labels()))
+    else:
+        assert check_model(model, batch).loss > 0
+    assert all(np.array_equal(*pair) for pair in zip(before, state(model), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(optimizer, (variable.numpy() for variable in model.optimizer.variables), strict=True))
+    for layer, old in zip(model._flatten_layers(), attributes, strict=True):
+        assert vars(layer).keys() == old.keys() and "call" not in vars(layer)
+    assert (random.random(), np.random.rand()) == wanted
+
+
+def test_the_numbers_of_a_layer_are_those_of_the_formulas():
+    model, (inputs, targets), loss = vectors(dense(1, "relu"))
+    first, last = model.layers
+    with tf.GradientTape() as tape:
+        before = tf.matmul(inputs, first.kernel.value) + first.bias.value
+        value = loss(targets, last(ops.relu(before)))
+    slope, kernel_slope = tape.gradient(value, [before, first.kernel.value])
+    report = check_model(model, (inputs, targets), loss)
+    row = report.layers[0]
+    values, kernel = before.numpy().astype(float), first.kernel.numpy().astype(float)
+    assert (row.kind, row.shape, row.name) == ("Dense", (16, 64), first.path)
+    assert (row.mean, row.std) == pytest.approx((values.mean(), values.std()), rel=1e-5)
+    assert row.dead == pytest.approx((values.max(axis=0) <= 0).mean())
+    assert row.gradient == pytest.approx(np.linalg.norm(slope), rel=1e-4)
+    assert row.weight_gradient == pytest.approx(np.linalg.norm(kernel_slope), rel=1e-4)
+    assert row.ratio == pytest.approx(np.linalg.norm(kernel_slope) / np.linalg.norm(kernel), rel=1e-4)
+    assert row.gain == pytest.approx(math.sqrt(np.square(kernel).mean() * 64), rel=1e-5)
+    units = values[:8] / np.linalg.norm(values[:8], axis=1, keepdims=True)
+    assert row.cosine == pytest.approx(((units @ units.T).sum() - 8) / 56, rel=1e-4)
+    assert report.loss == pytest.approx(float(value), rel=1e-5) and report.chance_loss == math.log(10)
+    assert (report.parameters, report.trainable) == (model.count_params(), model.count_params())
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "fan_in"),
+    [
+        (layers.Conv2D(512, 3), (8, 8, 32), 9 * 32),
+        (layers.Conv2DTranspose(512, 3), (4, 4, 32), 9 * 32),
+        (layers.DepthwiseConv2D(3, depth_multiplier=4), (8, 8, 256), 9),
+        (layers.EinsumDense("abc,cde->abde", (4, 8, 64)), (4, 128), 128),
+        (layers.EinsumDense("abde,dec->abc", (4, 512)), (4, 8, 16), 128),
+    ],
+    ids=lambda part: getattr(part, "name", None),
+)
+def test_the_gain_counts_the_fan_in_of_the_layer(layer, shape, fan_in):
+    model = keras.Sequential([keras.Input(shape), layer, layers.Flatten(), layers.Dense(2)])
+    kernel = layer.kernel
+    kernel.assign(normal(*kernel.shape))
+    row = check_model(model, (normal(2, *shape), labels(2, 2)), LOGITS).layers[0]
+    assert row.gain == pytest.approx(math.sqrt(fan_in), rel=0.02)
+
+
+def test_a_layer_that_runs_twice_has_two_rows_and_factors_follow_the_depth():
+    report = check_model(*shared_and_nested())
+    assert sum(layer.name.endswith(" (2)") for layer in report.layers) == 2
+    doubling = chain([layers.Dense(64, use_bias=False, kernel_initializer=keras.initializers.Orthogonal(2.0)) for _ in range(6)], layers.Dense(64))
+    report = check_model(doubling, (normal(16, 64), normal(16, 64)), losses.MeanSquaredError())
+    assert report.forward == pytest.approx(2.0, rel=0.1) and report.backward == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_compiled_loss_and_functions_of_keras_losses_serve_too():
+    model, batch, _ = HEALTHY["MLP, softmax and probabilities"]()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    wanted = check_model(model, batch, losses.SparseCategoricalCrossentropy())
+    for report in (check_model(model, batch), check_model(model, batch, losses.sparse_categorical_crossentropy)):
+        assert report.loss == pytest.approx(wanted.loss) and report.chance_loss == wanted.chance_loss
+
+
+def test_labels_that_are_ignored_do_not_count():
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
+    model, (inputs, targets), _ = vectors(dense(1, "relu"))
+    report = check_model(model, (inputs, np.where(np.arange(16) < 4, 255, targets)), loss)
+    assert not report.findings and report.chance_loss == math.log(10)
+
+
+def test_the_report_is_plain_and_draws_itself():
+    report = check_model(*FAULTS["sigmoid stack"][1]())
+    assert json.loads(json.dumps(report.to_dict()))["findings"][0]["code"] == "vanishing-gradient"
+    assert [axes.get_yscale() for axes in report.plot().axes] == ["log", "log"]
+    assert "FAULT vanishing-gradient" in str(report) and "No finding." in str(check_model(*HEALTHY["one layer"]()))
+
+
+def test_a_long_model_is_printed_in_part():
+    report = check_model(*vectors(dense(70, "relu", "he_normal")))
+    assert len(report.layers) == 71 and "... 11 more in report.layers" in str(report)
+
+
+def test_bad_input_is_named(monkeypatch):
+    model, batch, loss = vectors(dense(1, "relu"))
+    for bad, words in (
+        ((keras.Sequential([layers.Dense(1)]), batch, loss), "model must have weights"),
+        ((keras.Sequential([keras.Input((3,)), layers.ReLU()]), batch, loss), "model must have weights"),
+        ((model, batch[0], loss), "batch must be a pair"),
+        ((model, batch), "loss_fn must be given"),
+        ((model, (normal(16, 3), batch[1]), loss), r"batch of shape \(16, 3\): .* does not take"),
+        ((model, (batch[0], normal(5, 3)), losses.CategoricalCrossentropy(from_logits=True)), r"loss_fn\(targets, output\), of shapes"),
+        ((model, batch, lambda y, x: ops.ones((2, 3))), "must be a scalar"),
+        ((model, batch, lambda y, x: ops.ones(())), "loss has no gradient"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_model(*bad)
+    monkeypatch.setattr(check_model_keras.keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="backend must be tensorflow"):
+        check_model(*Case(model, batch, loss))
+
+
+def test_targets_of_another_shape_are_left_to_the_loss():
+    model = chain(dense(1, "relu"), layers.Dense(1))
+    report = check_model(model, (normal(16, 64), labels(16, 2)), losses.BinaryCrossentropy(from_logits=True))
+    assert report.loss > 0 and report.chance_loss is None
+
+
+def test_the_file_runs_by_itself(capsys):
+    runpy.run_path(check_model_keras.__file__, run_name="__main__")
+    assert "FAULT vanishing-gradient" in capsys.readouterr().out
