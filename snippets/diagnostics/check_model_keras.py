@@ -5,8 +5,8 @@
     report = check_model(model, (inputs, targets))            # the loss that the model was compiled with
     print(report)
 
-The model is afterwards what it was: weights, moving statistics, states of seed generators, trainable flags and optimizer,
-also after an error. Needs the TensorFlow backend; the pass runs eagerly.
+The model is afterwards what it was, also after an error: weights, moving statistics, states of seed generators, flags
+and optimizer. Needs the TensorFlow backend; the pass runs eagerly.
 
     gain of a weight = rms(W) * sqrt(fan_in)     1 Glorot, the default (square), 1.41 He
     factor per layer = 10^(median slope of log10(size) over the layers)     1 is carried through any depth
@@ -29,8 +29,11 @@ from tensorflow.python.framework import op_callbacks  # sees every operation tha
 
 DECADES = 3.0
 """Powers of ten by which a signal may fall or grow from the first layer to the last."""
-DEAD = 0.75
-"""Of a layer's units. Half of them are off where all inputs look alike to the layer, which alone does no harm."""
+STEADY = 0.1
+"""A factor this near to 1 per layer is no fault before twice as many decades: ResNet-152 has 1.05 and trains."""
+DEAD, UNITS = 0.75, 32
+"""Of a layer's units, if they are 32 or more. Half of them are off where all inputs look alike to the layer, which
+alone does no harm; that 25 of 32 are off by chance has the probability 0.001."""
 FLAT = 0.1
 """An activation is saturated where its slope is below this part of its largest."""
 SATURATED = 0.5
@@ -134,9 +137,9 @@ class ModelReport(NamedTuple):
             f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
-            _line(_HEAD),
+            _line("layer", *_COLUMNS),
         ]
-        rows = [_line(_cells(layer)) for layer in self.layers]
+        rows = [_row(layer) for layer in self.layers]
         if len(rows) > _ROWS:
             kept = _ROWS // 2
             rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
@@ -162,208 +165,197 @@ class ModelReport(NamedTuple):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         panels = figure.subplots(2, sharex=True)
-        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "norm of dL/d(output)"), strict=True):
-            values = [getattr(layer, what) for layer in self.layers]
-            panel.plot([math.nan if value is None or value <= 0 else value for value in values], "o-", markersize=4)
+        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "|dL/d(output)|"), strict=True):
+            panel.plot([getattr(layer, what) or math.nan for layer in self.layers], "o-", markersize=4)
             panel.set(yscale="log", ylabel=label)
         panels[1].set_xlabel("layer, in the order of the forward pass")
         return figure
 
 
-class Advice(NamedTuple):
-    """All of a finding but where it was seen and with which numbers."""
-
-    level: str
-    symptom: str
-    cause: str
-    cure: str
-    link: str
-
-
 ADVICE = {
-    "non-finite-input": Advice(
+    "non-finite-input": (
         "fault",
         "The batch holds NaN or Inf.",
         "A missing value, a division by zero or a logarithm of zero in the data.",
         "Clean the data: np.isfinite(x).all() for every batch.",
         "chapters/exploding-gradients/#use",
     ),
-    "input-scale": Advice(
+    "input-scale": (
         "fault",
         "The inputs are far from unit scale.",
         "Raw pixels or raw features: initializers assume inputs with mean 0 and variance 1.",
         "Standardize: x = (x - mean) / std, with the numbers of the training set.",
         "chapters/he-initialization/#why",
     ),
-    "index-out-of-range": Advice(
+    "index-out-of-range": (
         "fault",
         "An embedding is asked for a row that it does not have.",
         "A vocabulary or a maximal length that is smaller than what the data holds.",
         "Make input_dim one more than the largest index, or cut the inputs.",
         "chapters/weight-initialization/#use",
     ),
-    "labels-out-of-range": Advice(
+    "labels-out-of-range": (
         "fault",
         "A label names a class that the model does not have.",
         "Labels that count from 1, too few outputs, or a padding value that ignore_class does not name.",
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
-    "softmax-before-cross-entropy": Advice(
+    "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
         "from_logits=True adds a softmax of its own; after a second one the logits can differ by at most 1.",
         "Remove the last softmax and keep from_logits=True.",
         "chapters/activation-functions/#use",
     ),
-    "sigmoid-before-logits-loss": Advice(
+    "sigmoid-before-logits-loss": (
         "fault",
         "The loss takes logits and gets probabilities.",
         "from_logits=True adds a sigmoid of its own; after a second one no prediction leaves 0.5 to 0.73.",
         "Remove the last sigmoid and keep from_logits=True.",
         "chapters/activation-functions/#use",
     ),
-    "logits-without-from-logits": Advice(
+    "logits-without-from-logits": (
         "fault",
         "The loss takes probabilities and gets something else.",
         "The model returns logits, and from_logits of the loss is False, its default.",
         "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
         "chapters/activation-functions/#use",
     ),
-    "broadcast-loss": Advice(
+    "broadcast-loss": (
         "fault",
         "Output and targets have different shapes, and the loss broadcasts them.",
         "(B, 1) against (B,) compares every prediction with every target.",
         "Give both one shape: ops.squeeze(output, -1) or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
-    "target-scale": Advice(
+    "target-scale": (
         "fault",
         "The targets are far from unit scale.",
         "A regression on raw targets: the first gradients are as large as the targets.",
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
-    "non-finite-weight": Advice(
+    "non-finite-weight": (
         "fault",
         "Weights are NaN or Inf.",
         "An earlier step overflowed, or the initializer divided by zero.",
         "Draw the weights again; guard the steps against non-finite gradients.",
         "chapters/exploding-gradients/#use",
     ),
-    "non-finite-activation": Advice(
+    "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
-        "Activations outgrew the number format (65504 in float16), or an operation before has no value there: log(0), 0/0.",
+        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0) or 0/0.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
-    "non-finite-loss": Advice(
+    "non-finite-loss": (
         "fault",
         "The loss is NaN or Inf though every layer's output is finite.",
         "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
         "Use the losses that take logits; look at the targets of this batch.",
         "chapters/activation-functions/#use",
     ),
-    "non-finite-gradient": Advice(
+    "non-finite-gradient": (
         "fault",
         "The loss is finite and a gradient is not.",
         "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in ops.where.",
         "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
         "chapters/exploding-gradients/#use",
     ),
-    "vanishing-activation": Advice(
+    "vanishing-activation": (
         "fault",
         "The signal fades on the way forward.",
-        "Weights too small for the activation, and nothing that normalizes.",
-        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "Weights too small for the activation and nothing that normalizes, or a normalization whose scale is small.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer with scale 1.",
         "chapters/he-initialization/#answer",
     ),
-    "exploding-activation": Advice(
+    "exploding-activation": (
         "fault",
         "The signal grows on the way forward.",
-        "Weights too large for the activation, and nothing that normalizes.",
-        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer.",
+        "Weights too large for the activation and nothing that normalizes, or a normalization whose scale is large.",
+        "He initialization for ReLU and its kin, Xavier for tanh; or a normalization layer with scale 1.",
         "chapters/exploding-gradients/#answer",
     ),
-    "residual-growth": Advice(
+    "residual-growth": (
         "fault",
         "The signal grows from one residual block to the next.",
         "Every block adds a branch as large as its input, and nothing normalizes the branch.",
         "Normalize the input of every branch, or let it start at zero or at 1/sqrt(blocks) of its size.",
         "chapters/weight-initialization/#answer",
     ),
-    "vanishing-gradient": Advice(
+    "vanishing-gradient": (
         "fault",
         "The gradient fades on the way back: the first layers hardly learn.",
         "Every layer multiplies it by its weights and its slopes: small weights, sigmoids, or saturation.",
         "ReLU with He initialization, tanh with Xavier; or residual connections with normalization.",
         "chapters/vanishing-gradients/#answer",
     ),
-    "exploding-gradient": Advice(
+    "exploding-gradient": (
         "fault",
         "The gradient grows on the way back: the first layers take too large steps.",
         "Every layer multiplies it by its weights and its slopes; batch normalization without skips alone does so.",
         "Scale the weights down (He, Xavier); add residual connections; clip the gradient's norm.",
         "chapters/exploding-gradients/#answer",
     ),
-    "dead-relu": Advice(
+    "dead-relu": (
         "fault",
         "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
         "A large negative bias, a step that was too large, or inputs far from mean zero.",
         "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
         "chapters/activation-functions/#answer",
     ),
-    "saturated-activation": Advice(
+    "saturated-activation": (
         "fault",
         "Most sigmoids or tanhs stand where their slope is nearly zero.",
         "Preactivations too large: weights, biases or inputs.",
         "Xavier initialization and standardized inputs; look at the gain: 1 is Xavier.",
         "chapters/activation-functions/#answer",
     ),
-    "saturated-attention": Advice(
+    "saturated-attention": (
         "fault",
         "Attention looks at one key only: its softmax is saturated.",
         "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
         "softmax(q @ k.T / sqrt(d)), or keras.layers.MultiHeadAttention, which does so.",
         "chapters/activation-functions/#proof",
     ),
-    "collapsed-angles": Advice(
+    "collapsed-angles": (
         "fault",
         "Different examples look the same to the last layers.",
         "Biases outweigh a fading signal, or sigmoids whose mean is far from zero: depth draws all inputs together.",
         "He or Xavier with zero biases; residual connections; normalization over the batch.",
         "chapters/vanishing-gradients/#proof",
     ),
-    "symmetric-units": Advice(
+    "symmetric-units": (
         "fault",
         "All units of a layer have the same weights and the same gradient: they stay one unit for ever.",
         "Weights set to zero or another constant.",
         "Draw the weights at random; zero is for biases (and for the last layer of a residual branch).",
         "chapters/weight-initialization/#answer",
     ),
-    "confident-at-start": Advice(
+    "confident-at-start": (
         "fault",
         "The first loss is far above that of guessing: the model is confidently wrong.",
         "The last layer's weights or inputs are too large.",
         "Scale the last layer down until the logits' standard deviation is at most 1.",
         "chapters/weight-initialization/#use",
     ),
-    "no-gradient": Advice(
+    "no-gradient": (
         "fault",
         "The first layers are to be trained and get no gradient.",
         "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
         "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
         "chapters/vanishing-gradients/#use",
     ),
-    "unused-weights": Advice(
+    "unused-weights": (
         "note",
         "Weights that are to be trained and that this loss does not use.",
         "A head or a branch that this batch does not reach, or a layer that was forgotten in call().",
         "Use it, or drop it.",
         "chapters/vanishing-gradients/#use",
     ),
-    "identical-layers": Advice(
+    "identical-layers": (
         "note",
         "Layers that are not shared hold the same numbers.",
         "One initializer object for many layers: every call of a Keras initializer draws the same numbers.",
@@ -371,7 +363,7 @@ ADVICE = {
         "chapters/he-initialization/#use",
     ),
 }
-"""Every finding, by its code."""
+"""Every finding by its code: level, symptom, cause, cure, link."""
 
 
 def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
@@ -407,7 +399,7 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
                 slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
             arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
             if all(slope is None for slope in arrays[: len(trained)]):
-                raise ValueError("loss has no gradient: pass a model with trainable weights and a loss that depends on it")
+                raise ValueError("loss has no gradient: pass a trainable model, and a loss that depends on it")
             gradients = {id(variable): slope for variable, slope in zip(trained, arrays[: len(trained)], strict=True)}
             for row, slope in zip(watch.rows, arrays[len(trained) :], strict=True):
                 row["gradient"] = None if slope is None else _norm(slope)
@@ -440,6 +432,10 @@ def _untouched(watched: list[keras.Layer]) -> Iterator[None]:
         for layer, attributes in saved:
             vars(layer).clear()
             vars(layer).update(attributes)
+
+
+_OPERATIONS = ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax")
+_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
 class _Stop(Exception):
@@ -498,7 +494,8 @@ class _Watch:
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
-            tensor = next((part for part in tree.flatten(output) if isinstance(part, tf.Tensor) and part.dtype.is_floating), None)
+            tensors = (part for part in tree.flatten(output) if isinstance(part, tf.Tensor))
+            tensor = next((part for part in tensors if part.dtype.is_floating), None)
             if weights and tensor is not None:
                 if frame["before"] is not None and frame["after"] is tensor:
                     tensor = frame["before"]
@@ -528,7 +525,7 @@ class _Watch:
     def operation(self, kind: str, inputs: Any, _attributes: Any, outputs: Any, *_: Any) -> None:
         """Called by TensorFlow after every operation."""
         layer, frame = self.running[-1] if self.running else (None, None)
-        if layer is None or isinstance(layer, layers.RNN) or kind not in ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
+        if layer is None or isinstance(layer, layers.RNN) or kind not in _OPERATIONS:
             return
         if kind == "AddV2":
             shapes = [tuple(value.shape) for value in inputs]
@@ -551,13 +548,15 @@ class _Watch:
             y = _sample(values)
             slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
             _note(notes, "saturated", float((slope < FLAT).mean()))
-        elif values.ndim > 1:
+        elif values.ndim > 1 and values.shape[-1] >= UNITS:
             _note(notes, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
 
     def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
         if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
             self.find(
-                "index-out-of-range", f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows", layer.path
+                "index-out-of-range",
+                f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
+                layer.path,
             )
             raise _Stop
 
@@ -589,7 +588,8 @@ class _Watch:
             labels = targets.reshape(-1)
             kept = np.full(labels.shape, True) if ignored is None else labels != ignored
             if kept.any() and not 0 <= labels[kept].min() <= labels[kept].max() < classes:
-                self.find("labels-out-of-range", f"labels {labels[kept].min():g} to {labels[kept].max():g}, {classes} classes")
+                span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
+                self.find("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
@@ -611,11 +611,12 @@ class _Watch:
             self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
 
     def judge_binary(self, logits: bool, values: np.ndarray, targets: np.ndarray) -> None:
+        span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
         probabilities = ((values >= 0) & (values <= 1)).all()
         if logits and probabilities and values.size >= 8:
-            self.find("sigmoid-before-logits-loss", f"all of the loss's inputs lie between 0 and 1: {values.min():.3g} to {values.max():.3g}")
+            self.find("sigmoid-before-logits-loss", f"{span}, all of them between 0 and 1")
         elif not logits and not probabilities and np.isfinite(values).all():
-            self.find("logits-without-from-logits", f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}")
+            self.find("logits-without-from-logits", span)
         if values.shape != targets.shape:
             return
         if logits:
@@ -642,7 +643,7 @@ class _Watch:
 def _explained(what: Callable[[], str]) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, tf.errors.InvalidArgumentError) as error:
+    except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
         raise ValueError(f"{what()}: {error}") from error
 
 
@@ -650,19 +651,18 @@ def _judge(
     watch: _Watch, reports: tuple[LayerReport, ...], loss: float, gradients: dict[int, np.ndarray | None]
 ) -> list[Finding]:
     """All findings; what follows from non-finite numbers is left out."""
-    found = list(watch.findings)
-
-    def find(code: str, evidence: str, *names: str) -> None:
-        found.append(_finding(code, evidence, *names))
-
-    same = _identical(watch.model)
+    find, weights = watch.find, watch.model.weights
+    same = _identical(weights)
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_inputs = [value for value in watch.inputs + watch.targets if not np.isfinite(value).all()]
-    bad_weights = [weight.path for weight in watch.model.weights if not np.isfinite(_array(weight)).all()]
+    bad_weights = [weight.path for weight in weights if not np.isfinite(_array(weight)).all()]
     bad_layers = [layer for layer in reports if layer.non_finite]
-    names = {id(weight): weight.path for weight in watch.model.weights}
-    bad_gradients = [names[key] for key, slope in gradients.items() if slope is not None and not np.isfinite(slope).all()]
+    bad_gradients = [
+        weight.path
+        for weight in weights
+        if (slope := gradients.get(id(weight))) is not None and not np.isfinite(slope).all()
+    ]
     if bad_inputs:
         find("non-finite-input", f"array of shape {bad_inputs[0].shape}")
     elif bad_weights:
@@ -674,63 +674,73 @@ def _judge(
     elif bad_gradients:
         find("non-finite-gradient", f"{len(bad_gradients)} weights", *bad_gradients)
     else:
-        _judge_signals(watch, reports, gradients, find)
-    return sorted(found, key=lambda finding: finding.level)
+        _judge_signals(watch, reports, gradients)
+        _judge_reach(watch, reports, gradients)
+    return sorted(watch.findings, key=lambda finding: finding.level)
 
 
-def _judge_signals(
-    watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any], find: Callable[..., None]
-) -> None:
-    sizes = [_rms(value) for value in watch.inputs if value.dtype.kind == "f"]
-    indices = {id(layer) for layer in watch.layers if isinstance(layer, layers.Embedding)}
-    if sizes and max(sizes) > INPUT and not indices and not _rescales(watch.model):
-        find("input-scale", f"root mean square {max(sizes):.3g}, more than {INPUT:g}")
-    for code, what, limit in (
-        ("dead-relu", "dead", DEAD),
-        ("saturated-activation", "saturated", SATURATED),
-        ("saturated-attention", "peaked", PEAKED),
-    ):
-        over = [layer for layer in reports if (getattr(layer, what) or 0.0) > limit]
-        if over:
-            worst = max(getattr(layer, what) for layer in over)
-            find(code, f"{what} up to {worst:.0%}, more than {limit:.0%}", *(layer.name for layer in over))
+def _judge_signals(watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any]) -> None:
+    find = watch.find
+    scale = max((_rms(value) for value in watch.inputs if value.dtype.kind == "f"), default=0.0)
+    # Layers of the model may standardize raw inputs or look them up.
+    prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
+    if scale > INPUT and not any(isinstance(layer, prepared) for layer in watch.layers):
+        find("input-scale", f"root mean square {scale:.3g}, limit {INPUT:g}")
     symmetric = _symmetric(watch.layers, gradients)
     if symmetric:
-        find("symmetric-units", "all columns of weight and gradient are equal", *symmetric)
+        find("symmetric-units", "the columns of the weight are equal, and those of its gradient", *symmetric)
+    dead = [] if symmetric else _beyond(watch, "dead-relu", "dead", DEAD, reports)
+    _beyond(watch, "saturated-activation", "saturated", SATURATED, reports)
+    _beyond(watch, "saturated-attention", "peaked", PEAKED, reports)
     gains = sorted(layer.gain for layer in reports if layer.gain is not None)
     typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
-    forward = _decades([layer.std for layer in reports])
-    if abs(forward) > DECADES:
-        growth = "residual-growth" if watch.sums >= 3 else "exploding-activation"
-        code = growth if forward > 0 else "vanishing-activation"
-        find(code, f"10^{forward:+.1f} over {len(reports)} layers, limit 10^{math.copysign(DECADES, forward):+g}{typical}")
-    backward = _decades([layer.gradient for layer in reversed(reports)])
-    if abs(backward) > DECADES and not symmetric:
-        code = "exploding-gradient" if backward > 0 else "vanishing-gradient"
-        find(code, f"10^{backward:+.1f} over {len(reports)} layers, limit 10^{math.copysign(DECADES, backward):+g}{typical}")
-    angles = [1 - layer.cosine for layer in reports if layer.cosine is not None]
-    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100):
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}", reports[-1].name)
+    for sizes, fades, grows in (
+        ([layer.std for layer in reports], "vanishing-activation",
+         "residual-growth" if watch.sums >= 3 else "exploding-activation"),
+        ([layer.gradient for layer in reversed(reports)], "vanishing-gradient", "exploding-gradient"),
+    ):  # fmt: skip
+        slope = _slope(sizes)
+        decades = slope * (len(sizes) - 1)
+        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if abs(decades) > limit and not symmetric:
+            find(
+                grows if decades > 0 else fades,
+                f"10^{decades:+.1f} over {len(reports)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+            )
+    # An output layer may start at zero: all its outputs are then alike, and the next step changes that.
+    first = _cosine(watch.inputs[0], watch.examples) if watch.inputs else None
+    cosines = (first, *(layer.cosine for layer in reports if layer.gain != 0))
+    angles = [1 - cosine for cosine in cosines if cosine is not None]
+    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
     if watch.excess is not None and watch.excess > EXCESS:
         find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _beyond(watch: _Watch, code: str, what: str, limit: float, reports: tuple[LayerReport, ...]) -> list[str]:
+    over = {layer.name: fraction for layer in reports if (fraction := getattr(layer, what) or 0.0) > limit}
+    if over:
+        watch.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+    return list(over)
+
+
+def _judge_reach(watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any]) -> None:
     severed: list[str] = []
     for layer, row in zip(reports, watch.rows, strict=True):
         reached = [gradients[id(weight)] is not None for weight in row["weights"] if id(weight) in gradients]
         if any(reached):
             break
         severed += [layer.name] if reached else []
-    if severed and gradients:
-        find("no-gradient", "no path from the loss to their weights", *severed)
-    else:
-        names = {id(weight): weight.path for weight in watch.model.weights}
-        unused = [names[key] for key, slope in gradients.items() if slope is None]
-        if unused:
-            find("unused-weights", f"{len(unused)} of {len(gradients)} trained variables", *unused)
+    unused = [weight.path for weight in watch.model.weights if gradients.get(id(weight), 0) is None]
+    if severed:
+        watch.find("no-gradient", "no path from the loss to their weights", *severed)
+    elif unused:
+        watch.find("unused-weights", f"{len(unused)} of {len(gradients)} trained variables", *unused)
 
 
 def _finding(code: str, evidence: str, *layers: str) -> Finding:
-    advice = ADVICE[code]
-    return Finding(code, advice.level, layers, advice.symptom, evidence, advice.cause, advice.cure, advice.link)
+    level, symptom, cause, cure, link = ADVICE[code]
+    return Finding(code, level, layers, symptom, evidence, cause, cure, link)
 
 
 def _note(notes: dict[str, float], what: str, fraction: float) -> None:
@@ -746,7 +756,8 @@ def _leaves(model: keras.Model) -> list[keras.Layer]:
 
 def _weights(layer: keras.Layer) -> list[Any]:
     """The layer's own weights of two or more dimensions."""
-    own = layer.weights if isinstance(layer, layers.RNN) else [*layer._trainable_variables, *layer._non_trainable_variables]
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    own = layer.weights if isinstance(layer, layers.RNN) else own
     return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
 
 
@@ -768,13 +779,14 @@ def _units(layer: keras.Layer, weight: Any) -> np.ndarray:
 def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
     if isinstance(layer, layers.Embedding):
         return None
-    return max(_norm(units) / math.sqrt(units.shape[1]) for units in (_units(layer, weight) for weight in weights))
+    matrices = [_units(layer, weight) for weight in weights]
+    return max(_norm(units) / math.sqrt(units.shape[1]) for units in matrices)
 
 
-def _identical(model: keras.Model) -> list[str]:
+def _identical(weights: list[Any]) -> list[str]:
     """Weights that hold the same numbers as another one of their shape, and more than one number."""
     seen: dict[bytes, list[str]] = {}
-    for weight in model.weights:
+    for weight in weights:
         values = _array(weight)
         if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
             seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(weight.path)
@@ -786,16 +798,12 @@ def _symmetric(watched: list[keras.Layer], gradients: dict[int, Any]) -> list[st
     for layer in watched:
         for weight in _weights(layer):
             slope, units = gradients.get(id(weight)), _units(layer, weight)
-            if slope is None or units.shape[1] < 2 or (units != units[:, :1]).any() or isinstance(layer, layers.Embedding):
+            if slope is None or units.shape[1] < 2 or (units != units[:, :1]).any():
                 continue
             slopes = _units(layer, slope)
             if (abs(slopes - slopes[:, :1]) <= 1e-5 * abs(slopes).max()).all():
                 found.append(weight.path)
     return list(dict.fromkeys(found))
-
-
-def _rescales(model: keras.Model) -> bool:
-    return any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in model._flatten_layers())
 
 
 def _array(value: Any) -> np.ndarray:
@@ -854,26 +862,27 @@ def _factor(sizes: list[float | None]) -> float | None:
     return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
 
 
-def _decades(sizes: list[float | None]) -> float:
-    return _slope(sizes) * (len(sizes) - 1)
-
-
 _ROWS = 60
-_HEAD = ("layer", "mean", "std", "dead", "sat", "peak", "cos", "dL/dout", "dL/dW", "dW/W", "gain")
-_WIDTHS = (24, 10, 9, 5, 5, 5, 7, 9, 9, 9, 8)
+_COLUMNS = {
+    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
+}  # fmt: skip
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    name, *numbers = cells
-    return f"{name:24}" + "".join(f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True))
+def _line(name: str, *cells: str) -> str:
+    return f"{name:28}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
 
-def _cells(layer: LayerReport) -> tuple[str, ...]:
-    name = layer.name if len(layer.name) <= 24 else "…" + layer.name[-23:]
+def _row(layer: LayerReport) -> str:
+    parts = layer.name.split("/")
+    for place in range(len(parts) - 1):  # model/encoder/attention/query becomes m/e/attention/query, as far as needed
+        if len("/".join(parts)) > 27:
+            parts[place] = parts[place][:1]
+    name = "/".join(parts)
     percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio))
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    return (name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes, "" if layer.gain is None else f"{layer.gain:.2g}")
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    name = name if len(name) < 28 else "…" + name[-26:]
+    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
 def _short(value: float | None) -> str:
@@ -886,7 +895,8 @@ def _names(layers: tuple[str, ...]) -> str:
 
 if __name__ == "__main__":
     keras.utils.set_random_seed(0)
-    deep = keras.Sequential([keras.Input((64,)), *(layers.Dense(64, "sigmoid") for _ in range(10)), layers.Dense(10)])
+    hidden = [layers.Dense(64, "sigmoid") for _ in range(10)]
+    deep = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10)])
     data = np.random.default_rng(0)
     pair = data.normal(size=(32, 64)).astype("float32"), data.integers(10, size=32)
     print(check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True)))
