@@ -567,7 +567,7 @@ class _Watch:
         """What the loss is given, against what it takes."""
         name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
         settings = loss_fn.get_config() if hasattr(loss_fn, "get_config") else {}
-        # What keras.activations.softmax and sigmoid return remembers its logits, and the losses of Keras take these.
+        # What the softmax and the sigmoid of Keras return remembers its logits, and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
         logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
         values = _array(output if known is None else known)

@@ -9,8 +9,8 @@
     update ratio       ||dw|| / ||w||  of all layers together and of each
     clipped            whether the optimizer's clipnorm, global_clipnorm or clipvalue shrank the gradient
 
-All of it in every 50th step. A callback alone cannot see gradients: this one puts itself around the optimizer's `apply`,
-where `fit` compiles it into the training step, and takes itself away at the end. One step is one update of the weights:
+All of it in every 50th step. A callback alone cannot see gradients: this one puts itself around the optimizer's
+`apply`, where `fit` compiles it into the training step, and takes itself away at the end. One step is one update of the weights:
 gradients that `gradient_accumulation_steps` adds up are seen once, whole, and those of a `LossScaleOptimizer` unscaled;
 a step that it skips is not seen. Needs the TensorFlow backend and one replica. A usual update ratio is about 1e-3.
 Source: Karpathy, notes of the Stanford course CS231n, "Neural networks part 3", section "Ratio of weights:updates".
