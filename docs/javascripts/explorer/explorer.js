@@ -161,7 +161,7 @@ class InitExplorer extends HTMLElement {
   }
 
   settle() {
-    this.say(spoken(this.find(".verdict").textContent))
+    this.say(this.words)
     const state = `#${write(this.settings, this.pinned?.settings)}`
     if (this.full) history.replaceState(null, "", state)
     else this.find("a").href = here(`../../toolbox/explorer/${state}`)
@@ -174,6 +174,7 @@ class InitExplorer extends HTMLElement {
     this.drawChart(this.find("[name=view]:checked").value)
     this.find("p.pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
     const [headline, rest] = verdict(result)
+    this.words = spoken(`${headline} ${rest}`)
     this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${rest}`)
     if (this.full) this.find("[name=pin]").textContent = other ? "Unpin" : "Pin, to compare"
     if (this.find("details").open) this.tabulate(result)

@@ -1,16 +1,16 @@
 /** What a pass shows, in words. */
 
-/** Three digits; powers of ten as 10^-5, for `typeset` to lift. */
+/** Three digits; powers of ten as 10^−5, for `typeset` to lift. */
 export function number(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : "Inf"
   const size = Math.abs(value)
-  if (!size || (size >= 1e-3 && size < 1e4)) return String(Number(value.toPrecision(3)))
   const [digits, power] = value.toExponential(1).split("e")
-  return `${digits} × 10^${power.replace("-", "−").replace("+", "")}`
+  const plain = !size || (size >= 1e-3 && size < 1e4)
+  return (plain ? String(Number(value.toPrecision(3))) : `${digits} × 10^${power.replace("+", "")}`).replaceAll("-", "−")
 }
 
 export const typeset = (text) => text.replace(/\^(−?\d+)/g, "<sup>$1</sup>")
-export const spoken = (text) => text.replace("10^", "10 to the ")
+export const spoken = (text) => text.replaceAll("^", " to the ")
 
 export const degrees = (cosine) => (Math.acos(Math.max(-1, Math.min(1, cosine))) * 180) / Math.PI
 
