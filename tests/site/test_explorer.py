@@ -326,22 +326,23 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize("settings", STATES, ids=str)
-@pytest.mark.parametrize("pinned", [None, {}, {"scheme": "he", "batch_norm": False}], ids=str)
-def test_settings_survive_a_link(page: Page, url, settings, pinned):
+def test_settings_survive_a_link(page: Page, url):
     page.goto(url)
-    result = page.evaluate(
-        """async ([settings, pinned]) => {
-            const { read, write } = await import("/javascripts/explorer/controls.js")
-            const { normalise } = await import("/javascripts/explorer/settings.js")
-            const state = { settings: normalise(settings), pinned: pinned && normalise({ ...settings, ...pinned }) }
-            const link = new URL("#" + write(state.settings, state.pinned), location.href)
-            return [state, read(link.hash.slice(1)), write(...Object.values(read(link.hash.slice(1)))) === link.hash.slice(1)]
-        }""",
-        [settings, pinned],
-    )
-    assert result[0] == {"pinned": None} | result[1]
-    assert result[2]
+    for settings in STATES:
+        for pinned in (None, {}, {"scheme": "he", "batch_norm": False}):
+            state, read, again = page.evaluate(
+                """async ([settings, pinned]) => {
+                    const { read, write } = await import("/javascripts/explorer/controls.js")
+                    const { normalise } = await import("/javascripts/explorer/settings.js")
+                    const state = { settings: normalise(settings), pinned: pinned && normalise({ ...settings, ...pinned }) }
+                    const link = new URL("#" + write(state.settings, state.pinned), location.href).hash.slice(1)
+                    const { settings: own, pinned: other } = read(link)
+                    return [state, { settings: own, pinned: other ?? null }, write(own, other) === link]
+                }""",
+                [settings, pinned],
+            )
+            assert read == state
+            assert again
 
 
 def test_a_link_opens_its_setting_and_a_reload_keeps_it(page: Page, url):
