@@ -22,8 +22,8 @@ class Case(NamedTuple):
     loss: Callable[[Any, Any], Tensor] | None = None
 
 
-def build(make: Callable[[], Case], seed: int) -> Case:
-    """Call `make` with the global generator seeded, which the libraries draw from, and leave it as it was."""
+def build(make: Callable[[], Any], seed: int) -> Any:
+    """What `make` gives with the global generator seeded, which the libraries draw from; leaves it as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()

@@ -18,3 +18,12 @@ def test_the_powers_of_ten_from_end_to_end():
     assert model.backward == pytest.approx(-4, abs=1e-4)
     assert math.isnan(model.excess)
     assert (model.faults, model.notes) == (("vanishing-activation", "vanishing-gradient"), ("evaluation-mode",))
+
+
+def test_dropout_draws_the_same_masks_again():
+    model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 8))
+    case = Case(model, (torch.eye(8), torch.arange(8)), nn.CrossEntropyLoss())
+    torch.manual_seed(1)
+    one = checked(case)
+    torch.manual_seed(2)
+    assert checked(case) == one
