@@ -120,8 +120,9 @@ def move_rows(page: Page) -> list[Row]:
     rows = []
     for depth, width, budget in SIZES:
         times = page.evaluate(TIME_MOVES, [depth, width, PASSES])
-        rows.append(Row(f"explorer: move to screen, {depth} x {width}", statistics.median(times["screen"]), budget))
-        rows.append(Row(f"explorer: frame gap in a drag, {depth} x {width}", statistics.median(times["gaps"]), FRAME_GAP))
+        screen, gap = (statistics.median(times[kind]) for kind in ("screen", "gaps"))
+        rows.append(Row(f"explorer: move to screen, {depth} x {width}", screen, budget))
+        rows.append(Row(f"explorer: frame gap in a drag, {depth} x {width}", gap, FRAME_GAP))
     return rows
 
 

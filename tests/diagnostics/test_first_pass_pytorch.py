@@ -15,7 +15,8 @@ SEEDS = 12
 def reference(settings: dict) -> list[tuple[float, float, float]]:
     """The rows of the network that the explorer is held to, with draws of another generator."""
     run = explorer.run(explorer.Settings(**settings))
-    return [tuple(map(module.rms, row)) for row in zip(run.activations, run.gradients, run.weight_gradients, strict=True)]
+    rows = zip(run.activations, run.gradients, run.weight_gradients, strict=True)
+    return [tuple(map(module.rms, row)) for row in rows]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["activation"])

@@ -1,4 +1,4 @@
-"""The explorer in the chapters: live at the setting that shows the chapter's point, in the room that was kept for it."""
+"""The explorer in the chapters: live at the setting that shows the chapter's point, in the room kept for it."""
 
 import re
 
@@ -20,6 +20,8 @@ POINTS = {
 }
 """What the explorer says in each chapter."""
 
+STATE = "(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))"
+
 
 @pytest.mark.parametrize("path", CHAPTERS)
 def test_a_chapter_is_live_at_its_point(page: Page, site_url, path):
@@ -29,7 +31,7 @@ def test_a_chapter_is_live_at_its_point(page: Page, site_url, path):
     slug = path.split("/")[1]
     words = page.locator(".verdict").inner_text()
     assert re.match(POINTS[slug], words), words
-    settings = page.evaluate("(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))")
+    settings = page.evaluate(STATE)
 
     assert fits(page)
     page.set_viewport_size(PHONE)
@@ -44,7 +46,7 @@ def test_a_chapter_is_live_at_its_point(page: Page, site_url, path):
     page.locator("a[href*='toolbox/explorer/#']").wait_for()
     page.get_by_role("link", name="All controls").click()
     page.locator("init-explorer.live").wait_for()
-    assert page.evaluate("(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))") == settings
+    assert page.evaluate(STATE) == settings
     assert page.locator(".verdict").inner_text() == words
 
 

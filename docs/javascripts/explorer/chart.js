@@ -30,7 +30,8 @@ function frame({ width, height }, title, xLabel, count, axis, floor, ceiling) {
   const step = [1, 2, 5, 10, 20].find((one) => count / one <= width / 60)
   let inside = text(0, 13, title, "start") + text((LEFT + right) / 2, height - 4, xLabel, "middle")
   for (const [at, words] of axis.ticks) {
-    inside += `<path class="grid" d="M${LEFT} ${round(y(at))}H${round(right)}"/>${text(LEFT - 6, y(at) + 4, words, "end")}`
+    inside += `<path class="grid" d="M${LEFT} ${round(y(at))}H${round(right)}"/>`
+    inside += text(LEFT - 6, y(at) + 4, words, "end")
   }
   if (ceiling) inside += text(LEFT - 6, TOP + 8, ceiling, "end")
   if (floor) inside += text(LEFT - 6, height - BOTTOM + 2, floor, "end")
@@ -39,7 +40,8 @@ function frame({ width, height }, title, xLabel, count, axis, floor, ceiling) {
 }
 
 /**
- * Values above the axis, or NaN, are marked on its ceiling, called `over`; those below, as 0 on a logarithmic axis, on its floor.
+ * Values above the axis, or NaN, are marked on its ceiling, called `over`; those below, as 0 on a logarithmic axis, on
+ * its floor.
  * @param {SVGElement} svg
  * @param {{title: string, xLabel?: string, axis: object, over: string, lines: {values: number[], colour?: string,
  *   kind: "solid"|"pinned"|"theory"}[]}} drawing
@@ -50,7 +52,8 @@ export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
   const measured = lines.filter(({ kind }) => kind !== "theory").flatMap(({ values }) => values)
   const count = Math.max(...lines.map(({ values }) => values.length), 1)
   const floor = measured.some(isUnder) && "0", ceiling = measured.some(isOver) && over
-  const { inside, x, y, highest, lowest } = frame(svg.getBoundingClientRect(), title, xLabel, count, axis, floor, ceiling)
+  const size = svg.getBoundingClientRect()
+  const { inside, x, y, highest, lowest } = frame(size, title, xLabel, count, axis, floor, ceiling)
   const drawn = lines.map(({ values, colour, kind }) => {
     let line = "", dots = "", marks = "", joined = false
     values.forEach((value, i) => {
@@ -87,7 +90,8 @@ export function drawHistograms(svg, histograms) {
       bins.forEach((fraction, bin) => {
         const shade = Math.min(Math.ceil(SHADES * Math.sqrt(2 * fraction)), SHADES) - 1
         const [low, high] = [bin, bin + 1].map((edge) => round(y(reach * ((2 * edge) / bins.length - 1))))
-        if (shade >= 0) cells[shade] += `M${round(x(i) - half)} ${low}H${round(x(i) + half)}V${high}H${round(x(i) - half)}z`
+        const [left, right] = [round(x(i) - half), round(x(i) + half)]
+        if (shade >= 0) cells[shade] += `M${left} ${low}H${right}V${high}H${left}z`
       }))
     const paths = cells.map((d, i) => `<path class="cells" fill-opacity="${(i + 1) / SHADES}" d="${d}"/>`)
     return `<g transform="translate(0 ${panel * size.height})">${inside}${paths.join("")}</g>`

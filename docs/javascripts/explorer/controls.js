@@ -1,21 +1,30 @@
-/** The controls: what each is called, what a slider's position means, how a value is said; settings as link and as code. */
+/** The controls: their names, what a slider's position means, how a value is said. Settings as link and as code. */
 import { ACTIVATIONS, DEFAULTS, DISTRIBUTIONS, normalise, PRESETS, RANGES, SCHEMES } from "./settings.js"
 
 const named = (names, spoken = {}) => Object.fromEntries(names.map((name) => [name, spoken[name] ?? name]))
 
 /** A slider has steps of `step`, or `decade` steps to a factor of 10. */
 export const CONTROLS = {
-  activation: { label: "Activation", options: named(ACTIVATIONS, { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", selu: "SELU" }) },
+  activation: {
+    label: "Activation",
+    options: named(ACTIVATIONS, { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", selu: "SELU" }),
+  },
   preset: { label: "Preset", options: { "": "your own", ...named(Object.keys(PRESETS)) } },
   depth: { label: "Depth", say: (value) => `${value} layer${value > 1 ? "s" : ""}` },
   width: { label: "Width", step: 4, say: (value) => `${value} units` },
   scheme: {
     label: "Scheme",
-    options: named(SCHEMES, { lecun: "LeCun", xavier: "Xavier", he: "He", pytorch: "PyTorch’s default", small: "σ = 0.01", unit: "σ = 1" }),
+    options: named(SCHEMES, {
+      lecun: "LeCun", xavier: "Xavier", he: "He", pytorch: "PyTorch’s default", small: "σ = 0.01", unit: "σ = 1",
+    }),
   },
   gain: { label: "Gain", decade: 40, say: (value) => `× ${value}` },
   distribution: { label: "Distribution", options: named(DISTRIBUTIONS) },
-  bias: { label: "Bias", step: 0.05, say: (value) => (value === "pytorch" ? "PyTorch’s" : value ? `σ = ${value}` : "none") },
+  bias: {
+    label: "Bias",
+    step: 0.05,
+    say: (value) => (value === "pytorch" ? "PyTorch’s" : value ? `σ = ${value}` : "none"),
+  },
   batch_norm: { label: "Batch normalization" },
   skip: { label: "Skip connections" },
   branch_scale: { label: "Branch scale", step: 0.05, say: (value) => `× ${value}` },
@@ -50,7 +59,8 @@ export function show(input, settings) {
   const { say, decade } = CONTROLS[name]
   if (type === "checkbox") input.checked = value
   else if (name === "preset") input.value = preset(settings)
-  else input.value = decade ? Math.round(decade * Math.log10(value)) : value === "pytorch" && name === "bias" ? 0 : value
+  else if (name === "bias") input.value = value === "pytorch" ? 0 : value
+  else input.value = decade ? Math.round(decade * Math.log10(value)) : value
   if (type === "range") {
     input.setAttribute("aria-valuetext", say(value))
     input.previousElementSibling.textContent = say(value)
@@ -71,7 +81,8 @@ export function difference(settings, others) {
   const one = preset(settings)
   const names = differ(settings, others).filter((name) => name !== "precision")
   const rest = one ? names.filter((name) => !(name in PRESETS[one])) : names
-  return [...(rest.length < names.length ? [one] : []), ...rest.map((name) => said(name, settings[name]))].join(", ") || "the same"
+  const words = rest.map((name) => said(name, settings[name]))
+  return [...(rest.length < names.length ? [one] : []), ...words].join(", ") || "the same"
 }
 
 /** Settings as a link has them: what is not a default, and behind a slash what the pinned ones have otherwise. */
@@ -94,6 +105,7 @@ const python = (value) => (value === true ? "True" : value === false ? "False" :
 export async function code(framework, settings) {
   const answer = await fetch(new URL(`../../downloads/diagnostics/first_pass_${framework}.py`, import.meta.url))
   if (!answer.ok) throw new Error(answer.status)
-  const entry = /^( {4}"(\w+)": )[^,]+/gm
-  return (await answer.text()).replace(entry, (line, start, name) => (name in settings ? start + python(settings[name]) : line))
+  const program = await answer.text()
+  return program.replace(/^( {4}"(\w+)": )[^,]+/gm, (entry, start, name) =>
+    name in settings ? start + python(settings[name]) : entry)
 }

@@ -27,7 +27,8 @@ const group = (name, label, inside) => `<div class="${name}" role="group" aria-l
 
 function markup(names, full) {
   const trains = names.includes("learning_rate")
-  const views = VIEWS.map((label, i) => choice(`type="radio" name="view" value="${label}"${i ? "" : " checked"}`, label))
+  const views = VIEWS.map((label, i) =>
+    choice(`type="radio" name="view" value="${label}"${i ? "" : " checked"}`, label))
   const lines = LINES.map(([label, colour], i) =>
     choice(`type="checkbox" name="line" value="${i}" checked`, label, ` style="--line:var(${colour})"`))
   return `${group("controls", "Settings", names.filter((name) => name !== "learning_rate").map(control).join(""))}
@@ -39,8 +40,13 @@ function markup(names, full) {
       <p class="verdict"></p>
       <p class="status" role="status"></p>
       ${trains ? `<div class="training">${trainingMarkup}</div>` : ""}
-      <details class="numbers"><summary>All numbers</summary><div tabindex="0" role="region" aria-label="Numbers by layer"></div></details>
-      <p>${full ? ACTIONS.map(([name, label]) => button(name, label)).join("") : "<a>All controls</a>"} <span class="told" role="status"></span></p>
+      <details class="numbers">
+        <summary>All numbers</summary><div tabindex="0" role="region" aria-label="Numbers by layer"></div>
+      </details>
+      <p>
+        ${full ? ACTIONS.map(([name, label]) => button(name, label)).join("") : "<a>All controls</a>"}
+        <span class="told" role="status"></span>
+      </p>
       <textarea aria-label="To copy" readonly hidden></textarea>
     </div>`
 }
@@ -91,7 +97,8 @@ class InitExplorer extends HTMLElement {
   }
 
   listen() {
-    this.body.oninput = ({ target }) => (CONTROLS[target.name] ? this.set({ ...this.settings, ...moved(target) }) : this.draw())
+    this.body.oninput = ({ target }) =>
+      CONTROLS[target.name] ? this.set({ ...this.settings, ...moved(target) }) : this.draw()
     this.body.onclick = ({ target }) => {
       if (target.localName !== "button") return
       if (target.name === "pin") this.pin()
@@ -105,9 +112,10 @@ class InitExplorer extends HTMLElement {
 
   /** The settings of the address or else of the attributes. */
   open() {
-    const own = this.getAttributeNames().filter((name) => name in DEFAULTS).map((name) => [name, this.getAttribute(name)])
+    const names = this.getAttributeNames().filter((name) => name in DEFAULTS)
+    const own = new URLSearchParams(names.map((name) => [name, this.getAttribute(name)]))
     const against = this.getAttribute("against")
-    const attributes = new URLSearchParams(own) + (against === null ? "" : `/${against}`)
+    const attributes = own + (against === null ? "" : `/${against}`)
     const hash = location.hash.slice(1)
     let state, message
     try {
@@ -144,7 +152,9 @@ class InitExplorer extends HTMLElement {
       return this.tell(`${error.message}.`) // a number that is being typed
     }
     this.tell(message)
-    for (const input of this.body.querySelectorAll("input, select")) if (CONTROLS[input.name]) show(input, this.settings)
+    for (const input of this.body.querySelectorAll("input, select")) {
+      if (CONTROLS[input.name]) show(input, this.settings)
+    }
     this.ask(this.settings, (now) => {
       this.now = now
       this.live ??= style.then(() => this.goLive())
@@ -172,7 +182,8 @@ class InitExplorer extends HTMLElement {
     const { settings, result } = this.now
     const other = this.pinned?.settings
     this.drawChart(this.find("[name=view]:checked").value)
-    this.find("p.pinned").textContent = other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
+    this.find("p.pinned").textContent =
+      other ? `Solid: ${difference(settings, other)}. Dashed: ${difference(other, settings)}.` : ""
     const [headline, rest] = verdict(result)
     this.words = spoken(`${headline} ${rest}`)
     this.find(".verdict").innerHTML = typeset(`<strong>${headline}</strong> ${rest}`)
@@ -194,18 +205,22 @@ class InitExplorer extends HTMLElement {
       return drawLines(svg, { title: "angle between two inputs, 60° before layer 1", axis, over: "NaN", lines })
     }
     const shown = LINES.filter((_, i) => this.find(`[name=line][value="${i}"]`).checked).reverse()
-    const lines = passes.flatMap((pass, i) => shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kinds[i] })))
-    const theory = shown.map(([, , , of]) => of(passes[0].theory)).filter(Boolean).map((values) => ({ values, kind: "theory" }))
+    const lines = passes.flatMap((pass, i) =>
+      shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kinds[i] })))
     const axis = decades(lines.flatMap(({ values }) => values))
-    drawLines(svg, { title: "root mean square", axis, over: "Inf", lines: [...theory, ...lines] })
+    const predicted = shown.map(([, , , of]) => of(passes[0].theory)).filter(Boolean)
+    lines.unshift(...predicted.map((values) => ({ values, kind: "theory" })))
+    drawLines(svg, { title: "root mean square", axis, over: "Inf", lines })
   }
 
   tabulate({ activation, gradient, weight_gradient, cosine, saturated, dead }) {
     const percent = (value) => `${number(100 * value)} %`
     const sizes = [activation.rms, activation.mean, gradient.rms, weight_gradient.rms]
     const row = (cells, tag) => `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`
-    const rows = cosine.map((one, i) =>
-      row([i + 1, ...sizes.map((all) => number(all[i])), `${number(degrees(one))}°`, percent(saturated[i]), percent(dead[i])], "td"))
+    const rows = cosine.map((one, i) => {
+      const rest = [`${number(degrees(one))}°`, percent(saturated[i]), percent(dead[i])]
+      return row([i + 1, ...sizes.map((all) => number(all[i])), ...rest], "td")
+    })
     this.find("details div").innerHTML = `<table>${row(COLUMNS, "th")}${typeset(rows.join(""))}</table>`
   }
 

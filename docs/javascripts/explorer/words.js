@@ -6,7 +6,8 @@ export function number(value) {
   const size = Math.abs(value)
   const [digits, power] = value.toExponential(1).split("e")
   const plain = !size || (size >= 1e-3 && size < 1e4)
-  return (plain ? String(Number(value.toPrecision(3))) : `${digits} × 10^${power.replace("+", "")}`).replaceAll("-", "−")
+  const words = plain ? String(Number(value.toPrecision(3))) : `${digits} × 10^${power.replace("+", "")}`
+  return words.replaceAll("-", "−")
 }
 
 export const typeset = (text) => text.replace(/\^(−?\d+)/g, "<sup>$1</sup>")
@@ -52,8 +53,9 @@ export function verdict({ activation, gradient, weight_gradient, cosine, dead, f
   const angle = degrees(cosine[top])
   const largest = Math.max(...weights), smallest = Math.min(...weights)
   const killed = Math.max(...dead)
-  let rest = travel("Gradients", back, "down", factor.backward, theory.factor.backward, first.overflow_backward, first.zero_backward)
-  rest += travel("Activations", rms, "up", factor.forward, theory.factor.forward, first.overflow_forward, first.zero_forward)
+  const { overflow_forward, zero_forward, overflow_backward, zero_backward } = first
+  let rest = travel("Gradients", back, "down", factor.backward, theory.factor.backward, overflow_backward, zero_backward)
+  rest += travel("Activations", rms, "up", factor.forward, theory.factor.forward, overflow_forward, zero_forward)
   if (top && smallest > 0 && largest < Infinity) {
     rest += largest < 5 * smallest
       ? `Weight gradients are about the same in all layers, near ${number(Math.sqrt(largest * smallest))}. `
