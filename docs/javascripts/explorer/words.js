@@ -54,8 +54,9 @@ export function verdict({ activation, gradient, weight_gradient, cosine, dead, f
   const largest = Math.max(...weights), smallest = Math.min(...weights)
   const killed = Math.max(...dead)
   const { overflow_forward, zero_forward, overflow_backward, zero_backward } = first
-  let rest = travel("Gradients", back, "down", factor.backward, theory.factor.backward, overflow_backward, zero_backward)
-  rest += travel("Activations", rms, "up", factor.forward, theory.factor.forward, overflow_forward, zero_forward)
+  const down = [factor.backward, theory.factor.backward, overflow_backward, zero_backward]
+  const up = [factor.forward, theory.factor.forward, overflow_forward, zero_forward]
+  let rest = travel("Gradients", back, "down", ...down) + travel("Activations", rms, "up", ...up)
   if (top && smallest > 0 && largest < Infinity) {
     rest += largest < 5 * smallest
       ? `Weight gradients are about the same in all layers, near ${number(Math.sqrt(largest * smallest))}. `
