@@ -191,11 +191,11 @@ def test_groups_frozen_tied_and_sparse_parameters_and_parameters_of_the_model_it
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_norms_of_any_dtype_are_summed_in_float32_or_wider(dtype):
     layer = nn.Linear(64, 64, bias=False).to(dtype)
-    layer.weight.grad = torch.full((64, 64), 300.0, dtype=dtype)
+    layer.weight.grad = torch.full((64, 64), 3000.0, dtype=dtype)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1e-6)
     with TrainingMonitor(nn.ModuleDict({"whole": layer}), optimizer) as monitor:
         optimizer.step()
-    assert monitor.rows[0]["gradient_norm/whole"] == pytest.approx(300.0 * 64, rel=1e-2)
+    assert monitor.rows[0]["gradient_norm/whole"] == pytest.approx(3000.0 * 64, rel=1e-2)
 
 
 def test_weights_of_zero_have_an_infinite_ratio():
