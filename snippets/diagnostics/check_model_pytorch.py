@@ -623,9 +623,8 @@ class _Watch(TorchFunctionMode):
     def before_binary_cross_entropy_with_logits(self, logits: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
         if _maker(logits).startswith("Sigmoid"):
             self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
-        some = logits.detach().double()
-        losses = some.clamp(min=0) - some * target + (-some.abs()).exp().log1p()
-        self.chance_loss, self.excess = math.log(2), losses.mean().item() - math.log(2)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.detach().float(), target.float())
+        self.chance_loss, self.excess = math.log(2), loss.item() - math.log(2)
 
     def before_mse_loss(self, output: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
         if output.shape != target.shape:
