@@ -1,5 +1,7 @@
 """What both variants of `first_pass` are tried on, and how two samples of networks are compared."""
 
+import runpy
+
 import numpy as np
 
 SMALL = {"depth": 6, "width": 64}
@@ -26,3 +28,12 @@ def assert_same_law(rows: list, expected: list) -> None:
     error = np.sqrt(sum(sample.var(axis=0, ddof=1) / len(sample) for sample in samples))
     assert np.abs(difference / error).max() < 6.0
     assert error.max() < 0.2, "too few seeds to tell a wrong factor"
+
+
+def assert_prints_its_rows(module, capsys) -> None:
+    """Run as a file, it prints a line of heads and the rows of its settings."""
+    runpy.run_path(module.__file__, run_name="__main__")
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["layer", "activations", "gradients", "weight", "gradients"]
+    rows = [(number, *row) for number, row in enumerate(module.first_pass(), 1)]
+    np.testing.assert_allclose([list(map(float, line.split())) for line in lines], rows, rtol=1e-3)

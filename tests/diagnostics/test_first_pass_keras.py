@@ -6,6 +6,7 @@ import pytest
 
 from snippets.diagnostics import first_pass_keras as module
 from snippets.diagnostics.first_pass_keras import SETTINGS, first_pass, make_layer
+from tests.diagnostics.first_pass import assert_prints_its_rows
 
 pytestmark = pytest.mark.keras
 
@@ -50,3 +51,7 @@ def test_rows_are_numbers_by_layer():
 def test_a_choice_that_does_not_exist_is_named(name):
     with pytest.raises(ValueError, match=f"{name} must be .*, got 'none'"):
         first_pass(SETTINGS | {name: "none"})
+
+
+def test_as_a_file_it_prints_its_rows(capsys):
+    assert_prints_its_rows(module, capsys)

@@ -7,7 +7,7 @@ import torch
 from snippets.diagnostics import first_pass_pytorch as module
 from snippets.diagnostics.first_pass_pytorch import SETTINGS, first_pass, make_layer
 from snippets.laboratory import explorer
-from tests.diagnostics.first_pass import CASES, assert_same_law
+from tests.diagnostics.first_pass import CASES, assert_prints_its_rows, assert_same_law
 
 SEEDS = 12
 
@@ -60,3 +60,7 @@ def test_rows_are_numbers_by_layer():
 def test_a_choice_that_does_not_exist_is_named(name):
     with pytest.raises(ValueError, match=f"{name} must be .*, got 'none'"):
         first_pass(SETTINGS | {name: "none"})
+
+
+def test_as_a_file_it_prints_its_rows(capsys):
+    assert_prints_its_rows(module, capsys)
