@@ -3,12 +3,11 @@
     python -m docs.hooks.bench_monitor pytorch
     python -m docs.hooks.bench_monitor keras
 
-Blocks of 50 steps, one look each, take turns with blocks of the same model unwatched; the median of the ratios of their
-CPU seconds is printed beside the budget. It decides nothing.
+Watched steps, of which every 50th looks at the weights, take turns with steps of the same model unwatched. The ratio of
+their CPU seconds is printed beside the budget. It decides nothing.
 """
 
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -90,21 +89,24 @@ def keras() -> Iterator[Pair]:
 
 
 def ratio(pair: Pair) -> float:
-    """Median over the turns of the CPU seconds of a watched block over those of the plain one beside it."""
+    """CPU seconds of all watched steps over those of all plain ones; they take turns step by step, so that whatever
+    else slows the machine slows both."""
     for step in pair[1:]:
         step()
-    ratios = []
-    for turn in range(TURNS):
-        first, second = (pair.watched, pair.plain) if turn % 2 else (pair.plain, pair.watched)
-        seconds = {first: _seconds(first), second: _seconds(second)}
-        ratios.append(seconds[pair.watched] / seconds[pair.plain])
-    return statistics.median(ratios)
+    plain = watched = 0.0
+    for turn in range(TURNS * STEPS):
+        if turn % 2:
+            watched += _seconds(pair.watched)
+            plain += _seconds(pair.plain)
+        else:
+            plain += _seconds(pair.plain)
+            watched += _seconds(pair.watched)
+    return watched / plain
 
 
 def _seconds(step: Callable[[], object]) -> float:
     started = time.process_time()
-    for _ in range(STEPS):
-        step()
+    step()
     return time.process_time() - started
 
 
