@@ -118,7 +118,7 @@ def mirror(snippet: Path) -> Path:
 
 
 def find_pages() -> list[Path]:
-    """The pages that may show snippets."""
+    """The pages that may show snippets and cards."""
     folders = (ROOT / "docs" / "chapters", ROOT / "docs" / "toolbox")
     return [page.relative_to(ROOT) for folder in folders for page in sorted(folder.glob("*.md"))]
 
@@ -224,7 +224,7 @@ def _download(path: Path) -> str:
 
 def _places(concept: Concept) -> str:
     """Where the files are explained, and their tests."""
-    shown = dict.fromkeys(place for path in concept.files for place in _showing(path))
+    shown = dict.fromkeys(place for path in concept.files for place in showing(path))
     tests = [
         f"[{_framework(path)}](../downloads/{mirror(path).as_posix()}){{ download }}"
         for path in concept.files
@@ -234,11 +234,11 @@ def _places(concept: Concept) -> str:
     return f"{explained} Tests: {', '.join(tests)}." if tests else explained
 
 
-def _showing(snippet: Path) -> Iterator[str]:
-    """A link to each page that includes the file, at the heading above it."""
+def showing(file: Path) -> Iterator[str]:
+    """A link, as a page beside these writes it, to each page that includes the file, at the heading above it."""
     for page in find_pages():
         text = (ROOT / page).read_text(encoding="utf-8")
-        before, found, _ = text.partition(f'--8<-- "{snippet.as_posix()}"')
+        before, found, _ = text.partition(f'--8<-- "{file.as_posix()}"')
         if found:
             title = re.search(r"^# (.+)$", text, flags=re.MULTILINE)[1]
             anchors = re.findall(r"^##+ .*\{ #([\w-]+) \}$", before, flags=re.MULTILINE)

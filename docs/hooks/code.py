@@ -17,7 +17,9 @@ from pygments.token import Name, Operator, Punctuation, Text, Whitespace, _Token
 from docs.hooks.memory import recall
 
 Token = tuple[_TokenType, str]
-VERSION = (Path(__file__).read_text(encoding="utf-8"), pygments.__version__, pymdownx.__version__)
+CODE = Path(__file__)
+SETTINGS = CODE.parents[2] / "mkdocs.yml"
+VERSION = (CODE.read_text(encoding="utf-8"), pygments.__version__, pymdownx.__version__)
 
 
 class Uncoloured(Filter):
@@ -32,5 +34,5 @@ UNCOLOURED = Uncoloured()
 def fence(source: str, language: str, css_class: str, options: dict, md: Markdown, **others: object) -> str:
     """The block as `pymdownx.superfences` would write it without this; `mkdocs.yml` says for which language."""
     highlight = md.preprocessors["fenced_code_block"].highlight
-    what = (*VERSION, source, language, repr(options), repr(others))
+    what = (*VERSION, SETTINGS.read_text(encoding="utf-8"), source, language, repr(options), repr(others))
     return recall(what, lambda: highlight(src=source, language=language, options=options, md=md, **others))

@@ -61,9 +61,10 @@ def task_experiment() -> Iterator[dict]:
 def task_ledger() -> dict:
     """The ledger of all claims."""
     experiments = find_experiments()
+    made_from = [*(experiment.numbers for experiment in experiments), *catalogue.find_pages()]
     return {
         "actions": [(write_ledger, [experiments])],
-        "file_dep": [str(experiment.numbers) for experiment in experiments],
+        "file_dep": [*map(str, made_from), str(HOOKS / "evidence.py"), str(HOOKS / "catalogue.py")],
         "targets": [str(LEDGER)],
         "uptodate": [config_changed(str([str(experiment) for experiment in experiments]))],
     }
@@ -230,10 +231,7 @@ def _digest(path: Path) -> str:
 
 
 def write_ledger(experiments: list[Experiment]) -> None:
-    # What proves a tool belongs to no chapter.
-    chapter = "The chapter: [Diagnostics](../chapters/diagnostics.md)"
-    pages = "The pages: [Check my model](check-my-model.md), [Watch my training](watch-my-training.md)"
-    write_if_changed(LEDGER, ledger(experiments).replace(chapter, pages))
+    write_if_changed(LEDGER, ledger(experiments))
 
 
 def write_claim(card: Path) -> TaskFailed | None:

@@ -9,6 +9,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from docs.hooks.catalogue import showing
 from docs.hooks.experiment import ROOT, Experiment
 from snippets.laboratory.claim import Claim
 
@@ -83,25 +84,25 @@ def _is_number(cell: str) -> bool:
 
 
 def ledger(experiments: list[Experiment]) -> str:
-    """Every claim of the site, chapter by chapter and experiment by experiment, from the numbers on disk."""
+    """Every claim of the site, topic by topic and experiment by experiment, from the numbers on disk."""
     sections = []
     for topic, group in groupby(experiments, key=lambda experiment: experiment.topic):
-        chapter = topic.replace("_", "-")
         title = topic.replace("_", " ").capitalize()
-        sections.append(f"## {title} {{ #{chapter} }}\n\nThe chapter: [{title}](../chapters/{chapter}.md).\n")
+        sections.append(f"## {title} {{ #{topic.replace('_', '-')} }}\n")
         sections += [_ledger_section(experiment) for experiment in group]
     return "\n".join(sections)
 
 
 def _ledger_section(experiment: Experiment) -> str:
     record = json.loads((ROOT / experiment.numbers).read_text(encoding="utf-8"))
+    shown = "".join(f", shown in {page}" for page in showing(experiment.card))
     return f"""\
 ### {record["statement"].removesuffix(".")} {{ #{anchor(experiment)} }}
 
 <div class="evidence" markdown="1">
 {_claims(record)}
 <p class="evidence-source" markdown="span">Source: {record["source"]}</p>
-<p class="evidence-links" markdown="span">Measured by `{experiment.path.as_posix()}` {_links(experiment)}</p>
+<p class="evidence-links" markdown="span">Measured by `{experiment.path.as_posix()}`{shown}. {_links(experiment)}</p>
 </div>
 """
 
