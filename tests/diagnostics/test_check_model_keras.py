@@ -68,6 +68,21 @@ def test_the_model_is_afterwards_what_it_was(fails):
     assert (random.random(), np.random.rand()) == wanted
 
 
+class Jitter(layers.Layer):
+    """Draws from the global generators of Python and NumPy, as no seed of the model tells."""
+
+    def call(self, inputs):
+        return inputs * (1.0 + 0.1 * random.random() + 0.1 * np.random.rand())
+
+
+def test_a_model_that_draws_from_global_generators_leaves_them_as_they_were():
+    case = vectors([*dense(1, "relu"), Jitter()])
+    random.seed(3), np.random.seed(3)
+    check_model(*case)
+    assert random.random() == random.Random(3).random()
+    assert np.random.rand() == np.random.RandomState(3).rand()
+
+
 def test_the_numbers_of_a_layer_are_those_of_the_formulas():
     model, (inputs, targets), loss = vectors(dense(1, "relu"))
     first, last = model.layers
