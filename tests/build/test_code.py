@@ -1,5 +1,6 @@
-"""Highlighted Python: only what has a colour is an element, and an earlier build's work is found again."""
+"""Highlighted Python: plain for the search, coloured for the page, and an earlier build's work is found again."""
 
+import json
 import re
 
 import pytest
@@ -28,9 +29,26 @@ def test_what_has_no_colour_of_its_own_is_no_element(to_html):
 
 
 def test_no_character_of_the_code_is_lost(to_html):
-    code = re.search(r"<code>(.*)</code>", to_html(SOURCE), flags=re.DOTALL)[1]
-    text = re.sub("<[^>]*>", "", code)
-    assert text == 'gain = 2.0  # He\nif gain &lt; 3: print("&lt;b&gt;", gain)\n'
+    html = to_html(SOURCE)
+    plain, coloured = re.search(r"<code><!--plain-->(.*)<!--coloured (.*) coloured--></code>", html, re.DOTALL).groups()
+    assert plain == 'gain = 2.0  # He\nif gain &lt; 3: print("&lt;b&gt;", gain)\n'
+    assert re.sub("</?span[^>]*>", "", coloured) == plain
+
+
+def test_no_code_ends_the_comment_before_its_time(to_html):
+    comments = re.findall("<!--.*?-->", to_html("```python\n# --> and --!> and <!-- coloured-->\n```\n"), re.DOTALL)
+    assert [comment[:12] for comment in comments] == ["<!--plain-->", "<!--coloured"]
+    assert comments[1].endswith("</span>\n coloured-->")
+
+
+def test_every_block_is_coloured_on_the_page_and_plain_in_the_search(built_site):
+    pages = {path: path.read_text(encoding="utf-8") for path in built_site.rglob("*.html")}
+    assert [path for path, page in pages.items() if "<!--plain" in page or "coloured-->" in page] == []
+    shown = "".join(pages.values())
+    assert '<span class="k">def</span> <span class="nf">xavier_uniform</span>(' in shown
+    assert "def xavier_uniform(" not in shown
+    index = json.loads((built_site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    assert any("def xavier_uniform(" in entry["text"] for entry in index["docs"])
 
 
 def test_a_block_is_found_again_by_its_code_and_its_title(to_html, tmp_path):
