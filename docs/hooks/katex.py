@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from py_mini_racer import MiniRacer
-
 from docs.hooks.memory import digest, recall
+
+if TYPE_CHECKING:
+    from py_mini_racer import MiniRacer
 
 VENDOR = Path(__file__).parent / "vendor" / "katex"
 STYLE_SHEET = (VENDOR / "katex.min.css").read_text(encoding="utf-8")
@@ -56,7 +58,9 @@ class TexError(Exception):
 
 
 @cache
-def _engine() -> MiniRacer:
+def _engine() -> "MiniRacer":
+    from py_mini_racer import MiniRacer  # takes its time, and a warm build sets nothing
+
     engine = MiniRacer()
     # Left to the end of Python, taking the engine down may hang.
     atexit.register(engine.close)
@@ -67,11 +71,11 @@ def _engine() -> MiniRacer:
 @lru_cache(maxsize=None)
 def render(tex: str, display: bool = False) -> Formula:
     """The formula set in KaTeX; `TexError` where it is not valid LaTeX. A later build finds it again on the disk."""
-    return Formula(**recall((_version(), str(display), tex), lambda: asdict(_render(tex, display))))
+    return Formula(**recall((version(), str(display), tex), lambda: asdict(_render(tex, display))))
 
 
 @cache
-def _version() -> str:
+def version() -> str:
     """What decides how a formula is set."""
     return digest(b"".join(file.read_bytes() for file in (Path(__file__), *sorted(VENDOR.glob("katex.*")))))
 
