@@ -1,17 +1,32 @@
-"""MkDocs calls this before it reads the pages and after it wrote them; `docs/hooks/dodo.py` does most of the work."""
+"""MkDocs calls this around its work on the pages; `docs/hooks/dodo.py` does most of the work."""
 
+import atexit
+import gc
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemBytecodeCache
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import Files
 
 from docs.hooks import dodo, explorer, notebooks
+
+TEMPLATES = dodo.ROOT / ".cache" / "templates"
+
+# Else Python looks for garbage among all objects once more before it ends.
+atexit.register(gc.freeze)
 
 
 def on_pre_build(config: MkDocsConfig) -> None:
     notebooks.use_our_jupyter()
     if dodo.main():
         raise PluginError("The site is not built: the failures above come first.")
+
+
+def on_env(env: Environment, config: MkDocsConfig, files: Files) -> None:
+    """Else Material's templates are compiled anew at every save."""
+    TEMPLATES.mkdir(parents=True, exist_ok=True)
+    env.bytecode_cache = FileSystemBytecodeCache(str(TEMPLATES))
 
 
 def on_post_build(config: MkDocsConfig) -> None:

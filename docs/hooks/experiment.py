@@ -6,7 +6,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.hooks.memory import recall
+
 ROOT = Path(__file__).resolve().parents[2]
+CODE = Path(__file__).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -87,22 +90,26 @@ def find_experiments() -> list[Experiment]:
 
 
 def imported_files(path: Path) -> set[Path]:
-    """The project's own Python files that `path` imports, directly or through others; relative to the root."""
-    files = {Path(*module.split(".")).with_suffix(".py") for module in imported_modules(path)}
-    return {file for file in files if (ROOT / file).is_file()}
+    """The files below `snippets/` that `path` imports, directly or through others; relative to the root."""
+    return set(filter(None, map(_file_of, imported_modules(path))))
 
 
 def imported_modules(path: Path) -> set[str]:
-    """The dotted names that `path` imports, directly or through the project's own files."""
+    """The dotted names that `path` imports, directly or through files below `snippets/`."""
     found: set[str] = set()
     waiting = [path]
     while waiting:
-        for module in _outline(waiting.pop()).imports - found:
-            found.add(module)
-            file = Path(*module.split(".")).with_suffix(".py")
-            if (ROOT / file).is_file():
-                waiting.append(file)
+        new = _outline(waiting.pop()).imports - found
+        found |= new
+        waiting += filter(None, map(_file_of, new))
     return found
+
+
+def _file_of(module: str) -> Path | None:
+    if module.startswith("snippets."):
+        file = Path(*module.split(".")).with_suffix(".py")
+        return file if (ROOT / file).is_file() else None
+    return None
 
 
 class Outline(NamedTuple):
@@ -121,10 +128,15 @@ def _outline(path: Path) -> Outline:
 @lru_cache(maxsize=1000)
 def _outline_of(path: Path, changed: int) -> Outline:
     """Cached since experiments share files, and a live reload asks again; `changed` makes a new version a new entry."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return Outline(*map(frozenset, recall((CODE, text), lambda: _read_outline(text))))
+
+
+def _read_outline(text: str) -> tuple[list[str], list[str]]:
     try:
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        tree = ast.parse(text)
     except SyntaxError:
-        return Outline(frozenset(), frozenset())
+        return [], []
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -132,5 +144,4 @@ def _outline_of(path: Path, changed: int) -> Outline:
         elif isinstance(node, ast.ImportFrom) and node.module:
             imports.add(node.module)
             imports.update(f"{node.module}.{alias.name}" for alias in node.names)
-    functions = frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
-    return Outline(frozenset(imports), functions)
+    return sorted(imports), [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

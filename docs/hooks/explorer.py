@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
-
 MODULES = Path("javascripts", "explorer")
 COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
 """A comment that has its lines for itself; one behind code stays, since telling it from a string takes a parser."""
@@ -28,6 +26,8 @@ def publish_modules(source: Path, target: Path) -> None:
 
 def digits_json() -> str:
     """All images, the 360 test images last: a letter for each pixel ("a" for 0, "q" for 16), a digit for each label."""
+    import numpy as np  # takes its time, and a warm build makes no digits
+
     from snippets.laboratory.digits import load_digits
 
     data = load_digits()
