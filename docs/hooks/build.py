@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import Files
 
-from docs.hooks import dodo, explorer, notebooks
+from docs.hooks import dodo, explorer, memory, notebooks
 
 TEMPLATES = dodo.ROOT / ".cache" / "templates"
 
@@ -32,3 +32,4 @@ def on_env(env: Environment, config: MkDocsConfig, files: Files) -> None:
 def on_post_build(config: MkDocsConfig) -> None:
     modules = Path(config.site_dir, explorer.MODULES)
     explorer.publish_modules(modules, modules)
+    memory.forget_unused()

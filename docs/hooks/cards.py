@@ -38,8 +38,8 @@ class RememberCards(Preprocessor):
 
 class CardsExtension(Extension):
     def extendMarkdown(self, md: Markdown) -> None:
-        # After files are included (32), before HTML is looked at (20).
-        md.preprocessors.register(RememberCards(md), "cards", 22)
+        # After files are included (32) and control characters removed (30), before code (25) and HTML (20) are looked for.
+        md.preprocessors.register(RememberCards(md), "cards", 28)
 
 
 def makeExtension(**settings: object) -> CardsExtension:

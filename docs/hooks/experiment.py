@@ -1,6 +1,7 @@
 """Where an experiment lives, what the build makes of it, and which files it rests on."""
 
 import ast
+import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -106,10 +107,8 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def _file_of(module: str) -> Path | None:
-    if module.startswith("snippets."):
-        file = Path(*module.split(".")).with_suffix(".py")
-        return file if (ROOT / file).is_file() else None
-    return None
+    file = f"{module.replace('.', '/')}.py"
+    return Path(file) if module.startswith("snippets.") and os.path.isfile(f"{ROOT}/{file}") else None
 
 
 class Outline(NamedTuple):

@@ -10,12 +10,12 @@ from docs.hooks.experiment import find_experiments
 
 @pytest.fixture
 def to_html(tmp_path, monkeypatch):
-    """Markdown to HTML with the settings of the site, an empty memory, and those extensions that are not left out."""
+    """Markdown to HTML with the settings of the site, an empty memory, and no memory of whole pages."""
     monkeypatch.setattr(memory, "CACHE", tmp_path)
     config = load_config("mkdocs.yml")
 
     def convert(text, without=()):
-        extensions = [name for name in config.markdown_extensions if name not in without]
+        extensions = [name for name in config.markdown_extensions if name not in {"docs.hooks.parsed", *without}]
         return markdown.markdown(text, extensions=extensions, extension_configs=config.mdx_configs)
 
     return convert
