@@ -11,7 +11,7 @@ from docs.hooks.files import write_if_changed
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "made"
 Made = TypeVar("Made")
-_used: set[Path] = set()
+_used: set[str] = set()
 
 
 def recall(what: tuple[Any, ...], make: Callable[[], Made]) -> Made:
@@ -34,13 +34,14 @@ def keep(what: tuple[Any, ...], made: Any) -> None:
 
 def forget_unused() -> None:
     """Remove what this process neither looked up nor made, after a build that went through everything."""
-    for entry in set(CACHE.glob("*.json")) - _used:
-        entry.unlink(missing_ok=True)  # another build may have been faster
+    for entry in CACHE.iterdir():
+        if entry.name not in _used:
+            entry.unlink(missing_ok=True)  # another build may have been faster
 
 
 def _entry(what: tuple[Any, ...]) -> Path:
     entry = CACHE / f"{digest(json.dumps(what).encode())}.json"
-    _used.add(entry)
+    _used.add(entry.name)
     return entry
 
 
