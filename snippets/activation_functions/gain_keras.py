@@ -1,12 +1,18 @@
-"""The gain that an activation function of Keras needs: keras.initializers offers none but the factor 2 of He.
+"""The gain that an activation function of Keras needs: keras.initializers
+offers none but the factor 2 of He.
 
-    forward = 1 / sqrt(E[phi(xi)^2]),   backward = 1 / sqrt(E[phi'(xi)^2]),   xi standard normal
+    forward = 1 / sqrt(E[phi(xi)^2])
+    backward = 1 / sqrt(E[phi'(xi)^2])
+    xi standard normal
 
-Preactivations of variance 1 keep it through a layer with weights of std = forward / sqrt(fan_in); the gradient keeps
-its mean square through weights of std = backward / sqrt(fan_out). No single gain does both unless the two agree.
-As an initializer: keras.initializers.VarianceScaling(forward_gain("gelu") ** 2, "fan_in").
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for ReLU; Poole et al. (2016),
-"Exponential expressivity in deep neural networks through transient chaos", section 2, for the integrals.
+Preactivations of variance 1 keep it through a layer with weights of std =
+forward / sqrt(fan_in); the gradient keeps its mean square through weights of
+std = backward / sqrt(fan_out). No single gain does both unless the two agree.
+As an initializer: keras.initializers.VarianceScaling(forward_gain("gelu") ** 2,
+"fan_in").
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
+networks through transient chaos", section 2, for the integrals.
 """
 
 import math
@@ -20,10 +26,12 @@ Function = Callable | str
 
 
 def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights, float64 of shape (768,), for the mean over a standard normal variable.
+    """Nodes and weights, float64 of shape (768,), for the mean over a standard
+    normal variable.
 
-    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1 of hard tanh, 3 of hard sigmoid) are
-    edges of panels and cost no accuracy, as they do with Gauss-Hermite.
+    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1
+    of hard tanh, 3 of hard sigmoid) are edges of panels and cost no accuracy,
+    as they do with Gauss-Hermite.
     """
     nodes, weights = np.polynomial.legendre.leggauss(16)
     edges = np.arange(-12.0, 12.0, 0.5)
@@ -32,16 +40,20 @@ def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
 
 
 def forward_gain(activation: Function) -> float:
-    """Factor that makes up for what the elementwise `activation` does to the mean square of a standard normal."""
+    """Factor that makes up for what the elementwise `activation` does to the
+    mean square of a standard normal.
+    """
     points, _ = gaussian_rule()
     return _gain(_values(activation, points))
 
 
 def backward_gain(activation: Function) -> float:
-    """Factor that makes up for what the slope of the elementwise `activation` does to the mean square of a gradient.
+    """Factor that makes up for what the slope of the elementwise `activation`
+    does to the mean square of a gradient.
 
-    The slope is taken from values at 1 and 2 steps to both sides, since Keras has no derivative for all its backends.
-    No node of `gaussian_rule` is closer than 2.6e-3 to the edge of its panel, so no usual kink comes between.
+    The slope is taken from values at 1 and 2 steps to both sides, since Keras
+    has no derivative for all its backends. No node of `gaussian_rule` is closer
+    than 2.6e-3 to the edge of its panel, so no usual kink comes between.
     """
     points, step = gaussian_rule()[0], 1e-3
     near, far = (_values(activation, points + h) - _values(activation, points - h) for h in (step, 2.0 * step))

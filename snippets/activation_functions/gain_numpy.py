@@ -1,11 +1,16 @@
-"""The gain that an activation function needs, forward for the signal and backward for the gradient, in NumPy.
+"""The gain that an activation function needs, forward for the signal and
+backward for the gradient, in NumPy.
 
-    forward = 1 / sqrt(E[phi(xi)^2]),   backward = 1 / sqrt(E[phi'(xi)^2]),   xi standard normal
+    forward = 1 / sqrt(E[phi(xi)^2])
+    backward = 1 / sqrt(E[phi'(xi)^2])
+    xi standard normal
 
-Preactivations of variance 1 keep it through a layer with weights of std = forward / sqrt(fan_in); the gradient keeps
-its mean square through weights of std = backward / sqrt(fan_out). No single gain does both unless the two agree.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for ReLU; Poole et al. (2016),
-"Exponential expressivity in deep neural networks through transient chaos", section 2, for the integrals.
+Preactivations of variance 1 keep it through a layer with weights of std =
+forward / sqrt(fan_in); the gradient keeps its mean square through weights of
+std = backward / sqrt(fan_out). No single gain does both unless the two agree.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
+networks through transient chaos", section 2, for the integrals.
 """
 
 import math
@@ -17,15 +22,19 @@ import numpy as np
 Function = Callable[[np.ndarray], np.ndarray]
 
 REACH = 12
-"""Standard deviations; a standard normal variable goes beyond with a probability of 4e-33."""
+"""Standard deviations; a standard normal variable goes beyond with a
+probability of 4e-33.
+"""
 
 
 @cache
 def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights, float64 of shape (768,), for the mean over a standard normal variable.
+    """Nodes and weights, float64 of shape (768,), for the mean over a standard
+    normal variable.
 
-    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1 of hard tanh, 3 of hard sigmoid) are
-    edges of panels and cost no accuracy, as they do with Gauss-Hermite.
+    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1
+    of hard tanh, 3 of hard sigmoid) are edges of panels and cost no accuracy,
+    as they do with Gauss-Hermite.
     """
     nodes, weights = np.polynomial.legendre.leggauss(16)
     edges = np.arange(-REACH, REACH, 0.5)
@@ -34,25 +43,32 @@ def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
 
 
 def gaussian_mean(function: Function) -> float:
-    """E[function(xi)] for a standard normal xi; kinks of `function` at multiples of 1/2 cost no accuracy."""
+    """E[function(xi)] for a standard normal xi; kinks of `function` at
+    multiples of 1/2 cost no accuracy.
+    """
     points, weights = gaussian_rule()
     return float(weights @ function(points))
 
 
 def forward_gain(activation: Function) -> float:
-    """Factor that makes up for what the elementwise `activation` does to the mean square of a standard normal."""
+    """Factor that makes up for what the elementwise `activation` does to the
+    mean square of a standard normal.
+    """
     points, _ = gaussian_rule()
     return _gain(_values(activation, points))
 
 
 def backward_gain(activation: Function) -> float:
-    """Factor that makes up for what the slope of the elementwise `activation` does to the mean square of a gradient."""
+    """Factor that makes up for what the slope of the elementwise `activation`
+    does to the mean square of a gradient.
+    """
     points, _ = gaussian_rule()
     return _gain(slope(activation, points))
 
 
 def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.ndarray:
-    """The derivative from values at 1 and 2 steps to both sides: an error of order step^4 where no kink is so near.
+    """The derivative from values at 1 and 2 steps to both sides: an error of
+    order step^4 where no kink is so near.
 
     No node of `gaussian_rule` is closer than 2.6e-3 to the edge of its panel.
     """

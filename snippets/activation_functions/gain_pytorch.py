@@ -1,11 +1,16 @@
-"""The gain that an activation function needs, also one that torch.nn.init.calculate_gain does not know.
+"""The gain that an activation function needs, also one that
+torch.nn.init.calculate_gain does not know.
 
-    forward = 1 / sqrt(E[phi(xi)^2]),   backward = 1 / sqrt(E[phi'(xi)^2]),   xi standard normal
+    forward = 1 / sqrt(E[phi(xi)^2])
+    backward = 1 / sqrt(E[phi'(xi)^2])
+    xi standard normal
 
-Preactivations of variance 1 keep it through a layer with weights of std = forward / sqrt(fan_in); the gradient keeps
-its mean square through weights of std = backward / sqrt(fan_out). No single gain does both unless the two agree.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for ReLU; Poole et al. (2016),
-"Exponential expressivity in deep neural networks through transient chaos", section 2, for the integrals.
+Preactivations of variance 1 keep it through a layer with weights of std =
+forward / sqrt(fan_in); the gradient keeps its mean square through weights of
+std = backward / sqrt(fan_out). No single gain does both unless the two agree.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
+networks through transient chaos", section 2, for the integrals.
 """
 
 import math
@@ -19,10 +24,12 @@ Function = Callable[[Tensor], Tensor]
 
 
 def gaussian_rule() -> tuple[Tensor, Tensor]:
-    """Nodes and weights, float64 of shape (768,), for the mean over a standard normal variable.
+    """Nodes and weights, float64 of shape (768,), for the mean over a standard
+    normal variable.
 
-    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1 of hard tanh, 3 of hard sigmoid) are
-    edges of panels and cost no accuracy, as they do with Gauss-Hermite.
+    Gauss-Legendre on panels of half a unit. Zero and the other usual kinks (1
+    of hard tanh, 3 of hard sigmoid) are edges of panels and cost no accuracy,
+    as they do with Gauss-Hermite.
     """
     nodes, weights = (torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(16))
     edges = torch.arange(-12.0, 12.0, 0.5, dtype=torch.float64)
@@ -32,9 +39,11 @@ def gaussian_rule() -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
-    """Factor that makes up for what the elementwise `activation` does to the mean square of a standard normal.
+    """Factor that makes up for what the elementwise `activation` does to the
+    mean square of a standard normal.
 
-    A function or a module; one with parameters is called with their `dtype` and `device`. The mean is in float64.
+    A function or a module; one with parameters is called with their `dtype` and
+    `device`. The mean is in float64.
     """
     points = gaussian_rule()[0].to(device, dtype)
     return _gain(_values(activation, points))
@@ -43,7 +52,9 @@ def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, devic
 @torch.inference_mode(False)
 @torch.enable_grad()
 def backward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
-    """Factor that makes up for what the slope of the elementwise `activation` does to the mean square of a gradient."""
+    """Factor that makes up for what the slope of the elementwise `activation`
+    does to the mean square of a gradient.
+    """
     points = gaussian_rule()[0].to(device, dtype).requires_grad_()
     values = _values(activation, points)
     if not values.requires_grad:

@@ -1,12 +1,17 @@
-"""Softmax and cross-entropy as one stable function of the logits, with its gradient by hand, on any Keras backend.
+"""Softmax and cross-entropy as one stable function of the logits, with its
+gradient by hand, on any Keras backend.
 
-    loss_i = log(sum_k exp(z_ik)) - z_iy,   d loss_i / d z_i = softmax(z_i) - onehot(y_i)
+    loss_i = log(sum_k exp(z_ik)) - z_iy
+    d loss_i / d z_i = softmax(z_i) - onehot(y_i)
 
-Softmax alone saturates; together with the logarithm it does not: the gradient is small only where the label has
-almost all of the probability. The largest logit is taken off first, so that no exponential overflows and the
-logarithm never sees a zero. In a model use SparseCategoricalCrossentropy(from_logits=True) and no softmax layer:
-without from_logits=True, Keras takes what it gets for probabilities.
-Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4.
+Softmax alone saturates; together with the logarithm it does not: the gradient
+is small only where the label has almost all of the probability. The largest
+logit is taken off first, so that no exponential overflows and the logarithm
+never sees a zero. In a model use
+SparseCategoricalCrossentropy(from_logits=True) and no softmax layer: without
+from_logits=True, Keras takes what it gets for probabilities.
+Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
+4.3.4.
 """
 
 import keras
@@ -14,9 +19,11 @@ from keras import ops
 
 
 def softmax_cross_entropy(logits, labels):
-    """Mean loss over the batch in nats, and its gradient with respect to the logits, of their shape and dtype.
+    """Mean loss over the batch in nats, and its gradient with respect to the
+    logits, of their shape and dtype.
 
-    `logits`: tensor or array of any floating dtype, shape (B, K). `labels`: integers in 0 ... K - 1, shape (B,).
+    `logits`: tensor or array of any floating dtype, shape (B, K). `labels`:
+    integers in 0 ... K - 1, shape (B,).
     """
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
     if len(logits.shape) != 2 or tuple(labels.shape) != tuple(logits.shape[:1]):

@@ -1,11 +1,15 @@
-"""Softmax and cross-entropy as one stable function of the logits, with its gradient by hand.
+"""Softmax and cross-entropy as one stable function of the logits, with its
+gradient by hand.
 
-    loss_i = log(sum_k exp(z_ik)) - z_iy,   d loss_i / d z_i = softmax(z_i) - onehot(y_i)
+    loss_i = log(sum_k exp(z_ik)) - z_iy
+    d loss_i / d z_i = softmax(z_i) - onehot(y_i)
 
-Softmax alone saturates; together with the logarithm it does not: the gradient is small only where the label has
-almost all of the probability. The largest logit is taken off first, so that no exponential overflows and the
-logarithm never sees a zero. In a model use torch.nn.functional.cross_entropy, which takes logits and does the same.
-Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 4.3.4.
+Softmax alone saturates; together with the logarithm it does not: the gradient
+is small only where the label has almost all of the probability. The largest
+logit is taken off first, so that no exponential overflows and the logarithm
+never sees a zero. In a model use torch.nn.functional.cross_entropy, which takes
+logits and does the same. Source: Bishop (2006), "Pattern Recognition and
+Machine Learning", section 4.3.4.
 """
 
 import torch
@@ -14,9 +18,11 @@ from torch import Tensor
 
 @torch.no_grad()
 def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean loss over the batch in nats, and its gradient with respect to the logits, of their shape and dtype.
+    """Mean loss over the batch in nats, and its gradient with respect to the
+    logits, of their shape and dtype.
 
-    `logits`: any floating dtype, shape (B, K). `labels`: int64 in 0 ... K - 1, shape (B,).
+    `logits`: any floating dtype, shape (B, K). `labels`: int64 in 0 ... K - 1,
+    shape (B,).
     """
     if logits.dim() != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(

@@ -1,12 +1,16 @@
-"""Which units of a model have stopped passing gradients: per layer, the fraction dead and the fraction saturated.
+"""Which units of a model have stopped passing gradients: per layer, the
+fraction dead and the fraction saturated.
 
-    dead: the slope phi'(z) is zero for every example of the batch, so the unit's weights get no gradient at all
+    dead: the slope phi'(z) is zero for every example of the batch, so the
+          unit's weights get no gradient at all
     saturated: |phi'(z)| < threshold, counted over all examples and units
 
-A unit is one entry of the layer's output for one example; in a convolution, a channel at a position. Of a healthy
-ReLU layer about half of all entries are saturated (off), and no unit is dead. Take a batch of a few hundred examples.
-Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization", section 1, for dead units; Glorot & Bengio
-(2010), "Understanding the difficulty of training deep feedforward neural networks", section 3, for saturation.
+A unit is one entry of the layer's output for one example; in a convolution, a
+channel at a position. Of a healthy ReLU layer about half of all entries are
+saturated (off), and no unit is dead. Take a batch of a few hundred examples.
+Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
+section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
+of training deep feedforward neural networks", section 3, for saturation.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,10 +38,12 @@ class Row(NamedTuple):
 
 
 def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]:
-    """One row per call of a layer with an activation, in the order of the forward pass of `batch` at inference.
+    """One row per call of a layer with an activation, in the order of the
+    forward pass of `batch` at inference.
 
-    The first dimension counts the examples. Seen are layers with an `activation` argument and the layers ReLU,
-    LeakyReLU and ELU, also in nested models. Passed over are recurrent layers and what is linear or softmax.
+    The first dimension counts the examples. Seen are layers with an
+    `activation` argument and the layers ReLU, LeakyReLU and ELU, also in nested
+    models. Passed over are recurrent layers and what is linear or softmax.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
@@ -79,7 +85,9 @@ def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
 
 
 def _left_slope(activation: Callable, z) -> np.ndarray:
-    """Difference quotient of a small step to the left: exactly 0 for a ReLU at 0, as automatic derivatives have it."""
+    """Difference quotient of a small step to the left: exactly 0 for a ReLU at
+    0, as automatic derivatives have it.
+    """
     z = ops.cast(z, "float64")
     precision = np.finfo(keras.backend.standardize_dtype(z.dtype)).eps ** 0.5
     step = precision * ops.maximum(1.0, ops.abs(z))

@@ -1,12 +1,16 @@
-"""Which units of a layer have stopped passing gradients: the fraction that is dead, the fraction that is saturated.
+"""Which units of a layer have stopped passing gradients: the fraction that is
+dead, the fraction that is saturated.
 
-    dead: the slope phi'(z) is zero for every example of the batch, so the unit's weights get no gradient at all
+    dead: the slope phi'(z) is zero for every example of the batch, so the
+          unit's weights get no gradient at all
     saturated: |phi'(z)| < threshold, counted over all examples and units
 
-A unit is one entry of the layer's output for one example; in a convolution, a channel at a position. Of a healthy
-ReLU layer about half of all entries are saturated (off), and no unit is dead.
-Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization", section 1, for dead units; Glorot & Bengio
-(2010), "Understanding the difficulty of training deep feedforward neural networks", section 3, for saturation.
+A unit is one entry of the layer's output for one example; in a convolution, a
+channel at a position. Of a healthy ReLU layer about half of all entries are
+saturated (off), and no unit is dead.
+Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
+section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
+of training deep feedforward neural networks", section 3, for saturation.
 """
 
 from collections.abc import Callable
@@ -28,7 +32,9 @@ class Health(NamedTuple):
 def unit_health(
     activation: Callable[[np.ndarray], np.ndarray], preactivations: np.ndarray, threshold: float = 0.05
 ) -> Health:
-    """The health of one layer from its `preactivations`, shape (examples, ...), and its elementwise `activation`."""
+    """The health of one layer from its `preactivations`, shape (examples, ...),
+    and its elementwise `activation`.
+    """
     if preactivations.ndim < 2 or not preactivations.size:
         raise ValueError(f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}")
     if not threshold > 0.0:
@@ -38,7 +44,9 @@ def unit_health(
 
 
 def left_slope(activation: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
-    """Difference quotient of a small step to the left, float64: exactly 0 for a ReLU at 0, as autograd has it."""
+    """Difference quotient of a small step to the left, float64: exactly 0 for a
+    ReLU at 0, as autograd has it.
+    """
     points = np.asarray(points, dtype=np.float64)
     step = np.finfo(np.float64).eps ** 0.5 * np.maximum(1.0, np.abs(points))
     return (activation(points) - activation(points - step)) / step

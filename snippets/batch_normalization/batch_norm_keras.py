@@ -1,24 +1,29 @@
-"""Batch normalization by hand in Keras: training, test time, running statistics, and the gradient.
+"""Batch normalization by hand in Keras: training, test time, running
+statistics, and the gradient.
 
     x_hat = (x - mean) / sqrt(var + eps),   y = gamma x_hat + beta
-    dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat)),   g = dL/dy,   in training
-    dL/dx = gamma / sqrt(var + eps) g                                                 at test time
+    training   dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat))
+    test time  dL/dx = gamma / sqrt(var + eps) g,   g = dL/dy
 
-avg, mean and var (divisor N) run over the N values of a channel: the batch and all positions. Training uses those of
-the batch, test time the running ones. The running variance keeps the divisor N. `momentum` is the weight of the old
-value. All this is as in keras.layers.BatchNormalization.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1 and 2.
+avg, mean and var (divisor N) run over the N values of a channel: the batch and
+all positions. Training uses those of the batch, test time the running ones. The
+running variance keeps the divisor N. `momentum` is the weight of the old value.
+All this is as in keras.layers.BatchNormalization.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
+and 2.
 """
 
 from keras import backend, ops
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.99, eps=1e-3) -> tuple:
-    """Normalize `x`, shape (B, *positions, n), any floating dtype; all other tensors have shape (n,).
+    """Normalize `x`, shape (B, *positions, n), any floating dtype; all other
+    tensors have shape (n,).
 
-    Returns y in the shape and dtype of `x`, and the new running mean and variance (the old ones when not `training`).
-    Gradients follow y. float16 and bfloat16 are computed in float32. ValueError if training has only one value per
-    channel.
+    Returns y in the shape and dtype of `x`, and the new running mean and
+    variance (the old ones when not `training`). Gradients follow y. float16 and
+    bfloat16 are computed in float32. ValueError if training has only one value
+    per channel.
     """
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
@@ -28,13 +33,17 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.9
 
 
 def batch_norm_backward(grad_y, x, gamma, running_mean, running_var, training, eps=1e-3) -> tuple:
-    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy in the shape of `x`."""
+    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
+    in the shape of `x`.
+    """
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = tuple(range(x.ndim - 1))
     grad_y = ops.cast(grad_y, x_hat.dtype)
     grad_beta, grad_gamma = ops.sum(grad_y, axes), ops.sum(grad_y * x_hat, axes)
     grad_x = grad_y
-    if training:  # mean and deviation move with x: take out the parts of the gradient along 1 and along x_hat
+    # mean and deviation move with x: take out the parts of the gradient along 1
+    # and along x_hat
+    if training:
         grad_x = grad_y - ops.mean(grad_y, axes) - x_hat * ops.mean(grad_y * x_hat, axes)
     return ops.cast(gamma * ops.rsqrt(var + eps) * grad_x, x.dtype), grad_gamma, grad_beta
 

@@ -1,13 +1,17 @@
-"""Batch normalization by hand in NumPy: training, test time, running statistics, and the gradient.
+"""Batch normalization by hand in NumPy: training, test time, running
+statistics, and the gradient.
 
     x_hat = (x - mean) / sqrt(var + eps),   y = gamma x_hat + beta
-    dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat)),   g = dL/dy,   in training
-    dL/dx = gamma / sqrt(var + eps) g                                                 at test time
+    training   dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat))
+    test time  dL/dx = gamma / sqrt(var + eps) g,   g = dL/dy
 
-avg, mean and var (divisor N) run over the N values of a channel: the batch and all positions. Training uses those of
-the batch, test time the running ones. As in the paper and in PyTorch, the running variance has the divisor N - 1; Keras
-keeps N (`unbiased=False`). `momentum` is the weight of the new value, as in PyTorch.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1 and 2.
+avg, mean and var (divisor N) run over the N values of a channel: the batch and
+all positions. Training uses those of the batch, test time the running ones. As
+in the paper and in PyTorch, the running variance has the divisor N - 1; Keras
+keeps N (`unbiased=False`). `momentum` is the weight of the new value, as in
+PyTorch.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
+and 2.
 """
 
 import numpy as np
@@ -16,10 +20,12 @@ import numpy as np
 def batch_norm(
     x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5, *, axis=1, unbiased=True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normalize `x`, shape (B, n, *positions) with the n channels on `axis`; all other arrays have shape (n,).
+    """Normalize `x`, shape (B, n, *positions) with the n channels on `axis`;
+    all other arrays have shape (n,).
 
-    Returns y in the shape and dtype of `x`, and the new running mean and variance (the old ones when not `training`).
-    float16 is computed in float32. ValueError if training has only one value per channel.
+    Returns y in the shape and dtype of `x`, and the new running mean and
+    variance (the old ones when not `training`). float16 is computed in float32.
+    ValueError if training has only one value per channel.
     """
     x_hat, mean, var, _ = _normalized(x, running_mean, running_var, training, eps, axis)
     if training:
@@ -34,11 +40,15 @@ def batch_norm(
 def batch_norm_backward(
     grad_y, x, gamma, running_mean, running_var, training, eps=1e-5, *, axis=1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy in the shape of `x`."""
+    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
+    in the shape of `x`.
+    """
     x_hat, _, var, axes = _normalized(x, running_mean, running_var, training, eps, axis)
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
-    if training:  # mean and deviation move with x: take out the parts of the gradient along 1 and along x_hat
+    # mean and deviation move with x: take out the parts of the gradient along 1
+    # and along x_hat
+    if training:
         count = x.size // x.shape[axis]
         grad_x = grad_y - (_along(grad_beta, x, axis) + x_hat * _along(grad_gamma, x, axis)) / count
     return (_along(gamma / np.sqrt(var + eps), x, axis) * grad_x).astype(x.dtype), grad_gamma, grad_beta

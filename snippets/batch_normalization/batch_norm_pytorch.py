@@ -1,13 +1,16 @@
-"""Batch normalization by hand in PyTorch: training, test time, running statistics, and the gradient.
+"""Batch normalization by hand in PyTorch: training, test time, running
+statistics, and the gradient.
 
     x_hat = (x - mean) / sqrt(var + eps),   y = gamma x_hat + beta
-    dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat)),   g = dL/dy,   in training
-    dL/dx = gamma / sqrt(var + eps) g                                                 at test time
+    training   dL/dx = gamma / sqrt(var + eps) (g - avg(g) - x_hat avg(g x_hat))
+    test time  dL/dx = gamma / sqrt(var + eps) g,   g = dL/dy
 
-avg, mean and var (divisor N) run over the N values of a channel: the batch and all positions. Training uses those of
-the batch, test time the running ones. The running variance has the divisor N - 1. `momentum` is the weight of the new
+avg, mean and var (divisor N) run over the N values of a channel: the batch and
+all positions. Training uses those of the batch, test time the running ones. The
+running variance has the divisor N - 1. `momentum` is the weight of the new
 value. All this is as in torch.nn.BatchNorm1d and its siblings.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1 and 2.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
+and 2.
 """
 
 import torch
@@ -17,11 +20,13 @@ from torch import Tensor
 def batch_norm(
     x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalize `x`, shape (B, n, *positions), any floating dtype; all other tensors have shape (n,).
+    """Normalize `x`, shape (B, n, *positions), any floating dtype; all other
+    tensors have shape (n,).
 
-    Returns y in the shape and dtype of `x`, and the new running mean and variance (the old ones when not `training`).
-    Autograd follows y. float16 and bfloat16 are computed in float32. ValueError if training has only one value per
-    channel.
+    Returns y in the shape and dtype of `x`, and the new running mean and
+    variance (the old ones when not `training`). Autograd follows y. float16 and
+    bfloat16 are computed in float32. ValueError if training has only one value
+    per channel.
     """
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
@@ -36,12 +41,16 @@ def batch_norm(
 def batch_norm_backward(
     grad_y, x, gamma, running_mean, running_var, training, eps=1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy in the shape of `x`."""
+    """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
+    in the shape of `x`.
+    """
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
-    if training:  # mean and deviation move with x: take out the parts of the gradient along 1 and along x_hat
+    # mean and deviation move with x: take out the parts of the gradient along 1
+    # and along x_hat
+    if training:
         grad_x = grad_y - (_along(grad_beta, x) + x_hat * _along(grad_gamma, x)) / (x.numel() // x.shape[1])
     return (_along(gamma * torch.rsqrt(var + eps), x) * grad_x).to(x.dtype), grad_gamma, grad_beta
 

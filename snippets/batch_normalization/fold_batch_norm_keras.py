@@ -1,10 +1,15 @@
-"""Fold every trained batch normalization of a Keras model into the dense layer or convolution before it.
+"""Fold every trained batch normalization of a Keras model into the dense layer
+or convolution before it.
 
-    scale = gamma / sqrt(var + eps),   kernel' = scale kernel,   bias' = beta + scale (bias - mean)
+    scale = gamma / sqrt(var + eps)
+    kernel' = scale kernel
+    bias' = beta + scale (bias - mean)
 
-At test time mean and variance are constants, so both layers together are one linear map: the same function, one layer
-less, and no statistics that could be wrong. Only for test time: training would have to unfold it.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm 2, last step.
+At test time mean and variance are constants, so both layers together are one
+linear map: the same function, one layer less, and no statistics that could be
+wrong. Only for test time: training would have to unfold it.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
+2, last step.
 """
 
 import keras
@@ -14,10 +19,12 @@ LINEAR = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
 
 
 def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> keras.Layer:
-    """A copy of `layer` (Dense or Conv) that computes what `norm(layer(x), training=False)` does; both are built.
+    """A copy of `layer` (Dense or Conv) that computes what `norm(layer(x),
+    training=False)` does; both are built.
 
-    ValueError if `layer` has an activation, which would stand between the two, or if `norm` normalizes another axis
-    than the last or has another number of features than `layer` has outputs.
+    ValueError if `layer` has an activation, which would stand between the two,
+    or if `norm` normalizes another axis than the last or has another number of
+    features than `layer` has outputs.
     """
     outputs = layer.kernel.shape[-1]
     if layer.activation is not keras.activations.linear:
@@ -38,10 +45,11 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
 
 
 def fold_model(model: keras.Sequential) -> keras.Sequential:
-    """A copy of `model` in which each pair of Dense or Conv and batch normalization is one layer.
+    """A copy of `model` in which each pair of Dense or Conv and batch
+    normalization is one layer.
 
-    Goes into nested Sequentials. A batch normalization that follows no such layer, or one with an activation, stays as
-    it is.
+    Goes into nested Sequentials. A batch normalization that follows no such
+    layer, or one with an activation, stays as it is.
     """
     folded: list[keras.Layer] = []
     for layer in model.layers:

@@ -1,19 +1,26 @@
-"""Fold a trained batch normalization into the linear layer or convolution before it.
+"""Fold a trained batch normalization into the linear layer or convolution
+before it.
 
-    scale = gamma / sqrt(var + eps),   weight' = scale weight,   bias' = beta + scale (bias - mean)
+    scale = gamma / sqrt(var + eps)
+    weight' = scale weight
+    bias' = beta + scale (bias - mean)
 
-At test time mean and variance are constants, so both layers together are one linear map: the same function, one layer
-less, and no statistics that could be wrong. Only for test time: training would have to unfold it.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm 2, last step.
+At test time mean and variance are constants, so both layers together are one
+linear map: the same function, one layer less, and no statistics that could be
+wrong. Only for test time: training would have to unfold it.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
+2, last step.
 """
 
 import numpy as np
 
 
 def fold_batch_norm(weight, bias, gamma, beta, running_mean, running_var, eps) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of the folded layer, from a `weight` of shape (out, in, *kernel) and vectors of shape (out,).
+    """Weight and bias of the folded layer, from a `weight` of shape (out, in,
+    *kernel) and vectors of shape (out,).
 
-    `bias` may be None. ValueError if the vectors do not have one entry for each output.
+    `bias` may be None. ValueError if the vectors do not have one entry for each
+    output.
     """
     if np.shape(gamma) != (len(weight),):
         raise ValueError(f"gamma must have shape ({len(weight)},), one per output of weight, got {np.shape(gamma)}")

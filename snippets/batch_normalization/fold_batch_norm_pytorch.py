@@ -1,10 +1,15 @@
-"""Fold every trained batch normalization of a PyTorch model into the linear layer or convolution before it.
+"""Fold every trained batch normalization of a PyTorch model into the linear
+layer or convolution before it.
 
-    scale = gamma / sqrt(var + eps),   weight' = scale weight,   bias' = beta + scale (bias - mean)
+    scale = gamma / sqrt(var + eps)
+    weight' = scale weight
+    bias' = beta + scale (bias - mean)
 
-At test time mean and variance are constants, so both layers together are one linear map: the same function, one layer
-less, and no statistics that could be wrong. Only for test time: training would have to unfold it.
-Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm 2, last step.
+At test time mean and variance are constants, so both layers together are one
+linear map: the same function, one layer less, and no statistics that could be
+wrong. Only for test time: training would have to unfold it.
+Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
+2, last step.
 """
 
 import copy
@@ -18,9 +23,11 @@ BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 @torch.no_grad()
 def fold_batch_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
-    """A copy of `layer` (Linear or Conv) that computes what `norm(layer(x))` does in evaluation mode.
+    """A copy of `layer` (Linear or Conv) that computes what `norm(layer(x))`
+    does in evaluation mode.
 
-    ValueError if `norm` keeps no running statistics or has another number of features than `layer` has outputs.
+    ValueError if `norm` keeps no running statistics or has another number of
+    features than `layer` has outputs.
     """
     if norm.running_var is None:
         raise ValueError(f"norm must keep running statistics to be folded, got {norm}")
@@ -39,10 +46,12 @@ def fold_batch_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
 
 
 def fold_model(model: nn.Sequential) -> nn.Sequential:
-    """A copy of `model`, in evaluation mode, in which each pair of Linear or Conv and batch normalization is one layer.
+    """A copy of `model`, in evaluation mode, in which each pair of Linear or
+    Conv and batch normalization is one layer.
 
-    Goes into nested Sequentials, and takes their order for the order of computation. A batch normalization that follows
-    no such layer stays as it is.
+    Goes into nested Sequentials, and takes their order for the order of
+    computation. A batch normalization that follows no such layer stays as it
+    is.
     """
     folded: list[nn.Module] = []
     for layer in model:

@@ -1,9 +1,12 @@
-"""Freeze every batch normalization of a Keras model: for fine-tuning with small batches, and for transfer.
+"""Freeze every batch normalization of a Keras model: for fine-tuning with small
+batches, and for transfer.
 
-A frozen one uses its moving statistics in training too, and changes neither them nor its gamma and beta. Keras makes an
-exception for this layer: `trainable = False` means all that, where for other layers it only stops the updates.
-Source: documentation of keras.layers.BatchNormalization; He et al. (2016), "Deep Residual Learning for Image
-Recognition", appendix A, who froze it so for detection.
+A frozen one uses its moving statistics in training too, and changes neither
+them nor its gamma and beta. Keras makes an exception for this layer: `trainable
+= False` means all that, where for other layers it only stops the updates.
+Source: documentation of keras.layers.BatchNormalization; He et al. (2016),
+"Deep Residual Learning for Image Recognition", appendix A, who froze it so for
+detection.
 """
 
 import keras
@@ -11,9 +14,11 @@ from keras.layers import BatchNormalization
 
 
 def freeze_batch_norm_(model: keras.Model) -> list[BatchNormalization]:
-    """Freeze all batch normalizations in `model`, also in nested models, in place, and return them.
+    """Freeze all batch normalizations in `model`, also in nested models, in
+    place, and return them.
 
-    Compile `model` afterwards: a compiled one goes on as it was. To unfreeze: `norm.trainable = True`, and compile.
+    Compile `model` afterwards: a compiled one goes on as it was. To unfreeze:
+    `norm.trainable = True`, and compile.
     """
     norms = []
     for layer in model.layers:

@@ -1,9 +1,12 @@
-"""Freeze every batch normalization of a PyTorch model: for fine-tuning with small batches, and for transfer.
+"""Freeze every batch normalization of a PyTorch model: for fine-tuning with
+small batches, and for transfer.
 
-A frozen one uses its running statistics in training too, and changes neither them nor its gamma and beta.
-`requires_grad_(False)` alone is not enough: the statistics would go on moving. `norm.eval()` alone does not last: the
-next `model.train()` takes it back.
-Source: He et al. (2016), "Deep Residual Learning for Image Recognition", appendix A, who froze it so for detection.
+A frozen one uses its running statistics in training too, and changes neither
+them nor its gamma and beta. `requires_grad_(False)` alone is not enough: the
+statistics would go on moving. `norm.eval()` alone does not last: the next
+`model.train()` takes it back.
+Source: He et al. (2016), "Deep Residual Learning for Image Recognition",
+appendix A, who froze it so for detection.
 """
 
 import torch
@@ -13,10 +16,13 @@ BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def freeze_batch_norm_(model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
-    """Freeze all batch normalizations in `model` in place, whatever `model.train()` says later.
+    """Freeze all batch normalizations in `model` in place, whatever
+    `model.train()` says later.
 
-    Returns one handle for each. To unfreeze: `handle.remove()`, `requires_grad_(True)`, `model.train()`.
-    ValueError if one keeps no running statistics: it has nothing else to use than those of the batch.
+    Returns one handle for each. To unfreeze: `handle.remove()`,
+    `requires_grad_(True)`, `model.train()`.
+    ValueError if one keeps no running statistics: it has nothing else to use
+    than those of the batch.
     """
     norms = {name: module for name, module in model.named_modules() if isinstance(module, BATCH_NORM)}
     for name, norm in norms.items():

@@ -1,33 +1,43 @@
-"""Batch, layer, group and RMS normalization differ in one thing: which values share a mean and a deviation.
+"""Batch, layer, group and RMS normalization differ in one thing: which values
+share a mean and a deviation.
 
-    x_hat = (x - mean) / sqrt(var + eps)   over B and positions        one mean per channel              batch
-                                           over channels (, positions)  one mean per example              layer
-                                           over a group of channels, positions                            group
-    x_hat = x / sqrt(avg(x^2) + eps)       over channels                no mean at all                    RMS
+    x_hat = (x - mean) / sqrt(var + eps), with mean and variance over
+        batch   examples and positions, one per channel
+        layer   channels (and positions), one per example
+        group   a group of channels and positions, one per group and example
+    x_hat = x / sqrt(avg(x^2) + eps), with the average over
+        RMS     channels, and no mean at all
 
-Only the first depends on the other examples of the batch, so only it needs running statistics for test time. A learned
-gamma and beta (no beta for RMS) follow each of them; here they are 1 and 0.
-Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer Normalization"; Wu & He (2018), "Group
-Normalization"; Zhang & Sennrich (2019), "Root Mean Square Layer Normalization".
+Only the first depends on the other examples of the batch, so only it needs
+running statistics for test time. A learned gamma and beta (no beta for RMS)
+follow each of them; here they are 1 and 0.
+Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer
+Normalization"; Wu & He (2018), "Group Normalization"; Zhang & Sennrich (2019),
+"Root Mean Square Layer Normalization".
 """
 
 import numpy as np
 
 
 def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-    """`x`, shape (B, n, *positions), each of its n channels with mean 0 and deviation 1 over batch and positions."""
+    """`x`, shape (B, n, *positions), each of its n channels with mean 0 and
+    deviation 1 over batch and positions.
+    """
     return _standardized(x, (0, *range(2, x.ndim)), eps)
 
 
 def layer_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-    """`x`, shape (..., n), each row of n features with mean 0 and deviation 1."""
+    """`x`, shape (..., n), each row of n features with mean 0 and deviation 1.
+    """
     return _standardized(x, (-1,), eps)
 
 
 def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
-    """`x`, shape (B, n, *positions), each group of n / groups channels of an example standardized over all positions.
+    """`x`, shape (B, n, *positions), each group of n / groups channels of an
+    example standardized over all positions.
 
-    ValueError if `groups` does not divide n. One group is layer normalization over channels and positions together,
+    ValueError if `groups` does not divide n. One group is layer normalization
+    over channels and positions together,
     n groups are instance normalization.
     """
     if x.shape[1] % groups:
@@ -37,7 +47,9 @@ def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
 
 
 def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-    """`x`, shape (..., n), each row of n features divided by its root mean square."""
+    """`x`, shape (..., n), each row of n features divided by its root mean
+    square.
+    """
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps)
 
 

@@ -1,17 +1,24 @@
-"""Check my model: one forward and backward pass, a table of every layer, and what is wrong with it.
+"""Check my model: one forward and backward pass, a table of every layer, and
+what is wrong with it.
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    report = check_model(model, (inputs, targets), loss)      # loss(targets, model(inputs, training=True))
-    report = check_model(model, (inputs, targets))            # the loss that the model was compiled with
+    # loss(targets, model(inputs, training=True))
+    report = check_model(model, (inputs, targets), loss)
+    # the loss that the model was compiled with
+    report = check_model(model, (inputs, targets))
     print(report)
 
-The model is afterwards what it was, also after an error: weights, moving statistics, states of seed generators, flags
-and optimizer. Needs the TensorFlow backend; the pass runs eagerly.
+The model is afterwards what it was, also after an error: weights, moving
+statistics, states of seed generators, flags and optimizer. Needs the TensorFlow
+backend; the pass runs eagerly.
 
-    gain of a weight = rms(W) * sqrt(fan_in)     1 Glorot, the default (square), 1.41 He
-    factor per layer = 10^(median slope of log10(size) over the layers)     1 is carried through any depth
+    gain of a weight = rms(W) * sqrt(fan_in)
+        1 Glorot, the default (square), 1.41 He
+    factor per layer = 10^(median slope of log10(size) over the layers)
+        1 is carried through any depth
 
-Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer; Schoenholz et al. (2017) for angles.
+Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
+Schoenholz et al. (2017) for angles.
 """
 
 import math
@@ -25,51 +32,80 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
-from tensorflow.python.framework import op_callbacks  # sees every operation that runs eagerly; there is no public name
+# sees every operation that runs eagerly; there is no public name
+from tensorflow.python.framework import op_callbacks
 
 DECADES = 3.0
-"""Powers of ten by which a signal may fall or grow from the first layer to the last."""
+"""Powers of ten by which a signal may fall or grow from the first layer to the
+last.
+"""
 STEADY = 0.1
-"""A factor this near to 1 per layer is no fault before twice as many decades: ResNet-152 has 1.05 and trains."""
+"""A factor this near to 1 per layer is no fault before twice as many decades:
+ResNet-152 has 1.05 and trains.
+"""
 DEAD, UNITS = 0.75, 32
-"""Of a layer's units, if they are 32 or more. Half of them are off where all inputs look alike to the layer, which
-alone does no harm; that 25 of 32 are off by chance has the probability 0.001."""
+"""Of a layer's units, if they are 32 or more. Half of them are off where all
+inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
+by chance has the probability 0.001.
+"""
 FLAT = 0.1
-"""An activation is saturated where its slope is below this part of its largest."""
+"""An activation is saturated where its slope is below this part of its largest.
+"""
 SATURATED = 0.5
 """Of a layer's activations."""
 PEAKED = 0.9
-"""Mean largest weight of an attention: above it, a query reads one key and the softmax passes hardly any gradient."""
+"""Mean largest weight of an attention: above it, a query reads one key and the
+softmax passes hardly any gradient.
+"""
 ANGLE = 1e-4
-"""1 - cosine between the outputs of two examples: below it they are told apart by their last digits."""
+"""1 - cosine between the outputs of two examples: below it they are told apart
+by their last digits.
+"""
 EXCESS = 2.0
-"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2 / 2 above, and s = 1 is usual."""
+"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
+/ 2 above, and s = 1 is usual.
+"""
 INPUT = 20.0
-"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130."""
+"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
+"""
 SAMPLES = 2**14
-"""Entries of a tensor that its statistics are taken from: an error of 1 % in the standard deviation."""
+"""Entries of a tensor that its statistics are taken from: an error of 1 % in
+the standard deviation.
+"""
 
 
 class LayerReport(NamedTuple):
-    """One run of one layer that holds weights of two or more dimensions; None where a number does not exist."""
+    """One run of one layer that holds weights of two or more dimensions; None
+    where a number does not exist.
+    """
 
     name: str
-    """The path of the layer; one that runs again has " (2)", " (3)" and so on behind it."""
+    """The path of the layer; one that runs again has " (2)", " (3)" and so on
+    behind it.
+    """
     kind: str
     """The class of the layer."""
     shape: tuple[int, ...]
-    """Of its output (the first floating tensor in it), before the layer's own activation."""
+    """Of its output (the first floating tensor in it), before the layer's own
+    activation.
+    """
     mean: float
     std: float
     """Of all entries of the output."""
     non_finite: float
     """Fraction of the output's entries."""
     dead: float | None
-    """Fraction of units that the ReLU after this layer sets to zero for every example."""
+    """Fraction of units that the ReLU after this layer sets to zero for every
+    example.
+    """
     saturated: float | None
-    """Fraction of entries of the sigmoid or tanh after this layer where the slope is below FLAT of its largest."""
+    """Fraction of entries of the sigmoid or tanh after this layer where the
+    slope is below FLAT of its largest.
+    """
     peaked: float | None
-    """Mean largest weight of the softmax after this layer, over queries that see 8 keys or more."""
+    """Mean largest weight of the softmax after this layer, over queries that
+    see 8 keys or more.
+    """
     cosine: float | None
     """Mean cosine between the outputs of two examples of the batch."""
     gradient: float | None
@@ -77,9 +113,13 @@ class LayerReport(NamedTuple):
     weight_gradient: float | None
     """Euclidean norm of dL/d(weights), over all uses of them."""
     ratio: float | None
-    """That norm divided by the norm of the weights: times the learning rate, SGD's relative step."""
+    """That norm divided by the norm of the weights: times the learning rate,
+    SGD's relative step.
+    """
     gain: float | None
-    """rms(W) * sqrt(fan_in), the largest of the layer's weights; an embedding has none."""
+    """rms(W) * sqrt(fan_in), the largest of the layer's weights; an embedding
+    has none.
+    """
 
 
 class Finding(NamedTuple):
@@ -88,9 +128,13 @@ class Finding(NamedTuple):
     code: str
     """Stable, for programs: "vanishing-gradient"."""
     level: str
-    """"fault": training will suffer. "note": true, worth knowing, and fine if it is meant."""
+    """"fault": training will suffer. "note": true, worth knowing, and fine if
+    it is meant.
+    """
     layers: tuple[str, ...]
-    """Where, in the order of the forward pass; empty if it concerns the whole model."""
+    """Where, in the order of the forward pass; empty if it concerns the whole
+    model.
+    """
     symptom: str
     evidence: str
     """The numbers, beside the threshold."""
@@ -101,7 +145,9 @@ class Finding(NamedTuple):
 
 
 class ModelReport(NamedTuple):
-    """What one pass showed. `print(report)` gives a table of at most 100 columns."""
+    """What one pass showed. `print(report)` gives a table of at most 100
+    columns.
+    """
 
     model: str
     parameters: int
@@ -110,7 +156,9 @@ class ModelReport(NamedTuple):
     loss: float
     """NaN if a finding says why it could not be computed."""
     chance_loss: float | None
-    """ln(classes), if the loss is a cross-entropy: what a model that knows nothing should reach."""
+    """ln(classes), if the loss is a cross-entropy: what a model that knows
+    nothing should reach.
+    """
     forward: float | None
     """Factor per layer of the output's root mean square."""
     backward: float | None
@@ -160,7 +208,9 @@ class ModelReport(NamedTuple):
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
 
     def plot(self) -> Any:
-        """A matplotlib `Figure`: the output's standard deviation and the gradient's norm, layer by layer."""
+        """A matplotlib `Figure`: the output's standard deviation and the
+        gradient's norm, layer by layer.
+        """
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 5), layout="constrained")
@@ -367,13 +417,17 @@ ADVICE = {
 
 
 def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
-    """Run `model` and its loss forward and backward once, with `training=True`, and report.
+    """Run `model` and its loss forward and backward once, with `training=True`,
+    and report.
 
-    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an array, or a tuple, list or dictionary of
-    arrays. The loss is `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the compiled one.
+    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
+    array, or a tuple, list or dictionary of arrays. The loss is
+    `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
+    compiled one.
 
-    Raises ValueError, saying what to pass, for a model that is not built or has no weights, a batch the model does not
-    take, a loss that is no scalar or has no gradient, and another backend than TensorFlow.
+    Raises ValueError, saying what to pass, for a model that is not built or has
+    no weights, a batch the model does not take, a loss that is no scalar or has
+    no gradient, and another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(f"the Keras backend must be tensorflow, got {keras.backend.backend()}")
@@ -421,7 +475,9 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
 
 @contextmanager
 def _untouched(watched: list[keras.Layer]) -> Iterator[None]:
-    """Attributes of the layers and the random states of Python and NumPy come back."""
+    """Attributes of the layers and the random states of Python and NumPy come
+    back.
+    """
     saved = [(layer, dict(vars(layer))) for layer in watched]
     python, numpy = random.getstate(), np.random.get_state()
     try:
@@ -443,7 +499,9 @@ class _Stop(Exception):
 
 
 class _Watch:
-    """Sees every layer through its `call`, and every activation through the operations that TensorFlow runs."""
+    """Sees every layer through its `call`, and every activation through the
+    operations that TensorFlow runs.
+    """
 
     def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
         self.model, self.given, self.wanted = model, inputs, targets
@@ -476,7 +534,8 @@ class _Watch:
                                 f"{[tuple(o.shape) for o in tree.flatten(output)]}, fails"):  # fmt: skip
             value = tf.convert_to_tensor(loss_fn(self.wanted, output))
         if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
-            value = tf.reduce_mean(value)  # a function of keras.losses gives one number per example
+            # a function of keras.losses gives one number per example
+            value = tf.reduce_mean(value)
         if math.prod(value.shape) != 1:
             raise ValueError(f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}")
         return tf.reshape(value, ())
@@ -567,7 +626,8 @@ class _Watch:
         """What the loss is given, against what it takes."""
         name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
         settings = loss_fn.get_config() if hasattr(loss_fn, "get_config") else {}
-        # What the softmax and the sigmoid of Keras return remembers its logits, and the losses of Keras take these.
+        # What the softmax and the sigmoid of Keras return remembers its logits,
+        # and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
         logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
         values = _array(output if known is None else known)
@@ -707,7 +767,8 @@ def _judge_signals(watch: _Watch, reports: tuple[LayerReport, ...], gradients: d
                 grows if decades > 0 else fades,
                 f"10^{decades:+.1f} over {len(reports)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
-    # An output layer may start at zero: all its outputs are then alike, and the next step changes that.
+    # An output layer may start at zero: all its outputs are then alike, and the
+    # next step changes that.
     first = _cosine(watch.inputs[0], watch.examples) if watch.inputs else None
     cosines = (first, *(layer.cosine for layer in reports if layer.gain != 0))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
@@ -748,7 +809,9 @@ def _note(notes: dict[str, float], what: str, fraction: float) -> None:
 
 
 def _leaves(model: keras.Model) -> list[keras.Layer]:
-    """All layers but the model; a recurrent layer stands for its cell, which runs once per time step."""
+    """All layers but the model; a recurrent layer stands for its cell, which
+    runs once per time step.
+    """
     cells = {id(part) for layer in model._flatten_layers() if isinstance(layer, layers.RNN)
              for part in layer._flatten_layers(include_self=False)}  # fmt: skip
     return [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in cells]
@@ -784,7 +847,9 @@ def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
 
 
 def _identical(weights: list[Any]) -> list[str]:
-    """Weights that hold the same numbers as another one of their shape, and more than one number."""
+    """Weights that hold the same numbers as another one of their shape, and
+    more than one number.
+    """
     seen: dict[bytes, list[str]] = {}
     for weight in weights:
         values = _array(weight)
@@ -813,7 +878,9 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
-    """Up to SAMPLES entries, spread so that no period of the shape is hit alone."""
+    """Up to SAMPLES entries, spread so that no period of the shape is hit
+    alone.
+    """
     flat = values.reshape(-1)
     return flat if len(flat) <= SAMPLES else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
 
@@ -848,7 +915,9 @@ def _norm(values: np.ndarray) -> float:
 
 
 def _slope(sizes: list[float | None]) -> float:
-    """Median slope (Theil and Sen) of log10(size) over the index, which no single layer can bend; 0 without two."""
+    """Median slope (Theil and Sen) of log10(size) over the index, which no
+    single layer can bend; 0 without two.
+    """
     points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
     points = points[:: 1 + len(points) // 200]
     if len(points) < 2:
@@ -874,7 +943,9 @@ def _line(name: str, *cells: str) -> str:
 
 def _row(layer: LayerReport) -> str:
     parts = layer.name.split("/")
-    for place in range(len(parts) - 1):  # model/encoder/attention/query becomes m/e/attention/query, as far as needed
+    # model/encoder/attention/query becomes m/e/attention/query, as far as
+    # needed
+    for place in range(len(parts) - 1):
         if len("/".join(parts)) > 27:
             parts[place] = parts[place][:1]
     name = "/".join(parts)

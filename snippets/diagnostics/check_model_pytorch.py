@@ -1,15 +1,22 @@
-"""Check my model: one forward and backward pass, a table of every layer, and what is wrong with it.
+"""Check my model: one forward and backward pass, a table of every layer, and
+what is wrong with it.
 
-    report = check_model(model, (inputs, targets), nn.CrossEntropyLoss())  # loss_fn(model(inputs), targets)
-    report = check_model(model, batch)                                     # Hugging Face: model(**batch).loss
+    # loss_fn(model(inputs), targets)
+    report = check_model(model, (inputs, targets), nn.CrossEntropyLoss())
+    # Hugging Face: model(**batch).loss
+    report = check_model(model, batch)
     print(report)
 
-The model is afterwards what it was: parameters, gradients, buffers, mode, hooks and random state, also after an error.
+The model is afterwards what it was: parameters, gradients, buffers, mode, hooks
+and random state, also after an error.
 
-    gain of a weight = rms(W) * sqrt(fan_in)     0.58 nn.Linear's default, 1 Xavier (square), 1.41 He
-    factor per layer = 10^(median slope of log10(size) over the layers)     1 is carried through any depth
+    gain of a weight = rms(W) * sqrt(fan_in)
+        0.58 nn.Linear's default, 1 Xavier (square), 1.41 He
+    factor per layer = 10^(median slope of log10(size) over the layers)
+        1 is carried through any depth
 
-Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer; Schoenholz et al. (2017) for angles.
+Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
+Schoenholz et al. (2017) for angles.
 """
 
 import math
@@ -24,33 +31,53 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 DECADES = 3.0
-"""Powers of ten by which a signal may fall or grow from the first layer to the last."""
+"""Powers of ten by which a signal may fall or grow from the first layer to the
+last.
+"""
 STEADY = 0.1
-"""A factor this near to 1 per layer is no fault before twice as many decades: ResNet-152 has 1.05 and trains."""
+"""A factor this near to 1 per layer is no fault before twice as many decades:
+ResNet-152 has 1.05 and trains.
+"""
 DEAD, UNITS = 0.75, 32
-"""Of a layer's units, if they are 32 or more. Half of them are off where all inputs look alike to the layer, which
-alone does no harm; that 25 of 32 are off by chance has the probability 0.001."""
+"""Of a layer's units, if they are 32 or more. Half of them are off where all
+inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
+by chance has the probability 0.001.
+"""
 FLAT = 0.1
-"""An activation is saturated where its slope is below this part of its largest."""
+"""An activation is saturated where its slope is below this part of its largest.
+"""
 SATURATED = 0.5
 """Of a layer's activations."""
 PEAKED = 0.9
-"""Mean largest weight of an attention: above it, a query reads one key and the softmax passes hardly any gradient."""
+"""Mean largest weight of an attention: above it, a query reads one key and the
+softmax passes hardly any gradient.
+"""
 ANGLE = 1e-4
-"""1 - cosine between the outputs of two examples: below it they are told apart by their last digits."""
+"""1 - cosine between the outputs of two examples: below it they are told apart
+by their last digits.
+"""
 EXCESS = 2.0
-"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2 / 2 above, and s = 1 is usual."""
+"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
+/ 2 above, and s = 1 is usual.
+"""
 INPUT = 20.0
-"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130."""
+"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
+"""
 SAMPLES = 2**14
-"""Entries of a tensor that its statistics are taken from: an error of 1 % in the standard deviation."""
+"""Entries of a tensor that its statistics are taken from: an error of 1 % in
+the standard deviation.
+"""
 
 
 class LayerReport(NamedTuple):
-    """One run of one module that holds weights of two or more dimensions; None where a number does not exist."""
+    """One run of one module that holds weights of two or more dimensions; None
+    where a number does not exist.
+    """
 
     name: str
-    """As in `named_modules`; a module that runs again has " (2)", " (3)" and so on behind it."""
+    """As in `named_modules`; a module that runs again has " (2)", " (3)" and so
+    on behind it.
+    """
     kind: str
     """The class of the module."""
     shape: tuple[int, ...]
@@ -61,11 +88,17 @@ class LayerReport(NamedTuple):
     non_finite: float
     """Fraction of the output's entries."""
     dead: float | None
-    """Fraction of units that the ReLU after this layer sets to zero for every example."""
+    """Fraction of units that the ReLU after this layer sets to zero for every
+    example.
+    """
     saturated: float | None
-    """Fraction of entries of the sigmoid or tanh after this layer where the slope is below FLAT of its largest."""
+    """Fraction of entries of the sigmoid or tanh after this layer where the
+    slope is below FLAT of its largest.
+    """
     peaked: float | None
-    """Mean largest weight of the softmax after this layer, over queries that see 8 keys or more."""
+    """Mean largest weight of the softmax after this layer, over queries that
+    see 8 keys or more.
+    """
     cosine: float | None
     """Mean cosine between the outputs of two examples of the batch."""
     gradient: float | None
@@ -73,9 +106,13 @@ class LayerReport(NamedTuple):
     weight_gradient: float | None
     """Euclidean norm of dL/d(weights), over all uses of them."""
     ratio: float | None
-    """That norm divided by the norm of the weights: times the learning rate, SGD's relative step."""
+    """That norm divided by the norm of the weights: times the learning rate,
+    SGD's relative step.
+    """
     gain: float | None
-    """rms(W) * sqrt(fan_in), the largest of the module's weights; an embedding has none."""
+    """rms(W) * sqrt(fan_in), the largest of the module's weights; an embedding
+    has none.
+    """
 
 
 class Finding(NamedTuple):
@@ -84,9 +121,13 @@ class Finding(NamedTuple):
     code: str
     """Stable, for programs: "vanishing-gradient"."""
     level: str
-    """"fault": training will suffer. "note": true, worth knowing, and fine if it is meant."""
+    """"fault": training will suffer. "note": true, worth knowing, and fine if
+    it is meant.
+    """
     layers: tuple[str, ...]
-    """Where, in the order of the forward pass; empty if it concerns the whole model."""
+    """Where, in the order of the forward pass; empty if it concerns the whole
+    model.
+    """
     symptom: str
     evidence: str
     """The numbers, beside the threshold."""
@@ -97,7 +138,9 @@ class Finding(NamedTuple):
 
 
 class ModelReport(NamedTuple):
-    """What one pass showed. `print(report)` gives a table of at most 100 columns."""
+    """What one pass showed. `print(report)` gives a table of at most 100
+    columns.
+    """
 
     model: str
     parameters: int
@@ -106,7 +149,9 @@ class ModelReport(NamedTuple):
     loss: float
     """NaN if a finding says why it could not be computed."""
     chance_loss: float | None
-    """ln(classes), if the loss is a cross-entropy: what a model that knows nothing should reach."""
+    """ln(classes), if the loss is a cross-entropy: what a model that knows
+    nothing should reach.
+    """
     forward: float | None
     """Factor per layer of the output's root mean square."""
     backward: float | None
@@ -155,7 +200,9 @@ class ModelReport(NamedTuple):
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
 
     def plot(self) -> Any:
-        """A matplotlib `Figure`: the output's standard deviation and the gradient's norm, layer by layer."""
+        """A matplotlib `Figure`: the output's standard deviation and the
+        gradient's norm, layer by layer.
+        """
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 5), layout="constrained")
@@ -376,16 +423,21 @@ ADVICE = {
 
 
 def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
-    """Run `model` and its loss forward and backward once, in the mode and precision it is in, and report.
+    """Run `model` and its loss forward and backward once, in the mode and
+    precision it is in, and report.
 
-    `batch` is a pair `(inputs, targets)`, and the loss is `loss_fn(output, targets)`. Inputs are a tensor, a tuple
-    (`model(*inputs)`) or a dict (`model(**inputs)`). A batch that is no pair serves as both: `model(**batch)` and
-    `loss_fn(output, batch)`. Without `loss_fn` the loss is the `loss` of the output.
+    `batch` is a pair `(inputs, targets)`, and the loss is `loss_fn(output,
+    targets)`. Inputs are a tensor, a tuple (`model(*inputs)`) or a dict
+    (`model(**inputs)`). A batch that is no pair serves as both:
+    `model(**batch)` and `loss_fn(output, batch)`. Without `loss_fn` the loss is
+    the `loss` of the output.
 
-    Raises ValueError, saying what to pass, for a model without parameters, a batch the model does not take, and a loss
-    that is no scalar or has no gradient.
+    Raises ValueError, saying what to pass, for a model without parameters, a
+    batch the model does not take, and a loss that is no scalar or has no
+    gradient.
     """
-    model = getattr(model, "_orig_mod", model)  # of torch.compile: hooks see the model below
+    # of torch.compile: hooks see the model below
+    model = getattr(model, "_orig_mod", model)
     parameters = list(model.parameters())
     if not parameters or any(nn.parameter.is_lazy(parameter) for parameter in parameters):
         raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
@@ -419,7 +471,9 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
 
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
-    """Whatever runs inside works on copies of the buffers; attributes, mode and random state come back."""
+    """Whatever runs inside works on copies of the buffers; attributes, mode and
+    random state come back.
+    """
     modules = list(model.modules())
     saved = [dict(vars(module)) for module in modules]
     devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
@@ -444,7 +498,9 @@ class _Stop(Exception):
 
 
 class _Watch(TorchFunctionMode):
-    """Sees every layer through hooks, and every activation and loss through the functions of torch that are called."""
+    """Sees every layer through hooks, and every activation and loss through the
+    functions of torch that are called.
+    """
 
     def __init__(self, model: nn.Module, inputs: Any, targets: Any) -> None:
         super().__init__()
@@ -502,7 +558,8 @@ class _Watch(TorchFunctionMode):
         weights = self.owned[module]
         tensor = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
         if weights and tensor is not None:
-            with torch._C.DisableTorchFunction():  # else each of these statistics would be looked at as well
+            # else each of these statistics would be looked at as well
+            with torch._C.DisableTorchFunction():
                 self.add(name, module, weights, tensor)
 
     def add(self, name: str, module: nn.Module, weights: list[Tensor], tensor: Tensor) -> None:
@@ -712,7 +769,8 @@ def _judge_signals(watch: _Watch, layers: tuple[LayerReport, ...], gradients: di
                 grows if decades > 0 else fades,
                 f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
-    # An output layer may start at zero: all its outputs are then alike, and the next step changes that.
+    # An output layer may start at zero: all its outputs are then alike, and the
+    # next step changes that.
     cosines = (watch.cosine, *(layer.cosine for layer in layers if layer.gain != 0))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
@@ -748,7 +806,9 @@ def _finding(code: str, evidence: str, *layers: str) -> Finding:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists and dicts (so also in packed sequences and in outputs of transformers)."""
+    """The tensors in nested tuples, lists and dicts (so also in packed
+    sequences and in outputs of transformers).
+    """
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping | tuple | list):
@@ -757,7 +817,9 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _weights(module: nn.Module) -> list[Tensor]:
-    """The module's own parameters of two or more dimensions, those behind parametrizations included."""
+    """The module's own parameters of two or more dimensions, those behind
+    parametrizations included.
+    """
     if isinstance(module, nn.utils.parametrize.ParametrizationList):
         return []
     own = list(module.parameters(recurse=False))
@@ -767,7 +829,9 @@ def _weights(module: nn.Module) -> list[Tensor]:
 
 
 def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
-    """The weight with its output units along the first dimension, as `Linear` has it."""
+    """The weight with its output units along the first dimension, as `Linear`
+    has it.
+    """
     swapped = isinstance(module, nn.modules.conv._ConvTransposeNd) or type(module).__name__ == "Conv1D"
     return weight.detach().transpose(0, 1) if swapped else weight.detach()
 
@@ -780,7 +844,9 @@ def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
 
 
 def _identical(named: list[tuple[str, Tensor]]) -> list[str]:
-    """Weights that hold the same numbers as another one of their shape, and more than one number."""
+    """Weights that hold the same numbers as another one of their shape, and
+    more than one number.
+    """
     seen: dict[Any, list[tuple[str, Tensor]]] = {}
     for name, weight in named:
         if weight.dim() > 1 and weight.numel() > 1:
@@ -796,7 +862,9 @@ def _identical(named: list[tuple[str, Tensor]]) -> list[str]:
 
 
 def _symmetric(watch: _Watch, gradients: dict[Tensor, Any]) -> list[str]:
-    """Weights whose units are equal and get equal gradients. A zero layer that has a gradient is none of them."""
+    """Weights whose units are equal and get equal gradients. A zero layer that
+    has a gradient is none of them.
+    """
     found = {}
     for module, weights in watch.owned.items():
         for weight in weights:
@@ -815,7 +883,9 @@ def _maker(tensor: Tensor) -> str:
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:
-    """Up to `most` indices below `count`, spread so that no period of the shape is hit alone."""
+    """Up to `most` indices below `count`, spread so that no period of the shape
+    is hit alone.
+    """
     if count <= most:
         return slice(None)
     return torch.arange(most, device=device) * 1_000_003 % count
@@ -832,7 +902,8 @@ def _rms(tensor: Tensor) -> float:
 
 
 def _all_finite(tensor: Tensor | None) -> bool:
-    # A sum shows a single NaN or Inf among millions, in one pass and without a copy.
+    # A sum shows a single NaN or Inf among millions, in one pass and without a
+    # copy.
     return tensor is None or not tensor.is_floating_point() or math.isfinite(tensor.sum(dtype=torch.float32))
 
 
@@ -859,7 +930,9 @@ def _cosine(values: Tensor, examples: int) -> float | None:
 
 
 def _norm(tensor: Tensor) -> float:
-    """Euclidean norm; large and small tensors are scaled first, since the squares of 1e-30 are zero in float32."""
+    """Euclidean norm; large and small tensors are scaled first, since the
+    squares of 1e-30 are zero in float32.
+    """
     dtype = torch.promote_types(tensor.dtype, torch.float32)
     norm = torch.linalg.vector_norm(tensor, dtype=dtype).item()
     if 1e-15 < norm < 1e15:
@@ -871,7 +944,9 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _slope(sizes: list[float | None]) -> float:
-    """Median slope (Theil and Sen) of log10(size) over the index, which no single layer can bend; 0 without two."""
+    """Median slope (Theil and Sen) of log10(size) over the index, which no
+    single layer can bend; 0 without two.
+    """
     points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
     points = points[:: 1 + len(points) // 200]
     if len(points) < 2:
@@ -898,7 +973,8 @@ def _line(name: str, *cells: str) -> str:
 
 def _row(layer: LayerReport) -> str:
     parts = layer.name.split(".")
-    for place in range(len(parts) - 1):  # encoder.blocks.12.attention.query becomes e.b.12.a.query, as far as needed
+    # encoder.blocks.12.attention.query becomes e.b.12.a.query, as far as needed
+    for place in range(len(parts) - 1):
         if len(".".join(parts)) > 29 and not parts[place].isdigit():
             parts[place] = parts[place][:1]
     name = ".".join(parts)

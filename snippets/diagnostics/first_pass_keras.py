@@ -1,13 +1,17 @@
-"""How large are activations, gradients and weight gradients in every layer, before any training?
+"""How large are activations, gradients and weight gradients in every layer,
+before any training?
 
-    z_l = h_{l-1} K_l + b_l,   batch normalization of z_l where it is switched on,
-    h_l = phi(z_l),            with skip connections h_l = h_{l-1} + branch_scale phi(z_l)
+    z_l = h_{l-1} K_l + b_l,   batch normalization of z_l if it is switched on,
+    h_l = phi(z_l),
+    or with skip connections h_l = h_{l-1} + branch_scale phi(z_l)
 
-Inputs and the gradient that enters at the top are standard normal. The explorer on this site runs the same network and
-fills in its settings here. Needs the TensorFlow backend: Keras itself has no function for a gradient.
+Inputs and the gradient that enters at the top are standard normal. The explorer
+on this site runs the same network and fills in its settings here. Needs the
+TensorFlow backend: Keras itself has no function for a gradient.
 
-Source: the schemes are those of LeCun et al. (1998), Glorot & Bengio (2010), equation 12, and He et al. (2015), section
-2.2; "pytorch" is what PyTorch's nn.Linear does.
+Source: the schemes are those of LeCun et al. (1998), Glorot & Bengio (2010),
+equation 12, and He et al. (2015), section 2.2; "pytorch" is what PyTorch's
+nn.Linear does.
 """
 
 import math
@@ -19,7 +23,8 @@ from keras import initializers, layers
 SETTINGS = {
     "depth": 30,
     "width": 64,
-    "activation": "relu",  # identity, sigmoid, tanh, relu, leaky_relu, gelu, selu
+    # identity, sigmoid, tanh, relu, leaky_relu, gelu, selu
+    "activation": "relu",
     "scheme": "xavier",  # lecun, xavier, he, pytorch, small, unit
     "gain": 1.0,  # multiplies the scheme's standard deviation
     "distribution": "normal",  # normal, uniform, truncated, orthogonal
@@ -54,7 +59,9 @@ TRUNCATED_STD = 0.8796256610342398
 def weight_initializer(
     std: float, width: int, distribution: str, seed: keras.random.SeedGenerator
 ) -> initializers.Initializer:
-    """Draws of standard deviation `std` for a kernel of shape (width, width); raises ValueError."""
+    """Draws of standard deviation `std` for a kernel of shape (width, width);
+    raises ValueError.
+    """
     if distribution == "normal":
         return initializers.RandomNormal(stddev=std, seed=seed)
     if distribution == "uniform":
@@ -67,7 +74,9 @@ def weight_initializer(
 
 
 def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense:
-    """One layer of the network; raises ValueError for a scheme or a distribution that does not exist."""
+    """One layer of the network; raises ValueError for a scheme or a
+    distribution that does not exist.
+    """
     width, scheme, bias = settings["width"], settings["scheme"], settings["bias"]
     if scheme not in STD:
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
@@ -81,14 +90,16 @@ def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense
 
 
 def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, float, float]]:
-    """Root mean squares of h_l, dL/dh_l and dL/dK_l, one row per layer, the first layer first.
+    """Root mean squares of h_l, dL/dh_l and dL/dK_l, one row per layer, the
+    first layer first.
 
     Raises ValueError for a setting that has no such choice.
     """
     if settings["activation"] not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}")
     phi = ACTIVATIONS[settings["activation"]]
-    # A generator moves on from layer to layer; a plain number would give all layers the same weights.
+    # A generator moves on from layer to layer; a plain number would give all
+    # layers the same weights.
     seed = keras.random.SeedGenerator(settings["seed"])
     chain = [make_layer(settings, seed) for _ in range(settings["depth"])]
     h = keras.random.normal((batch, settings["width"]), seed=seed)

@@ -1,13 +1,16 @@
-"""How large are activations, gradients and weight gradients in every layer, before any training?
+"""How large are activations, gradients and weight gradients in every layer,
+before any training?
 
-    z_l = W_l h_{l-1} + b_l,   batch normalization of z_l where it is switched on,
-    h_l = phi(z_l),            with skip connections h_l = h_{l-1} + branch_scale phi(z_l)
+    z_l = W_l h_{l-1} + b_l,   batch normalization of z_l if it is switched on,
+    h_l = phi(z_l),
+    or with skip connections h_l = h_{l-1} + branch_scale phi(z_l)
 
-Inputs and the gradient that enters at the top are standard normal. The explorer on this site runs the same network and
-fills in its settings here.
+Inputs and the gradient that enters at the top are standard normal. The explorer
+on this site runs the same network and fills in its settings here.
 
-Source: the schemes are those of LeCun et al. (1998), Glorot & Bengio (2010), equation 12, and He et al. (2015), section
-2.2; "pytorch" is what nn.Linear does.
+Source: the schemes are those of LeCun et al. (1998), Glorot & Bengio (2010),
+equation 12, and He et al. (2015), section 2.2; "pytorch" is what nn.Linear
+does.
 """
 
 import math
@@ -19,7 +22,8 @@ from torch.nn import functional
 SETTINGS = {
     "depth": 30,
     "width": 64,
-    "activation": "relu",  # identity, sigmoid, tanh, relu, leaky_relu, gelu, selu
+    # identity, sigmoid, tanh, relu, leaky_relu, gelu, selu
+    "activation": "relu",
     "scheme": "xavier",  # lecun, xavier, he, pytorch, small, unit
     "gain": 1.0,  # multiplies the scheme's standard deviation
     "distribution": "normal",  # normal, uniform, truncated, orthogonal
@@ -52,7 +56,9 @@ TRUNCATED_STD = 0.8796256610342398
 
 
 def draw_(weight: Tensor, std: float, distribution: str, generator: torch.Generator) -> None:
-    """Fill `weight`, shape (fan_out, fan_in), with draws of standard deviation `std`; raises ValueError."""
+    """Fill `weight`, shape (fan_out, fan_in), with draws of standard deviation
+    `std`; raises ValueError.
+    """
     if distribution == "normal":
         nn.init.normal_(weight, std=std, generator=generator)
     elif distribution == "uniform":
@@ -67,7 +73,9 @@ def draw_(weight: Tensor, std: float, distribution: str, generator: torch.Genera
 
 
 def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
-    """One layer of the network; raises ValueError for a scheme or a distribution that does not exist."""
+    """One layer of the network; raises ValueError for a scheme or a
+    distribution that does not exist.
+    """
     width, scheme, bias = settings["width"], settings["scheme"], settings["bias"]
     if scheme not in STD:
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
@@ -81,7 +89,8 @@ def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
 
 
 def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, float, float]]:
-    """Root mean squares of h_l, dL/dh_l and dL/dW_l, one row per layer, the first layer first.
+    """Root mean squares of h_l, dL/dh_l and dL/dW_l, one row per layer, the
+    first layer first.
 
     Raises ValueError for a setting that has no such choice.
     """

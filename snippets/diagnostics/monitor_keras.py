@@ -1,19 +1,24 @@
-"""Watch a training run of `fit`: gradient norms, update-to-weight ratios, how often clipping acts, first Inf or NaN.
+"""Watch a training run of `fit`: gradient norms, update-to-weight ratios, how
+often clipping acts, first Inf or NaN.
 
     monitor = TrainingMonitor()
     model.fit(x, y, callbacks=[monitor])
     monitor.plot().savefig("training.png")
     monitor.to_csv("training.csv")
 
-    gradient norm      ||g||           of all layers together and of each, before clipping
+    gradient norm      ||g||           of all layers and each, before clipping
     update ratio       ||dw|| / ||w||  of all layers together and of each
-    clipped            whether the optimizer's clipnorm, global_clipnorm or clipvalue shrank the gradient
+    clipped            whether the optimizer's clipnorm, global_clipnorm or
+                       clipvalue shrank the gradient
 
-All of it in every 50th step. A callback alone cannot see gradients: this one puts itself around the optimizer's
-`apply`, where `fit` compiles it into the training step, and takes itself away at the end. One step is one update of the weights:
-gradients that `gradient_accumulation_steps` adds up are seen once, whole, and those of a `LossScaleOptimizer` unscaled;
-a step that it skips is not seen. Needs the TensorFlow backend and one replica. A usual update ratio is about 1e-3.
-Source: Karpathy, notes of the Stanford course CS231n, "Neural networks part 3", section "Ratio of weights:updates".
+All of it in every 50th step. A callback alone cannot see gradients: this one
+puts itself around the optimizer's `apply`, where `fit` compiles it into the
+training step, and takes itself away at the end. One step is one update of the
+weights: gradients that `gradient_accumulation_steps` adds up are seen once,
+whole, and those of a `LossScaleOptimizer` unscaled; a step that it skips is not
+seen. Needs the TensorFlow backend and one replica. A usual update ratio is
+about 1e-3. Source: Karpathy, notes of the Stanford course CS231n, "Neural
+networks part 3", section "Ratio of weights:updates".
 """
 
 import csv
@@ -27,14 +32,17 @@ import tensorflow as tf
 
 
 class TrainingMonitor(keras.callbacks.Callback):
-    """Records what the optimizer does to the trainable variables of the model in every `every`-th step.
+    """Records what the optimizer does to the trainable variables of the model
+    in every `every`-th step.
 
-    A layer is what owns variables, named by its path. `writer` may be one of `tf.summary.create_file_writer`. The
-    training is the same with or without a monitor. Several calls of `fit` are one record. If `fit` raises, `close`, or
+    A layer is what owns variables, named by its path. `writer` may be one of
+    `tf.summary.create_file_writer`. The training is the same with or without a
+    monitor. Several calls of `fit` are one record. If `fit` raises, `close`, or
     the end of a `with` block around it, gives the optimizer back.
 
-    Raises ValueError for an `every` below 1 and, when `fit` begins, for another backend than TensorFlow, for several
-    replicas and for an optimizer that another monitor watches.
+    Raises ValueError for an `every` below 1 and, when `fit` begins, for another
+    backend than TensorFlow, for several replicas and for an optimizer that
+    another monitor watches.
     """
 
     def __init__(self, every: int = 50, writer: Any = None) -> None:
@@ -43,22 +51,30 @@ class TrainingMonitor(keras.callbacks.Callback):
             raise ValueError(f"every must be at least 1, got {every!r}")
         self.layers: list[str] = []
         self.rows: list[dict[str, float]] = []
-        """One dictionary per step that was watched, as `pandas.DataFrame` takes it: step (from 0), gradient_norm,
-        clipped (0 or 1, if the optimizer clips), update_ratio, and of each layer gradient_norm/<layer> and
-        update_ratio/<layer>, which is Inf where the weights were all zero."""
+        """One dictionary per step that was watched, as `pandas.DataFrame` takes
+        it: step (from 0), gradient_norm, clipped (0 or 1, if the optimizer
+        clips), update_ratio, and of each layer gradient_norm/<layer> and
+        update_ratio/<layer>, which is Inf where the weights were all zero.
+        """
         self.non_finite: tuple[int, list[str]] | None = None
-        """The first watched step with a gradient of norm Inf or NaN, and the layers that had it."""
+        """The first watched step with a gradient of norm Inf or NaN, and the
+        layers that had it.
+        """
         self._every, self._writer, self._steps = every, writer, 0
         self._optimizer: Any = None
 
     @property
     def clipped_fraction(self) -> float:
-        """The fraction of the watched steps in which clipping acted; NaN if the optimizer does not clip."""
+        """The fraction of the watched steps in which clipping acted; NaN if the
+        optimizer does not clip.
+        """
         clipped = [row["clipped"] for row in self.rows if "clipped" in row]
         return sum(clipped) / len(clipped) if clipped else float("nan")
 
     def to_csv(self, path: str | PathLike) -> None:
-        """Write `rows`, one line per step that was watched; what does not exist is empty."""
+        """Write `rows`, one line per step that was watched; what does not exist
+        is empty.
+        """
         names = ["step", "gradient_norm", "clipped", "update_ratio"]
         by_layer = [f"{what}/{layer}" for what in ("gradient_norm", "update_ratio") for layer in self.layers]
         with open(path, "w", newline="", encoding="utf-8") as file:
@@ -73,7 +89,8 @@ class TrainingMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         if keras.backend.backend() != "tensorflow" or self.model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("a monitor needs the TensorFlow backend and one replica")
-        # A LossScaleOptimizer hands the unscaled gradients of the steps that it does not skip to the inner one.
+        # A LossScaleOptimizer hands the unscaled gradients of the steps that it
+        # does not skip to the inner one.
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         if "apply" in vars(optimizer):
             raise ValueError("the optimizer is already watched: close the other monitor first")
@@ -95,7 +112,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Give the optimizer back and make the model compile its step anew at the next `fit`; the records stay."""
+        """Give the optimizer back and make the model compile its step anew at
+        the next `fit`; the records stay.
+        """
         if self._optimizer is not None:
             self._collect()
             self._steps = int(self._updates)
@@ -120,7 +139,9 @@ class TrainingMonitor(keras.callbacks.Callback):
                 self._optimizer.build(variables)
 
     def _watched_apply(self, grads: Any, trainable_variables: Any) -> None:
-        """Traced into the training step: `apply`, and in every `every`-th update the norms around it."""
+        """Traced into the training step: `apply`, and in every `every`-th
+        update the norms around it.
+        """
         grads, trainable_variables = list(grads), list(trainable_variables)
         if self._seen is None:  # only now is every model built
             self._set_up(trainable_variables)
@@ -176,7 +197,8 @@ class TrainingMonitor(keras.callbacks.Callback):
 
 
 def plot_rows(rows: list[dict[str, float]]) -> Any:
-    """A matplotlib Figure of a monitor's rows: gradient norms above update ratios. Grey lines are the inner layers.
+    """A matplotlib Figure of a monitor's rows: gradient norms above update
+    ratios. Grey lines are the inner layers.
 
     Raises ValueError if no row has an update ratio.
     """

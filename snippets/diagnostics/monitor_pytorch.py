@@ -1,22 +1,29 @@
-"""Watch a training run: gradient norms, update-to-weight ratios, how often clipping acts, and the first Inf or NaN.
+"""Watch a training run: gradient norms, update-to-weight ratios, how often
+clipping acts, and the first Inf or NaN.
 
     with TrainingMonitor(model, optimizer) as monitor:
         for inputs, labels in batches:
             optimizer.zero_grad()
             loss_fn(model(inputs), labels).backward()
-            monitor.before_clipping()                        # only if you clip; with a GradScaler, after unscale_
+            # only if you clip; with a GradScaler, after unscale_
+            monitor.before_clipping()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
     monitor.plot().savefig("training.png")
     monitor.to_csv("training.csv")
 
-    gradient norm      ||g||           of all layers together in every step, of each layer in every 50th
-    update ratio       ||dw|| / ||w||  of all layers together and of each, in every 50th step
-    clipped            whether anything shrank the gradient after `before_clipping`, in every step
+    gradient norm      ||g||           of all layers in every step, of each
+                                       layer in every 50th
+    update ratio       ||dw|| / ||w||  of all layers and of each, in every 50th
+                                       step
+    clipped            whether anything shrank the gradient after
+                       `before_clipping`, in every step
 
-One step is one `optimizer.step()`: a gradient that several backward passes accumulate is seen once, whole; a step that
-a GradScaler skips is not seen. A usual update ratio is about 1e-3.
-Source: Karpathy, notes of the Stanford course CS231n, "Neural networks part 3", section "Ratio of weights:updates".
+One step is one `optimizer.step()`: a gradient that several backward passes
+accumulate is seen once, whole; a step that a GradScaler skips is not seen. A
+usual update ratio is about 1e-3.
+Source: Karpathy, notes of the Stanford course CS231n, "Neural networks part 3",
+section "Ratio of weights:updates".
 """
 
 import csv
@@ -30,16 +37,21 @@ from torch import Tensor, nn
 
 
 class TrainingMonitor:
-    """Records what each `optimizer.step()` does to the parameters of `model` that `optimizer` holds now.
+    """Records what each `optimizer.step()` does to the parameters of `model`
+    that `optimizer` holds now.
 
-    A layer is a module with parameters of its own, named as in `named_modules`; parameters of the model itself go by
-    their own names, and a tied one belongs to the first layer that has it. `every` is the number of steps from one look
-    at the weights to the next; a look copies them for the length of a step. Numbers wait on the device until then.
-    `writer` may be anything with TensorBoard's `add_scalar(tag, value, step)`. The training is the same with or
-    without a monitor; `close`, or the end of the `with` block, removes its hooks.
+    A layer is a module with parameters of its own, named as in `named_modules`;
+    parameters of the model itself go by their own names, and a tied one belongs
+    to the first layer that has it. `every` is the number of steps from one look
+    at the weights to the next; a look copies them for the length of a step.
+    Numbers wait on the device until then. `writer` may be anything with
+    TensorBoard's `add_scalar(tag, value, step)`. The training is the same with
+    or without a monitor; `close`, or the end of the `with` block, removes its
+    hooks.
 
-    Raises ValueError for an `every` below 1, for an optimizer without parameters of the model, and at a
-    `step(closure)`, which computes its gradients too late to be watched.
+    Raises ValueError for an `every` below 1, for an optimizer without
+    parameters of the model, and at a `step(closure)`, which computes its
+    gradients too late to be watched.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, every: int = 50, writer: Any = None) -> None:
@@ -52,7 +64,9 @@ class TrainingMonitor:
         layer_of = [name.rpartition(".")[0] or name for name in named]
         self.layers = list(dict.fromkeys(layer_of))
         self.non_finite: tuple[int, list[str]] | None = None
-        """The first step with a gradient of norm Inf or NaN, from 0, and the layers that had it."""
+        """The first step with a gradient of norm Inf or NaN, from 0, and the
+        layers that had it.
+        """
         self._parameters, self._layer_of = list(named.values()), [self.layers.index(layer) for layer in layer_of]
         self._every, self._writer, self._steps = every, writer, 0
         self._unclipped: Tensor | None = None
@@ -65,26 +79,34 @@ class TrainingMonitor:
         ]
 
     def before_clipping(self) -> None:
-        """Call it in every step before you clip, by whatever rule: the norms recorded are those of this moment."""
+        """Call it in every step before you clip, by whatever rule: the norms
+        recorded are those of this moment.
+        """
         self._unclipped = self._gradient_norms()
 
     @property
     def rows(self) -> list[dict[str, float]]:
-        """One dictionary per step, as `pandas.DataFrame` takes it: step (from 0), gradient_norm, and clipped (0 or 1)
-        if `before_clipping` was called; where the weights were looked at, also update_ratio, and of each layer
-        gradient_norm/<layer> and update_ratio/<layer>, which is Inf where the weights were all zero.
+        """One dictionary per step, as `pandas.DataFrame` takes it: step (from
+        0), gradient_norm, and clipped (0 or 1) if `before_clipping` was called;
+        where the weights were looked at, also update_ratio, and of each layer
+        gradient_norm/<layer> and update_ratio/<layer>, which is Inf where the
+        weights were all zero.
         """
         self._collect()
         return self._rows
 
     @property
     def clipped_fraction(self) -> float:
-        """The fraction of all steps in which clipping acted; NaN if none was announced by `before_clipping`."""
+        """The fraction of all steps in which clipping acted; NaN if none was
+        announced by `before_clipping`.
+        """
         clipped = [row["clipped"] for row in self.rows if "clipped" in row]
         return sum(clipped) / len(clipped) if clipped else float("nan")
 
     def to_csv(self, path: str | PathLike) -> None:
-        """Write `rows`, one line per step; what was not recorded in a step is empty."""
+        """Write `rows`, one line per step; what was not recorded in a step is
+        empty.
+        """
         names = ["step", "gradient_norm", "clipped", "update_ratio"]
         by_layer = [f"{what}/{layer}" for what in ("gradient_norm", "update_ratio") for layer in self.layers]
         with open(path, "w", newline="", encoding="utf-8") as file:
@@ -112,7 +134,8 @@ class TrainingMonitor:
         if any(callable(argument) for argument in (*arguments[1:], *keywords.values())):
             raise ValueError("optimizer.step must be called after backward, without a closure, to be watched")
         norms = self._gradient_norms()
-        if (scale := getattr(optimizer, "grad_scale", None)) is not None:  # a fused step unscales inside
+        # a fused step unscales inside
+        if (scale := getattr(optimizer, "grad_scale", None)) is not None:
             norms = norms / scale
         self._seen = torch.stack([norms] if self._unclipped is None else [self._unclipped, norms])
         self._unclipped = None
@@ -136,7 +159,9 @@ class TrainingMonitor:
         return self._norms([parameter.grad for parameter in self._parameters])
 
     def _norms(self, tensors: list[Tensor | None]) -> Tensor:
-        """Euclidean norms, shape (P,), in float32 or wider, on one device; 0 for None."""
+        """Euclidean norms, shape (P,), in float32 or wider, on one device; 0
+        for None.
+        """
         norms, device = [], self._parameters[0].device
         for tensor in tensors:
             if tensor is None:
@@ -153,7 +178,8 @@ class TrainingMonitor:
         for seen, look in waiting:
             norms = self._by_layer(seen[0])
             row: dict[str, float] = {"step": len(self._rows), "gradient_norm": _total(norms)}
-            if len(seen) == 2:  # rounding in float16 changes a norm by less than a thousandth
+            # rounding in float16 changes a norm by less than a thousandth
+            if len(seen) == 2:
                 row["clipped"] = float(_total(self._by_layer(seen[1])) < 0.999 * row["gradient_norm"])
             if look is not None:
                 moved, size = self._by_layer(look[0]), self._by_layer(look[1])
@@ -176,7 +202,8 @@ class TrainingMonitor:
 
 
 def plot_rows(rows: list[dict[str, float]]) -> Any:
-    """A matplotlib Figure of a monitor's rows: gradient norms above update ratios. Grey lines are the inner layers.
+    """A matplotlib Figure of a monitor's rows: gradient norms above update
+    ratios. Grey lines are the inner layers.
 
     Raises ValueError if no row has an update ratio.
     """

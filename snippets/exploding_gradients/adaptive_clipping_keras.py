@@ -1,11 +1,14 @@
-"""Adaptive gradient clipping for Keras: no unit's gradient may exceed a fraction of the unit's own weights.
+"""Adaptive gradient clipping for Keras: no unit's gradient may exceed a
+fraction of the unit's own weights.
 
-    g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)   for each unit i
+    g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)  for each unit i
 
-A unit's part of a kernel (*kernel, in, out) is one column: all that one output reads. A limit relative to the weights
-needs no search for a norm that fits the model; it bounds by how much one step can change a unit. Call it in a
-`train_step` of your own, between the gradient and `optimizer.apply`. The paper leaves the last linear layer unclipped.
-Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image recognition without normalization".
+A unit's part of a kernel (*kernel, in, out) is one column: all that one output
+reads. A limit relative to the weights needs no search for a norm that fits the
+model; it bounds by how much one step can change a unit. Call it in a
+`train_step` of your own, between the gradient and `optimizer.apply`. The paper
+leaves the last linear layer unclipped. Source: Brock, De, Smith & Simonyan
+(2021), "High-performance large-scale image recognition without normalization".
 """
 
 from typing import Any
@@ -15,10 +18,12 @@ from keras import ops
 
 
 def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
-    """Euclidean norm of each unit's part, in float32 or wider, with all axes kept so that it broadcasts.
+    """Euclidean norm of each unit's part, in float32 or wider, with all axes
+    kept so that it broadcasts.
 
-    `unit_axis` counts the units: -1 for the kernels of Dense and Conv, -2 for those of ConvTranspose. A vector or a
-    scalar is one unit as a whole, since the entries of a bias or of a norm's scale are no columns.
+    `unit_axis` counts the units: -1 for the kernels of Dense and Conv, -2 for
+    those of ConvTranspose. A vector or a scalar is one unit as a whole, since
+    the entries of a bias or of a norm's scale are no columns.
     """
     rank = len(tensor.shape)
     axes = [axis for axis in range(rank) if rank < 2 or axis != unit_axis % rank]
@@ -29,17 +34,21 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
 def clip_adaptively(
     gradient: Any, weight: Any, clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = -1
 ) -> Any:
-    """The gradient of `weight`, of the same shape, with each unit's part cut to `clipping` times the unit's norm.
+    """The gradient of `weight`, of the same shape, with each unit's part cut to
+    `clipping` times the unit's norm.
 
-    `eps` is the least norm a unit counts with, so that weights that start at zero can leave it. Raises ValueError for
-    shapes that differ and for a `clipping` or `eps` that is not positive.
+    `eps` is the least norm a unit counts with, so that weights that start at
+    zero can leave it. Raises ValueError for shapes that differ and for a
+    `clipping` or `eps` that is not positive.
     """
     if tuple(gradient.shape) != tuple(weight.shape):
         raise ValueError(f"gradient must have the shape of weight, {tuple(weight.shape)}, got {tuple(gradient.shape)}")
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
-    gradient = ops.add(gradient, ops.zeros_like(weight))  # dense, also that of an embedding
+    # dense, also that of an embedding
+    gradient = ops.add(gradient, ops.zeros_like(weight))
     limit = clipping * ops.maximum(unit_norm(weight, unit_axis), eps)
-    # Dividing by the larger of both is min(1, limit / norm) without a division by zero.
+    # Dividing by the larger of both is min(1, limit / norm) without a division
+    # by zero.
     factor = limit / ops.maximum(unit_norm(gradient, unit_axis), limit)
     return ops.cast(ops.multiply(gradient, factor), gradient.dtype)

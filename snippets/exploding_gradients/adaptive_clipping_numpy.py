@@ -1,21 +1,26 @@
-"""Adaptive gradient clipping in NumPy: no unit's gradient may exceed a fraction of the unit's own weights.
+"""Adaptive gradient clipping in NumPy: no unit's gradient may exceed a fraction
+of the unit's own weights.
 
-    g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)   for each unit i
+    g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)  for each unit i
 
-A unit's part of a weight is the row of all that one output reads. A limit relative to the weights needs no search for
-a norm that fits the model; it bounds by how much one step can change a unit. The paper leaves the last linear layer
-unclipped; which arrays are clipped is the caller's choice.
-Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image recognition without normalization".
+A unit's part of a weight is the row of all that one output reads. A limit
+relative to the weights needs no search for a norm that fits the model; it
+bounds by how much one step can change a unit. The paper leaves the last linear
+layer unclipped; which arrays are clipped is the caller's choice.
+Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
+recognition without normalization".
 """
 
 import numpy as np
 
 
 def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
-    """Euclidean norm of each unit's part, in float64, with all axes kept so that it broadcasts against `array`.
+    """Euclidean norm of each unit's part, in float64, with all axes kept so
+    that it broadcasts against `array`.
 
-    `unit_axis` counts the units: 0 for a weight (out, in, *kernel), -1 for a kernel (*kernel, in, out). A vector or a
-    scalar is one unit as a whole, since the entries of a bias or of a norm's scale are no rows.
+    `unit_axis` counts the units: 0 for a weight (out, in, *kernel), -1 for a
+    kernel (*kernel, in, out). A vector or a scalar is one unit as a whole,
+    since the entries of a bias or of a norm's scale are no rows.
     """
     axes = None if array.ndim < 2 else tuple(np.delete(np.arange(array.ndim), unit_axis))
     return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axes, keepdims=True))
@@ -24,15 +29,18 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
 def clip_adaptively(
     gradient: np.ndarray, weight: np.ndarray, clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = 0
 ) -> np.ndarray:
-    """The gradient of `weight`, of the same shape, with each unit's part cut to `clipping` times the unit's norm.
+    """The gradient of `weight`, of the same shape, with each unit's part cut to
+    `clipping` times the unit's norm.
 
-    `eps` is the least norm a unit counts with, so that weights that start at zero can leave it. Raises ValueError for
-    shapes that differ and for a `clipping` or `eps` that is not positive.
+    `eps` is the least norm a unit counts with, so that weights that start at
+    zero can leave it. Raises ValueError for shapes that differ and for a
+    `clipping` or `eps` that is not positive.
     """
     if gradient.shape != weight.shape:
         raise ValueError(f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}")
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     limit = clipping * np.maximum(unit_norm(weight, unit_axis), eps)
-    # Dividing by the larger of both is min(1, limit / norm) without a division by zero.
+    # Dividing by the larger of both is min(1, limit / norm) without a division
+    # by zero.
     return (gradient * (limit / np.maximum(unit_norm(gradient, unit_axis), limit))).astype(gradient.dtype)

@@ -1,12 +1,18 @@
-"""Stop at the first Inf or NaN in a Keras model: name the variable during `fit`, name the layer in one batch.
+"""Stop at the first Inf or NaN in a Keras model: name the variable during
+`fit`, name the layer in one batch.
 
-    model.fit(x, y, callbacks=[FiniteGuard()])      # FloatingPointError: after batch 17 of epoch 1: 37 Inf and ...
-    print(first_non_finite_layer(model, batch))     # which layer makes the first Inf or NaN of a pass, or None
+    # FloatingPointError: after batch 17 of epoch 1: 37 Inf and ...
+    model.fit(x, y, callbacks=[FiniteGuard()])
+    # which layer makes the first Inf or NaN of a pass, or None
+    print(first_non_finite_layer(model, batch))
 
-NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0 * Inf gives NaN, which spreads to every
-weight in one step. `keras.callbacks.TerminateOnNaN` stops when the loss is NaN or Inf; the guard also looks at the
-weights, which may be lost while the loss of that batch was still finite, and names them.
-Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1 and 6.2 (Infinity and NaN arithmetic).
+NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0
+* Inf gives NaN, which spreads to every weight in one step.
+`keras.callbacks.TerminateOnNaN` stops when the loss is NaN or Inf; the guard
+also looks at the weights, which may be lost while the loss of that batch was
+still finite, and names them.
+Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1
+and 6.2 (Infinity and NaN arithmetic).
 """
 
 from typing import Any
@@ -17,10 +23,11 @@ from keras import ops, tree
 
 
 class FiniteGuard(keras.callbacks.Callback):
-    """Raise FloatingPointError after the first batch that leaves a loss or a variable of the model not finite.
+    """Raise FloatingPointError after the first batch that leaves a loss or a
+    variable of the model not finite.
 
-    `every` is the number of batches between two looks at the variables; each look reads all of them. Raises ValueError
-    for an `every` below 1.
+    `every` is the number of batches between two looks at the variables; each
+    look reads all of them. Raises ValueError for an `every` below 1.
     """
 
     def __init__(self, every: int = 1) -> None:
@@ -44,10 +51,12 @@ class FiniteGuard(keras.callbacks.Callback):
 
 
 def first_non_finite_layer(model: keras.Model, inputs: Any, training: bool = False) -> str | None:
-    """Run `model` on one batch and return the path of the layer whose output is the first to hold Inf or NaN, or None.
+    """Run `model` on one batch and return the path of the layer whose output is
+    the first to hold Inf or NaN, or None.
 
-    The layers of the model are wrapped while it runs, eagerly, and are afterwards what they were, also after an error.
-    Inputs that hold NaN raise ValueError. Raises ValueError for a model that is not built.
+    The layers of the model are wrapped while it runs, eagerly, and are
+    afterwards what they were, also after an error. Inputs that hold NaN raise
+    ValueError. Raises ValueError for a model that is not built.
     """
     if not model.built:
         raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")

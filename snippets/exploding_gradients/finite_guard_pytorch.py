@@ -1,15 +1,19 @@
-"""Stop at the first Inf or NaN and name the layer where it arose, forward or backward.
+"""Stop at the first Inf or NaN and name the layer where it arose, forward or
+backward.
 
     with finite_guard(model):
         loss = loss_fn(model(inputs), labels)
         loss.backward()
 
-    FloatingPointError: forward: the output of 'blocks.3.linear' (Linear) holds 12 Inf and 0 NaN among 8192 values
+    FloatingPointError: forward: the output of 'blocks.3.linear' (Linear)
+    holds 12 Inf and 0 NaN among 8192 values
 
-NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0 * Inf gives NaN, which spreads to every
-weight in one step. The layer that is named first is where to look. Each check waits for the device, so use the guard to
-find a fault, or every hundredth step, not in all steps.
-Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1 and 6.2 (Infinity and NaN arithmetic).
+NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0
+* Inf gives NaN, which spreads to every weight in one step. The layer that is
+named first is where to look. Each check waits for the device, so use the guard
+to find a fault, or every hundredth step, not in all steps.
+Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1
+and 6.2 (Infinity and NaN arithmetic).
 """
 
 from collections.abc import Iterator
@@ -22,12 +26,16 @@ from torch import Tensor, nn
 
 @contextmanager
 def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
-    """While open, raise FloatingPointError as soon as a value of a pass through `model` is Inf or NaN.
+    """While open, raise FloatingPointError as soon as a value of a pass through
+    `model` is Inf or NaN.
 
-    Checked, in this order: the parameters at the start; the inputs of `model`, for NaN alone, since a mask may hold Inf
-    on purpose; the outputs of every submodule as it runs; and in the backward pass the gradient of each output. The
-    message says which came first, with the name as in `named_modules`. The guard changes no value and takes its hooks
-    away when it closes, also after an error. Tensors in tuples, lists and dictionaries are found, others are not.
+    Checked, in this order: the parameters at the start; the inputs of `model`,
+    for NaN alone, since a mask may hold Inf on purpose; the outputs of every
+    submodule as it runs; and in the backward pass the gradient of each output.
+    The message says which came first, with the name as in `named_modules`. The
+    guard changes no value and takes its hooks away when it closes, also after
+    an error. Tensors in tuples, lists and dictionaries are found, others are
+    not.
     """
     for name, parameter in model.named_parameters():
         _check(parameter, f"before the pass: the parameter {name!r}")

@@ -1,14 +1,20 @@
-"""How many inputs feed one output unit: the true fans of linear and convolutional layers, and what frameworks report.
+"""How many inputs feed one output unit: the true fans of linear and
+convolutional layers, and what frameworks report.
 
-    fan_in  = inputs / groups * prod(kernel)                    summands in one output value
-    fan_out = outputs / groups * prod(kernel) / prod(stride)    output values that one input value feeds
+    fan_in  = inputs / groups * prod(kernel)
+              summands in one output value
+    fan_out = outputs / groups * prod(kernel) / prod(stride)
+              output values that one input value feeds
 
-A transposed convolution runs this backwards: the stride divides its `fan_in` instead. A layer without a kernel is
-linear; `groups` = `inputs` is depthwise. The counts hold away from the borders, where padding takes summands away, and
-dividing by the stride gives the average over positions: an integer at each one only if the stride divides the kernel.
-Frameworks read the fans off the weight's shape alone, so they know neither stride nor layer.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2, for the counts without stride and
-groups; Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", for strides.
+A transposed convolution runs this backwards: the stride divides its `fan_in`
+instead. A layer without a kernel is linear; `groups` = `inputs` is depthwise.
+The counts hold away from the borders, where padding takes summands away, and
+dividing by the stride gives the average over positions: an integer at each one
+only if the stride divides the kernel. Frameworks read the fans off the weight's
+shape alone, so they know neither stride nor layer.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2, for the counts without stride and groups; Dumoulin & Visin (2016), "A guide
+to convolution arithmetic for deep learning", for strides.
 """
 
 from collections.abc import Sequence
@@ -32,7 +38,9 @@ def true_fans(
     groups: int = 1,
     transposed: bool = False,
 ) -> Fans:
-    """Fans counted in the layer itself, for `inputs` and `outputs` channels (or features of a linear layer)."""
+    """Fans counted in the layer itself, for `inputs` and `outputs` channels (or
+    features of a linear layer).
+    """
     if min(inputs, outputs, groups, *kernel, *stride) < 1:
         raise ValueError(f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}")
     if inputs % groups or outputs % groups:
@@ -45,7 +53,8 @@ def true_fans(
 def pytorch_fans(shape: Sequence[int]) -> Fans:
     """Fans that torch.nn.init reads off a weight.
 
-    Linear (out, in); Conv (out, in/groups, *kernel); ConvTranspose (in, out/groups, *kernel), taken for a Conv.
+    Linear (out, in); Conv (out, in/groups, *kernel); ConvTranspose (in,
+    out/groups, *kernel), taken for a Conv.
     """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
@@ -56,7 +65,8 @@ def pytorch_fans(shape: Sequence[int]) -> Fans:
 def keras_fans(shape: Sequence[int]) -> Fans:
     """Fans that keras.initializers reads off a kernel.
 
-    Dense (in, out); Conv (*kernel, in/groups, out); ConvTranspose (*kernel, out, in) and
+    Dense (in, out); Conv (*kernel, in/groups, out); ConvTranspose (*kernel,
+    out, in) and
     DepthwiseConv (*kernel, in, multiplier), both taken for a Conv.
     """
     if len(shape) < 2:

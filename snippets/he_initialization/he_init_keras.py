@@ -1,13 +1,19 @@
-"""He initialization as Keras initializers that can be saved, and that one may share between layers.
+"""He initialization as Keras initializers that can be saved, and that one may
+share between layers.
 
-    std = sqrt(2 / ((1 + a^2) * fan)),   bound of the uniform variant = sqrt(3) * std
+    std = sqrt(2 / ((1 + a^2) * fan))
+    bound of the uniform variant = sqrt(3) * std
 
-`a` is the slope of the activation for negative inputs: 0 for ReLU. As in Keras, the normal variant is cut off at two
-standard deviations of the parent distribution and widened by 1 / 0.8796, so that `std` holds after the cut.
-One difference from keras.initializers: an instance draws anew with every call. Keras's own `HeNormal()`, seeded or not,
-gives the same kernel to all layers of the same shape that share it. Copies do not share: share one seeded instance, or
-give each layer a seed of its own, but do not clone a model that has an integer seed in several layers.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2.
+`a` is the slope of the activation for negative inputs: 0 for ReLU. As in Keras,
+the normal variant is cut off at two standard deviations of the parent
+distribution and widened by 1 / 0.8796, so that `std` holds after the cut.
+One difference from keras.initializers: an instance draws anew with every call.
+Keras's own `HeNormal()`, seeded or not, gives the same kernel to all layers of
+the same shape that share it. Copies do not share: share one seeded instance, or
+give each layer a seed of its own, but do not clone a model that has an integer
+seed in several layers.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2.
 """
 
 import math
@@ -21,7 +27,9 @@ TRUNCATED_STD = 0.87962566103423978
 
 
 class _He(keras.initializers.Initializer):
-    """`a`: slope for negative inputs; `mode`: "fan_in" (forward) or "fan_out" (backward); `seed`: None for any draw."""
+    """`a`: slope for negative inputs; `mode`: "fan_in" (forward) or "fan_out"
+    (backward); `seed`: None for any draw.
+    """
 
     def __init__(self, *, a: float = 0.0, mode: str = "fan_in", seed: int | None = None) -> None:
         if mode not in ("fan_in", "fan_out"):
@@ -29,42 +37,56 @@ class _He(keras.initializers.Initializer):
         if not (seed is None or isinstance(seed, int)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.a, self.mode, self.seed = a, mode, seed
-        # One seed per call. Without `seed` Python's global generator decides, which keras.utils.set_random_seed sets.
+        # One seed per call. Without `seed` Python's global generator decides,
+        # which keras.utils.set_random_seed sets.
         self.seeds = random.Random(random.getrandbits(64) if seed is None else seed)
 
     def variance(self, shape: tuple[int, ...]) -> float:
-        """Variance for a kernel of `shape` (*kernel, in, out), as Dense and Conv store it."""
+        """Variance for a kernel of `shape` (*kernel, in, out), as Dense and
+        Conv store it.
+        """
         if len(shape) < 2:
             raise ValueError(f"shape must have at least 2 dimensions (*kernel, in, out), got {tuple(shape)}")
         fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
         return 2.0 / (1.0 + self.a**2) / fan
 
     def _draw(self, sample, dtype):
-        # TensorFlow knows only 128 values of a uniform bfloat16, so short dtypes are drawn in float32 and rounded.
+        # TensorFlow knows only 128 values of a uniform bfloat16, so short
+        # dtypes are drawn in float32 and rounded.
         dtype = dtype or keras.config.floatx()
         precise = keras.backend.result_type(dtype, "float32")
         return keras.ops.cast(sample(dtype=precise, seed=self.seeds.getrandbits(31)), dtype)
 
     def get_config(self) -> dict:
-        """What rebuilds this initializer; what is rebuilt starts at the seed again."""
+        """What rebuilds this initializer; what is rebuilt starts at the seed
+        again.
+        """
         return {"a": self.a, "mode": self.mode, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
 class HeNormal(_He):
-    """Truncated normal with variance 2 / ((1 + a^2) fan); no weight exceeds 2.274 standard deviations."""
+    """Truncated normal with variance 2 / ((1 + a^2) fan); no weight exceeds
+    2.274 standard deviations.
+    """
 
     def __call__(self, shape, dtype=None):
-        """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
+        """Return a tensor of `shape` and floating `dtype` (default:
+        keras.config.floatx()).
+        """
         stddev = math.sqrt(self.variance(shape)) / TRUNCATED_STD
         return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
 class HeUniform(_He):
-    """Uniform with variance 2 / ((1 + a^2) fan); no weight exceeds 1.7321 standard deviations."""
+    """Uniform with variance 2 / ((1 + a^2) fan); no weight exceeds 1.7321
+    standard deviations.
+    """
 
     def __call__(self, shape, dtype=None):
-        """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
+        """Return a tensor of `shape` and floating `dtype` (default:
+        keras.config.floatx()).
+        """
         bound = math.sqrt(3.0 * self.variance(shape))
         return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)

@@ -1,10 +1,13 @@
-"""He (Kaiming) initialization in NumPy: normal, uniform and truncated normal, all with the same standard deviation.
+"""He (Kaiming) initialization in NumPy: normal, uniform and truncated normal,
+all with the same standard deviation.
 
     std = gain / sqrt(fan),   gain = sqrt(2 / (1 + a^2))
 
-`fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient), and `a` is the slope of the activation
-for negative inputs: 0 for ReLU. PyTorch draws the normal and the uniform variant, Keras the truncated and the uniform.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2.
+`fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient),
+and `a` is the slope of the activation for negative inputs: 0 for ReLU. PyTorch
+draws the normal and the uniform variant, Keras the truncated and the uniform.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2.
 """
 
 import math
@@ -12,14 +15,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| < 2)) = 0.8796...
+# Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| <
+# 2)) = 0.8796...
 TRUNCATED_STD = math.sqrt(1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0)))
 
 
 def kaiming_std(
     shape: Sequence[int], a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> float:
-    """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts only with "leaky_relu"."""
+    """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts
+    only with "leaky_relu".
+    """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), got {tuple(shape)}")
     kernel = math.prod(shape[2:])
@@ -54,7 +60,9 @@ def kaiming_uniform(
     generator: np.random.Generator,
     dtype: type = np.float32,
 ) -> np.ndarray:
-    """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since U(-b, b) has the variance b^2 / 3."""
+    """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since
+    U(-b, b) has the variance b^2 / 3.
+    """
     bound = math.sqrt(3.0) * kaiming_std(shape, a, mode, nonlinearity)
     return generator.uniform(-bound, bound, shape).astype(dtype)
 
@@ -68,7 +76,9 @@ def kaiming_truncated_normal(
     generator: np.random.Generator,
     dtype: type = np.float32,
 ) -> np.ndarray:
-    """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes up for what the cut takes away."""
+    """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
+    up for what the cut takes away.
+    """
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))

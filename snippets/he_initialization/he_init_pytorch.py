@@ -1,10 +1,15 @@
-"""He (Kaiming) initialization by hand: the scale that keeps the mean square of ReLU layers constant over depth.
+"""He (Kaiming) initialization by hand: the scale that keeps the mean square of
+ReLU layers constant over depth.
 
-    std = gain / sqrt(fan),   gain = sqrt(2 / (1 + a^2)),   bound of the uniform variant = sqrt(3) * std
+    std = gain / sqrt(fan)
+    gain = sqrt(2 / (1 + a^2))
+    bound of the uniform variant = sqrt(3) * std
 
-`fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient), and `a` is the slope of the activation
-for negative inputs: 0 for ReLU. Draws exactly the numbers of torch.nn.init for the same generator.
-Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section 2.2.
+`fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient),
+and `a` is the slope of the activation for negative inputs: 0 for ReLU. Draws
+exactly the numbers of torch.nn.init for the same generator.
+Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
+2.2.
 """
 
 import math
@@ -17,9 +22,11 @@ from torch import Tensor
 def kaiming_std(
     shape: Sequence[int], a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> float:
-    """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear and Conv store it.
+    """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear
+    and Conv store it.
 
-    `a` counts only with "leaky_relu". "linear" has gain 1, "relu" sqrt(2). The derivation covers no other activation.
+    `a` counts only with "leaky_relu". "linear" has gain 1, "relu" sqrt(2). The
+    derivation covers no other activation.
     """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), got {tuple(shape)}")
@@ -40,7 +47,9 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place from N(0, std^2), and return it."""
+    """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
+    from N(0, std^2), and return it.
+    """
     if tensor.numel():
         std = kaiming_std(tensor.shape, a, mode, nonlinearity)
         with torch.no_grad():
@@ -55,7 +64,9 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the standard deviation std; return it."""
+    """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
+    standard deviation std; return it.
+    """
     if tensor.numel():
         bound = math.sqrt(3.0) * kaiming_std(tensor.shape, a, mode, nonlinearity)
         with torch.no_grad():

@@ -1,11 +1,16 @@
-"""Set the forget gate bias of an LSTM to another value than the 1 that Keras gives it.
+"""Set the forget gate bias of an LSTM to another value than the 1 that Keras
+gives it.
 
-    f_t = sigmoid(W_f x_t + U_f h_{t-1} + b_f),   c_t = f_t * c_{t-1} + i_t * g_t,   b_f = value
+    f_t = sigmoid(W_f x_t + U_f h_{t-1} + b_f)
+    c_t = f_t * c_{t-1} + i_t * g_t
+    b_f = value
 
-Along the cell state the gradient is multiplied by f_t at each step. `keras.layers.LSTM` has one bias vector, and with
-`unit_forget_bias=True`, its default, the forget part starts at 1; the rest starts at 0. For 1 nothing is to be done.
-Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz, Zaremba & Sutskever (2015), "An empirical
-exploration of recurrent network architectures", section 2.2.
+Along the cell state the gradient is multiplied by f_t at each step.
+`keras.layers.LSTM` has one bias vector, and with `unit_forget_bias=True`, its
+default, the forget part starts at 1; the rest starts at 0. For 1 nothing is to
+be done. Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget";
+Jozefowicz, Zaremba & Sutskever (2015), "An empirical exploration of recurrent
+network architectures", section 2.2.
 """
 
 import keras
@@ -13,15 +18,17 @@ from keras import layers
 
 
 def set_forget_bias(lstm: layers.LSTM | layers.LSTMCell, value: float = 1.0) -> layers.LSTM | layers.LSTMCell:
-    """Make the forget bias of `lstm`, which must be built, `value`, in place, and return it.
+    """Make the forget bias of `lstm`, which must be built, `value`, in place,
+    and return it.
 
-    The biases of the other gates and all weights stay. Raises ValueError for a layer that is no LSTM, has no bias or is
-    not built.
+    The biases of the other gates and all weights stay. Raises ValueError for a
+    layer that is no LSTM, has no bias or is not built.
     """
     cell = lstm.cell if isinstance(lstm, layers.LSTM) else lstm
     if not isinstance(cell, layers.LSTMCell) or not cell.built or not cell.use_bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell that is built and has a bias, got {lstm}")
-    before, after = cell.bias[: cell.units], cell.bias[2 * cell.units :]  # (input | forget | cell | output)
+    # (input | forget | cell | output)
+    before, after = cell.bias[: cell.units], cell.bias[2 * cell.units :]
     forget = keras.ops.full((cell.units,), value, dtype=cell.bias.dtype)
     cell.bias.assign(keras.ops.concatenate([before, forget, after]))
     return lstm

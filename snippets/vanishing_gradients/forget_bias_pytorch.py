@@ -1,11 +1,16 @@
-"""Set the forget gate bias of an LSTM, so that the gradient survives the first steps of training.
+"""Set the forget gate bias of an LSTM, so that the gradient survives the first
+steps of training.
 
-    f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf),   c_t = f_t * c_{t-1} + i_t * g_t,   b_if + b_hf = value
+    f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
+    c_t = f_t * c_{t-1} + i_t * g_t
+    b_if + b_hf = value
 
-Along the cell state the gradient is multiplied by f_t at each step. PyTorch draws both biases around 0, so f_t starts
-near 1/2. It adds two bias vectors: filling both with 1 gives a forget bias of 2.
-Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz, Zaremba & Sutskever (2015), "An empirical
-exploration of recurrent network architectures", section 2.2.
+Along the cell state the gradient is multiplied by f_t at each step. PyTorch
+draws both biases around 0, so f_t starts near 1/2. It adds two bias vectors:
+filling both with 1 gives a forget bias of 2.
+Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
+Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
+architectures", section 2.2.
 """
 
 import torch
@@ -14,14 +19,17 @@ from torch import nn
 
 @torch.no_grad()
 def set_forget_bias_(lstm: nn.LSTM | nn.LSTMCell, value: float = 1.0) -> nn.LSTM | nn.LSTMCell:
-    """Make the sum of the two forget biases `value` in every layer and direction of `lstm`, in place, and return it.
+    """Make the sum of the two forget biases `value` in every layer and
+    direction of `lstm`, in place, and return it.
 
-    The biases of the other gates and all weights stay. Raises ValueError for a module that is no LSTM or has no biases.
+    The biases of the other gates and all weights stay. Raises ValueError for a
+    module that is no LSTM or has no biases.
     """
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell with biases, got {lstm}")
     size = lstm.hidden_size
     for name, bias in lstm.named_parameters():
-        if name.startswith("bias"):  # (input | forget | cell | output), each of `size` entries
+        # (input | forget | cell | output), each of `size` entries
+        if name.startswith("bias"):
             bias[size : 2 * size] = value if name.startswith("bias_ih") else 0.0
     return lstm

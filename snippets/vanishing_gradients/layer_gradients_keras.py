@@ -1,18 +1,23 @@
-"""Where does the gradient vanish? Per layer of your model, the size of dL/d(preactivation) and dL/d(kernel), one batch.
+"""Where does the gradient vanish? Per layer of your model, the size of
+dL/d(preactivation) and dL/d(kernel), one batch.
 
-    rms(g) = sqrt(mean(g^2)),   factor per layer = (rms_first / rms_last)^(1 / (layers - 1))
+    rms(g) = sqrt(mean(g^2))
+    factor per layer = (rms_first / rms_last)^(1 / (layers - 1))
 
-`Dense` and `Conv` layers hold their activation; what is measured is the preactivation that it takes. The two sizes are
-two questions: the gradient of the preactivations may fall towards the input where that of the kernels does not.
+`Dense` and `Conv` layers hold their activation; what is measured is the
+preactivation that it takes. The two sizes are two questions: the gradient of
+the preactivations may fall towards the input where that of the kernels does
+not.
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     rows = layer_gradients(model, inputs, lambda output: loss(labels, output))
     print(*rows, sep="\\n")
-    print(factor_per_layer(rows[:-1]))  # without the output layer: no activation follows it
+    # without the output layer: no activation follows it
+    print(factor_per_layer(rows[:-1]))
 
 Needs the TensorFlow backend: Keras itself has no function for a gradient.
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", equations
-2 and 3.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", equations 2 and 3.
 """
 
 import math
@@ -26,7 +31,9 @@ import tensorflow as tf
 
 
 class LayerGradient(NamedTuple):
-    """Root mean squares over all entries, in units of the loss per unit of what stands below it."""
+    """Root mean squares over all entries, in units of the loss per unit of what
+    stands below it.
+    """
 
     name: str
     """The layer's path."""
@@ -39,12 +46,14 @@ class LayerGradient(NamedTuple):
 def layer_gradients(
     model: keras.Model, inputs: Any, loss: Callable[[Any], tf.Tensor], training: bool = False
 ) -> list[LayerGradient]:
-    """One row each time a layer with a kernel and an activation runs, in the order of the forward pass.
+    """One row each time a layer with a kernel and an activation runs, in the
+    order of the forward pass.
 
-    `inputs` is what `model` takes; `loss` takes its output and returns a scalar. Weights, moving statistics,
-    activations and random state are afterwards what they were, also after an error. Recurrent layers have no row: their
-    kernels are in their cells. Raises ValueError for a model that is not built, when no layer with a row ran and when
-    `loss` returns no scalar.
+    `inputs` is what `model` takes; `loss` takes its output and returns a
+    scalar. Weights, moving statistics, activations and random state are
+    afterwards what they were, also after an error. Recurrent layers have no
+    row: their kernels are in their cells. Raises ValueError for a model that is
+    not built, when no layer with a row ran and when `loss` returns no scalar.
     """
     if not model.built:
         raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")
@@ -59,7 +68,8 @@ def layer_gradients(
     try:
         for layer, activation in activations.items():
             layer.activation = partial(_keep, layer, activation)
-        # A stateless scope keeps what is assigned to variables: moving statistics and seeds stay.
+        # A stateless scope keeps what is assigned to variables: moving
+        # statistics and seeds stay.
         with keras.StatelessScope(), tf.GradientTape() as tape:
             value = loss(model(inputs, training=training))
     finally:
@@ -81,10 +91,12 @@ def layer_gradients(
 
 
 def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
-    """Geometric mean of the factor by which one layer multiplies the size of dL/d(preactivation) on the way back.
+    """Geometric mean of the factor by which one layer multiplies the size of
+    dL/d(preactivation) on the way back.
 
-    1 carries the gradient through any depth, 0.5 halves it in every layer. Raises ValueError for fewer than two rows
-    and for a last row that has no gradient.
+    1 carries the gradient through any depth, 0.5 halves it in every layer.
+    Raises ValueError for fewer than two rows and for a last row that has no
+    gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
         raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
@@ -92,7 +104,8 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
 
 
 def _kernel(layer: keras.Layer) -> keras.Variable | None:
-    # A recurrent cell runs its activation at every step, on more than one preactivation.
+    # A recurrent cell runs its activation at every step, on more than one
+    # preactivation.
     kernel = getattr(layer, "kernel", None) if not hasattr(layer, "recurrent_kernel") else None
     return kernel if isinstance(kernel, keras.Variable) and hasattr(layer, "activation") else None
 
@@ -102,4 +115,5 @@ def _rms(gradient: tf.Tensor) -> float:
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN
-    return largest * math.sqrt(np.square(values / largest).mean())  # the bare square of 1e-200 would be 0
+    # the bare square of 1e-200 would be 0
+    return largest * math.sqrt(np.square(values / largest).mean())

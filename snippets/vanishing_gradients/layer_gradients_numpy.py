@@ -1,16 +1,22 @@
-"""Where does the gradient vanish? Per layer, the size of dL/d(preactivation) and of dL/d(weight), in plain NumPy.
+"""Where does the gradient vanish? Per layer, the size of dL/d(preactivation)
+and of dL/d(weight), in plain NumPy.
 
     forward    z_l = h_{l-1} W_l^T + b_l,   h_l = phi(z_l)
-    backward   delta_l = (delta_{l+1} W_{l+1}) * phi'(z_l),   dL/dW_l = delta_l^T h_{l-1}
+    backward   delta_l = (delta_{l+1} W_{l+1}) * phi'(z_l)
+               dL/dW_l = delta_l^T h_{l-1}
 
-Rows of z, h and delta are examples. The two sizes are two questions: delta may fall where dL/dW does not.
+Rows of z, h and delta are examples. The two sizes are two questions: delta may
+fall where dL/dW does not.
 
-    rows = layer_gradients(model, inputs, lambda output: cross_entropy_gradient(output, labels))
+    rows = layer_gradients(
+        model, inputs, lambda output: cross_entropy_gradient(output, labels)
+    )
     print(*rows, sep="\\n")
-    print(factor_per_layer(rows[:-1]))  # without the output layer: no activation follows it
+    # without the output layer: no activation follows it
+    print(factor_per_layer(rows[:-1]))
 
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", equations
-2 and 3.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", equations 2 and 3.
 """
 
 import math
@@ -29,7 +35,9 @@ ACTIVATIONS = {
 
 
 class Perceptron(NamedTuple):
-    """Layers of a plain network, first layer first; no activation follows the last."""
+    """Layers of a plain network, first layer first; no activation follows the
+    last.
+    """
 
     weights: Sequence[np.ndarray]
     """Shapes (fan_out, fan_in)."""
@@ -40,7 +48,9 @@ class Perceptron(NamedTuple):
 
 
 class LayerGradient(NamedTuple):
-    """Root mean squares over all entries, in units of the loss per unit of what stands below it."""
+    """Root mean squares over all entries, in units of the loss per unit of what
+    stands below it.
+    """
 
     name: str
     output_rms: float
@@ -52,10 +62,13 @@ class LayerGradient(NamedTuple):
 def layer_gradients(
     model: Perceptron, inputs: np.ndarray, loss: Callable[[np.ndarray], np.ndarray]
 ) -> list[LayerGradient]:
-    """One row per layer, first layer first. `inputs` has shape (batch, fan_in); `model` stays as it is.
+    """One row per layer, first layer first. `inputs` has shape (batch, fan_in);
+    `model` stays as it is.
 
-    `loss` takes the output of the model, shape (batch, fan_out), and returns dL/d(output), of the same shape.
-    Raises ValueError for an unknown activation and for a `loss` that returns another shape.
+    `loss` takes the output of the model, shape (batch, fan_out), and returns
+    dL/d(output), of the same shape.
+    Raises ValueError for an unknown activation and for a `loss` that returns
+    another shape.
     """
     if model.activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}")
@@ -76,10 +89,12 @@ def layer_gradients(
 
 
 def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
-    """Geometric mean of the factor by which one layer multiplies the size of dL/d(preactivation) on the way back.
+    """Geometric mean of the factor by which one layer multiplies the size of
+    dL/d(preactivation) on the way back.
 
-    1 carries the gradient through any depth, 0.5 halves it in every layer. Raises ValueError for fewer than two rows
-    and for a last row that has no gradient.
+    1 carries the gradient through any depth, 0.5 halves it in every layer.
+    Raises ValueError for fewer than two rows and for a last row that has no
+    gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
         raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
@@ -87,7 +102,9 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
 
 
 def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """dL/d(logits) of the mean cross-entropy: (p - y) / batch. `logits` (batch, classes), integer `labels` (batch,)."""
+    """dL/d(logits) of the mean cross-entropy: (p - y) / batch. `logits` (batch,
+    classes), integer `labels` (batch,).
+    """
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     p = exponentials / exponentials.sum(axis=1, keepdims=True)
     return (p - np.eye(logits.shape[1], dtype=p.dtype)[labels]) / len(labels)
@@ -98,4 +115,5 @@ def _rms(values: np.ndarray) -> float:
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN
-    return largest * math.sqrt(np.square(values / largest).mean())  # the bare square of 1e-200 would be 0
+    # the bare square of 1e-200 would be 0
+    return largest * math.sqrt(np.square(values / largest).mean())

@@ -1,16 +1,22 @@
-"""Where does the gradient vanish? Per layer of your model, the size of dL/d(output) and of dL/d(weight), one batch.
+"""Where does the gradient vanish? Per layer of your model, the size of
+dL/d(output) and of dL/d(weight), one batch.
 
-    rms(g) = sqrt(mean(g^2)),   factor per layer = (rms_first / rms_last)^(1 / (layers - 1))
+    rms(g) = sqrt(mean(g^2))
+    factor per layer = (rms_first / rms_last)^(1 / (layers - 1))
 
-The output of a `Linear` or `Conv` is its preactivation. The two sizes are two questions: the gradient of the outputs
-may fall towards the input where that of the weights does not.
+The output of a `Linear` or `Conv` is its preactivation. The two sizes are two
+questions: the gradient of the outputs may fall towards the input where that of
+the weights does not.
 
-    rows = layer_gradients(model, inputs, lambda output: nn.functional.cross_entropy(output, labels))
+    rows = layer_gradients(
+        model, inputs, lambda z: nn.functional.cross_entropy(z, labels)
+    )
     print(*rows, sep="\\n")
-    print(factor_per_layer(rows[:-1]))  # without the output layer: no activation follows it
+    # without the output layer: no activation follows it
+    print(factor_per_layer(rows[:-1]))
 
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", equations
-2 and 3.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", equations 2 and 3.
 """
 
 import math
@@ -24,23 +30,30 @@ from torch import Tensor, nn
 
 
 class LayerGradient(NamedTuple):
-    """Root mean squares over all entries, in units of the loss per unit of what stands below it."""
+    """Root mean squares over all entries, in units of the loss per unit of what
+    stands below it.
+    """
 
     name: str
     """As in `named_modules`."""
     output_rms: float
     """Of dL/d(output), over batch and units."""
     weight_rms: float | None
-    """Of dL/d(weight), over all uses of it; None if it is frozen or computed from other parameters."""
+    """Of dL/d(weight), over all uses of it; None if it is frozen or computed
+    from other parameters.
+    """
 
 
 def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]) -> list[LayerGradient]:
-    """One row each time a layer with a weight of two or more dimensions runs, in the order of the forward pass.
+    """One row each time a layer with a weight of two or more dimensions runs,
+    in the order of the forward pass.
 
-    `inputs` is a tensor or a tuple of arguments; `loss` takes the model's output and returns a scalar. The pass runs in
-    the mode that `model` is in. Parameters, gradients, buffers, hooks, mode and random state (of the CPU and of the
-    model's CUDA devices) are afterwards what they were, also after an error. Recurrent layers have no row: their
-    weights are many. Raises ValueError when no layer with a row ran and when `loss` returns no scalar.
+    `inputs` is a tensor or a tuple of arguments; `loss` takes the model's
+    output and returns a scalar. The pass runs in the mode that `model` is in.
+    Parameters, gradients, buffers, hooks, mode and random state (of the CPU and
+    of the model's CUDA devices) are afterwards what they were, also after an
+    error. Recurrent layers have no row: their weights are many. Raises
+    ValueError when no layer with a row ran and when `loss` returns no scalar.
     """
     ran: list[tuple[str, nn.Module, Tensor]] = []
 
@@ -55,7 +68,8 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices):
-            # The pass changes copies of the buffers: batch normalization keeps its running statistics.
+            # The pass changes copies of the buffers: batch normalization keeps
+            # its running statistics.
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
             value = loss(torch.func.functional_call(model, buffers, inputs))
     finally:
@@ -76,10 +90,12 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
 
 
 def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
-    """Geometric mean of the factor by which one layer multiplies the size of dL/d(output) on the way back.
+    """Geometric mean of the factor by which one layer multiplies the size of
+    dL/d(output) on the way back.
 
-    1 carries the gradient through any depth, 0.5 halves it in every layer. Raises ValueError for fewer than two rows
-    and for a last row that has no gradient.
+    1 carries the gradient through any depth, 0.5 halves it in every layer.
+    Raises ValueError for fewer than two rows and for a last row that has no
+    gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
         raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
@@ -96,4 +112,5 @@ def _rms(gradient: Tensor) -> float:
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN
-    return largest * math.sqrt(np.square(values / largest).mean())  # the bare square of 1e-200 would be 0
+    # the bare square of 1e-200 would be 0
+    return largest * math.sqrt(np.square(values / largest).mean())

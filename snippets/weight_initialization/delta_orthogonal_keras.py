@@ -1,10 +1,13 @@
-"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the middle of the kernel, zeros around it.
+"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the
+middle of the kernel, zeros around it.
 
     kernel[middle] = gain * Q,   Q Q^T = I
 
-At the start the convolution turns the channels of every pixel by Q, so it keeps the norm of every image. Flattening a
-kernel to (taps * in, out) and making that orthogonal, as keras.initializers.Orthogonal does, keeps no norm.
-Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of CNNs", arXiv:1806.05393.
+At the start the convolution turns the channels of every pixel by Q, so it keeps
+the norm of every image. Flattening a kernel to (taps * in, out) and making that
+orthogonal, as keras.initializers.Orthogonal does, keeps no norm.
+Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
+CNNs", arXiv:1806.05393.
 """
 
 import keras
@@ -12,16 +15,19 @@ import keras
 
 @keras.saving.register_keras_serializable(package="well_initialized")
 class DeltaOrthogonal(keras.initializers.Orthogonal):
-    """For the kernels of Conv1D, Conv2D and Conv3D: `kernel_initializer=DeltaOrthogonal(gain=1.0, seed=0)`.
+    """For the kernels of Conv1D, Conv2D and Conv3D:
+    `kernel_initializer=DeltaOrthogonal(gain=1.0, seed=0)`.
 
-    The output has the norm of the input times `gain` for stride 1, one group and padding "same". As with every
-    initializer of Keras, give each layer an instance of its own: one that is shared draws the same kernel again.
+    The output has the norm of the input times `gain` for stride 1, one group
+    and padding "same". As with every initializer of Keras, give each layer an
+    instance of its own: one that is shared draws the same kernel again.
     """
 
     def __call__(self, shape, dtype=None):
         """Return a tensor of `shape` (*kernel, in, out) with out >= in.
 
-        Raises ValueError if there are fewer outputs than inputs (then no map keeps the norm) or a kernel has no middle.
+        Raises ValueError if there are fewer outputs than inputs (then no map
+        keeps the norm) or a kernel has no middle.
         """
         *kernel, inputs, outputs = shape
         if outputs < inputs:

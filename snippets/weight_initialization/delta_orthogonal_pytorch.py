@@ -1,10 +1,13 @@
-"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the middle of the kernel, zeros around it.
+"""Delta-orthogonal initialization of convolutions: an orthogonal matrix in the
+middle of the kernel, zeros around it.
 
     weight[:, :, middle] = gain * Q,   Q^T Q = I
 
-At the start the convolution turns the channels of every pixel by Q, so it keeps the norm of every image. Flattening a
-kernel to (out, in * taps) and making that orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
-Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of CNNs", arXiv:1806.05393.
+At the start the convolution turns the channels of every pixel by Q, so it keeps
+the norm of every image. Flattening a kernel to (out, in * taps) and making that
+orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
+CNNs", arXiv:1806.05393.
 """
 
 import torch
@@ -13,10 +16,12 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def delta_orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `weight`, shape (out, in, *kernel) with out >= in, any floating dtype, in place and return it.
+    """Fill `weight`, shape (out, in, *kernel) with out >= in, any floating
+    dtype, in place and return it.
 
-    The output has the norm of the input times `gain` for stride 1, one group and any padding that keeps the size.
-    Raises ValueError if there are fewer outputs than inputs (then no map keeps the norm) or a kernel has no middle.
+    The output has the norm of the input times `gain` for stride 1, one group
+    and any padding that keeps the size. Raises ValueError if there are fewer
+    outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
     outputs, inputs, *kernel = weight.shape
     if outputs < inputs:

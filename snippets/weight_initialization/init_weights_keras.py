@@ -1,19 +1,25 @@
-"""Initialize a whole Keras model: one rule per kind of layer, one gain per activation, a report of every variable.
+"""Initialize a whole Keras model: one rule per kind of layer, one gain per
+activation, a report of every variable.
 
-    std = gain / sqrt(fan_in)   kernels of linear and convolutional layers; sqrt(2) is He, for ReLU
-    std = 1 / sqrt(fan_in)      the output layer, projections of attention, inputs of recurrent layers
+    std = gain / sqrt(fan_in)   kernels of linear and convolutional layers;
+                                sqrt(2) is He, for ReLU
+    std = 1 / sqrt(fan_in)      the output layer, projections of attention,
+                                inputs of recurrent layers
     orthogonal, gate by gate    recurrent kernels
     std = 1                     embeddings, which look one weight up
-    1                           scales of norms, the bias of an LSTM's forget gate
+    1                           scales of norms, bias of an LSTM's forget gate
     0                           all other biases
 
-`fan_in` is the true number of summands in an output value, which for depthwise and transposed convolutions is not what
-keras.initializers reads off the kernel. Draws are plain normal, not truncated as in keras.initializers.HeNormal; the
-variance is the same. The first layer gets the gain as well, though no activation stands before it: a single factor
-does not grow with depth. Residual branches want a smaller last layer: scale it afterwards.
-Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Saxe et al. (2014),
-arXiv:1312.6120 (orthogonal); Jozefowicz et al. (2015), "An Empirical Exploration of Recurrent Network Architectures"
-(forget gate).
+`fan_in` is the true number of summands in an output value, which for depthwise
+and transposed convolutions is not what keras.initializers reads off the kernel.
+Draws are plain normal, not truncated as in keras.initializers.HeNormal; the
+variance is the same. The first layer gets the gain as well, though no
+activation stands before it: a single factor does not grow with depth. Residual
+branches want a smaller last layer: scale it afterwards.
+Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and
+fan); Saxe et al. (2014), arXiv:1312.6120 (orthogonal); Jozefowicz et al.
+(2015), "An Empirical Exploration of Recurrent Network Architectures" (forget
+gate).
 """
 
 import math
@@ -24,7 +30,8 @@ import keras
 import numpy as np
 from keras import layers
 
-# 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance 1. For tanh, gain 1 keeps the gradient.
+# 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance
+# 1. For tanh, gain 1 keeps the gradient.
 GAINS = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / 1.04), "tanh": 1.0, "selu": 1.0,
          "elu": 1.245198, "gelu": 1.533530, "silu": 1.676532}  # fmt: skip
 
@@ -41,7 +48,9 @@ class Rule(NamedTuple):
     """How a variable is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left': unchanged."""
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget',
+    'zero'; 'frozen', 'left': unchanged.
+    """
     fan_in: float | None = None
     std: float | None = None
 
@@ -59,29 +68,40 @@ class Row(NamedTuple):
 
 
 def true_fan_in(layer: keras.Layer) -> float:
-    """Summands in one output value of a linear or convolutional layer, a mean over positions away from the borders."""
-    if isinstance(layer, layers.EinsumDense):  # sums over the axes of its kernel that the output does not have
+    """Summands in one output value of a linear or convolutional layer, a mean
+    over positions away from the borders.
+    """
+    # sums over the axes of its kernel that the output does not have
+    if isinstance(layer, layers.EinsumDense):
         axes, _, kept = layer.equation.partition(",")[2].partition("->")
         return float(math.prod(size for axis, size in zip(axes, layer.kernel.shape, strict=True) if axis not in kept))
     taps = math.prod(layer.kernel.shape[:-2])
-    if isinstance(layer, DEPTHWISE):  # kernel (*kernel, in, multiplier); each output reads one input channel
+    # kernel (*kernel, in, multiplier); each output reads one input channel
+    if isinstance(layer, DEPTHWISE):
         return float(taps)
-    if isinstance(layer, TRANSPOSED):  # kernel (*kernel, out, in); each stride-th tap meets an input
+    # kernel (*kernel, out, in); each stride-th tap meets an input
+    if isinstance(layer, TRANSPOSED):
         return layer.kernel.shape[-1] * taps / math.prod(layer.strides)
-    return float(layer.kernel.shape[-2] * taps)  # kernel (*kernel, in / groups, out)
+    # kernel (*kernel, in / groups, out)
+    return float(layer.kernel.shape[-2] * taps)
 
 
 def init_weights(
     model: keras.Model, *, seed: int, gain: float = GAINS["relu"], output: str | None = None
 ) -> list[Row]:
-    """Initialize `model`, which must be built, in place and report each of its weights once.
+    """Initialize `model`, which must be built, in place and report each of its
+    weights once.
 
-    `gain` belongs to the activation between the layers. `output` is the name of the layer that no activation follows;
-    by default it is the linear or convolutional layer that comes last. Variables that are not trainable (frozen
-    layers, moving averages) stay as they are. A tied variable is drawn once, with the smallest std its users want.
-    What no rule covers is left, and the report says so. Draws come from a NumPy generator of its own: a `seed` gives
-    the same weights on every backend, up to rounding in every floating dtype. No global state changes.
-    Raises ValueError for a `gain` that is not positive, for an unknown `output` and for a model that is not built.
+    `gain` belongs to the activation between the layers. `output` is the name of
+    the layer that no activation follows; by default it is the linear or
+    convolutional layer that comes last. Variables that are not trainable
+    (frozen layers, moving averages) stay as they are. A tied variable is drawn
+    once, with the smallest std its users want. What no rule covers is left, and
+    the report says so. Draws come from a NumPy generator of its own: a `seed`
+    gives the same weights on every backend, up to rounding in every floating
+    dtype. No global state changes.
+    Raises ValueError for a `gain` that is not positive, for an unknown `output`
+    and for a model that is not built.
     """
     if not gain > 0.0:
         raise ValueError(f"gain must be positive, got {gain}")
@@ -113,7 +133,8 @@ def init_weights(
 
 
 def _walk(layer: keras.Layer, seen: set[int]) -> Iterator[keras.Layer]:
-    # `model.layers` stops at wrappers and custom layers; `_layers` holds the children of every layer.
+    # `model.layers` stops at wrappers and custom layers; `_layers` holds the
+    # children of every layer.
     if id(layer) not in seen:
         seen.add(id(layer))
         yield layer
@@ -127,14 +148,16 @@ def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.V
     if isinstance(layer, LINEAR):
         fan_in = true_fan_in(layer)
         wanted = {"kernel": Rule(role, fan_in, gain / math.sqrt(fan_in)), "bias": zero}
-    elif isinstance(layer, SEPARABLE):  # no activation between its two kernels: the gain belongs to the second
+    # no activation between its two kernels: the gain belongs to the second
+    elif isinstance(layer, SEPARABLE):
         taps, channels = math.prod(layer.kernel_size), layer.pointwise_kernel.shape[-2]
         wanted = {
             "depthwise_kernel": Rule("linear", float(taps), 1.0 / math.sqrt(taps)),
             "pointwise_kernel": Rule(role, float(channels), gain / math.sqrt(channels)),
             "bias": zero,
         }
-    elif isinstance(layer, CELL):  # kernel (in, gates * units), recurrent kernel (units, gates * units)
+    # kernel (in, gates * units), recurrent kernel (units, gates * units)
+    elif isinstance(layer, CELL):
         fan_in = layer.kernel.shape[0]
         # The std of a quarter of ones is sqrt(3) / 4.
         forget = Rule("forget", None, math.sqrt(3.0) / 4.0)
@@ -148,7 +171,8 @@ def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.V
     elif isinstance(layer, NORM):
         wanted = {"gamma": one, "scale": one, "beta": zero}
     for attribute, rule in wanted.items():
-        # Not a variable: no bias, the option `scale=True`, or a kernel computed from others (LoRA, quantization).
+        # Not a variable: no bias, the option `scale=True`, or a kernel computed
+        # from others (LoRA, quantization).
         if isinstance(variable := getattr(layer, attribute, None), keras.Variable):
             yield variable, rule
 
@@ -156,12 +180,14 @@ def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.V
 def _values(rule: Rule, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
     if rule.name == "one":
         return np.ones(shape)
-    if rule.name == "forget":  # the gates of an LSTM come in the order input, forget, cell, output
+    # the gates of an LSTM come in the order input, forget, cell, output
+    if rule.name == "forget":
         return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4)
     draws = generator.standard_normal(shape)
     if rule.name == "orthogonal":
         gates, triangles = np.linalg.qr(draws.reshape(shape[0], -1, shape[0]).swapaxes(0, 1))
-        # QR leaves the signs of the columns to the library; with those of the diagonal, every rotation is as likely.
+        # QR leaves the signs of the columns to the library; with those of the
+        # diagonal, every rotation is as likely.
         gates *= np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None, :]
         return gates.swapaxes(0, 1).reshape(shape)
     return rule.std * draws

@@ -1,18 +1,24 @@
-"""Initialize a whole PyTorch model: one rule per kind of layer, one gain per activation, a report of every parameter.
+"""Initialize a whole PyTorch model: one rule per kind of layer, one gain per
+activation, a report of every parameter.
 
-    std = gain / sqrt(fan_in)   weights of linear and convolutional layers; sqrt(2) is He, for ReLU
-    std = 1 / sqrt(fan_in)      the output layer, projections of attention, inputs of recurrent layers
+    std = gain / sqrt(fan_in)   weights of linear and convolutional layers;
+                                sqrt(2) is He, for ReLU
+    std = 1 / sqrt(fan_in)      the output layer, projections of attention,
+                                inputs of recurrent layers
     orthogonal, gate by gate    recurrent weights
     std = 1                     embeddings, which look one weight up
-    1                           scales of norms, the bias of an LSTM's forget gate
+    1                           scales of norms, bias of an LSTM's forget gate
     0                           all other biases
 
-`fan_in` is the true number of summands in an output value, which for transposed convolutions is not what torch.nn.init
-reads off the weight. The first layer gets the gain as well, though no activation stands before it: a single factor does
-not grow with depth. Residual branches want a smaller last layer: scale it afterwards.
-Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and fan); Saxe et al. (2014),
-arXiv:1312.6120 (orthogonal); Jozefowicz et al. (2015), "An Empirical Exploration of Recurrent Network Architectures"
-(forget gate).
+`fan_in` is the true number of summands in an output value, which for transposed
+convolutions is not what torch.nn.init reads off the weight. The first layer
+gets the gain as well, though no activation stands before it: a single factor
+does not grow with depth. Residual branches want a smaller last layer: scale it
+afterwards.
+Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and
+fan); Saxe et al. (2014), arXiv:1312.6120 (orthogonal); Jozefowicz et al.
+(2015), "An Empirical Exploration of Recurrent Network Architectures" (forget
+gate).
 """
 
 import math
@@ -22,7 +28,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance 1. For tanh, gain 1 keeps the gradient.
+# 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance
+# 1. For tanh, gain 1 keeps the gradient.
 GAINS = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / 1.0001), "tanh": 1.0, "selu": 1.0,
          "elu": 1.245198, "gelu": 1.533530, "silu": 1.676532}  # fmt: skip
 
@@ -36,7 +43,9 @@ class Rule(NamedTuple):
     """How a parameter is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget', 'zero'; 'frozen', 'left': unchanged."""
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget',
+    'zero'; 'frozen', 'left': unchanged.
+    """
     fan_in: float | None = None
     std: float | None = None
 
@@ -54,26 +63,35 @@ class Row(NamedTuple):
 
 
 def true_fan_in(layer: nn.Module) -> float:
-    """Summands in one output value of a linear or convolutional layer, a mean over positions away from the borders."""
-    if isinstance(layer, TRANSPOSED):  # weight (in, out / groups, *kernel); each stride-th tap meets an input
+    """Summands in one output value of a linear or convolutional layer, a mean
+    over positions away from the borders.
+    """
+    # weight (in, out / groups, *kernel); each stride-th tap meets an input
+    if isinstance(layer, TRANSPOSED):
         return layer.in_channels // layer.groups * math.prod(layer.kernel_size) / math.prod(layer.stride)
-    return float(math.prod(layer.weight.shape[1:]))  # weight (out, in / groups, *kernel)
+    # weight (out, in / groups, *kernel)
+    return float(math.prod(layer.weight.shape[1:]))
 
 
 @torch.no_grad()
 def init_weights_(
     model: nn.Module, *, seed: int, gain: float = GAINS["relu"], output: str | None = None
 ) -> list[Row]:
-    """Initialize `model` in place and report each parameter once, in the order of `named_parameters`.
+    """Initialize `model` in place and report each parameter once, in the order
+    of `named_parameters`.
 
-    `gain` belongs to the activation between the layers. `output` names the layer that no activation follows, as in
-    `named_modules`; by default it is the linear or convolutional layer registered last. Parameters that do not require
-    gradients and all buffers stay as they are; the padding row of an embedding becomes 0. A tied parameter is drawn
-    once, with the smallest std that its users want. What no rule covers is left, and the report says so.
-    Draws come from a generator of its own on the CPU: a `seed` gives the same weights on every device and, up to
-    rounding, in every floating dtype below float64. No global state changes.
-    Raises ValueError for a `gain` that is not positive, for an unknown `output`, for parameters on the meta device and
-    for lazy ones without a shape.
+    `gain` belongs to the activation between the layers. `output` names the
+    layer that no activation follows, as in `named_modules`; by default it is
+    the linear or convolutional layer registered last. Parameters that do not
+    require gradients and all buffers stay as they are; the padding row of an
+    embedding becomes 0. A tied parameter is drawn once, with the smallest std
+    that its users want. What no rule covers is left, and the report says so.
+    Draws come from a generator of its own on the CPU: a `seed` gives the same
+    weights on every device and, up to rounding, in every floating dtype below
+    float64. No global state changes.
+    Raises ValueError for a `gain` that is not positive, for an unknown
+    `output`, for parameters on the meta device and for lazy ones without a
+    shape.
     """
     if not gain > 0.0:
         raise ValueError(f"gain must be positive, got {gain}")
@@ -113,7 +131,8 @@ def init_weights_(
 
 def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parameter, Rule]]:
     zero = Rule("zero", None, 0.0)
-    # A weight that is computed from other parameters (weight_norm) is not among the layer's own.
+    # A weight that is computed from other parameters (weight_norm) is not among
+    # the layer's own.
     own = {name: parameter for name, parameter in layer.named_parameters(recurse=False) if parameter.numel()}
     weight, bias = own.get("weight"), own.get("bias")
     if bias is not None and isinstance(layer, LINEAR + NORM):
@@ -127,12 +146,17 @@ def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parame
         yield weight, Rule(role, fan_in, gain / math.sqrt(fan_in))
     elif isinstance(layer, nn.MultiheadAttention | nn.RNNBase | nn.RNNCellBase):
         for name, parameter in own.items():
-            if "weight_hh" in name:  # (gates * hidden, hidden or projected), each gate with orthonormal columns
+            # (gates * hidden, hidden or projected), each gate with orthonormal
+            # columns
+            if "weight_hh" in name:
                 yield parameter, Rule("orthogonal", parameter.shape[1], 1.0 / math.sqrt(layer.hidden_size))
-            elif "weight" in name:  # (..., fan_in), gates or the projections of queries, keys, values stacked
+            # (..., fan_in), gates or the projections of queries, keys, values
+            # stacked
+            elif "weight" in name:
                 yield parameter, Rule("linear", parameter.shape[1], 1.0 / math.sqrt(parameter.shape[1]))
             elif "bias_ih" in name and isinstance(layer, nn.LSTM | nn.LSTMCell):
-                # bias_hh is added to it, so one of the two is enough. The std of a quarter of ones is sqrt(3) / 4.
+                # bias_hh is added to it, so one of the two is enough. The std
+                # of a quarter of ones is sqrt(3) / 4.
                 yield parameter, Rule("forget", None, math.sqrt(3.0) / 4.0)
             elif name.startswith(("in_proj_bias", "bias_ih", "bias_hh")):
                 yield parameter, zero
@@ -141,7 +165,8 @@ def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parame
 def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor:
     if rule.name == "one":
         return torch.ones(parameter.shape)
-    if rule.name == "forget":  # the gates of an LSTM come in the order input, forget, cell, output
+    # the gates of an LSTM come in the order input, forget, cell, output
+    if rule.name == "forget":
         return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(len(parameter) // 4)
     values = torch.empty(parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32))
     if rule.name == "orthogonal":

@@ -1,9 +1,13 @@
-"""A deep ReLU chain that starts as an orthogonal linear map: mirrored ("looks linear") initialization, in NumPy.
+"""A deep ReLU chain that starts as an orthogonal linear map: mirrored ("looks
+linear") initialization, in NumPy.
 
-    first layer [Q; -Q],   hidden layers [[Q, -Q], [-Q, Q]],   last layer [Q, -Q],   biases 0,   Q orthogonal
+    first layer    [Q; -Q]
+    hidden layers  [[Q, -Q], [-Q, Q]]
+    last layer     [Q, -Q],   with Q orthogonal and all biases 0
 
-Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal and no gradient fades, at any depth.
-Source: Balduzzi et al. (2017), "The Shattered Gradients Problem", arXiv:1702.08591 (mirrored blocks); Saxe et al.
+Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
+and no gradient fades, at any depth. Source: Balduzzi et al. (2017), "The
+Shattered Gradients Problem", arXiv:1702.08591 (mirrored blocks); Saxe et al.
 (2014), arXiv:1312.6120 (orthogonal).
 """
 
@@ -13,10 +17,12 @@ import numpy as np
 
 
 def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
-    """The (semi-)orthogonal matrix, shape (rows, columns), that a Gaussian matrix of that shape stands for.
+    """The (semi-)orthogonal matrix, shape (rows, columns), that a Gaussian
+    matrix of that shape stands for.
 
-    Rows are orthonormal if there are at most as many as columns, else the columns are. The signs of the triangular
-    factor are moved into the orthogonal one, so that every rotation is as likely.
+    Rows are orthonormal if there are at most as many as columns, else the
+    columns are. The signs of the triangular factor are moved into the
+    orthogonal one, so that every rotation is as likely.
     """
     tall = draws if draws.shape[0] >= draws.shape[1] else draws.T
     q, r = np.linalg.qr(tall)
@@ -25,17 +31,20 @@ def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
 
 
 def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
-    """`block`, shape (out, in), and its negative side by side (`columns`), one over the other (`rows`), or both."""
+    """`block`, shape (out, in), and its negative side by side (`columns`), one
+    over the other (`rows`), or both.
+    """
     if columns:
         block = np.concatenate([block, -block], axis=1)
     return np.concatenate([block, -block], axis=0) if rows else block
 
 
 def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
-    """Weights, float64, shape (fan_out, fan_in), of a chain with `widths` = (inputs, hidden, ..., outputs).
+    """Weights, float64, shape (fan_out, fan_in), of a chain with `widths` =
+    (inputs, hidden, ..., outputs).
 
-    The map is an isometry if every hidden width is at least twice the number of inputs; narrower layers project.
-    Raises ValueError for an odd hidden width.
+    The map is an isometry if every hidden width is at least twice the number of
+    inputs; narrower layers project. Raises ValueError for an odd hidden width.
     """
     if odd := [width for width in widths[1:-1] if width % 2]:
         raise ValueError(f"hidden widths must be even, got {odd[0]}")

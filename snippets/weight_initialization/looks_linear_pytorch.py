@@ -1,11 +1,16 @@
-"""A deep ReLU chain that starts as an orthogonal linear map: mirrored ("looks linear") initialization.
+"""A deep ReLU chain that starts as an orthogonal linear map: mirrored ("looks
+linear") initialization.
 
-    first layer [Q; -Q],   hidden layers [[Q, -Q], [-Q, Q]],   last layer [Q, -Q],   biases 0,   Q orthogonal
+    first layer    [Q; -Q]
+    hidden layers  [[Q, -Q], [-Q, Q]]
+    last layer     [Q, -Q],   with Q orthogonal and all biases 0
 
-Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal and no gradient fades, at any depth.
-Start with a learning rate of about 0.5 / (number of layers).
-Source: Balduzzi et al. (2017), "The Shattered Gradients Problem", arXiv:1702.08591 (mirrored blocks); Saxe et al.
-(2014), arXiv:1312.6120 (orthogonal).
+Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
+and no gradient fades, at any depth. Start with a learning rate of about 0.5 /
+(number of layers).
+Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
+arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
+(orthogonal).
 """
 
 import torch
@@ -13,7 +18,9 @@ from torch import Tensor, nn
 
 
 def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
-    """`block`, shape (out, in), and its negative side by side (`columns`), one over the other (`rows`), or both."""
+    """`block`, shape (out, in), and its negative side by side (`columns`), one
+    over the other (`rows`), or both.
+    """
     if columns:
         block = torch.cat([block, -block], dim=1)
     return torch.cat([block, -block], dim=0) if rows else block
@@ -21,11 +28,14 @@ def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
 
 @torch.no_grad()
 def looks_linear_(model: nn.Module, *, seed: int) -> None:
-    """Initialize the linear layers of `model` in place; they form a chain, with a ReLU between each and the next.
+    """Initialize the linear layers of `model` in place; they form a chain, with
+    a ReLU between each and the next.
 
-    The map is an isometry if every hidden width is at least twice the number of inputs; narrower layers project.
-    Draws come from a generator of its own on the CPU, so that a `seed` gives the same weights on every device.
-    Raises ValueError if the layers do not fit one behind the other or a hidden width is odd.
+    The map is an isometry if every hidden width is at least twice the number of
+    inputs; narrower layers project. Draws come from a generator of its own on
+    the CPU, so that a `seed` gives the same weights on every device.
+    Raises ValueError if the layers do not fit one behind the other or a hidden
+    width is odd.
     """
     chain = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     for layer, following in zip(chain[:-1], chain[1:], strict=True):

@@ -1,10 +1,13 @@
-"""LSUV: initialize with the data's help. Orthogonal weights, then each layer is divided by the deviation it puts out.
+"""LSUV: initialize with the data's help. Orthogonal weights, then each layer is
+divided by the deviation it puts out.
 
     W <- W / std(W h),   first layer first, on one batch
 
-The result is the gain of every layer, measured instead of derived, whatever the activation is. One division is enough:
-a layer without bias is linear in its weight.
-Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422, algorithm 1
+The result is the gain of every layer, measured instead of derived, whatever the
+activation is. One division is enough: a layer without bias is linear in its
+weight.
+Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422,
+algorithm 1
 (there with repeated passes).
 """
 
@@ -16,11 +19,14 @@ SUMMING = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.l
 
 
 def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
-    """Initialize the Dense and Conv layers of a Sequential or functional `model` of one input in place on a batch.
+    """Initialize the Dense and Conv layers of a Sequential or functional
+    `model` of one input in place on a batch.
 
-    Returns, in the order of the layers, by which factor each kernel was divided: the deviation, over all entries, of
-    what the layer puts out before its activation. Biases become zero. Layers inside other models are not reached.
-    Raises ValueError if an output does not vary: the signal died before it.
+    Returns, in the order of the layers, by which factor each kernel was
+    divided: the deviation, over all entries, of what the layer puts out before
+    its activation. Biases become zero. Layers inside other models are not
+    reached. Raises ValueError if an output does not vary: the signal died
+    before it.
     """
     found: dict[str, float] = {}
     for i, layer in enumerate(layer for layer in model.layers if isinstance(layer, SUMMING)):

@@ -1,10 +1,13 @@
-"""LSUV: initialize with the data's help. Orthogonal weights, then each layer is divided by the deviation it puts out.
+"""LSUV: initialize with the data's help. Orthogonal weights, then each layer is
+divided by the deviation it puts out.
 
     W <- W / std(W h),   first layer first, on one batch
 
-The result is the gain of every layer, measured instead of derived, whatever the activation is. One pass is enough: a
-layer without bias is linear in its weight, so what it would put out after the division is its output divided.
-Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422, algorithm 1
+The result is the gain of every layer, measured instead of derived, whatever the
+activation is. One pass is enough: a layer without bias is linear in its weight,
+so what it would put out after the division is its output divided.
+Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422,
+algorithm 1
 (there with repeated passes).
 """
 
@@ -16,11 +19,14 @@ SUMMING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @torch.no_grad()
 def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
-    """Initialize the linear and convolutional layers of `model` in place on a batch of `inputs`, and zero their biases.
+    """Initialize the linear and convolutional layers of `model` in place on a
+    batch of `inputs`, and zero their biases.
 
-    Returns, in the order of the calls, by which factor each weight was divided: the deviation, over all entries, of the
-    layer's output before. A layer called twice is measured at its first call; one that is not called stays orthogonal.
-    The model runs in the mode it is in: call eval() first if it has dropout or batch norm.
+    Returns, in the order of the calls, by which factor each weight was divided:
+    the deviation, over all entries, of the layer's output before. A layer
+    called twice is measured at its first call; one that is not called stays
+    orthogonal. The model runs in the mode it is in: call eval() first if it has
+    dropout or batch norm.
     Raises ValueError if an output does not vary: the signal died before it.
     """
     names = {layer: name for name, layer in model.named_modules() if isinstance(layer, SUMMING)}

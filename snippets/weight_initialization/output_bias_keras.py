@@ -1,14 +1,17 @@
-"""Start a classifier at the frequencies of its classes, by the bias of the output layer.
+"""Start a classifier at the frequencies of its classes, by the bias of the
+output layer.
 
     sigmoid: b = -log((1 - p) / p)     p: frequency of the positive class
     softmax: b_c = log(p_c)            p_c: frequency of class c
 
-With small output weights the loss then starts at the entropy of the classes: ln C for C equally frequent ones.
+With small output weights the loss then starts at the entropy of the classes: ln
+C for C equally frequent ones.
 
     Dense(1, bias_initializer=keras.initializers.Constant(sigmoid_bias(0.01)))
     output_layer.bias.assign(softmax_bias(np.bincount(labels)))
 
-Source: Lin et al. (2017), "Focal Loss for Dense Object Detection", arXiv:1708.02002 (the sigmoid, with p = 0.01).
+Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
+arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
 
 import math
@@ -17,14 +20,18 @@ import keras
 
 
 def sigmoid_bias(frequency: float) -> float:
-    """Bias of an output with a sigmoid, for the `frequency` of the positive class, between 0 and 1, both excluded."""
+    """Bias of an output with a sigmoid, for the `frequency` of the positive
+    class, between 0 and 1, both excluded.
+    """
     if not 0.0 < frequency < 1.0:
         raise ValueError(f"frequency must lie between 0 and 1, got {frequency}")
     return -math.log((1.0 - frequency) / frequency)
 
 
 def softmax_bias(counts):
-    """Biases, float32, shape (C,), of outputs with a softmax, for the `counts` (or frequencies) of C classes."""
+    """Biases, float32, shape (C,), of outputs with a softmax, for the `counts`
+    (or frequencies) of C classes.
+    """
     counts = keras.ops.cast(counts, "float32")
     if not bool(keras.ops.all(counts > 0)):
         raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")

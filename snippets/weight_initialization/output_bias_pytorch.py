@@ -1,14 +1,17 @@
-"""Start a classifier at the frequencies of its classes, by the bias of the output layer.
+"""Start a classifier at the frequencies of its classes, by the bias of the
+output layer.
 
     sigmoid: b = -log((1 - p) / p)     p: frequency of the positive class
     softmax: b_c = log(p_c)            p_c: frequency of class c
 
-With small output weights the loss then starts at the entropy of the classes: ln C for C equally frequent ones.
+With small output weights the loss then starts at the entropy of the classes: ln
+C for C equally frequent ones.
 
     nn.init.constant_(model.output.bias, sigmoid_bias(0.01))
     model.output.bias.data.copy_(softmax_bias(torch.bincount(labels)))
 
-Source: Lin et al. (2017), "Focal Loss for Dense Object Detection", arXiv:1708.02002 (the sigmoid, with p = 0.01).
+Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
+arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
 
 import math
@@ -18,14 +21,18 @@ from torch import Tensor
 
 
 def sigmoid_bias(frequency: float) -> float:
-    """Bias of an output with a sigmoid, for the `frequency` of the positive class, between 0 and 1, both excluded."""
+    """Bias of an output with a sigmoid, for the `frequency` of the positive
+    class, between 0 and 1, both excluded.
+    """
     if not 0.0 < frequency < 1.0:
         raise ValueError(f"frequency must lie between 0 and 1, got {frequency}")
     return -math.log((1.0 - frequency) / frequency)
 
 
 def softmax_bias(counts: Tensor) -> Tensor:
-    """Biases, float64, shape (C,), of outputs with a softmax, for the `counts` (or frequencies) of C classes."""
+    """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
+    (or frequencies) of C classes.
+    """
     if not (counts > 0).all():
         raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
     return (counts / counts.sum(dtype=torch.float64)).log()

@@ -1,13 +1,16 @@
-"""Xavier for every projection of keras.layers.MultiHeadAttention by itself, each with draws of its own.
+"""Xavier for every projection of keras.layers.MultiHeadAttention by itself,
+each with draws of its own.
 
     bound = sqrt(6 / (fan_in + fan_out)) for each of W_Q, W_K, W_V and W_O
 
-Their kernels have three axes: (d, heads, head_dim) on the way in, (heads, head_dim, d) on the way out. The fans are d
-and heads * head_dim, which Keras's own initializers know since pull request 22789; before, and for initializers of
-your own, the kernel counts as that of a convolution. One trap is left: the layer copies its initializer for every
-kernel, so that `kernel_initializer=GlorotUniform(seed=0)` makes W_Q, W_K and W_V equal.
-Source: Glorot & Bengio (2010), equation 16; keras.layers.MultiHeadAttention; pull request 22789 of keras-team/keras
-(2026).
+Their kernels have three axes: (d, heads, head_dim) on the way in, (heads,
+head_dim, d) on the way out. The fans are d and heads * head_dim, which Keras's
+own initializers know since pull request 22789; before, and for initializers of
+your own, the kernel counts as that of a convolution. One trap is left: the
+layer copies its initializer for every kernel, so that
+`kernel_initializer=GlorotUniform(seed=0)` makes W_Q, W_K and W_V equal.
+Source: Glorot & Bengio (2010), equation 16; keras.layers.MultiHeadAttention;
+pull request 22789 of keras-team/keras (2026).
 """
 
 import math
@@ -18,7 +21,9 @@ import numpy as np
 
 
 def projections(attention: keras.Layer) -> Iterator[tuple[str, keras.layers.EinsumDense, int]]:
-    """Name, layer and number of a kernel's input axes for the four projections; the kernel's last axes are output."""
+    """Name, layer and number of a kernel's input axes for the four projections;
+    the kernel's last axes are output.
+    """
     yield "q", attention.query_dense, 1
     yield "k", attention.key_dense, 1
     yield "v", attention.value_dense, 1
@@ -26,10 +31,12 @@ def projections(attention: keras.Layer) -> Iterator[tuple[str, keras.layers.Eins
 
 
 def xavier_attention(attention: keras.Layer, gain: float = 1.0, *, seed: int) -> keras.Layer:
-    """Draw each projection from U(-bound, bound) in place, set its bias to zero and return the layer.
+    """Draw each projection from U(-bound, bound) in place, set its bias to zero
+    and return the layer.
 
-    `attention` is a MultiHeadAttention that is built: call it on a batch first. `gain` multiplies the bounds. Draws
-    come from a NumPy generator of its own: a `seed` gives the same weights on every backend. No global state changes.
+    `attention` is a MultiHeadAttention that is built: call it on a batch first.
+    `gain` multiplies the bounds. Draws come from a NumPy generator of its own:
+    a `seed` gives the same weights on every backend. No global state changes.
     """
     if not isinstance(attention, keras.layers.MultiHeadAttention) or not attention.built:
         raise ValueError(f"attention must be a MultiHeadAttention that was called on a batch, got {attention!r}")

@@ -1,11 +1,15 @@
-"""Xavier for every projection of nn.MultiheadAttention by itself, packed or not.
+"""Xavier for every projection of nn.MultiheadAttention by itself, packed or
+not.
 
     bound = sqrt(6 / (fan_in + fan_out)) for each of W_Q, W_K, W_V and W_O
 
-nn.MultiheadAttention stacks W_Q, W_K and W_V of size (d, d) in one in_proj_weight (3d, d) and draws it as one matrix:
-sqrt(6 / (4 d)) in the place of sqrt(6 / (2 d)). With kdim or vdim it keeps three weights and draws each for itself, so
-the same model starts with half the variance or with all of it. W_O starts as nn.Linear does, within 1 / sqrt(d).
-Source: Glorot & Bengio (2010), equation 16; torch.nn.MultiheadAttention; issue 166378 of pytorch/pytorch (2025).
+nn.MultiheadAttention stacks W_Q, W_K and W_V of size (d, d) in one
+in_proj_weight (3d, d) and draws it as one matrix: sqrt(6 / (4 d)) in the place
+of sqrt(6 / (2 d)). With kdim or vdim it keeps three weights and draws each for
+itself, so the same model starts with half the variance or with all of it. W_O
+starts as nn.Linear does, within 1 / sqrt(d). Source: Glorot & Bengio (2010),
+equation 16; torch.nn.MultiheadAttention; issue 166378 of pytorch/pytorch
+(2025).
 """
 
 import math
@@ -16,7 +20,9 @@ from torch import Tensor, nn
 
 
 def projections(attention: nn.MultiheadAttention) -> Iterator[tuple[str, Tensor]]:
-    """Names and weights, each of shape (out, in), of the four projections; the packed ones are views."""
+    """Names and weights, each of shape (out, in), of the four projections; the
+    packed ones are views.
+    """
     if attention.in_proj_weight is not None:
         yield from zip("qkv", attention.in_proj_weight.chunk(3), strict=True)
     else:
@@ -30,9 +36,11 @@ def projections(attention: nn.MultiheadAttention) -> Iterator[tuple[str, Tensor]
 def xavier_attention_(
     attention: nn.MultiheadAttention, gain: float = 1.0, generator: torch.Generator | None = None
 ) -> nn.MultiheadAttention:
-    """Draw each projection from U(-bound, bound) in place, set the biases to zero and return the layer.
+    """Draw each projection from U(-bound, bound) in place, set the biases to
+    zero and return the layer.
 
-    `gain` multiplies the bounds. `bias_k` and `bias_v`, which are extra tokens and no biases, stay as they are.
+    `gain` multiplies the bounds. `bias_k` and `bias_v`, which are extra tokens
+    and no biases, stay as they are.
     """
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")

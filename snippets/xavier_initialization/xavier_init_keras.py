@@ -1,15 +1,21 @@
-"""Xavier (Glorot) initialization as Keras initializers with a gain, that can be saved and shared between layers.
+"""Xavier (Glorot) initialization as Keras initializers with a gain, that can be
+saved and shared between layers.
 
-    std = gain * sqrt(2 / (fan_in + fan_out)),   bound of the uniform variant = sqrt(3) * std
+    std = gain * sqrt(2 / (fan_in + fan_out))
+    bound of the uniform variant = sqrt(3) * std
 
-As in Keras, the normal variant is cut off at two standard deviations of the parent distribution and widened by
+As in Keras, the normal variant is cut off at two standard deviations of the
+parent distribution and widened by
 1 / 0.8796, so that `std` holds after the cut.
-One difference from keras.initializers: an instance draws anew with every call. Keras's own `GlorotUniform()`, seeded or
-not, gives the same kernel to all layers of the same shape that share it. Copies do not share: share one seeded
-instance, or give each layer a seed of its own. MultiHeadAttention copies its initializer for each of its kernels, and
-these have more axes than a Dense kernel: packed_attention_keras.py is for them.
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", section
-4.2.1, equations 12 and 16. `gain` is not theirs: the frameworks added it.
+One difference from keras.initializers: an instance draws anew with every call.
+Keras's own `GlorotUniform()`, seeded or not, gives the same kernel to all
+layers of the same shape that share it. Copies do not share: share one seeded
+instance, or give each layer a seed of its own. MultiHeadAttention copies its
+initializer for each of its kernels, and these have more axes than a Dense
+kernel: packed_attention_keras.py is for them.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
+theirs: the frameworks added it.
 """
 
 import math
@@ -24,9 +30,11 @@ TRUNCATED_STD = 0.87962566103423978
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
-    """The gain that PyTorch recommends; `param` is the negative slope of "leaky_relu" and counts only there.
+    """The gain that PyTorch recommends; `param` is the negative slope of
+    "leaky_relu" and counts only there.
 
-    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a variance of 1 as it is.
+    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
+    variance of 1 as it is.
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
@@ -36,7 +44,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
-    """Standard deviation for a kernel of `shape` (*kernel, in, out), as Dense and Conv store it, none of them 0."""
+    """Standard deviation for a kernel of `shape` (*kernel, in, out), as Dense
+    and Conv store it, none of them 0.
+    """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}")
     fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
@@ -44,7 +54,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
 
 
 class _Xavier(keras.initializers.Initializer):
-    """`gain`: factor of the standard deviation; `seed`: an integer, or None for any draw."""
+    """`gain`: factor of the standard deviation; `seed`: an integer, or None for
+    any draw.
+    """
 
     def __init__(self, *, gain: float = 1.0, seed: int | None = None) -> None:
         if not 0.0 <= gain < math.inf:
@@ -52,35 +64,47 @@ class _Xavier(keras.initializers.Initializer):
         if not (seed is None or isinstance(seed, int)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.gain, self.seed = gain, seed
-        # One seed per call. Without `seed` Python's global generator decides, which keras.utils.set_random_seed sets.
+        # One seed per call. Without `seed` Python's global generator decides,
+        # which keras.utils.set_random_seed sets.
         self.seeds = random.Random(random.getrandbits(64) if seed is None else seed)
 
     def _draw(self, sample, dtype):
-        # TensorFlow knows only 128 values of a uniform bfloat16, so short dtypes are drawn in float32 and rounded.
+        # TensorFlow knows only 128 values of a uniform bfloat16, so short
+        # dtypes are drawn in float32 and rounded.
         dtype = dtype or keras.config.floatx()
         precise = keras.backend.result_type(dtype, "float32")
         return keras.ops.cast(sample(dtype=precise, seed=self.seeds.getrandbits(31)), dtype)
 
     def get_config(self) -> dict:
-        """What rebuilds this initializer; what is rebuilt starts at the seed again."""
+        """What rebuilds this initializer; what is rebuilt starts at the seed
+        again.
+        """
         return {"gain": self.gain, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
 class XavierUniform(_Xavier):
-    """Uniform with variance 2 gain^2 / (fan_in + fan_out); no weight exceeds 1.7321 standard deviations."""
+    """Uniform with variance 2 gain^2 / (fan_in + fan_out); no weight exceeds
+    1.7321 standard deviations.
+    """
 
     def __call__(self, shape, dtype=None):
-        """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
+        """Return a tensor of `shape` and floating `dtype` (default:
+        keras.config.floatx()).
+        """
         bound = math.sqrt(3.0) * xavier_std(shape, self.gain)
         return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
 class XavierNormal(_Xavier):
-    """Truncated normal with variance 2 gain^2 / (fan_in + fan_out); no weight exceeds 2.274 standard deviations."""
+    """Truncated normal with variance 2 gain^2 / (fan_in + fan_out); no weight
+    exceeds 2.274 standard deviations.
+    """
 
     def __call__(self, shape, dtype=None):
-        """Return a tensor of `shape` and floating `dtype` (default: keras.config.floatx())."""
+        """Return a tensor of `shape` and floating `dtype` (default:
+        keras.config.floatx()).
+        """
         stddev = xavier_std(shape, self.gain) / TRUNCATED_STD
         return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)

@@ -1,10 +1,14 @@
-"""Xavier (Glorot) initialization in NumPy: uniform, normal and truncated normal, all with the same standard deviation.
+"""Xavier (Glorot) initialization in NumPy: uniform, normal and truncated
+normal, all with the same standard deviation.
 
-    std = gain * sqrt(2 / (fan_in + fan_out)),   bound of the uniform variant = sqrt(3) * std
+    std = gain * sqrt(2 / (fan_in + fan_out))
+    bound of the uniform variant = sqrt(3) * std
 
-PyTorch draws the uniform and the normal variant, Keras the uniform and the truncated.
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", section
-4.2.1, equations 12 and 16. `gain` is not theirs: the frameworks added it.
+PyTorch draws the uniform and the normal variant, Keras the uniform and the
+truncated.
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
+theirs: the frameworks added it.
 """
 
 import math
@@ -12,14 +16,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| < 2)) = 0.8796...
+# Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| <
+# 2)) = 0.8796...
 TRUNCATED_STD = math.sqrt(1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0)))
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
-    """The gain that PyTorch recommends; `param` is the negative slope of "leaky_relu" and counts only there.
+    """The gain that PyTorch recommends; `param` is the negative slope of
+    "leaky_relu" and counts only there.
 
-    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a variance of 1 as it is.
+    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
+    variance of 1 as it is.
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
@@ -29,7 +36,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
-    """Standard deviation for a weight of `shape` (out, in, *kernel), none of them 0."""
+    """Standard deviation for a weight of `shape` (out, in, *kernel), none of
+    them 0.
+    """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
     if not 0.0 <= gain < math.inf:
@@ -41,7 +50,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
 def xavier_uniform(
     shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
 ) -> np.ndarray:
-    """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since U(-b, b) has the variance b^2 / 3."""
+    """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since
+    U(-b, b) has the variance b^2 / 3.
+    """
     bound = math.sqrt(3.0) * xavier_std(shape, gain)
     return generator.uniform(-bound, bound, shape).astype(dtype)
 
@@ -56,7 +67,9 @@ def xavier_normal(
 def xavier_truncated_normal(
     shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
 ) -> np.ndarray:
-    """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes up for what the cut takes away."""
+    """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
+    up for what the cut takes away.
+    """
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))

@@ -1,11 +1,14 @@
-"""Xavier (Glorot) initialization by hand: one variance between the one that keeps activations and that for gradients.
+"""Xavier (Glorot) initialization by hand: one variance between the one that
+keeps activations and that for gradients.
 
-    std = gain * sqrt(2 / (fan_in + fan_out)),   bound of the uniform variant = sqrt(3) * std
+    std = gain * sqrt(2 / (fan_in + fan_out))
+    bound of the uniform variant = sqrt(3) * std
 
-Draws exactly the numbers of torch.nn.init for the same generator. The default of nn.Linear is another one: its std is
-1 / sqrt(3 fan_in).
-Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", section
-4.2.1, equations 12 and 16. `gain` is not theirs: the frameworks added it.
+Draws exactly the numbers of torch.nn.init for the same generator. The default
+of nn.Linear is another one: its std is 1 / sqrt(3 fan_in).
+Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
+feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
+theirs: the frameworks added it.
 """
 
 import math
@@ -16,9 +19,11 @@ from torch import Tensor
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
-    """What torch.nn.init.calculate_gain returns; `param` is the negative slope of "leaky_relu" and counts only there.
+    """What torch.nn.init.calculate_gain returns; `param` is the negative slope
+    of "leaky_relu" and counts only there.
 
-    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a variance of 1 as it is.
+    5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
+    variance of 1 as it is.
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
@@ -28,7 +33,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
-    """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear and Conv store it, none of them 0."""
+    """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear
+    and Conv store it, none of them 0.
+    """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
     if not 0.0 <= gain < math.inf:
@@ -38,14 +45,18 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the standard deviation std; return it."""
+    """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
+    standard deviation std; return it.
+    """
     bound = math.sqrt(3.0) * xavier_std(tensor.shape, gain)
     with torch.no_grad():
         return tensor.uniform_(-bound, bound, generator=generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place from N(0, std^2), and return it."""
+    """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
+    from N(0, std^2), and return it.
+    """
     std = xavier_std(tensor.shape, gain)
     with torch.no_grad():
         return tensor.normal_(0.0, std, generator=generator)

@@ -91,6 +91,18 @@ def test_a_copyable_file_is_short_and_documented(snippet: Path):
             assert ast.get_docstring(node), f"{node.name} promises nothing"
 
 
+@every_copyable
+def test_the_prose_of_a_copyable_file_fits_a_page(snippet: Path):
+    """A block of code shows 80 characters of a line; whoever wants more must scroll."""
+    text = (ROOT / snippet).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    prose = [number for number, line in enumerate(lines) if line.lstrip().startswith("#")]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            prose += range(node.lineno - 1, node.end_lineno)
+    assert [lines[number] for number in prose if len(lines[number]) > 80] == []
+
+
 @pytest.mark.parametrize("framework", [pytest.param("keras", marks=pytest.mark.keras), "torch", "numpy"])
 def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: Path):
     """One isolated process per framework runs each file by itself: no installed project, no script folder."""
