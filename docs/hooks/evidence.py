@@ -13,6 +13,8 @@ from docs.hooks.catalogue import showing
 from docs.hooks.experiment import ROOT, Experiment
 from snippets.laboratory.claim import Claim
 
+NOT_PROSE_OR_NUMBER = re.compile(r"(\$[^$]*\$|`[^`]*`)|(?<![\w.])-?\d+(?:\.\d+)?e[-+]?\d+(?!\w)")
+
 
 def numbers(experiment: Experiment, claims: tuple[Claim, ...], values: list[float], measured: Any) -> str:
     """The JSON that a reader downloads and the ledger is made from."""
@@ -60,7 +62,7 @@ def card(experiment: Experiment, record: dict[str, Any]) -> str:
 <div class="evidence" markdown="1">
 <p class="evidence-title" markdown="span">{record["statement"]}</p>
 {_claims(record)}
-<p class="evidence-source" markdown="span">Source: {record["source"]}</p>
+<p class="evidence-source" markdown="span">Source: {_prose(record["source"])}</p>
 <p class="evidence-links" markdown="span">{_links(experiment)} \
 [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})</p>
 </div>
@@ -101,7 +103,7 @@ def _ledger_section(experiment: Experiment) -> str:
 
 <div class="evidence" markdown="1">
 {_claims(record)}
-<p class="evidence-source" markdown="span">Source: {record["source"]}</p>
+<p class="evidence-source" markdown="span">Source: {_prose(record["source"])}</p>
 <p class="evidence-links" markdown="span">Measured by `{experiment.path.as_posix()}`{shown}. {_links(experiment)}</p>
 </div>
 """
@@ -117,12 +119,12 @@ def _claim(claim: dict[str, Any], source: str) -> str:
     own_source = f" Source: {claim['source']}" if claim["source"] != source else ""
     return f"""\
 <li markdown="1">
-<p class="evidence-statement" markdown="span">{claim["statement"]}</p>
+<p class="evidence-statement" markdown="span">{_prose(claim["statement"])}</p>
 <dl>
 {paper}<div><dt>This build</dt><dd>{typeset(claim["printed"])}</dd></div>
 <div><dt>Must lie in</dt><dd{_place(claim)}>{_interval(claim)}</dd></div>
 </dl>
-<p class="evidence-reason" markdown="span">{claim["reason"]}{own_source}</p>
+<p class="evidence-reason" markdown="span">{_prose(claim["reason"] + own_source)}</p>
 </li>"""
 
 
@@ -141,7 +143,14 @@ def anchor(experiment: Experiment) -> str:
 
 def _interval(claim: dict[str, Any]) -> str:
     lowest, highest = claim["interval"]
-    return _bound(lowest) if lowest == highest else f"{_bound(lowest)} to {_bound(highest)}"
+    if lowest == highest:
+        return _bound(lowest)
+    if _bound(lowest) != _bound(highest):
+        return f"{_bound(lowest)} to {_bound(highest)}"
+    # Six digits do not tell the ends apart.
+    if float(f"{lowest:g}") == lowest:
+        return f"{_bound(lowest)} to {_bound(lowest)} + {typeset(f'{highest - lowest:.2g}')}"
+    return f"{(lowest + highest) / 2:.10g} ± {typeset(f'{(highest - lowest) / 2:.2g}')}"
 
 
 def _bound(bound: float | str) -> str:
@@ -157,6 +166,11 @@ def typeset(number: str) -> str:
     mantissa, sign, digits = parts.groups()
     ten = f"10<sup>{sign}{digits}</sup>"
     return ten if mantissa == "1" else f"{mantissa}\u202f×\u202f{ten}"
+
+
+def _prose(text: str) -> str:
+    """Prose with its numbers as they are written by hand; what is a formula or code stays."""
+    return NOT_PROSE_OR_NUMBER.sub(lambda found: found[1] or typeset(found[0]), text)
 
 
 def _place(claim: dict[str, Any]) -> str:

@@ -101,8 +101,7 @@ CLAIMS = (
         value=lambda cliff: cliff.largest_gradient / cliff.median_gradient,
         interval=(1e4, 1e7),
         reason="The loss itself stays below 1, so such a gradient is a wall: it can last for a distance of about its "
-        "inverse "
-        "only. The lower end is what makes any fixed learning rate wrong on one of both sides.",
+        "inverse only. The lower end is what makes any fixed learning rate wrong on one of both sides.",
     ),
     Claim(
         statement="Without clipping the longest step in the plane of $w$ and $b$",
@@ -143,11 +142,11 @@ def plot(cliff: Cliff) -> Figure:
     away = (there - here) / np.hypot(*(there - here))
     plane.annotate("", here + 0.55 * away, here, arrowprops={"arrowstyle": "->", "color": "C1", "linewidth": 2.5})
     plane.plot(*START, "o", color="C5", markersize=7)
-    plane.text(START[0] - 0.04, START[1] + 0.05, "start", color="C5", ha="right", va="bottom")
+    plane.text(START[0] + 0.05, START[1], "start", color="C5", va="center")
     plane.set(xlabel="w", ylabel="b", xlim=(W_AXIS[0], W_AXIS[-1]), ylim=(B_AXIS[0], B_AXIS[-1]))
     curve.semilogy(cliff.plain_losses, color="C1")
     curve.semilogy(cliff.clipped_losses, color="C0")
     curve.text(STEPS, 0.62, "not clipped", color="C1", ha="right", va="bottom", weight=600)
-    curve.text(STEPS, 3e-3, "clipped", color="C0", ha="right", va="bottom", weight=600)
+    curve.text(4, 2e-3, "clipped", color="C0", va="bottom", weight=600)
     curve.set(xlabel="step", ylabel="loss", xlim=(0, STEPS), ylim=(1e-4, 5))
     return figure

@@ -137,6 +137,6 @@ def plot(cosines: Cosines) -> Figure:
     axes.text(1.3e-3, 1.02, "by the global norm", color="C0", weight=600, va="bottom")
     axes.text(1.3e-3, cosines.by_array_norm[0] - 0.015, "array by array", color="C3", weight=600, va="top")
     axes.text(1.3e-3, cosines.by_value[0] - 0.02, "by value", color="C1", weight=600, va="top")
-    axes.text(1.3e-3, cosines.gaussian[0] + 0.01, "by value, normal gradients", color="C5", va="bottom")
+    axes.text(1.3e-3, cosines.gaussian[0] + 0.01, "by value,\nnormal gradients", color="C5", va="bottom")
     axes.set(xlabel="limit, in units of the gradient", ylabel="cosine with the gradient", ylim=(0.3, 1.12))
     return figure

@@ -55,8 +55,9 @@ def _preactivations(weights: Tensor, hidden: Tensor):
 
 
 def closed_form(scale: float, dtype: torch.dtype) -> float:
-    """Layers until a root mean square that starts at 1 and grows by `scale` reaches the largest number of the "
-    "format."""
+    """Layers until a root mean square that starts at 1 and grows by `scale` reaches the largest number of the
+    format.
+    """
     return math.log(torch.finfo(dtype).max) / math.log(scale)
 
 
@@ -67,8 +68,7 @@ def _claim(name: str, dtype_name: str, slack: int) -> Claim:
         value=lambda measured: measured[name].overflow[dtype_name] or math.inf,
         interval=(math.floor(depth) - slack, math.ceil(depth) + slack // 3),
         reason=f"$\\ln M/\\ln s={depth:.1f}$ for a root mean square that starts at 1. The largest of 4,096 values is "
-        f"about "
-        "four times it, so overflow comes sooner, and a finite width lets the growth wander.",
+        "about four times it, so overflow comes sooner, and a finite width lets the growth wander.",
         format="g",
     )
 

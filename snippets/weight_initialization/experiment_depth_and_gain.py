@@ -1,6 +1,6 @@
-"""The deeper the network, the narrower the range of gains from which it learns; it closes around He.
+r"""The deeper the network, the narrower the range of gains from which it learns; it closes around He.
 
-Source: He et al. (2015), section 2.2, for the gain sqrt(2); the map is ours, in the manner of Schoenholz et al. (2017).
+Source: He et al. (2015), section 2.2, for the gain $\sqrt2$; the map is ours, in the manner of Schoenholz et al. (2017).
 ReLU networks of width 64 on the digits, 150 steps of SGD at a learning rate of 0.1, gradient norm clipped to 1.
 """
 

@@ -57,7 +57,7 @@ CLAIMS = (
         statement="The median network keeps this fraction of the mean square at $L = n = 64$",
         value=lambda measured: float(np.median(measured.final)),
         interval=(0.06, 0.11),
-        reason="About exp(-5 L / (2 n)) = 0.082 for a log-normal of mean 1 and log-variance 5 L / n; "
+        reason="About $e^{-5L/(2n)}=0.082$ for a log-normal of mean 1 and log-variance $5L/n$; "
         "its standard error is 3.5 %, the formula itself is off by about 10 %.",
     ),
     Claim(

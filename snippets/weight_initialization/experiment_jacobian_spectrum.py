@@ -97,7 +97,7 @@ CLAIMS = (
         statement="tanh, orthogonal, small input: the largest singular value over the smallest",
         value=lambda measured: measured.orthogonal_tanh[0] / measured.orthogonal_tanh[-1],
         interval=(1.1, 1.5),
-        reason="Slopes are 1 - tanh^2: near 1 for small preactivations. 1.29 to 1.30 over 8 seeds.",
+        reason="Slopes are $1-\\tanh^2$: near 1 for small preactivations. 1.29 to 1.30 over 8 seeds.",
     ),
     Claim(
         statement=r"ReLU, orthogonal times $\sqrt2$: share of the directions below a thousandth of the largest",

@@ -70,7 +70,7 @@ CLAIMS = (
         statement="The gain that LSUV finds for tanh, mean over 19 layers; exact integral 1.5925",
         value=lambda measured: sum(measured.tanh_gains) / len(measured.tanh_gains),
         interval=(1.576, 1.609),
-        reason="1 / sqrt(E[tanh^2]) within 1 %; 1.590 to 1.593 in every layer of 5 seeds.",
+        reason="$1/\\sqrt{\\mathbb E[\\tanh^2]}$ within 1 %; 1.590 to 1.593 in every layer of 5 seeds.",
         format=".4f",
     ),
     Claim(

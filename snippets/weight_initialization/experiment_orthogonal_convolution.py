@@ -72,7 +72,7 @@ CLAIMS = (
         reason="0.15 to 0.21 over 8 seeds.",
     ),
     Claim(
-        statement="Gaussian with variance 1 / fan_in: the largest singular value",
+        statement="Gaussian with variance 1 / `fan_in`: the largest singular value",
         value=lambda measured: measured.gaussian[0],
         interval=(1.6, 2.6),
         reason="1.90 to 2.24 over 8 seeds.",

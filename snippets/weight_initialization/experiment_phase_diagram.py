@@ -100,7 +100,7 @@ CLAIMS = (
         statement=r"Without biases it starts at $\sigma_w^2$",
         value=lambda measured: measured.curves[1.0][0][1],
         interval=(1.0, 1.01),
-        reason="phi'(0) = 1, so chi = sigma_w^2 for small variances. The curve is followed from q = 0.001.",
+        reason="$\\phi'(0)=1$, so $\\chi=\\sigma_w^2$ for small variances. The curve is followed from $q=0.001$.",
         format=".3f",
     ),
     *(

@@ -64,13 +64,13 @@ CLAIMS = (
         statement="192 branches scaled: mean square of the stream",
         value=lambda measured: measured.scaled[-1],
         interval=(1.7, 2.3),
-        reason="1 + N / N = 2. 1.87 to 2.05 over 8 seeds.",
+        reason="$1+N/N=2$. 1.87 to 2.05 over 8 seeds.",
     ),
     Claim(
         statement="The same for 6 branches: depth does not enter",
         value=lambda measured: measured.scaled[0],
         interval=(1.5, 2.6),
-        reason="1 + N / N = 2. 1.83 to 2.06 over 8 seeds.",
+        reason="$1+N/N=2$. 1.83 to 2.06 over 8 seeds.",
     ),
 )
 

@@ -128,8 +128,8 @@ CLAIMS = (
         statement="He: the same ratio as a power of ten. The mean square is kept on average, the typical network loses",
         value=lambda measured: math.log10(measured.he.gradient[0] / measured.he.gradient[-2]),
         interval=(-10.0, -0.2),
-        reason="Its mean is -5 L / (4 n ln 10) = -4.2, its deviation sqrt(5 L / n) / (2 ln 10) = 1.4 (Hanin & Nica "
-        "2020): 4 deviations down, 3 up.",
+        reason=r"Its mean is $-5L/(4n\ln10)=-4.2$, its deviation $\sqrt{5L/n}/(2\ln10)=1.4$ (Hanin & Nica 2020): "
+        "4 deviations down, 3 up.",
         format=".1f",
     ),
     Claim(
@@ -149,7 +149,7 @@ CLAIMS = (
         statement="PyTorch's default: layers, of 1,000, that get a gradient in float32",
         value=lambda measured: sum(value > 0.0 for value in measured.default.gradient),
         interval=(90, 140),
-        reason="A factor 1/sqrt(6) per layer reaches the smallest number, 1.4e-45, after about 115 layers.",
+        reason="A factor $1/\\sqrt6$ per layer reaches the smallest number, 1.4e-45, after about 115 layers.",
         format=".0f",
     ),
     Claim(

@@ -2,7 +2,7 @@ r"""Near the critical line a tanh network trains at depths that kill it elsewher
 
 Source: Schoenholz et al. (2017), "Deep information propagation": trainable depth follows the
 depth scale $\xi_c$, by about $6\,\xi_c$. Scaled down: width 64, digits, $\sigma_b^2=0.05$, 150 steps of SGD with a
-learning rate of min(0.05, 0.8 / L).
+learning rate of $\min(0.05,\,0.8/L)$.
 """
 
 import math
