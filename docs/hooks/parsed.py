@@ -5,6 +5,7 @@ of a text depends on that text alone, so it is kept on the disk. All that looks 
 in every build: links, anchors, the table of contents, figures, formulas.
 """
 
+import platform
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -19,7 +20,8 @@ from docs.hooks.memory import keep, kept
 
 CODE = Path(__file__)
 SETTINGS = CODE.parents[2] / "mkdocs.yml"
-VERSION = (CODE.read_text(encoding="utf-8"), markdown.__version__, pymdownx.__version__)
+# With Python's, since Markdown reads HTML by Python's own parser.
+VERSION = (CODE.read_text(encoding="utf-8"), markdown.__version__, pymdownx.__version__, platform.python_version())
 
 Packed = list
 """An element as JSON: tag, attributes, text, tail, children."""
