@@ -21,7 +21,7 @@ HALF, SINGLE = torch.finfo(torch.float16).max, torch.finfo(torch.float32).max
         ("in float32 and {:.1f} in float16", math.log(HALF) / math.log(math.sqrt(128))),
         ("65,504", None),
         (r"\sqrt{2/\pi}\approx$ {:.3f}", math.sqrt(2 / math.pi)),
-        (r"2^{100}\approx$ {:.1e}", 2.0**100),
+        (r"2^{100}\approx{:.1f}\times10^{30}$", 2.0**100 / 1e30),
         (r"\ln 10=$ {:.3f}", math.log(10)),
         (r"\ln 65504/\ln 1.5=$ {:.1f}", math.log(HALF) / math.log(1.5)),
         (r"\ln4/\ln1.5=$ {:.1f}", math.log(4) / math.log(1.5)),

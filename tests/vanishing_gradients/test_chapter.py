@@ -53,7 +53,7 @@ def test_the_first_question():
 def test_the_question_of_the_forget_bias():
     gate = 0.5 ** (1 / 50)
     assert f"$\\sigma(b)={gate:.4f}$ and $b={math.log(gate / (1 - gate)):.2f}$" in PAGE
-    assert f"$\\sigma(1)^{{50}}=$ {(1 / (1 + math.exp(-1))) ** 50:.1e}".replace("e-0", "e-") in PAGE
+    assert f"$\\sigma(1)^{{50}}={(1 / (1 + math.exp(-1))) ** 50 * 1e7:.1f}\\times10^{{-7}}$" in PAGE
 
 
 def test_the_solution_of_the_exercise_prints_what_the_page_says(capsys, monkeypatch):

@@ -19,7 +19,7 @@ PAGE = Path("docs/chapters/weight-initialization.md").read_text(encoding="utf-8"
         ("around the critical value {} and", lambda: f"{math.sqrt(critical_sigma_w2(0.05)):.3f}"),
         ("$e^{-5/2}={}$", lambda: f"{math.exp(-2.5):.3f}"),
         ("near $\\ln C$: {} for ten", lambda: f"{math.log(10):.3f}"),
-        ("$2^{-20}$, about {}", lambda: f"{2.0**-20:.0e}".replace("e-0", "e-")),
+        ("$2^{-20}\\approx{}$", lambda: f"10^{{{round(math.log10(2.0**-20))}}}"),
         ("$-\\ln 99={}$", lambda: f"{-math.log(99):.3f}"),
         ("-0.99\\ln0.99={}$", lambda: f"{-0.01 * math.log(0.01) - 0.99 * math.log(0.99):.3f}"),
         ("instead of $\\ln2={}$", lambda: f"{math.log(2):.3f}"),

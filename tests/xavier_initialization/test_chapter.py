@@ -25,7 +25,8 @@ PAGE = (ROOT / "docs" / "chapters" / "xavier-initialization.md").read_text(encod
 def after(words: str) -> float:
     """The first number that follows `words` on the page, which must stand there once."""
     assert PAGE.count(words) == 1, f"{words!r} stands {PAGE.count(words)} times on the page"
-    return float(re.search(r"\d+(?:\.\d+)?(?:e-?\d+)?", PAGE[PAGE.index(words) + len(words) :]).group())
+    rest = re.sub(r"\\times10\^\{(-?\d+)\}", r"e\1", PAGE[PAGE.index(words) + len(words) :])
+    return float(re.search(r"\d+(?:\.\d+)?(?:e-?\d+)?", rest).group())
 
 
 def tanh_activation(layer: int) -> float:
@@ -70,7 +71,7 @@ CRITICAL_TANH_Q = fixed_variance(TANH, math.sqrt(1.761), math.sqrt(0.05))
         ("still keeps only\n$\\chi=", chi(fixed_variance(SIGMOID, 4.0), SIGMOID, 4.0), 1e-3),
         ("For $d=512$ that is", math.sqrt(6 / (4 * 512)), 1e-4),
         ("0.0541 instead of", math.sqrt(6 / (2 * 512)), 1e-4),
-        ("20 layers leave $3^{-10}\\approx$", 3.0**-10, 1e-6),
+        ("20 layers leave $3^{-10}\\approx", 3.0**-10, 1e-6),
         ("to 256 units multiplies the mean square by", 1024 * xavier_std((256, 1024)) ** 2, 1e-12),
         ("by 1.6 forward and by", 256 * xavier_std((256, 1024)) ** 2, 1e-12),
         ("$\\sqrt{2/400}=", xavier_std((100, 300)), 1e-4),
