@@ -111,6 +111,11 @@ def test_by_keyboard_alone(page: Page, url):
         if reached[-1] == "view":
             page.keyboard.press("ArrowRight")
         if reached[-1] == "pin":
+            # It pins what is shown, and a slow machine may still compute what was set.
+            page.wait_for_function(
+                "({ now, settings }) => JSON.stringify(now.settings) === JSON.stringify(settings)",
+                arg=page.locator("init-explorer").element_handle(),
+            )
             page.keyboard.press("Enter")
     order = ["activation", "depth", "seed", "view", "train", "summary", "pin", "keras"]
     assert [name for name in reached if name in order] == order
