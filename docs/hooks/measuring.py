@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-from docs.hooks import run_experiment
+from docs.hooks import processes, run_experiment
 from docs.hooks.experiment import ROOT, Experiment, imported_modules
 
 FORK = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -48,10 +48,8 @@ def failure(experiment: Experiment) -> str:
         process = _context(experiment).Process(
             target=_run, args=(str(experiment.path), str(said), str(complained)), daemon=True
         )
-        process.start()
-        process.join()
-        if process.exitcode:
-            return _explain(experiment, process.exitcode, _read(said), _read(complained))
+        if status := processes.run(process):
+            return _explain(experiment, status, _read(said), _read(complained))
     return ""
 
 

@@ -26,7 +26,8 @@ SETTINGS = {
 }
 
 TIME_LIMIT = 300
-"""Seconds. The slowest experiment takes a tenth of it or less where nothing else runs."""
+"""Seconds for the imports, and again for `measure` and what follows. The slowest experiment takes a tenth of it or less
+where nothing else runs."""
 
 
 def run(path: Path) -> None:
@@ -38,6 +39,7 @@ def run(path: Path) -> None:
 
     experiment = Experiment(path)
     module = importlib.import_module(experiment.module)
+    limit_time(float(os.environ.get("EXPERIMENT_TIME_LIMIT", TIME_LIMIT)))
     measured = module.measure()
     values, refuted = [], []
     for claim in module.CLAIMS:
@@ -69,10 +71,15 @@ def explain(error: Exception) -> str:
     return "\n".join([*lines, *(line.rstrip() for line in traceback.format_exception_only(error))])
 
 
+def limit_time(seconds: float) -> None:
+    """End the process after so many seconds from now; the fault handler names the line, on standard error."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
+
+
 def main(path: str) -> int:
-    # A crash or a hang has no Python exception: the fault handler still names the line, on standard error.
+    # A crash or a hang has no Python exception.
     faulthandler.enable()
-    faulthandler.dump_traceback_later(float(os.environ.get("EXPERIMENT_TIME_LIMIT", TIME_LIMIT)), exit=True)
+    limit_time(TIME_LIMIT)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             run(Path(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from docs.hooks import explorer
 
@@ -26,6 +26,9 @@ CHROMIUM_SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 120_000
+"""Milliseconds that a test waits for what should come: long, since it says that something hangs, not that it is slow."""
+
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".py", ".ipynb"}
 
 
@@ -91,6 +94,21 @@ def browser_type_launch_args() -> dict:
             pytest.fail(message)
         pytest.skip(message)
     return {"executable_path": chromium, "args": CHROMIUM_SWITCHES, "headless": True}
+
+
+@pytest.fixture(scope="session")
+def browser(browser: Browser) -> Browser:
+    """The plugin's browser, with a patience that does not depend on what else the machine does."""
+    open_context = browser.new_context
+
+    def open_patient_context(**settings: object) -> BrowserContext:
+        context = open_context(**settings)
+        context.set_default_timeout(PATIENCE)
+        return context
+
+    browser.new_context = open_patient_context
+    expect.set_options(timeout=PATIENCE)
+    return browser
 
 
 @pytest.fixture

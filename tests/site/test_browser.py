@@ -231,8 +231,8 @@ def paper_of_first_figure(page: Page) -> str:
     image = page.locator("figure img").first
     image.scroll_into_view_if_needed()
     image.evaluate("(image) => image.decode()")
-    page.wait_for_timeout(300)  # Material fades its colours
-    shot = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
+    # Material fades its colours; a screenshot of disabled animations shows their end.
+    shot = Image.open(io.BytesIO(image.screenshot(animations="disabled"))).convert("RGB")
     return "#{:02x}{:02x}{:02x}".format(*shot.getpixel((3, 3)))
 
 

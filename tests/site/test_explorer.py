@@ -427,7 +427,7 @@ def test_a_training_can_be_cancelled_and_the_controls_answer_meanwhile(page: Pag
     visit(page, url, "#depth=60&width=128")
     page.get_by_role("button", name="Train 100 steps").click()
     progress = page.get_by_role("progressbar", name="Training")
-    page.wait_for_function("document.querySelector('progress').value > 0", timeout=60_000)
+    page.wait_for_function("document.querySelector('progress').value > 0")
     page.get_by_role("slider", name="Depth").press("ArrowRight")
     expect(page).to_have_url(re.compile("depth=61"))
     page.get_by_role("button", name="Cancel").click()

@@ -79,7 +79,7 @@ def test_the_worked_example_builds(followed):
 
     assert run.returncode == 0, run.stdout
     page = (followed.root / "site/chapters/sigmoid-slope/index.html").read_text(encoding="utf-8")
-    for part in ("quarter.svg", 'class="evidence"', "The steepest slope of the sigmoid", "0.2500", "2.1e-6"):
+    for part in ("quarter.svg", 'class="evidence"', "The steepest slope of the sigmoid", "0.2500", "2.1\u202f×\u202f10<sup>−6</sup>"):
         assert part in page
 
 

@@ -6,7 +6,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from docs.hooks import formulas, katex
-from tests.build.test_pipeline import SOUND
+from tests.hooks.test_pipeline import SOUND
 
 GOOD = "# Small\n\nThe root $\\sqrt{2/n}$.\n"
 

@@ -1,7 +1,7 @@
 """A page may show one claim of an experiment; an address that fits none or several stops the build."""
 
 from docs.hooks import claims
-from tests.build.test_pipeline import SOUND
+from tests.hooks.test_pipeline import SOUND
 
 CARD = "docs/figures/claims/halving/sound/{}.md"
 
