@@ -15,6 +15,7 @@ import platform
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
 DIGITS = DOWNLOADS / "explorer" / "digits.json"
 BUILD_CODE = ("drawing", "evidence", "experiment", "files", "measuring", "memory", "palette", "run_experiment")
 HOOKS = Path("docs", "hooks")
+CARD_CODE = tuple(str(HOOKS / f"{name}.py") for name in ("claims", "evidence", "experiment"))
 KATEX = HOOKS / "vendor" / "katex"
 FORMULA_CODE = tuple(map(str, (HOOKS / "formulas.py", HOOKS / "katex.py", KATEX / "katex.min.js", KATEX / "katex.min.css")))
 
@@ -77,7 +79,7 @@ def task_claims() -> Iterator[dict]:
         yield {
             "name": card.as_posix(),
             "actions": [(write_claim, [card])],
-            "file_dep": [str(path) for path in (experiment.numbers,) if experiment.path.is_file()],
+            "file_dep": [*CARD_CODE, *([str(experiment.numbers)] if experiment.path.is_file() else [])],
             "targets": [str(card)],
         }
 
@@ -281,9 +283,14 @@ class Progress:
     def get_status(self, task: Task) -> None: ...
 
     def execute_task(self, task: Task) -> None:
-        self.started[task.name] = time.monotonic()
-        if _is_experiment(task):
-            self.write(f"         measuring {_short(task)}\n")
+        try:
+            self.started[task.name] = time.monotonic()
+            if _is_experiment(task):
+                self.write(f"         measuring {_short(task)}\n")
+        except Exception:
+            # In a thread of doit, which hands on the words of an error and not its place.
+            traceback.print_exc()
+            raise
 
     def add_success(self, task: Task) -> None:
         self._finish(task, "")
@@ -326,6 +333,17 @@ def _short(task: Task) -> str:
     return task.name.removeprefix("experiment:")
 
 
+class Tasks(ModuleTaskLoader):
+    """The tasks of this module. They share the process's standard output and error, which doit would replace around
+    each: its threads restore each other's replacement, and what is written afterwards, such as a traceback, is lost."""
+
+    def load_tasks(self, cmd, pos_args: list[str]) -> list[Task]:
+        tasks = super().load_tasks(cmd, pos_args)
+        for task in tasks:
+            task.io.capture = False
+        return tasks
+
+
 def remove_what_nobody_makes() -> None:
     """Delete the figures of experiments and the copies of snippets and labs that are gone."""
     made = {product for experiment in find_experiments() for product in experiment.products}
@@ -366,7 +384,7 @@ def main() -> int:
     with contextlib.chdir(ROOT), measuring.settings():
         forget_damaged_caches()
         remove_what_nobody_makes()
-        return DoitMain(ModuleTaskLoader(globals()), extra_config={"GLOBAL": settings}).run(["run"])
+        return DoitMain(Tasks(globals()), extra_config={"GLOBAL": settings}).run(["run"])
 
 
 if __name__ == "__main__":

@@ -63,11 +63,14 @@ def explain(error: Exception) -> str:
     """What the author of the experiment can act on: the claims, or the error and the project's own frames."""
     if isinstance(error, ExceptionGroup):
         return "\n".join(str(refuted) for refuted in error.exceptions)
-    lines = [
-        f"{Path(frame.filename).relative_to(Path.cwd())}:{frame.lineno} in {frame.name}: {frame.line}"
+    frames = [
+        (Path(frame.filename).relative_to(Path.cwd()), frame)
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(Path.cwd() / "snippets")
+        if any(Path(frame.filename).is_relative_to(Path.cwd() / folder) for folder in ("snippets", "docs"))
     ]
+    # This file called the others: its own frames say something only if no other does.
+    below = [(path, frame) for path, frame in frames if path.name != Path(__file__).name]
+    lines = [f"{path.as_posix()}:{frame.lineno} in {frame.name}: {frame.line}" for path, frame in below or frames]
     return "\n".join([*lines, *(line.rstrip() for line in traceback.format_exception_only(error))])
 
 

@@ -33,6 +33,16 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
     assert not card.exists()
 
 
+def test_the_card_follows_the_code_that_writes_it(project):
+    page(project, "so-does")
+    project.make_figures()
+    code = (project.root / "docs/hooks/evidence.py").read_text(encoding="utf-8")
+    project.write("docs/hooks/evidence.py", code.replace("[All evidence]", "[Every evidence]"))
+
+    assert project.make_figures().returncode == 0
+    assert "[Every evidence]" in (project.root / CARD.format("so-does")).read_text(encoding="utf-8")
+
+
 def test_a_whole_statement_goes_before_a_longer_one(project):
     page(project, "the-first-step")
     longer = SOUND.replace("So does the second", "The first step and the second")

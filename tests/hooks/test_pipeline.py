@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -189,6 +190,33 @@ def test_a_raising_experiment_is_shown_by_its_own_lines_alone(sound):
     assert "snippets/halving/experiment_sound.py:20 in measure: np.linalg.inv(np.zeros((2, 2)))" in run.stdout
     assert "LinAlgError: Singular matrix" in run.stdout
     assert "site-packages" not in run.stdout and "Traceback" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("docs/hooks/run_experiment.py", "values, refuted ="),
+        ("docs/hooks/drawing.py", "svg = text.getvalue()"),
+        ("docs/hooks/evidence.py", "return json.dumps(record"),
+        ("docs/hooks/dodo.py", "self.started[task.name] = time"),
+        ("docs/hooks/dodo.py", "write_if_changed(LEDGER"),
+        ("docs/hooks/catalogue.py", "folders = (ROOT"),
+        ("docs/hooks/mathematics.py", "HEADINGS = {"),
+        ("docs/hooks/build.py", "notebooks.use_our_jupyter()"),
+        ("docs/overrides/main.html", "{{ super() }}"),
+    ],
+)
+def test_an_error_of_the_build_itself_is_named_with_file_and_line(sound, file, place):
+    """The template among them: doit's threads once left standard error closed behind them."""
+    text = (sound.root / file).read_text(encoding="utf-8")
+    before = text[: text.index(place)]
+    sound.write(file, text.replace(place, ("{{ nowhere.known }}" if "{{" in place else "1 / 0; ") + place, 1))
+
+    run = sound.build_site()
+
+    assert run.returncode == 1
+    number = before.count("\n") + 1
+    assert re.search(rf'{re.escape(file)}(:|", line ){number}\b', run.stdout), run.stdout
 
 
 def test_a_syntax_error_is_shown_with_its_line(sound):
