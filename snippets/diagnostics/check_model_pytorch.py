@@ -7,8 +7,9 @@ what is wrong with it.
     report = check_model(model, batch)
     print(report)
 
-The model is afterwards what it was: parameters, gradients, buffers, mode, hooks
-and random state, also after an error.
+The model is afterwards what it was, also after an error: parameters, gradients,
+buffers, attributes, mode, hooks and random states. So are the batch and the
+loss.
 
     gain of a weight = rms(W) * sqrt(fan_in)
         0.58 nn.Linear's default, 1 Xavier (square), 1.41 He
@@ -21,9 +22,13 @@ Schoenholz et al. (2017) for angles.
 
 import math
 import random
+import sys
 import textwrap
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -66,6 +71,10 @@ INPUT = 20.0
 SAMPLES = 2**14
 """Entries of a tensor that its statistics are taken from: an error of 1 % in
 the standard deviation.
+"""
+ROOM = 2**26
+"""Bytes for copies of what is neither parameter nor buffer, such as data that a
+model holds; as many as the parameters have, if that is more.
 """
 
 
@@ -411,6 +420,13 @@ ADVICE = {
         "Draw each layer anew after building the model.",
         "chapters/he-initialization/#use",
     ),
+    "not-put-back": (
+        "note",
+        "The pass changed something that the check could not put back.",
+        "It is large, and neither a parameter nor a buffer, of which alone the check makes copies of any size.",
+        "Build the model anew before you train it; make what changes a buffer.",
+        "toolbox/check-my-model/#limits",
+    ),
     "evaluation-mode": (
         "note",
         "The model is in evaluation mode.",
@@ -439,22 +455,26 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     # of torch.compile: hooks see the model below
     model = getattr(model, "_orig_mod", model)
     parameters = list(model.parameters())
-    if not parameters or any(nn.parameter.is_lazy(parameter) for parameter in parameters):
+    if not parameters or any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())):
         raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = batch if pair else (batch, batch)
     watch = _Watch(model, inputs, targets)
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     loss, gradients = math.nan, dict[Tensor, Any]()
-    with _untouched(model), torch.enable_grad():
+    with _untouched(model, batch, loss_fn) as before, torch.inference_mode(False), torch.enable_grad():
         try:
             value = watch.run(model, inputs, targets, loss_fn)
             loss = value.item()
-            found = torch.autograd.grad(value, trained, allow_unused=True)
-            dense = (grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found)
-            gradients = dict(zip(trained, dense, strict=True))
+            before.look([("a tensor of the loss", leaf) for leaf in _leaves(value)])
+            # Not torch.autograd.grad: checkpoints and reversible layers run
+            # backward passes of their own, which write .grad.
+            value.backward()
+            gradients = {weight: _dense(weight.grad) for weight in trained}
         except _Stop:
             pass
+    if before.lost:
+        watch.find("not-put-back", f"{len(before.lost)} tensors", *before.lost)
     layers = watch.layers(gradients)
     return ModelReport(
         model=type(model).__name__,
@@ -470,27 +490,213 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
 
 
 @contextmanager
-def _untouched(model: nn.Module) -> Iterator[None]:
-    """Whatever runs inside works on copies of the buffers; attributes, mode and
-    random state come back.
-    """
-    modules = list(model.modules())
-    saved = [dict(vars(module)) for module in modules]
+def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Before"]:
+    """Whatever runs inside, model, batch, loss and random states come back."""
     devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
     kind = next(iter(devices)).type if devices else "cuda"
-    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    states = random.getstate(), numpy and numpy.random.get_state()
+    before = _Before(model)
     try:
+        before.look([("loss_fn", loss_fn), ("batch", batch)])
         with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
-            for module in modules:
-                buffers = {name: None if kept is None else kept.clone() for name, kept in module._buffers.items()}
-                own = {"_parameters": dict(module._parameters), "_modules": dict(module._modules)}
-                vars(module).update(own, _buffers=buffers)
-            yield
+            yield before
     finally:
-        random.setstate(state)
-        for module, attributes in zip(modules, saved, strict=True):
-            vars(module).clear()
-            vars(module).update(attributes)
+        before.restore()
+        random.setstate(states[0])
+        if numpy:
+            numpy.random.set_state(states[1])
+
+
+_CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType, torch.dtype, torch.device)
+_CONTAINERS = (
+    (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
+    (deque, deque.extend), (bytearray, bytearray.extend),
+)  # fmt: skip
+
+
+class _Before:
+    """All that can be reached from a model through attributes, containers,
+    closures and bound methods, as it is at first. A copy of the model would not
+    do: hooks and losses that hold the model would still run on the original.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.undo: list[tuple[str, Callable[[], Any]]] = []
+        # Most containers are the empty dictionaries of modules.
+        self.empty: list[Any] = []
+        self.seen: dict[int, Any] = {}
+        self.lost: list[str] = []
+        owned = [*model.named_parameters(), *model.named_buffers()]
+        self.owned = {id(tensor) for _, tensor in owned}
+        self.room = max(ROOM, sum(_bytes(tensor) for _, tensor in owned))
+        # The last ones are looked at first, and give the names.
+        self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
+
+    def look(self, todo: list[tuple[str, Any]]) -> None:
+        while todo:
+            name, value = todo.pop()
+            if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
+                self.seen[id(value)] = value
+                todo += self.keep(name, value)
+
+    def restore(self) -> None:
+        for container in self.empty:
+            if container:
+                container.clear()
+        for name, undo in self.undo:
+            try:
+                undo()
+            except (RuntimeError, TypeError, ValueError, AttributeError):
+                self.lost.append(name)
+
+    def keep(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        """Remember one object, and return what it holds."""
+        kind = type(value)
+        base, fill = next((pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None))
+        if base:
+            if not value and kind is base:
+                self.empty.append(value)
+                return []
+            held = base(value)
+            self.undo.append((name, partial(_refill, value, base, fill, held)))
+            pairs = held.items() if isinstance(held, dict) else enumerate(held)
+            parts = [(f"{name}.{key}" if isinstance(key, str | int) else name, part) for key, part in pairs]
+            return parts if kind is base else parts + self.keep_attributes(name, value)
+        if issubclass(kind, tuple | frozenset):
+            return [(name, part) for part in tuple(value)]
+        if kind is MethodType:
+            return [(name, value.__self__), (name, value.__func__)]
+        if kind is partial:
+            return [(name, value.func), (name, value.args), (name, value.keywords)]
+        if kind is CellType:
+            with suppress(ValueError):  # it may be empty
+                self.undo.append((name, partial(setattr, value, "cell_contents", value.cell_contents)))
+                return [(name, value.cell_contents)]
+            return []
+        if kind is FunctionType:
+            parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
+            return parts + self.keep_attributes(name, value)
+        if isinstance(value, Tensor):
+            self.keep_tensor(name, value)
+        else:
+            self.keep_generator(name, value)
+        # The standard library has locks, threads and loggers, whose insides are
+        # not for us.
+        if kind.__module__.partition(".")[0] in sys.stdlib_module_names and kind is not SimpleNamespace:
+            return []
+        return self.keep_attributes(name, value)
+
+    def keep_generator(self, name: str, value: Any) -> None:
+        """Random generators and arrays of NumPy."""
+        numpy = sys.modules.get("numpy")
+        undo = None
+        if isinstance(value, random.Random):
+            undo = partial(value.setstate, value.getstate())
+        elif isinstance(value, torch.Generator):
+            undo = partial(value.set_state, value.get_state())
+        elif numpy and isinstance(value, numpy.random.Generator):
+            undo = partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        elif numpy and isinstance(value, numpy.ndarray) and value.flags.writeable and value.nbytes <= self.room:
+            self.room -= value.nbytes
+            undo = partial(numpy.copyto, value, value.copy())
+        if undo:
+            self.undo.append((name, undo))
+
+    def keep_attributes(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        held = dict[str, Any]()
+        with suppress(AttributeError):
+            attributes = object.__getattribute__(value, "__dict__")
+            held |= attributes
+            self.undo.append((name, partial(_refill, attributes, dict, dict.update, dict(held))))
+        for base in type(value).__mro__:
+            slots = vars(base).items() if "__slots__" in vars(base) else ()
+            for slot in (slot for slot, place in slots if isinstance(place, MemberDescriptorType)):
+                if hasattr(value, slot):
+                    held[slot] = getattr(value, slot)
+                    self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
+        return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+
+    def keep_tensor(self, name: str, tensor: Tensor) -> None:
+        copied = id(tensor) in self.owned or _bytes(tensor) <= self.room
+        if copied and id(tensor) not in self.owned:
+            self.room -= _bytes(tensor)
+        data, trained, leaf, hooks = tensor.data, tensor.requires_grad, tensor.is_leaf, tensor._backward_hooks
+        copy = data.clone() if copied else None
+        size = data.untyped_storage().nbytes() if data.layout is torch.strided and not data.is_nested else 0
+        version = None if tensor.is_inference() else tensor._version
+        grad, steps = tensor.grad if leaf else None, tensor._post_accumulate_grad_hooks
+        if grad is not None:
+            tensor.grad = None
+        if steps:
+            # Some step an optimizer in the backward pass.
+            self.undo.append((name, partial(steps.update, dict(steps))))
+            steps.clear()
+
+        def undo() -> None:
+            if leaf:
+                if not tensor.is_leaf:
+                    tensor.detach_()
+                tensor.grad = grad
+                tensor.requires_grad_(trained)
+            if hooks is None and tensor._backward_hooks is not None:
+                tensor._backward_hooks = None
+            if not _same_place(tensor, data):
+                tensor.data = data
+            if size and data.untyped_storage().nbytes() < size:  # freed, as sharding does
+                data.untyped_storage().resize_(size)
+            if copy is not None:
+                if not _same(data, copy):
+                    data.copy_(copy)
+            elif version is not None and tensor._version != version:
+                raise ValueError("no copy")
+
+        self.undo.append((name, undo))
+        if hooks is not None:
+            self.undo.append((name, partial(_refill, hooks, OrderedDict, OrderedDict.update, OrderedDict(hooks))))
+
+
+def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+    # The methods of the base class: those of a subclass may count or refuse.
+    kind.clear(container)
+    fill(container, held)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _same_place(tensor: Tensor, other: Tensor) -> bool:
+    try:
+        return tensor.is_set_to(other)
+    except RuntimeError:  # sparse and nested tensors have no one storage
+        return True
+
+
+def _same(tensor: Tensor, other: Tensor) -> bool:
+    try:
+        return tensor.is_meta or torch.equal(tensor, other)
+    except RuntimeError:  # not written for all number formats
+        return False
+
+
+def _leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors at the ends of the graph: those whose .grad a backward pass
+    writes.
+    """
+    found, seen, todo = [], set(), [loss.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += (parent for parent, _ in node.next_functions)
+            if hasattr(node, "variable"):
+                found.append(node.variable)
+    return found
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 class _Stop(Exception):
@@ -771,12 +977,21 @@ def _judge_signals(watch: _Watch, layers: tuple[LayerReport, ...], gradients: di
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
-    cosines = (watch.cosine, *(layer.cosine for layer in layers if layer.gain != 0))
+    cosines = (watch.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
-    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
+    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
         find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
     if watch.excess > EXCESS:
         find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _collapse(angles: list[float]) -> bool:
+    if angles[-1] >= min(ANGLE, angles[0] / 100):
+        return False
+    # A stream that starts as a parameter, such as a class token, is alike for
+    # all examples from the start, while others beside it are not.
+    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
+    return max(angles[first:]) < 100 * ANGLE
 
 
 def _beyond(watch: _Watch, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
@@ -904,7 +1119,7 @@ def _rms(tensor: Tensor) -> float:
 def _all_finite(tensor: Tensor | None) -> bool:
     # A sum shows a single NaN or Inf among millions, in one pass and without a
     # copy.
-    return tensor is None or not tensor.is_floating_point() or math.isfinite(tensor.sum(dtype=torch.float32))
+    return tensor is None or not tensor.is_floating_point() or math.isfinite(tensor.detach().sum(dtype=torch.float32))
 
 
 def _moments(values: Tensor) -> dict[str, float]:
@@ -922,6 +1137,9 @@ def _cosine(values: Tensor, examples: int) -> float | None:
     if examples < 2 or not dims or values.dim() < 2 or not values.numel():
         return None
     some = values.movedim(dims[0], 0)[:8].flatten(1)
+    if some.shape[1] < 2:
+        # Between two numbers it is 1 or -1, whatever they are.
+        return None
     some = some[:, _places(some.shape[1], SAMPLES // 8, some.device)].cpu().double()
     units = some / some.norm(dim=1, keepdim=True)
     number = len(units)

@@ -195,6 +195,18 @@ class Forgetful(nn.Module):
         return self.body(x)
 
 
+class Counting(nn.Module):
+    """Adds to a large table that is neither parameter nor buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.table = he(), torch.zeros(2**24 + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.table[0] += 1
+        return self.body(x)
+
+
 class Norm(nn.Module):
     """Divides by the norm, which has no slope at zero."""
 
@@ -286,5 +298,6 @@ FAULTS: dict[str, Fault] = {
     "log(softmax) by hand, large logits": Fault("non-finite-loss", log_of_zero),
     "norm of a zero vector": Fault("non-finite-gradient", lambda: features(nn.Sequential(he(), Norm()))),
     "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
+    "a large table that every pass changes": Fault("not-put-back", lambda: features(Counting())),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
 }

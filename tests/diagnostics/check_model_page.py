@@ -9,13 +9,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "toolbox" / "check-my-mode
 def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     """The entry in the list of findings."""
     level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
-    chapter, anchor = re.fullmatch(r"chapters/([a-z-]+)/(#[a-z]+)", link).groups()
+    folder, page, anchor = re.fullmatch(r"(chapters|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
     note = " (note)" if level == "note" else ""
-    name = chapter.replace("-", " ").capitalize()
-    return (
-        f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} "
-        f"*Read:* [{name}](../chapters/{chapter}.md{anchor})\n"
-    )
+    name = page.replace("-", " ").capitalize()
+    place = f"../chapters/{page}.md{anchor}" if folder == "chapters" else anchor
+    return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place})\n"
 
 
 def printed_outputs() -> list[str]:

@@ -1,9 +1,14 @@
 """The numbers of a report against autograd by hand, and what every kind of model and batch must give."""
 
+import collections
+import copy
+import functools
 import json
 import math
 import random
+import types
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -187,40 +192,226 @@ def test_the_model_is_afterwards_what_it_was(name, fails):
     assert_same(before, state(case.model))
 
 
+class Slotted:
+    __slots__ = ("count", "empty")
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Named(dict):
+    """A dictionary with an attribute, and with methods that must not be called."""
+
+    clear = update = None
+
+
+def _counter():
+    count = 0
+
+    def forward_hook(*_):
+        nonlocal count
+        count += 1
+        return count
+
+    return forward_hook
+
+
 class Restless(nn.Module):
     """Changes itself in every pass."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(4, 4)
+        self.layer, self.average = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
         self.register_buffer("total", torch.zeros(4))
         self.register_buffer("nothing", None)
-        self.passes = 0
+        self.passes, self.free = 0, torch.zeros(4)
+        self.lists, self.sets, self.queue = [[1], (set(),)], {1, 2}, collections.deque([1, 2], maxlen=2)
+        self.counts, self.order = collections.Counter("a"), collections.OrderedDict(one=1, two=2)
+        self.nested = {"plain": types.SimpleNamespace(passes=0), 3: Slotted(), "named": Named(a=1)}
+        self.bytes, self.array = bytearray(b"ab"), np.zeros(3)
+        self.generators = random.Random(0), np.random.default_rng(0), torch.Generator()
+        self.hook, self.draw = _counter(), functools.partial(self.generators[0].choice, [[1], [2]])
+        self.sparse = torch.eye(3).to_sparse()
+        self.running = torch.zeros(4)
+        self.layer.weight.register_hook(lambda _: None)
 
     def forward(self, x):
         self.passes += 1
         self.last = x
         self.total = self.total + x.sum(0)
         self.total.add_(1)
+        self.free += 1
         self.layer.weight.requires_grad_(True)
+        self.layer.weight.data.clamp_(-0.1, 0.1)
+        for parameter in self.layer.parameters():
+            parameter.register_hook(lambda _: None)
+        self.average.weight.data = 0.9 * self.average.weight.data
         self.eval()
-        return self.layer(x) * random.random()
+        self.lists[0].append(x), self.lists[1][0].add(2), self.sets.clear(), self.queue.append(3)
+        self.counts.update("ab"), self.order.move_to_end("one")
+        self.nested["plain"].passes += 1
+        self.nested[3].count += 1
+        self.nested["named"].new = 1
+        self.nested["named"]["a"] += 1
+        self.bytes += b"c"
+        self.array += 1
+        random.random(), np.random.rand(), torch.rand(1)
+        self.hook(), self.draw(), self.generators[1].random(), torch.rand(1, generator=self.generators[2])
+        self.layer.register_forward_hook(lambda *_: None)
+        self.sparse = self.sparse * 2
+        self.running.add_(self.layer(x).sum(0))
+        x += 1
+        return self.layer(x)
 
 
-def test_attributes_and_replaced_buffers_come_back():
-    model = Restless()
-    total = model.total
-    random.seed(3)
+def everything(model: Restless):
+    """Of the state, what compares as it is."""
+    generators = [model.generators[0].getstate(), model.generators[1].bit_generator.state["state"]]
+    nested = model.nested["plain"].passes, model.nested[3].count, dict(model.nested["named"]), vars(model.nested["named"])
+    containers = [
+        copy.deepcopy(part) for part in (model.lists, model.sets, list(model.queue), model.counts, list(model.order), nested)
+    ]
+    rest = model.passes, sorted(vars(model)), bytes(model.bytes), model.array.tolist(), generators, containers
+    tensors = [model.free, model.running, model.generators[2].get_state(), model.sparse.to_dense()]
+    hooks = [len(model.layer._forward_hooks), model.hook.__closure__[0].cell_contents]
+    hooks += [dict(parameter._backward_hooks or {}) for parameter in model.layer.parameters()]
+    return rest, [tensor.tolist() for tensor in tensors], hooks, model.running.requires_grad
+
+
+def test_all_that_a_pass_changes_comes_back():
+    model, inputs = Restless(), torch.randn(2, 4)
+    before, wanted, first = state(model), everything(model), inputs.clone()
+    numpy = np.random.get_state()
+    report = check_model(model, inputs, mean)
+    assert codes(report) == []
+    assert_same(before, state(model))
+    assert everything(model) == wanted
+    assert torch.equal(inputs, first)
+    assert np.array_equal(np.random.get_state()[1], numpy[1]) and np.random.get_state()[2] == numpy[2]
+
+
+def test_a_loss_that_keeps_something_comes_back():
+    class Smooth(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.seen = nn.Parameter(torch.ones(4)), []
+
+        def forward(self, output, _):
+            self.seen.append(output)
+            return (self.scale * output).mean()
+
+        def method(self, output, targets):
+            return self(output, targets)
+
+    for make in (lambda loss: loss, lambda loss: loss.method, lambda loss: lambda *pair: loss(*pair)):
+        loss = Smooth()
+        check_model(nn.Linear(4, 4), torch.randn(2, 4), make(loss))
+        assert loss.seen == [] and loss.scale.grad is None
+
+
+def test_a_loss_whose_closure_is_not_filled_yet():
+    def loss(output, _):
+        return output.mean() + (later if output is None else 0)
+
+    assert check_model(nn.Linear(4, 4), torch.randn(2, 4), loss).loss is not None
+    later = 1
+    assert later
+
+
+FREE = torch.ones(4, requires_grad=True)
+
+
+def test_no_gradient_is_left_at_the_ends_of_the_graph():
+    check_model(nn.Linear(4, 4), torch.randn(2, 4), lambda output, _: (FREE * output).mean())
+    assert FREE.grad is None
+    inputs = torch.randn(2, 4, requires_grad=True)
+    check_model(nn.Linear(4, 4), inputs, mean)
+    assert inputs.grad is None
+
+
+def test_a_hook_that_steps_in_the_backward_pass_does_not():
+    model, steps = nn.Linear(4, 4), []
+    model.weight.register_post_accumulate_grad_hook(steps.append)
     check_model(model, torch.randn(2, 4), mean)
-    assert random.random() == random.Random(3).random()
-    assert (model.passes, model.training, hasattr(model, "last")) == (0, True, False)
-    assert model.total is total
-    assert not total.any()
+    assert steps == []
+    mean(model(torch.randn(2, 4))).backward()
+    assert len(steps) == 1
 
 
-def test_it_works_where_gradients_are_off():
-    with torch.no_grad():
-        assert check_model(mlp(nn.ReLU()), batch(), cross_entropy).layers[0].gradient > 0
+class Inner(torch.autograd.Function):
+    """A layer that is run again on the way back, as reversible layers are; its gradients go to .grad."""
+
+    @staticmethod
+    def forward(context, x, layer):
+        context.x, context.layer = x, layer
+        with torch.no_grad():
+            return layer(x)
+
+    @staticmethod
+    def backward(context, gradient):
+        x = context.x.detach().requires_grad_()
+        with torch.enable_grad():
+            torch.autograd.backward(context.layer(x), gradient)
+        return x.grad, None
+
+
+class Reversible(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return Inner.apply(self.first(x), self.second)
+
+
+def test_gradients_of_an_inner_backward_pass_are_seen_and_taken_back():
+    model, inputs = Reversible(), torch.randn(3, 4)
+    report = check_model(model, inputs, mean)
+    assert all(parameter.grad is None for parameter in model.parameters()) and codes(report) == []
+    model(inputs).mean().backward()
+    assert report.layers[1].weight_gradient == pytest.approx(model.second.weight.grad.norm().item(), rel=1e-5)
+
+
+def test_what_cannot_be_put_back_is_named(monkeypatch):
+    monkeypatch.setattr(snippet, "ROOM", 100)
+    model = Restless()
+    model.free = torch.zeros(1000)
+    (finding,) = check_model(model, torch.randn(2, 4), mean).findings
+    assert (finding.code, finding.layers) == ("not-put-back", ("free",))
+
+
+def test_a_storage_that_was_given_away_comes_back():
+    class Giving(nn.Linear):
+        def forward(self, x):
+            y = super().forward(x)
+            self.weight.untyped_storage().resize_(0)
+            return y
+
+    model = Giving(4, 4)
+    model.weight.requires_grad_(False)
+    weight = model.weight.clone()
+    assert codes(check_model(model, torch.randn(2, 4), mean)) == []
+    assert torch.equal(model.weight, weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64])
+def test_buffers_of_any_number_format_come_back(dtype):
+    class Odd(nn.Linear):
+        def forward(self, x):
+            self.odd.fill_(0)
+            return super().forward(x)
+
+    model = Odd(4, 4)
+    model.register_buffer("odd", torch.ones(3).to(dtype))
+    assert codes(check_model(model, torch.randn(2, 4), mean)) == []
+    assert model.odd.to(torch.complex64).real.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_it_works_where_gradients_are_off(off):
+    data = batch()
+    with off():
+        assert check_model(mlp(nn.ReLU()), data, cross_entropy).layers[0].gradient > 0
         assert not torch.is_grad_enabled()
 
 
@@ -296,18 +487,19 @@ def test_parametrized_weights():
     assert report.layers[0].weight_gradient > 0
 
 
-def test_checkpoints_do_not_run_a_layer_twice():
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpoints_do_not_run_a_layer_twice(reentrant):
     class Saving(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.body = mlp(nn.ReLU(), nn.ReLU())
 
         def forward(self, x):
-            return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=False)
+            return torch.utils.checkpoint.checkpoint(self.body, x.requires_grad_(), use_reentrant=reentrant)
 
     report = check_model(Saving(), batch(), cross_entropy)
     assert [row.name for row in report.layers] == ["body.0", "body.2"]
-    assert all(row.gradient > 0 for row in report.layers)
+    assert all(row.weight_gradient > 0 for row in report.layers)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -564,6 +756,39 @@ def test_a_report_without_a_loss(labels):
     assert f"labels {labels.min()} to {labels.max()}, 64 classes" in str(report)
 
 
+def test_outputs_of_one_unit_have_no_angle():
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 1))
+    for _ in range(20):
+        changed = [layer.reset_parameters() for layer in model if isinstance(layer, nn.Linear)]
+        report = check_model(model, (torch.randn(4, 16), torch.randn(4, 1)), nn.MSELoss())
+        assert changed and codes(report) == [] and report.layers[-1].cosine is None
+
+
+class ClassToken(nn.Module):
+    """Class attention after CaiT: the token starts as a parameter, and its branches are scaled down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.token = nn.Linear(16, 32), nn.Parameter(torch.randn(1, 1, 32))
+        self.query, self.key, self.value, self.out = (nn.Linear(32, 32) for _ in range(4))
+        self.mlp, self.head = nn.Linear(32, 32), nn.Linear(32, 10)
+        self.scale = nn.Parameter(torch.full((32,), 2e-3))
+
+    def forward(self, x):
+        x, token = self.patch(x), self.token.expand(len(x), -1, -1)
+        all_tokens = torch.cat([token, x], 1)
+        weights = torch.softmax(self.query(token) @ self.key(all_tokens).transpose(1, 2) / 32**0.5, -1)
+        token = token + self.scale * self.out(weights @ self.value(all_tokens))
+        token = token + self.scale * functional.gelu(self.mlp(token))
+        return self.head(functional.layer_norm(token[:, 0], (32,)))
+
+
+def test_a_class_token_that_has_not_read_yet_is_no_collapse():
+    report = check_model(ClassToken(), (torch.randn(8, 12, 16), torch.randint(10, (8,))), cross_entropy)
+    assert report.layers[-1].cosine > 1 - 1e-4
+    assert "collapsed-angles" not in codes(report)
+
+
 def test_layers_behind_the_first_that_the_loss_does_not_reach_are_a_note():
     class Pooling(nn.Module):
         def __init__(self) -> None:
@@ -643,4 +868,4 @@ def test_every_finding_says_all_it_promises():
     for code, (level, *words, link) in ADVICE.items():
         assert level in ("fault", "note"), code
         assert all(len(word) > 20 and word[-1] in ".)" for word in words), code
-        assert link.startswith("chapters/"), code
+        assert link.startswith(("chapters/", "toolbox/")), code
