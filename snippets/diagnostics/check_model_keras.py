@@ -512,6 +512,7 @@ class _Watch:
         self.chance_loss: float | None = None
         self.excess: float | None = None
         self.sums = 0
+        self.makers: dict[int, tuple[str, int]] = {}
         self.inputs = [_array(value) for value in tree.flatten(inputs)]
         self.targets = [_array(value) for value in tree.flatten(targets)]
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
@@ -547,6 +548,9 @@ class _Watch:
         weights = _weights(layer)
 
         def run(*arguments: Any, **keywords: Any) -> Any:
+            if not tf.executing_eagerly():
+                # within a tf.function, tensors have no values yet
+                return call(*arguments, **keywords)
             if isinstance(layer, layers.Embedding):
                 self.check_indices(layer, _array(arguments[0]))
             frame: dict[str, Any] = {"weights": weights, "before": None, "notes": {}}
@@ -581,8 +585,17 @@ class _Watch:
             }
         )
 
-    def operation(self, kind: str, inputs: Any, _attributes: Any, outputs: Any, *_: Any) -> None:
-        """Called by TensorFlow after every operation."""
+    def operation(
+        self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
+        """Called by TensorFlow after every operation, and for each that is put
+        into a graph, where tensors have no values.
+        """
+        if graph is not None:
+            return
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        if inputs:
+            self.makers |= {output._id: (kind, inputs[0]._id) for output in outputs}
         layer, frame = self.running[-1] if self.running else (None, None)
         if layer is None or isinstance(layer, layers.RNN) or kind not in _OPERATIONS:
             return
@@ -619,6 +632,13 @@ class _Watch:
             )
             raise _Stop
 
+    def maker(self, tensor: tf.Tensor) -> str:
+        """The operation that a tensor comes from, whatever its shape became."""
+        kind, source = self.makers.get(tensor._id, ("", 0))
+        while kind in ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast"):
+            kind, source = self.makers.get(source, ("", 0))
+        return kind
+
     def find(self, code: str, evidence: str, *names: str) -> None:
         self.findings.append(_finding(code, evidence, *names))
 
@@ -630,10 +650,11 @@ class _Watch:
         # and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
         logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
+        doubled = known is None and self.maker(output) == "Sigmoid"
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
             if "binary" in name:
-                self.judge_binary(logits, values, targets)
+                self.judge_binary(logits, doubled, values, targets)
             elif "categorical" in name:
                 self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
         elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
@@ -670,12 +691,12 @@ class _Watch:
         if len(costs):
             self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
 
-    def judge_binary(self, logits: bool, values: np.ndarray, targets: np.ndarray) -> None:
-        span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
-        probabilities = ((values >= 0) & (values <= 1)).all()
-        if logits and probabilities and values.size >= 8:
-            self.find("sigmoid-before-logits-loss", f"{span}, all of them between 0 and 1")
-        elif not logits and not probabilities and np.isfinite(values).all():
+    def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
+        # Logits may well lie between 0 and 1: their range tells nothing.
+        if logits and doubled:
+            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
+        elif not logits and np.isfinite(values).all() and not 0 <= values.min() <= values.max() <= 1:
+            span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
             self.find("logits-without-from-logits", span)
         if values.shape != targets.shape:
             return

@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import random
@@ -146,6 +147,83 @@ def test_labels_that_are_ignored_do_not_count():
     model, (inputs, targets), _ = vectors(dense(1, "relu"))
     report = check_model(model, (inputs, np.where(np.arange(16) < 4, 255, targets)), loss)
     assert not report.findings and report.chance_loss == math.log(10)
+
+
+def binary(last, loss=None, shape=()) -> Case:
+    """Inputs and weights are positive: so are the logits, and small."""
+    model = keras.Sequential([keras.Input((64,)), last, *([layers.Reshape(shape)] if shape else [])])
+    model.layers[0].kernel.assign(np.full((64, 1), 0.01))
+    targets = labels(16, 2).reshape(16, *(shape or (1,)))
+    return Case(model, (abs(normal(16, 64)), targets), loss or losses.BinaryCrossentropy(from_logits=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*received `from_logits=True`")
+def test_logits_between_0_and_1_are_no_probabilities():
+    for case in (
+        binary(layers.Dense(1)),
+        binary(layers.Dense(1, "sigmoid")),
+        binary(layers.Dense(1, "sigmoid"), losses.BinaryCrossentropy()),
+    ):
+        report = check_model(*case)
+        assert not report.findings, str(report)
+    for last in (layers.Dense(1, tf.nn.sigmoid), layers.Dense(1, lambda x: tf.cast(tf.sigmoid(tf.cast(x, "float64")), "float32"))):
+        for shape in ((), (1, 1)):
+            (finding,) = check_model(*binary(last, shape=shape)).findings
+            assert finding.code == "sigmoid-before-logits-loss"
+
+
+class Graph(layers.Layer):
+    """Its layers run within a `tf.function`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.dense = layers.Embedding(3, 16), layers.Dense(16)
+
+    def build(self, shape):
+        self.table.build(None), self.dense.build(shape)
+
+    @functools.partial(tf.function, autograph=False)
+    def call(self, x):
+        return tf.nn.relu(self.dense(x)) + self.table(tf.constant(0))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Conv2D(16, 3, groups=4),
+        lambda: layers.Conv2D(16, 3, groups=16),
+        lambda: layers.Conv1D(16, 1, groups=2),
+        Graph,
+    ],
+)
+def test_layers_that_run_as_a_graph(layer):
+    layer = layer()
+    shape = (8, 16) if isinstance(layer, layers.Conv1D) else (8, 8, 16)
+    model = keras.Sequential([keras.Input(shape), layer, layers.GlobalAveragePooling1D() if len(shape) < 3 else layers.GlobalAveragePooling2D(), layers.Dense(10)])
+    model(normal(1, *shape))
+    report = check_model(model, (normal(8, *shape), labels(8)), LOGITS)
+    assert not report.findings, str(report)
+    assert report.layers[-1].weight_gradient > 0
+
+
+def test_a_graph_that_is_made_during_the_check():
+    class Outer(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside, self.head = Graph(), layers.Dense(10)
+            self.inside.build((None, 64)), self.head.build((None, 16))
+            self.built = True
+
+        def call(self, x):
+            return self.head(self.inside(x))
+
+    report = check_model(Outer(), (normal(16, 64), labels()), LOGITS)
+    assert [row.kind for row in report.layers] == ["Dense"] and not report.findings
+
+
+def test_a_loss_that_runs_as_a_graph():
+    model, batch, _ = vectors(dense(1, "relu"))
+    assert check_model(model, batch, tf.function(lambda y, x: tf.reduce_mean(LOGITS(y, x)))).loss > 0
 
 
 def test_the_report_is_plain_and_draws_itself():
