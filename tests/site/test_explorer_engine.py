@@ -186,10 +186,30 @@ BEYOND_FLOAT32 = [
 ]
 
 
-def test_layers_of_first_overflow_and_underflow_are_exact(engine):
+def test_layers_of_first_overflow_and_underflow_are_right_to_a_layer(engine):
+    """In float32 the edge itself hangs on the kernel: a sum, or the product inside one processor's GELU, may pass the
+    largest number on its way to a result that fits, and another order of additions rounds the last subnormal to zero.
+    """
     found = [one["first"] for one in run_passes(engine, BEYOND_FLOAT32)]
-    assert found == [first_layers(settings) for settings in BEYOND_FLOAT32]
     assert all(any(one[kind] for one in found) for kind in found[0])
+    for settings, layers in zip(BEYOND_FLOAT32, found, strict=True):
+        for kind, expected in first_layers(settings).items():
+            assert (layers[kind] is None) == (expected is None), (settings, kind)
+            assert expected is None or abs(layers[kind] - expected) <= 1, (settings, kind)
+
+
+def test_a_hundred_layers_are_exact_in_float64(engine):
+    """So the curves that cross float32's edges are those of PyTorch in every layer, far beyond these edges too."""
+    exact = [one._replace(precision="float64") for one in BEYOND_FLOAT32]
+    for settings, found in zip(exact, run_passes(engine, exact), strict=True):
+        # Tanh at this scale is chaotic: from layer to layer a rounding error doubles or trebles.
+        layers = slice(0, 20) if (settings.activation, settings.scheme) == ("tanh", "unit") else slice(None)
+        result = explorer.run(settings)
+        for name, tensors in (("activation", result.activations), ("gradient", result.gradients)):
+            # The gradient comes down from the last layer, through all the chaos.
+            if name == "activation" or layers == slice(None):
+                rms = [tensor.square().mean().sqrt().item() for tensor in tensors]
+                assert found[name]["rms"][layers] == pytest.approx(rms[layers], rel=1e-8), (settings, name)
 
 
 def test_deep_chaos_keeps_its_curve(engine):
