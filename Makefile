@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build figures bench clean environment
+.PHONY: help serve test test-machines build figures bench clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -14,7 +14,7 @@ export NBCONVERT_DISABLE_CONFIG_EXPORTERS := 1
 OPEN := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname))),--open)
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at every save
 	@.venv/bin/python -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null || \
@@ -30,6 +30,9 @@ test: environment ## run all tests; PyTorch and TensorFlow in processes of their
 	$(TEST) -m "not keras" --cov-report= --cov-fail-under=0 || first=$$?; \
 	$(TEST) -m keras --cov-append --cov-fail-under=100 || second=$$?; \
 	exit $$((first | second))
+
+test-machines: environment ## hold claims and parity on stand-ins for other processors and numbers of threads
+	@$(RUN) tests.machines $(MACHINES)
 
 build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict

@@ -83,22 +83,23 @@ def accuracies(measured: TrainableDepth, within: bool) -> list[float]:
 
 CLAIMS = (
     Claim(
-        statement=r"The lowest accuracy of all networks no deeper than $6\,\xi$",
-        value=lambda measured: min(accuracies(measured, within=True)),
-        interval=(0.35, 1.0),
-        reason="0.47 to 0.74 over 4 seeds, at the edge of the window; chance is 0.1.",
+        statement=r"Mean accuracy of all networks no deeper than $6\,\xi$",
+        value=lambda measured: float(np.mean(accuracies(measured, within=True))),
+        interval=(0.65, 0.95),
+        reason="0.78 to 0.89 over ten seeds on three kinds of processor; chance is 0.1. A mean, since at the edge of the window the rounding of the sums decides what a "
+        "single network reaches in 150 steps.",
     ),
     Claim(
-        statement=r"The highest accuracy of all networks deeper than $8\,\xi$",
-        value=lambda measured: max(accuracies(measured, within=False)),
+        statement=r"Mean accuracy of all networks deeper than $8\,\xi$",
+        value=lambda measured: float(np.mean(accuracies(measured, within=False))),
         interval=(0.08, 0.25),
-        reason="0.10 over 4 seeds, which is chance.",
+        reason="0.10 to 0.16 over ten seeds on three kinds of processor, where chance is 0.1.",
     ),
     Claim(
         statement=r"40 layers learn best at $\sigma_w$; the critical line passes at 1.327",
         value=lambda measured: SIGMAS_W[int(np.argmax(measured.accuracy[40]))],
         interval=(1.15, 1.6),
-        reason="1.327 over 4 seeds; the neighbours on the grid are allowed.",
+        reason="1.327 over ten seeds on three kinds of processor; the neighbours on the grid are allowed.",
         format=".3f",
     ),
 )

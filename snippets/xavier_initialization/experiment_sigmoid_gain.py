@@ -9,6 +9,7 @@ Source: the rule "four times Xavier for the sigmoid" stands in the deep learning
 (2017).
 """
 
+import statistics
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,9 @@ GAINS = (1.0, 4.0, 7.0, CRITICAL)
 SHALLOW, DEEP = 5, 20
 STEPS, WIDTH, LEARNING_RATE = 200, 64, 0.1
 
+TANH_NETWORKS = 5
+"""At this rate one tanh network in ten has just lost a part of what it learned when the steps end."""
+
 
 class SigmoidGain(NamedTuple):
     """Accuracies on the test digits, then what wide sigmoid layers hold at the critical gain."""
@@ -38,8 +42,8 @@ class SigmoidGain(NamedTuple):
     deep: list[float]
     """One per gain of `GAINS`, 20 hidden layers."""
 
-    deep_tanh: float
-    """20 hidden layers of tanh with gain 1."""
+    deep_tanh: list[float]
+    """One per network of `TANH_NETWORKS`, 20 hidden layers of tanh with gain 1."""
 
     chi: list[float]
     """One per gain of `GAINS`, at the fixed point of the variance."""
@@ -56,7 +60,7 @@ def measure(seed: int = 0) -> SigmoidGain:
     return SigmoidGain(
         [_accuracy(nn.Sigmoid, SHALLOW, gain, seed) for gain in GAINS],
         [_accuracy(nn.Sigmoid, DEEP, gain, seed) for gain in GAINS],
-        _accuracy(nn.Tanh, DEEP, 1.0, seed),
+        [_accuracy(nn.Tanh, DEEP, 1.0, TANH_NETWORKS * seed + network) for network in range(TANH_NETWORKS)],
         [_chi(gain) for gain in GAINS],
         gaussian_mean(lambda xi: (SIGMOID.slope(variance**0.5 * xi) < 0.01).astype(float)),
         _correlation_of_strangers(CRITICAL),
@@ -103,14 +107,14 @@ CLAIMS = (
         statement="Twenty layers: the best accuracy of all gains",
         value=lambda found: max(found.deep),
         interval=(0.08, 0.65),
-        reason="0.20 to 0.46 over six seeds: better than guessing, far from tanh.",
+        reason="0.17 to 0.47 over ten seeds on three kinds of processor: better than guessing, far from tanh.",
         format=".3f",
     ),
     Claim(
-        statement="Twenty layers of tanh, gain 1, same budget: accuracy",
-        value=lambda found: found.deep_tanh,
-        interval=(0.85, 1.0),
-        reason="0.91 to 0.96 over six seeds.",
+        statement="Twenty layers of tanh, gain 1, same budget: median accuracy of five networks",
+        value=lambda found: statistics.median(found.deep_tanh),
+        interval=(0.8, 1.0),
+        reason="0.89 to 0.96 over ten seeds on three kinds of processor.",
         format=".3f",
     ),
     Claim(
@@ -139,8 +143,9 @@ CLAIMS = (
 def plot(measured: SigmoidGain) -> Figure:
     figure = Figure(figsize=(4.6, 5.0))
     accuracy, factor = figure.subplots(2, sharex=True, height_ratios=(3, 2))
-    accuracy.axhline(measured.deep_tanh, color="C0", linewidth=1.5, linestyle="dashed")
-    accuracy.annotate("tanh, 20 layers, gain 1", (CRITICAL, measured.deep_tanh), xytext=(0, 4),
+    tanh = statistics.median(measured.deep_tanh)
+    accuracy.axhline(tanh, color="C0", linewidth=1.5, linestyle="dashed")
+    accuracy.annotate("tanh, 20 layers, gain 1", (CRITICAL, tanh), xytext=(0, 4),
                       textcoords="offset points", ha="right", color="C0")  # fmt: skip
     accuracy.plot(GAINS, measured.shallow, "o-", color="C2")
     accuracy.annotate("sigmoid, 5 layers", (7, measured.shallow[2]), xytext=(0, -20), textcoords="offset points",

@@ -83,6 +83,15 @@ def test_every_python_that_the_project_promises_is_tested():
     assert named == {"${{ matrix.python }}", f"3.{beyond - 1}"}
 
 
+def test_claims_are_held_on_stand_ins_for_other_machines():
+    """Part of them at every landing, all of them weekly, on both kinds of processor that publish and read the site."""
+    weekly = JOBS["machines"]
+    assert "schedule" in weekly["if"]
+    assert weekly["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    assert weekly["steps"][-1]["run"] == "make test-machines"
+    assert "make test-machines MACHINES=--some" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
 def test_the_site_learns_its_address_from_the_workflow():
     """So that a fork publishes without an edit."""
     build = next(step for step in JOBS["build"]["steps"] if step.get("run") == "make build")

@@ -1,0 +1,102 @@
+"""Hold the claims, the parity of the explorer and the tests of all snippets on stand-ins for other machines.
+
+    python -m tests.machines         every stand-in, all seeds: about forty minutes on two cores
+    python -m tests.machines --some  what every landing runs beside the tests: the first seed, one thread, the processors
+                                     that differ from this one
+
+The libraries choose their kernels by the processor, and kernels add in another order. So the last digits of a sum are
+another machine's business; a training multiplies them. These settings make one machine choose as others would.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+X86 = {
+    "DEFAULT": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_CBWR": "COMPATIBLE",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+    },
+    "AVX2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_CBWR": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+    },
+    "AVX512": {"ATEN_CPU_CAPABILITY": "avx512", "OPENBLAS_CORETYPE": "SkylakeX"},
+}
+"""Oldest first, under the names that PyTorch gives to what a processor can do. A younger one runs all before it."""
+
+ARM = {
+    "DEFAULT": {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "ARMV8"},
+    "as it is": {},
+}
+
+THREADS = ("1", "2")
+
+CLAIMS = "tests/test_experiments.py::test_claims_hold"
+PARITY = ("tests/site/test_explorer_engine.py", "tests/site/test_explorer_training.py")
+SNIPPETS = ("diagnostics", "laboratory", "toolbox", *(path.parent.name for path in sorted(ROOT.glob("snippets/*/*.py"))))
+
+
+def machines() -> dict[str, dict[str, str]]:
+    """What stands in for which processor, as far as this one can."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return ARM
+    import torch
+
+    names = list(X86)
+    able = torch.backends.cpu.get_cpu_capability()
+    return {name: X86[name] for name in names[: names.index(able) + 1]} if able in names else {"DEFAULT": X86["DEFAULT"]}
+
+
+def environment(settings: dict[str, str], threads: str) -> dict[str, str]:
+    """That of this process with the switches of one stand-in, and with no other switch that may have been set."""
+    switches = {"OPENBLAS_L2_SIZE", *(name for machine in X86.values() for name in machine)}
+    kept = {name: text for name, text in os.environ.items() if name not in switches}
+    return kept | settings | {"TEST_THREADS": threads}
+
+
+def pytest(settings: dict[str, str], threads: str, arguments: list[str]) -> int:
+    """Both halves, since PyTorch and TensorFlow do not share a process; 0 when all tests of both passed."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-n", "auto", "--maxprocesses", "4"]
+    command += ["--dist", "worksteal", *arguments]
+    run = {"cwd": ROOT, "env": environment(settings, threads), "check": False}
+    return max(subprocess.run([*command, "-m", half], **run).returncode for half in ("not keras", "keras"))
+
+
+def main(some: bool) -> int:
+    able = machines()
+    folders = sorted({f"tests/{name}" for name in SNIPPETS if (ROOT / "tests" / name).is_dir()})
+    failed = []
+    if some:
+        # The tests have run on this processor as it is.
+        chosen = list(product(list(able)[:-1] or list(able), THREADS[:1]))
+        arguments = [CLAIMS, *PARITY, "-k", "[0- or engine or training"]
+    else:
+        chosen = list(product(able, THREADS))
+        arguments = [CLAIMS, *PARITY, *folders]
+    for name, threads in chosen:
+        print(f"\n{name}, threads: {threads}: {able[name]}", flush=True)
+        started = time.monotonic()
+        if pytest(able[name], threads, arguments):
+            failed.append(f"{name} with {threads} threads")
+        print(f"{name}, threads: {threads}: {time.monotonic() - started:.0f} s", flush=True)
+    print("\nEvery stand-in passed." if not failed else f"\nFailed: {', '.join(failed)}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--some", action="store_true", help="what fits into every landing")
+    sys.exit(main(parser.parse_args().some))

@@ -1,0 +1,52 @@
+"""The stand-ins for other machines do differ from this one, and a failure under one of them is a failure."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from tests import machines
+
+x86 = pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the switches are those of x86-64")
+
+TELL = """
+import torch
+print(torch.backends.cpu.get_cpu_capability())
+"""
+
+
+@x86
+@pytest.mark.parametrize("name", machines.machines())
+def test_a_stand_in_makes_the_libraries_choose_as_it_says(name):
+    environment = machines.environment(machines.X86[name], "2")
+    told = subprocess.run([sys.executable, "-c", TELL], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split()[0].upper() == name
+
+
+def test_a_failure_under_one_stand_in_fails_the_run_and_is_named(monkeypatch, capfd):
+    calls = []
+    monkeypatch.setattr(machines, "pytest", lambda *call: calls.append(call) or int(len(calls) == 2))
+    assert machines.main(some=False) == 1
+    able = list(machines.machines())
+    assert len(calls) == 2 * len(able)
+    assert f"Failed: {able[0]} with 2 threads" in capfd.readouterr().out
+    monkeypatch.setattr(machines, "pytest", lambda *call: 0)
+    assert machines.main(some=True) == 0
+
+
+def test_the_part_of_every_landing_is_one_thread_and_not_this_processor(monkeypatch):
+    calls = []
+    monkeypatch.setattr(machines, "pytest", lambda *call: calls.append(call) or 0)
+    machines.main(some=True)
+    able = machines.machines()
+    assert [settings for settings, *_ in calls] == [able[name] for name in list(able)[:-1] or able]
+    assert {threads for _, threads, _ in calls} == {"1"}
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_number_of_threads_reaches_the_tests(threads):
+    """Through `tests/conftest.py`, which else asks for one."""
+    code = "import tests.conftest, torch; print(torch.get_num_threads())"
+    command = {"args": [sys.executable, "-c", code], "cwd": machines.ROOT, "env": machines.environment({}, threads)}
+    assert subprocess.run(**command, capture_output=True, text=True, check=True).stdout.split() == [threads]
