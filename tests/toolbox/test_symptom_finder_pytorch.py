@@ -1,6 +1,7 @@
 """The tests that the symptom finder offers for PyTorch: each tells a network with the fault from one without it."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -98,10 +99,12 @@ def test_flat_step(run):
 
 
 def test_plateau(run):
+    # Printed as 1. or 1.0000, whether or not the processor rounds the sum to 1.
+    ones = re.compile(r"tensor\(\[(1\.0*, ){2}1\.0*\]")
     sums, *ratios = run("plateau", model=network())
-    assert sums != "tensor([1., 1., 1.])" and all(float(line.split()[1]) > 0.3 for line in ratios)
+    assert not ones.match(sums) and all(float(line.split()[1]) > 0.3 for line in ratios)
     with_softmax = nn.Sequential(network(), nn.Softmax(1))
-    assert run("plateau", model=with_softmax)[0].startswith("tensor([1.0000, 1.0000, 1.0000]")
+    assert ones.match(run("plateau", model=with_softmax)[0])
     constant = network()
     nn.init.constant_(constant[2].weight, 0.1)
     assert float(run("plateau", model=constant)[2].split()[1]) < 1e-5
