@@ -9,8 +9,8 @@ what is wrong with it.
     print(report)
 
 The model is afterwards what it was, also after an error: weights, moving
-statistics, states of seed generators, flags and optimizer. Needs the TensorFlow
-backend; the pass runs eagerly.
+statistics, attributes, seed generators, optimizer and random states. So is the
+loss. Needs the TensorFlow backend; the pass runs eagerly.
 
     gain of a weight = rms(W) * sqrt(fan_in)
         1 Glorot, the default (square), 1.41 He
@@ -21,18 +21,28 @@ Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
 Schoenholz et al. (2017) for angles.
 """
 
+# Made of the parts in check_model_source/: change them, and run bundle.py there.
+
 import math
 import random
+import statistics
+import sys
 import textwrap
+import zlib
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
-# sees every operation that runs eagerly; there is no public name
+# These have no public name: the generator behind random operations without a
+# seed, and what sees every operation that runs eagerly.
+from keras.src.random.seed_generator import global_seed_generator
 from tensorflow.python.framework import op_callbacks
 
 DECADES = 3.0
@@ -72,6 +82,10 @@ SAMPLES = 2**14
 """Entries of a tensor that its statistics are taken from: an error of 1 % in
 the standard deviation.
 """
+ROOM = 2**26
+"""Bytes for copies of what is neither parameter nor buffer, such as data that a
+model holds; as many as the parameters have, if that is more.
+"""
 
 
 class LayerReport(NamedTuple):
@@ -80,18 +94,18 @@ class LayerReport(NamedTuple):
     """
 
     name: str
-    """The path of the layer; one that runs again has " (2)", " (3)" and so on
-    behind it.
+    """Its path in the model; a layer that runs again has " (2)", " (3)" and so
+    on behind it.
     """
     kind: str
     """The class of the layer."""
     shape: tuple[int, ...]
-    """Of its output (the first floating tensor in it), before the layer's own
-    activation.
+    """Of its output (the first floating tensor in it), before an activation of
+    its own.
     """
     mean: float
     std: float
-    """Of all entries of the output."""
+    """Of all entries of the output, which is a preactivation as a rule."""
     non_finite: float
     """Fraction of the output's entries."""
     dead: float | None
@@ -182,19 +196,15 @@ class ModelReport(NamedTuple):
             if factor is not None
         )
         lines = [
-            f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
+            *_wrapped(f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"),
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
             _line("layer", *_COLUMNS),
+            *self._rows(),
+            "",
         ]
-        rows = [_row(layer) for layer in self.layers]
-        if len(rows) > _ROWS:
-            kept = _ROWS // 2
-            rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
-        lines += [*rows, ""]
         for finding in self.findings:
-            title = f"{finding.level.upper()} {finding.code}: {finding.symptom}"
-            lines += textwrap.wrap(title, 100, subsequent_indent=" " * 11, break_on_hyphens=False)
+            lines += _wrapped(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
@@ -202,10 +212,28 @@ class ModelReport(NamedTuple):
                 ("cure", finding.cure),
                 ("read", finding.link),
             ):
-                lines += textwrap.wrap(
-                    sentence, 100, initial_indent=f"  {word:9}", subsequent_indent=" " * 11, break_on_hyphens=False
-                )
+                lines += _wrapped(sentence, f"  {word:9}")
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
+
+    def _rows(self) -> list[str]:
+        """Of a long table the first and the last rows, the extreme ones, and
+        some that a finding names.
+        """
+        kept = set(range(len(self.layers)))
+        if len(kept) > _ROWS:
+            named = {name for finding in self.findings for name in finding.layers}
+            places = [place for place, layer in enumerate(self.layers) if layer.name in named]
+            kept = {*range(_ROWS // 2 - 10), *range(len(kept) - _ROWS // 2 + 10, len(kept)), *places[:10]}
+            for column in ("std", "gradient", "ratio", "gain"):
+                kept |= _extremes([getattr(layer, column) for layer in self.layers])
+        names = _short_names([layer.name for layer in self.layers])
+        lines, last = [], -1
+        for place in sorted(kept):
+            if place > last + 1:
+                lines.append(f"... {place - last - 1} more in report.layers")
+            lines.append(_row(names[place], self.layers[place]))
+            last = place
+        return lines
 
     def plot(self) -> Any:
         """A matplotlib `Figure`: the output's standard deviation and the
@@ -222,12 +250,72 @@ class ModelReport(NamedTuple):
         return figure
 
 
+_ROWS = 60
+_NAME = 28
+_COLUMNS = {
+    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
+}  # fmt: skip
+
+
+def _wrapped(text: str, start: str = "") -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=start, subsequent_indent=" " * 11, break_on_hyphens=False)
+
+
+def _line(name: str, *cells: str) -> str:
+    return f"{name:{_NAME}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+
+
+def _row(name: str, layer: LayerReport) -> str:
+    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
+    return text if len(text.lstrip("-")) < 8 else f"{value:.0e}"
+
+
+def _short_names(names: list[str]) -> list[str]:
+    """Names that fit into the table, each different from the others."""
+    short = [_short_name(name) for name in names]
+    for place, name in enumerate(short):
+        if short.count(name) > 1:
+            short[place] = f"{place}: …{names[place][len(f'{place}: …') + 1 - _NAME :]}"
+    return short
+
+
+def _short_name(name: str) -> str:
+    # encoder.blocks.12.attention.query becomes e.b.12.attention.query, as far
+    # as needed
+    mark = "/" if "/" in name else "."
+    parts = name.split(mark)
+    for place in range(len(parts) - 1):
+        if len(mark.join(parts)) >= _NAME and not parts[place].isdigit():
+            parts[place] = parts[place][:1]
+    name = mark.join(parts)
+    return name if len(name) < _NAME else "…" + name[2 - _NAME :]
+
+
+def _extremes(values: list[float | None]) -> set[int]:
+    """The places of the smallest and of the largest number."""
+    there = [place for place, value in enumerate(values) if value is not None]
+    return {min(there, key=values.__getitem__), max(there, key=values.__getitem__)} if there else set()
+
+
+def _names(layers: tuple[str, ...]) -> str:
+    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+
+
 ADVICE = {
     "non-finite-input": (
         "fault",
         "The batch holds NaN or Inf.",
         "A missing value, a division by zero or a logarithm of zero in the data.",
-        "Clean the data: np.isfinite(x).all() for every batch.",
+        "Clean the data: ask isfinite(x).all() of every batch.",
         "chapters/exploding-gradients/#use",
     ),
     "input-scale": (
@@ -241,42 +329,42 @@ ADVICE = {
         "fault",
         "An embedding is asked for a row that it does not have.",
         "A vocabulary or a maximal length that is smaller than what the data holds.",
-        "Make input_dim one more than the largest index, or cut the inputs.",
+        "Make the table one row longer than the largest index, or cut the inputs.",
         "chapters/weight-initialization/#use",
     ),
     "labels-out-of-range": (
         "fault",
         "A label names a class that the model does not have.",
-        "Labels that count from 1, too few outputs, or a padding value that ignore_class does not name.",
+        "Labels that count from 1, too few outputs, or a padding value that the loss is not told to ignore.",
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
     "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
-        "from_logits=True adds a softmax of its own; after a second one the logits can differ by at most 1.",
-        "Remove the last softmax and keep from_logits=True.",
+        "The loss has a softmax of its own; after a second one the logits can differ by at most 1.",
+        "Give the loss the logits: take the last softmax away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
     "sigmoid-before-logits-loss": (
         "fault",
         "The loss takes logits and gets probabilities.",
-        "from_logits=True adds a sigmoid of its own; after a second one no prediction leaves 0.5 to 0.73.",
-        "Remove the last sigmoid and keep from_logits=True.",
+        "The loss has a sigmoid of its own; after a second one no prediction leaves 0.5 to 0.73.",
+        "Give the loss the logits: take the last sigmoid away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
-    "logits-without-from-logits": (
+    "relu-before-loss": (
         "fault",
-        "The loss takes probabilities and gets something else.",
-        "The model returns logits, and from_logits of the loss is False, its default.",
-        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
+        "The logits pass through a ReLU.",
+        "An activation after the last layer: negative logits become 0 and get no gradient.",
+        "Remove the activation after the last layer.",
         "chapters/activation-functions/#use",
     ),
     "broadcast-loss": (
         "fault",
         "Output and targets have different shapes, and the loss broadcasts them.",
         "(B, 1) against (B,) compares every prediction with every target.",
-        "Give both one shape: ops.squeeze(output, -1) or targets[:, None].",
+        "Give both one shape: output[:, 0], or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
     "target-scale": (
@@ -306,13 +394,6 @@ ADVICE = {
         "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
         "Use the losses that take logits; look at the targets of this batch.",
         "chapters/activation-functions/#use",
-    ),
-    "non-finite-gradient": (
-        "fault",
-        "The loss is finite and a gradient is not.",
-        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in ops.where.",
-        "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
-        "chapters/exploding-gradients/#use",
     ),
     "vanishing-activation": (
         "fault",
@@ -367,7 +448,7 @@ ADVICE = {
         "fault",
         "Attention looks at one key only: its softmax is saturated.",
         "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
-        "softmax(q @ k.T / sqrt(d)), or keras.layers.MultiHeadAttention, which does so.",
+        "softmax(q @ k.T / sqrt(d)), or the attention of the framework, which does so.",
         "chapters/activation-functions/#proof",
     ),
     "collapsed-angles": (
@@ -391,18 +472,343 @@ ADVICE = {
         "Scale the last layer down until the logits' standard deviation is at most 1.",
         "chapters/weight-initialization/#use",
     ),
+    "unused-weights": (
+        "note",
+        "Weights that are to be trained and that this loss does not use.",
+        "A head or a branch that this batch does not reach, or a layer that was forgotten in the forward pass.",
+        "Use it, or drop it; distributed training may wait for it for ever.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "not-put-back": (
+        "note",
+        "The pass changed something that the check could not put back.",
+        "It is large, and neither a parameter nor a buffer, of which alone the check makes copies of any size.",
+        "Build the model anew before you train it; make what changes a buffer.",
+        "toolbox/check-my-model/#limits",
+    ),
+}
+"""Every finding by its code: level, symptom, cause, cure, link."""
+
+
+class _Weight(NamedTuple):
+    """One parameter of the model."""
+
+    name: str
+    trained: bool
+    norm: float
+    """NaN or Inf, if one of its numbers is."""
+    alike: bool
+    """Its units, two or more, hold the same numbers."""
+    copy: bool
+    """Another one holds the same numbers."""
+    gradient: float | None
+    """The norm of its gradient, None without one."""
+    gradient_alike: bool
+    """The same for its gradient."""
+
+
+class _Seen:
+    """What one pass showed."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        """Fields of `LayerReport`, and the names of the weights."""
+        self.weights: dict[str, _Weight] = {}
+        self.findings: list[Finding] = []
+        self.loss = math.nan
+        self.chance_loss: float | None = None
+        self.excess = 0.0
+        """Of the loss above that of guessing."""
+        self.scale = 0.0
+        """The largest root mean square of an input."""
+        self.cosine: float | None = None
+        """Mean cosine between two inputs."""
+        self.sums = 0
+        """Residual connections."""
+        self.bad_input = ""
+        """Where the batch holds NaN or Inf."""
+
+    def find(self, code: str, evidence: str, *layers: str) -> None:
+        level, symptom, cause, cure, link = ADVICE[code]
+        self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def note(self, row: dict[str, Any], what: str, fraction: float) -> None:
+        row[what] = max(fraction, row[what] or 0.0)
+
+    def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
+        """A row for one run of a layer."""
+        runs = sum(row["layer"] == name for row in self.rows)
+        row = dict.fromkeys(LayerReport._fields) | numbers | {"layer": name}
+        row["name"] = name + (f" ({runs + 1})" if runs else "")
+        self.rows.append(row)
+        return row
+
+    def reports(self) -> tuple[LayerReport, ...]:
+        reports = []
+        for row in self.rows:
+            weights = [self.weights[name] for name in row["weights"]]
+            norms = [weight.gradient for weight in weights if weight.gradient is not None]
+            size = math.hypot(*(weight.norm for weight in weights))
+            row["weight_gradient"] = gradient = math.hypot(*norms) if norms else None
+            row["ratio"] = None if gradient is None else gradient / size if size else math.inf
+            reports.append(LayerReport(**{key: row[key] for key in LayerReport._fields}))
+        return tuple(reports)
+
+
+def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
+    """All findings; what only follows from another one is left out."""
+    find, weights = seen.find, seen.weights.values()
+    same = [weight.name for weight in weights if weight.copy]
+    if same:
+        find("identical-layers", f"{len(same)} weights equal another one", *same)
+    bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
+    bad_layers = [layer for layer in layers if layer.non_finite]
+    bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
+    if seen.bad_input:
+        find("non-finite-input", seen.bad_input)
+    elif bad_weights:
+        find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
+    elif bad_layers:
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+    elif not math.isfinite(seen.loss) and _went_back(seen):
+        find("non-finite-loss", f"loss {seen.loss}")
+    elif bad_gradients:
+        find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
+    else:
+        _judge_signals(seen, layers)
+        _judge_reach(seen, layers)
+    return tuple(sorted(seen.findings, key=lambda finding: finding.level))
+
+
+def _went_back(seen: _Seen) -> bool:
+    """False if a finding says why there was no loss."""
+    return any(weight.gradient is not None for weight in seen.weights.values())
+
+
+def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    find = seen.find
+    if seen.scale > INPUT:
+        find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+    # A zero layer that has a gradient is none of them.
+    symmetric = [weight.name for weight in seen.weights.values() if weight.alike and weight.gradient_alike]
+    if symmetric:
+        find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
+    dead = [] if symmetric else _beyond(seen, "dead-relu", "dead", DEAD, layers)
+    _beyond(seen, "saturated-activation", "saturated", SATURATED, layers)
+    _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
+    gains = [layer.gain for layer in layers if layer.gain is not None]
+    typical = f"; median gain {statistics.median_high(gains):.2g}" if gains else ""
+    for sizes, fades, grows in (
+        ([layer.std for layer in layers], "vanishing-activation",
+         "residual-growth" if seen.sums >= 3 else "exploding-activation"),
+        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+    ):  # fmt: skip
+        slope = _slope(sizes)
+        decades = slope * (len(sizes) - 1)
+        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if abs(decades) > limit and not symmetric:
+            find(
+                grows if decades > 0 else fades,
+                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+            )
+    # An output layer may start at zero: all its outputs are then alike, and the
+    # next step changes that.
+    cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
+    angles = [1 - cosine for cosine in cosines if cosine is not None]
+    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+    if seen.excess > EXCESS:
+        find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _collapse(angles: list[float]) -> bool:
+    if angles[-1] >= min(ANGLE, angles[0] / 100):
+        return False
+    # A stream that starts as a parameter, such as a class token, is alike for
+    # all examples from the start, while others beside it are not.
+    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
+    return max(angles[first:]) < 100 * ANGLE
+
+
+def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+    if over:
+        seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+    return list(over)
+
+
+def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    trained = [weight for weight in seen.weights.values() if weight.trained]
+    unused = [weight.name for weight in trained if weight.gradient is None]
+    if not _went_back(seen):
+        return
+    severed = list[str]()
+    for layer, row in zip(layers, seen.rows, strict=True):
+        reached = [seen.weights[name].gradient is not None for name in row["weights"] if seen.weights[name].trained]
+        if any(reached):
+            break
+        severed += [layer.name] if reached else []
+    if severed:
+        seen.find("no-gradient", "no path from the loss to their weights", *severed)
+    elif unused:
+        seen.find("unused-weights", f"{len(unused)} of {len(trained)} trained tensors", *unused)
+
+
+def _slope(sizes: list[float | None]) -> float:
+    """Median slope (Theil and Sen) of log10(size) over the index, which no
+    single layer can bend; 0 without two.
+    """
+    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = points[:: 1 + len(points) // 200]
+    slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
+    return statistics.median(slopes) if slopes else 0.0
+
+
+def _factor(sizes: list[float | None]) -> float | None:
+    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
+
+
+_CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
+_CONTAINERS = (
+    (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
+    (deque, deque.extend), (bytearray, bytearray.extend),
+)  # fmt: skip
+_CLOSED = sys.stdlib_module_names | {"tensorflow"}
+"""Where locks, threads, loggers and graphs come from, whose insides are not for
+us.
+"""
+
+
+class _Before:
+    """All that can be reached from a model through attributes, containers,
+    closures and bound methods, as it is at first. A copy of the model would not
+    do: hooks and losses that hold the model would still run on the original.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.undo: list[tuple[str, Callable[[], Any]]] = []
+        # Most containers are the empty dictionaries of modules.
+        self.empty: list[Any] = []
+        self.seen: dict[int, Any] = {}
+        self.lost: list[str] = []
+        self.room = room
+
+    def look(self, todo: list[tuple[str, Any]]) -> None:
+        """The last ones are looked at first, and give the names."""
+        while todo:
+            name, value = todo.pop()
+            if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
+                self.seen[id(value)] = value
+                todo += self.keep(name, value)
+
+    def restore(self) -> None:
+        for container in self.empty:
+            if container:
+                container.clear()
+        for name, undo in self.undo:
+            try:
+                undo()
+            except (RuntimeError, TypeError, ValueError, AttributeError):
+                self.lost.append(name)
+
+    def keep(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        """Remember one object, and return what it holds."""
+        kind = type(value)
+        base, fill = next((pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None))
+        if base:
+            if not value and kind is base:
+                self.empty.append(value)
+                return []
+            held = base(value)
+            self.undo.append((name, partial(_refill, value, base, fill, held)))
+            pairs = held.items() if isinstance(held, dict) else enumerate(held)
+            parts = [(f"{name}.{key}" if isinstance(key, str | int) else name, part) for key, part in pairs]
+            return parts if kind is base else parts + self.keep_attributes(name, value)
+        if issubclass(kind, tuple | frozenset):
+            return [(name, part) for part in tuple(value)]
+        if kind is MethodType:
+            return [(name, value.__self__), (name, value.__func__)]
+        if kind is partial:
+            return [(name, value.func), (name, value.args), (name, value.keywords)]
+        if kind is CellType:
+            with suppress(ValueError):  # it may be empty
+                self.undo.append((name, partial(setattr, value, "cell_contents", value.cell_contents)))
+                return [(name, value.cell_contents)]
+            return []
+        if kind is FunctionType:
+            parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
+            return parts + self.keep_attributes(name, value)
+        undo = self.keep_numbers(name, value)
+        if undo:
+            self.undo.append((name, undo))
+        if kind.__module__.partition(".")[0] in _CLOSED and kind is not SimpleNamespace:
+            return []
+        return self.keep_attributes(name, value)
+
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        """How random generators and arrays become again what they are."""
+        numpy = sys.modules.get("numpy")
+        if isinstance(value, random.Random):
+            return partial(value.setstate, value.getstate())
+        if numpy and isinstance(value, numpy.random.Generator):
+            return partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        if not numpy or not isinstance(value, numpy.ndarray) or not value.flags.writeable or value.dtype == object:
+            return None
+        if value.nbytes > self.room:
+            return partial(_same_sum, value, _sum(value))
+        self.room -= value.nbytes
+        return partial(numpy.copyto, value, value.copy())
+
+    def keep_attributes(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        held = dict[str, Any]()
+        with suppress(AttributeError):
+            attributes = object.__getattribute__(value, "__dict__")
+            held |= attributes
+            self.undo.append((name, partial(_refill, attributes, dict, dict.update, dict(held))))
+        for base in type(value).__mro__:
+            slots = vars(base).items() if "__slots__" in vars(base) else ()
+            for slot in (slot for slot, place in slots if isinstance(place, MemberDescriptorType)):
+                if hasattr(value, slot):
+                    held[slot] = getattr(value, slot)
+                    self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
+        return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+
+
+def _sum(array: Any) -> int:
+    return zlib.crc32(array.tobytes())
+
+
+def _same_sum(array: Any, wanted: int) -> None:
+    if _sum(array) != wanted:
+        raise ValueError("it was too large for a copy")
+
+
+def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+    # The methods of the base class: those of a subclass may count or refuse.
+    kind.clear(container)
+    fill(container, held)
+
+
+ADVICE |= {
+    "logits-without-from-logits": (
+        "fault",
+        "The loss takes probabilities and gets something else.",
+        "The model returns logits, and from_logits of the loss is False, its default.",
+        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": (
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
+        "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
+        "chapters/exploding-gradients/#use",
+    ),
     "no-gradient": (
         "fault",
         "The first layers are to be trained and get no gradient.",
         "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
         "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
-        "chapters/vanishing-gradients/#use",
-    ),
-    "unused-weights": (
-        "note",
-        "Weights that are to be trained and that this loss does not use.",
-        "A head or a branch that this batch does not reach, or a layer that was forgotten in call().",
-        "Use it, or drop it.",
         "chapters/vanishing-gradients/#use",
     ),
     "identical-layers": (
@@ -413,7 +819,6 @@ ADVICE = {
         "chapters/he-initialization/#use",
     ),
 }
-"""Every finding by its code: level, symptom, cause, cure, link."""
 
 
 def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
@@ -443,51 +848,56 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     inputs, targets = batch
     watch = _Watch(model, inputs, targets)
     trained = list(model.trainable_variables)
-    loss, gradients = math.nan, {}
-    with _untouched(watch.layers), keras.StatelessScope(), tf.GradientTape() as tape:
+    slopes: list[Any] = [None] * len(trained)
+    with _untouched(model, watch.layers, batch, loss_fn) as before, tf.GradientTape() as tape:
         try:
             value = watch.run(loss_fn)
-            loss = float(value)
+            watch.loss = float(value)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
                 slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
-            arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
-            if all(slope is None for slope in arrays[: len(trained)]):
+            if all(slope is None for slope in slopes[: len(trained)]):
                 raise ValueError("loss has no gradient: pass a trainable model, and a loss that depends on it")
-            gradients = {id(variable): slope for variable, slope in zip(trained, arrays[: len(trained)], strict=True)}
-            for row, slope in zip(watch.rows, arrays[len(trained) :], strict=True):
-                row["gradient"] = None if slope is None else _norm(slope)
         except _Stop:
             pass
-    reports = watch.reports(gradients)
+    watch.measure(trained, slopes)
+    if before.lost:
+        watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
+    reports = watch.reports()
     return ModelReport(
         model=model.name,
         parameters=model.count_params(),
         trainable=sum(math.prod(variable.shape) for variable in trained),
-        loss=loss,
+        loss=watch.loss,
         chance_loss=watch.chance_loss,
         forward=_factor([layer.std for layer in reports]),
         backward=_factor([layer.gradient for layer in reversed(reports)]),
         layers=reports,
-        findings=tuple(_judge(watch, reports, loss, gradients)),
+        findings=_judge(watch, reports),
     )
 
 
 @contextmanager
-def _untouched(watched: list[keras.Layer]) -> Iterator[None]:
-    """Attributes of the layers and the random states of Python and NumPy come
-    back.
-    """
-    saved = [(layer, dict(vars(layer))) for layer in watched]
-    python, numpy = random.getstate(), np.random.get_state()
+def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any) -> Iterator["_Variables"]:
+    """Whatever runs inside, model, batch, loss and random states come back."""
+    states = random.getstate(), np.random.get_state()
+    before = _Variables(max(ROOM, 4 * model.count_params()))
     try:
-        yield
+        named = [(part.path, part) for part in (*parts, model)]
+        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator()), *reversed(named)])
+        yield before
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        for layer, attributes in saved:
-            vars(layer).clear()
-            vars(layer).update(attributes)
+        before.restore()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+class _Variables(_Before):
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        if isinstance(value, tf.Variable):
+            # What is read shares the memory until the variable is assigned to.
+            return partial(value.assign, value.read_value())
+        return super().keep_numbers(name, value)
 
 
 _OPERATIONS = ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax")
@@ -498,24 +908,28 @@ class _Stop(Exception):
     """A finding explains why the pass cannot go on."""
 
 
-class _Watch:
+class _Watch(_Seen):
     """Sees every layer through its `call`, and every activation through the
     operations that TensorFlow runs.
     """
 
     def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
+        super().__init__()
         self.model, self.given, self.wanted = model, inputs, targets
         self.layers = _leaves(model)
-        self.rows: list[dict[str, Any]] = []
-        self.findings: list[Finding] = []
+        self.names = {id(weight): weight.path for weight in model.weights}
         self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
-        self.chance_loss: float | None = None
-        self.excess: float | None = None
-        self.sums = 0
         self.makers: dict[int, tuple[str, int]] = {}
         self.inputs = [_array(value) for value in tree.flatten(inputs)]
         self.targets = [_array(value) for value in tree.flatten(targets)]
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
+        # Layers of the model may standardize raw inputs or look them up.
+        prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
+        if not any(isinstance(layer, prepared) for layer in self.layers):
+            self.scale = max((_rms(value) for value in self.inputs if value.dtype.kind == "f"), default=0.0)
+        bad = [value.shape for value in self.inputs + self.targets if not np.isfinite(value).all()]
+        self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -553,7 +967,7 @@ class _Watch:
                 return call(*arguments, **keywords)
             if isinstance(layer, layers.Embedding):
                 self.check_indices(layer, _array(arguments[0]))
-            frame: dict[str, Any] = {"weights": weights, "before": None, "notes": {}}
+            frame: dict[str, Any] = {"weights": weights, "before": None, "dead": None, "saturated": None, "peaked": None}
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
@@ -562,28 +976,23 @@ class _Watch:
             if weights and tensor is not None:
                 if frame["before"] is not None and frame["after"] is tensor:
                     tensor = frame["before"]
-                self.add_row(layer, weights, tensor, frame["notes"])
+                self.look(layer, weights, tensor, frame)
             return output
 
         return run
 
-    def add_row(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, notes: dict[str, float]) -> None:
-        runs = sum(row["layer"] is layer for row in self.rows)
+    def look(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, frame: dict[str, Any]) -> None:
         values = _array(tensor)
-        self.rows.append(
-            _moments(values)
-            | {
-                "name": layer.path + (f" ({runs + 1})" if runs else ""),
-                "kind": type(layer).__name__,
-                "shape": values.shape,
-                "cosine": _cosine(values, self.examples),
-                "gradient": None,
-                "layer": layer,
-                "weights": weights,
-                "tensor": tensor,
-                "notes": notes,
-            }
-        )
+        numbers = {
+            "kind": type(layer).__name__,
+            "shape": values.shape,
+            "cosine": _cosine(values, self.examples),
+            "gain": _gain(layer, weights),
+            "weights": [self.names[id(weight)] for weight in weights],
+            "tensor": tensor,
+        }
+        numbers |= {what: frame[what] for what in ("dead", "saturated", "peaked")}
+        self.add(layer.path, _moments(values) | numbers)
 
     def operation(
         self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
@@ -603,9 +1012,12 @@ class _Watch:
             shapes = [tuple(value.shape) for value in inputs]
             self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
             return
-        notes = frame["notes"] if frame["weights"] else self.rows[-1]["notes"] if self.rows else {}
         if frame["weights"]:
-            frame["before"], frame["after"] = inputs[0], outputs[0]
+            row, frame["before"], frame["after"] = frame, inputs[0], outputs[0]
+        elif self.rows:
+            row = self.rows[-1]
+        else:
+            return
         if kind == "Softmax":
             values = _array(outputs[0])
             if values.ndim > 2 and values.shape[-1] >= 8:
@@ -613,15 +1025,15 @@ class _Watch:
                 scores = _array(inputs[0])
                 visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
                 if visible.any():
-                    _note(notes, "peaked", float(values[visible].max(-1).mean()))
+                    self.note(row, "peaked", float(values[visible].max(-1).mean()))
             return
         values = _array(outputs[0])
         if kind in ("Sigmoid", "Tanh"):
             y = _sample(values)
             slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
-            _note(notes, "saturated", float((slope < FLAT).mean()))
+            self.note(row, "saturated", float((slope < FLAT).mean()))
         elif values.ndim > 1 and values.shape[-1] >= UNITS:
-            _note(notes, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
+            self.note(row, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
 
     def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
         if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
@@ -639,9 +1051,6 @@ class _Watch:
             kind, source = self.makers.get(source, ("", 0))
         return kind
 
-    def find(self, code: str, evidence: str, *names: str) -> None:
-        self.findings.append(_finding(code, evidence, *names))
-
     def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
         """What the loss is given, against what it takes."""
         name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
@@ -650,11 +1059,13 @@ class _Watch:
         # and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
         logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
-        doubled = known is None and self.maker(output) == "Sigmoid"
+        maker = "" if known is not None else self.maker(output)
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
+            if logits and maker == "Relu":
+                self.find("relu-before-loss", f"{(values == 0).mean():.0%} of the logits are exactly 0")
             if "binary" in name:
-                self.judge_binary(logits, doubled, values, targets)
+                self.judge_binary(logits, maker == "Sigmoid", values, targets)
             elif "categorical" in name:
                 self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
         elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
@@ -707,17 +1118,26 @@ class _Watch:
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.chance_loss, self.excess = math.log(2), float(costs.mean()) - math.log(2)
 
-    def reports(self, gradients: dict[int, np.ndarray | None]) -> tuple[LayerReport, ...]:
-        found = []
-        for row in self.rows:
-            norms = [_norm(slope) for weight in row["weights"] if (slope := gradients.get(id(weight))) is not None]
-            gradient = math.hypot(*norms) if norms else None
-            size = math.hypot(*(_norm(_array(weight)) for weight in row["weights"]))
-            ratio = None if gradient is None else gradient / size if size else math.inf
-            extra = {"weight_gradient": gradient, "ratio": ratio, "gain": _gain(row["layer"], row["weights"])}
-            extra |= {what: row["notes"].get(what) for what in ("dead", "saturated", "peaked")}
-            found.append(LayerReport(**{key: row[key] for key in LayerReport._fields if key in row} | extra))
-        return tuple(found)
+    def measure(self, trained: list[Any], slopes: list[Any]) -> None:
+        """The weights and their gradients; those of the outputs follow."""
+        arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
+        gradients = {id(weight): slope for weight, slope in zip(trained, arrays[: len(trained)], strict=True)}
+        for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
+            row["gradient"] = None if slope is None else _norm(slope)
+        twins = _twins(self.model.weights)
+        owners = {id(weight): layer for layer in self.layers for weight in _weights(layer)}
+        for weight in self.model.weights:
+            slope, owner, values = gradients.get(id(weight)), owners.get(id(weight)), _array(weight)
+            alike = owner is not None and _alike(_units(owner, values), 0.0)
+            self.weights[weight.path] = _Weight(
+                name=weight.path,
+                trained=id(weight) in gradients,
+                norm=_norm(values),
+                alike=alike,
+                copy=id(weight) in twins,
+                gradient=None if slope is None else _norm(slope),
+                gradient_alike=alike and slope is not None and _alike(_units(owner, slope), 1e-5),
+            )
 
 
 @contextmanager
@@ -726,107 +1146,6 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
         yield
     except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
         raise ValueError(f"{what()}: {error}") from error
-
-
-def _judge(
-    watch: _Watch, reports: tuple[LayerReport, ...], loss: float, gradients: dict[int, np.ndarray | None]
-) -> list[Finding]:
-    """All findings; what follows from non-finite numbers is left out."""
-    find, weights = watch.find, watch.model.weights
-    same = _identical(weights)
-    if same:
-        find("identical-layers", f"{len(same)} weights equal another one", *same)
-    bad_inputs = [value for value in watch.inputs + watch.targets if not np.isfinite(value).all()]
-    bad_weights = [weight.path for weight in weights if not np.isfinite(_array(weight)).all()]
-    bad_layers = [layer for layer in reports if layer.non_finite]
-    bad_gradients = [
-        weight.path
-        for weight in weights
-        if (slope := gradients.get(id(weight))) is not None and not np.isfinite(slope).all()
-    ]
-    if bad_inputs:
-        find("non-finite-input", f"array of shape {bad_inputs[0].shape}")
-    elif bad_weights:
-        find("non-finite-weight", f"{len(bad_weights)} weights", *bad_weights)
-    elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
-    elif not math.isfinite(loss) and gradients:
-        find("non-finite-loss", f"loss {loss}")
-    elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} weights", *bad_gradients)
-    else:
-        _judge_signals(watch, reports, gradients)
-        _judge_reach(watch, reports, gradients)
-    return sorted(watch.findings, key=lambda finding: finding.level)
-
-
-def _judge_signals(watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any]) -> None:
-    find = watch.find
-    scale = max((_rms(value) for value in watch.inputs if value.dtype.kind == "f"), default=0.0)
-    # Layers of the model may standardize raw inputs or look them up.
-    prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
-    if scale > INPUT and not any(isinstance(layer, prepared) for layer in watch.layers):
-        find("input-scale", f"root mean square {scale:.3g}, limit {INPUT:g}")
-    symmetric = _symmetric(watch.layers, gradients)
-    if symmetric:
-        find("symmetric-units", "the columns of the weight are equal, and those of its gradient", *symmetric)
-    dead = [] if symmetric else _beyond(watch, "dead-relu", "dead", DEAD, reports)
-    _beyond(watch, "saturated-activation", "saturated", SATURATED, reports)
-    _beyond(watch, "saturated-attention", "peaked", PEAKED, reports)
-    gains = sorted(layer.gain for layer in reports if layer.gain is not None)
-    typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
-    for sizes, fades, grows in (
-        ([layer.std for layer in reports], "vanishing-activation",
-         "residual-growth" if watch.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(reports)], "vanishing-gradient", "exploding-gradient"),
-    ):  # fmt: skip
-        slope = _slope(sizes)
-        decades = slope * (len(sizes) - 1)
-        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
-        if abs(decades) > limit and not symmetric:
-            find(
-                grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(reports)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
-            )
-    # An output layer may start at zero: all its outputs are then alike, and the
-    # next step changes that.
-    first = _cosine(watch.inputs[0], watch.examples) if watch.inputs else None
-    cosines = (first, *(layer.cosine for layer in reports if layer.gain != 0))
-    angles = [1 - cosine for cosine in cosines if cosine is not None]
-    if len(angles) > 1 and angles[-1] < min(ANGLE, angles[0] / 100) and not symmetric and not dead:
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
-    if watch.excess is not None and watch.excess > EXCESS:
-        find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
-
-
-def _beyond(watch: _Watch, code: str, what: str, limit: float, reports: tuple[LayerReport, ...]) -> list[str]:
-    over = {layer.name: fraction for layer in reports if (fraction := getattr(layer, what) or 0.0) > limit}
-    if over:
-        watch.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
-    return list(over)
-
-
-def _judge_reach(watch: _Watch, reports: tuple[LayerReport, ...], gradients: dict[int, Any]) -> None:
-    severed: list[str] = []
-    for layer, row in zip(reports, watch.rows, strict=True):
-        reached = [gradients[id(weight)] is not None for weight in row["weights"] if id(weight) in gradients]
-        if any(reached):
-            break
-        severed += [layer.name] if reached else []
-    unused = [weight.path for weight in watch.model.weights if gradients.get(id(weight), 0) is None]
-    if severed:
-        watch.find("no-gradient", "no path from the loss to their weights", *severed)
-    elif unused:
-        watch.find("unused-weights", f"{len(unused)} of {len(gradients)} trained variables", *unused)
-
-
-def _finding(code: str, evidence: str, *layers: str) -> Finding:
-    level, symptom, cause, cure, link = ADVICE[code]
-    return Finding(code, level, layers, symptom, evidence, cause, cure, link)
-
-
-def _note(notes: dict[str, float], what: str, fraction: float) -> None:
-    notes[what] = max(fraction, notes.get(what, 0.0))
 
 
 def _leaves(model: keras.Model) -> list[keras.Layer]:
@@ -845,9 +1164,8 @@ def _weights(layer: keras.Layer) -> list[Any]:
     return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
 
 
-def _units(layer: keras.Layer, weight: Any) -> np.ndarray:
-    """The weight as a matrix (fan_in, units)."""
-    values = _array(weight)
+def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
+    """A weight as a matrix (fan_in, units)."""
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
         return values.reshape(-1, math.prod(values.shape[-2:]))
     if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
@@ -863,33 +1181,27 @@ def _units(layer: keras.Layer, weight: Any) -> np.ndarray:
 def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
     if isinstance(layer, layers.Embedding):
         return None
-    matrices = [_units(layer, weight) for weight in weights]
+    matrices = [_units(layer, _array(weight)) for weight in weights]
     return max(_norm(units) / math.sqrt(units.shape[1]) for units in matrices)
 
 
-def _identical(weights: list[Any]) -> list[str]:
+def _twins(weights: list[Any]) -> set[int]:
     """Weights that hold the same numbers as another one of their shape, and
     more than one number.
     """
-    seen: dict[bytes, list[str]] = {}
+    seen: dict[bytes, list[int]] = {}
     for weight in weights:
         values = _array(weight)
         if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
-            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(weight.path)
-    return [path for paths in seen.values() if len(paths) > 1 for path in paths]
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(id(weight))
+    return {weight for same in seen.values() if len(same) > 1 for weight in same}
 
 
-def _symmetric(watched: list[keras.Layer], gradients: dict[int, Any]) -> list[str]:
-    found = []
-    for layer in watched:
-        for weight in _weights(layer):
-            slope, units = gradients.get(id(weight)), _units(layer, weight)
-            if slope is None or units.shape[1] < 2 or (units != units[:, :1]).any():
-                continue
-            slopes = _units(layer, slope)
-            if (abs(slopes - slopes[:, :1]) <= 1e-5 * abs(slopes).max()).all():
-                found.append(weight.path)
-    return list(dict.fromkeys(found))
+def _alike(units: np.ndarray, within: float) -> bool:
+    """Two or more columns that hold the same numbers, up to a part of the
+    largest.
+    """
+    return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
 
 
 def _array(value: Any) -> np.ndarray:
@@ -933,56 +1245,6 @@ def _cosine(values: np.ndarray, examples: int) -> float | None:
 
 def _norm(values: np.ndarray) -> float:
     return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
-
-
-def _slope(sizes: list[float | None]) -> float:
-    """Median slope (Theil and Sen) of log10(size) over the index, which no
-    single layer can bend; 0 without two.
-    """
-    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
-    points = points[:: 1 + len(points) // 200]
-    if len(points) < 2:
-        return 0.0
-    x, y = np.array(points).T
-    first, later = np.triu_indices(len(points), 1)
-    return float(np.median((y[later] - y[first]) / (x[later] - x[first])))
-
-
-def _factor(sizes: list[float | None]) -> float | None:
-    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
-
-
-_ROWS = 60
-_COLUMNS = {
-    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
-}  # fmt: skip
-
-
-def _line(name: str, *cells: str) -> str:
-    return f"{name:28}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
-
-
-def _row(layer: LayerReport) -> str:
-    parts = layer.name.split("/")
-    # model/encoder/attention/query becomes m/e/attention/query, as far as
-    # needed
-    for place in range(len(parts) - 1):
-        if len("/".join(parts)) > 27:
-            parts[place] = parts[place][:1]
-    name = "/".join(parts)
-    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
-    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
-    name = name if len(name) < 28 else "…" + name[-26:]
-    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
-
-
-def _names(layers: tuple[str, ...]) -> str:
-    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,14 @@ Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
 Schoenholz et al. (2017) for angles.
 """
 
+# Made of the parts in check_model_source/: change them, and run bundle.py there.
+
 import math
 import random
+import statistics
 import sys
 import textwrap
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -79,18 +83,20 @@ model holds; as many as the parameters have, if that is more.
 
 
 class LayerReport(NamedTuple):
-    """One run of one module that holds weights of two or more dimensions; None
+    """One run of one layer that holds weights of two or more dimensions; None
     where a number does not exist.
     """
 
     name: str
-    """As in `named_modules`; a module that runs again has " (2)", " (3)" and so
+    """Its path in the model; a layer that runs again has " (2)", " (3)" and so
     on behind it.
     """
     kind: str
-    """The class of the module."""
+    """The class of the layer."""
     shape: tuple[int, ...]
-    """Of its output (the first floating tensor in it)."""
+    """Of its output (the first floating tensor in it), before an activation of
+    its own.
+    """
     mean: float
     std: float
     """Of all entries of the output, which is a preactivation as a rule."""
@@ -119,7 +125,7 @@ class LayerReport(NamedTuple):
     SGD's relative step.
     """
     gain: float | None
-    """rms(W) * sqrt(fan_in), the largest of the module's weights; an embedding
+    """rms(W) * sqrt(fan_in), the largest of the layer's weights; an embedding
     has none.
     """
 
@@ -184,18 +190,15 @@ class ModelReport(NamedTuple):
             if factor is not None
         )
         lines = [
-            f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained",
+            *_wrapped(f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"),
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
             _line("layer", *_COLUMNS),
+            *self._rows(),
+            "",
         ]
-        rows = [_row(layer) for layer in self.layers]
-        if len(rows) > _ROWS:
-            kept = _ROWS // 2
-            rows[kept:-kept] = [f"... {len(rows) - 2 * kept} more in report.layers"]
-        lines += [*rows, ""]
         for finding in self.findings:
-            lines.append(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
+            lines += _wrapped(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
@@ -203,10 +206,28 @@ class ModelReport(NamedTuple):
                 ("cure", finding.cure),
                 ("read", finding.link),
             ):
-                lines += textwrap.wrap(
-                    sentence, 100, initial_indent=f"  {word:9}", subsequent_indent=" " * 11, break_on_hyphens=False
-                )
+                lines += _wrapped(sentence, f"  {word:9}")
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
+
+    def _rows(self) -> list[str]:
+        """Of a long table the first and the last rows, the extreme ones, and
+        some that a finding names.
+        """
+        kept = set(range(len(self.layers)))
+        if len(kept) > _ROWS:
+            named = {name for finding in self.findings for name in finding.layers}
+            places = [place for place, layer in enumerate(self.layers) if layer.name in named]
+            kept = {*range(_ROWS // 2 - 10), *range(len(kept) - _ROWS // 2 + 10, len(kept)), *places[:10]}
+            for column in ("std", "gradient", "ratio", "gain"):
+                kept |= _extremes([getattr(layer, column) for layer in self.layers])
+        names = _short_names([layer.name for layer in self.layers])
+        lines, last = [], -1
+        for place in sorted(kept):
+            if place > last + 1:
+                lines.append(f"... {place - last - 1} more in report.layers")
+            lines.append(_row(names[place], self.layers[place]))
+            last = place
+        return lines
 
     def plot(self) -> Any:
         """A matplotlib `Figure`: the output's standard deviation and the
@@ -223,12 +244,72 @@ class ModelReport(NamedTuple):
         return figure
 
 
+_ROWS = 60
+_NAME = 28
+_COLUMNS = {
+    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
+}  # fmt: skip
+
+
+def _wrapped(text: str, start: str = "") -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=start, subsequent_indent=" " * 11, break_on_hyphens=False)
+
+
+def _line(name: str, *cells: str) -> str:
+    return f"{name:{_NAME}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+
+
+def _row(name: str, layer: LayerReport) -> str:
+    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
+    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
+    return text if len(text.lstrip("-")) < 8 else f"{value:.0e}"
+
+
+def _short_names(names: list[str]) -> list[str]:
+    """Names that fit into the table, each different from the others."""
+    short = [_short_name(name) for name in names]
+    for place, name in enumerate(short):
+        if short.count(name) > 1:
+            short[place] = f"{place}: …{names[place][len(f'{place}: …') + 1 - _NAME :]}"
+    return short
+
+
+def _short_name(name: str) -> str:
+    # encoder.blocks.12.attention.query becomes e.b.12.attention.query, as far
+    # as needed
+    mark = "/" if "/" in name else "."
+    parts = name.split(mark)
+    for place in range(len(parts) - 1):
+        if len(mark.join(parts)) >= _NAME and not parts[place].isdigit():
+            parts[place] = parts[place][:1]
+    name = mark.join(parts)
+    return name if len(name) < _NAME else "…" + name[2 - _NAME :]
+
+
+def _extremes(values: list[float | None]) -> set[int]:
+    """The places of the smallest and of the largest number."""
+    there = [place for place, value in enumerate(values) if value is not None]
+    return {min(there, key=values.__getitem__), max(there, key=values.__getitem__)} if there else set()
+
+
+def _names(layers: tuple[str, ...]) -> str:
+    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+
+
 ADVICE = {
     "non-finite-input": (
         "fault",
         "The batch holds NaN or Inf.",
         "A missing value, a division by zero or a logarithm of zero in the data.",
-        "Clean the data: torch.isfinite(x).all() for every batch.",
+        "Clean the data: ask isfinite(x).all() of every batch.",
         "chapters/exploding-gradients/#use",
     ),
     "input-scale": (
@@ -242,28 +323,28 @@ ADVICE = {
         "fault",
         "An embedding is asked for a row that it does not have.",
         "A vocabulary or a maximal length that is smaller than what the data holds.",
-        "Make num_embeddings one more than the largest index, or cut the inputs.",
+        "Make the table one row longer than the largest index, or cut the inputs.",
         "chapters/weight-initialization/#use",
     ),
     "labels-out-of-range": (
         "fault",
         "A label names a class that the model does not have.",
-        "Labels that count from 1, too few outputs, or a padding value that ignore_index does not name.",
+        "Labels that count from 1, too few outputs, or a padding value that the loss is not told to ignore.",
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
     "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
-        "nn.CrossEntropyLoss has its own softmax; after a second one the logits can differ by at most 1.",
-        "Return the logits; apply softmax outside the model where you need probabilities.",
+        "The loss has a softmax of its own; after a second one the logits can differ by at most 1.",
+        "Give the loss the logits: take the last softmax away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
     "sigmoid-before-logits-loss": (
         "fault",
         "The loss takes logits and gets probabilities.",
-        "BCEWithLogitsLoss has its own sigmoid; after a second one no prediction leaves 0.5 to 0.73.",
-        "Return the logits; apply the sigmoid outside the model where you need probabilities.",
+        "The loss has a sigmoid of its own; after a second one no prediction leaves 0.5 to 0.73.",
+        "Give the loss the logits: take the last sigmoid away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
     "relu-before-loss": (
@@ -273,18 +354,11 @@ ADVICE = {
         "Remove the activation after the last layer.",
         "chapters/activation-functions/#use",
     ),
-    "nll-without-log-softmax": (
-        "fault",
-        "The loss takes log-probabilities and gets something else.",
-        "nn.NLLLoss has no softmax of its own.",
-        "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
-        "chapters/activation-functions/#use",
-    ),
     "broadcast-loss": (
         "fault",
         "Output and targets have different shapes, and the loss broadcasts them.",
         "(B, 1) against (B,) compares every prediction with every target.",
-        "Give both one shape: output.squeeze(-1) or targets.unsqueeze(-1).",
+        "Give both one shape: output[:, 0], or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
     "target-scale": (
@@ -314,13 +388,6 @@ ADVICE = {
         "log(0) or a division by zero in the loss, or a batch in which every target is ignored.",
         "Use the losses that take logits; look at the targets of this batch.",
         "chapters/activation-functions/#use",
-    ),
-    "non-finite-gradient": (
-        "fault",
-        "The loss is finite and a gradient is not.",
-        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in torch.where.",
-        "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
-        "chapters/exploding-gradients/#use",
     ),
     "vanishing-activation": (
         "fault",
@@ -375,7 +442,7 @@ ADVICE = {
         "fault",
         "Attention looks at one key only: its softmax is saturated.",
         "Scores are not divided by sqrt(head size), or the weights of queries and keys are too large.",
-        "softmax(q @ k.T / sqrt(d)), or torch's scaled_dot_product_attention, which does so.",
+        "softmax(q @ k.T / sqrt(d)), or the attention of the framework, which does so.",
         "chapters/activation-functions/#proof",
     ),
     "collapsed-angles": (
@@ -399,26 +466,12 @@ ADVICE = {
         "Scale the last layer down until the logits' standard deviation is at most 1.",
         "chapters/weight-initialization/#use",
     ),
-    "no-gradient": (
-        "fault",
-        "The first layers are to be trained and get no gradient.",
-        ".detach(), .data, torch.no_grad() or a step without gradient (argmax, round) between them and the loss.",
-        "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
-        "chapters/vanishing-gradients/#use",
-    ),
     "unused-weights": (
         "note",
         "Weights that are to be trained and that this loss does not use.",
-        "A head or a branch that this batch does not reach, or a module that was forgotten in forward().",
-        "Use it, or drop it; distributed training needs find_unused_parameters=True otherwise.",
+        "A head or a branch that this batch does not reach, or a layer that was forgotten in the forward pass.",
+        "Use it, or drop it; distributed training may wait for it for ever.",
         "chapters/vanishing-gradients/#use",
-    ),
-    "identical-layers": (
-        "note",
-        "Layers that are not shared hold the same numbers.",
-        "One seeded initializer for many layers, copy.deepcopy of a layer, or nn.TransformerEncoder, which copies one.",
-        "Draw each layer anew after building the model.",
-        "chapters/he-initialization/#use",
     ),
     "not-put-back": (
         "note",
@@ -427,92 +480,197 @@ ADVICE = {
         "Build the model anew before you train it; make what changes a buffer.",
         "toolbox/check-my-model/#limits",
     ),
-    "evaluation-mode": (
-        "note",
-        "The model is in evaluation mode.",
-        "model.eval(): dropout is off, and batch normalization uses its running statistics.",
-        "model.train() before the check, unless this is meant.",
-        "chapters/batch-normalization/#use",
-    ),
 }
 """Every finding by its code: level, symptom, cause, cure, link."""
 
 
-def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
-    """Run `model` and its loss forward and backward once, in the mode and
-    precision it is in, and report.
+class _Weight(NamedTuple):
+    """One parameter of the model."""
 
-    `batch` is a pair `(inputs, targets)`, and the loss is `loss_fn(output,
-    targets)`. Inputs are a tensor, a tuple (`model(*inputs)`) or a dict
-    (`model(**inputs)`). A batch that is no pair serves as both:
-    `model(**batch)` and `loss_fn(output, batch)`. Without `loss_fn` the loss is
-    the `loss` of the output.
+    name: str
+    trained: bool
+    norm: float
+    """NaN or Inf, if one of its numbers is."""
+    alike: bool
+    """Its units, two or more, hold the same numbers."""
+    copy: bool
+    """Another one holds the same numbers."""
+    gradient: float | None
+    """The norm of its gradient, None without one."""
+    gradient_alike: bool
+    """The same for its gradient."""
 
-    Raises ValueError, saying what to pass, for a model without parameters, a
-    batch the model does not take, and a loss that is no scalar or has no
-    gradient.
+
+class _Seen:
+    """What one pass showed."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        """Fields of `LayerReport`, and the names of the weights."""
+        self.weights: dict[str, _Weight] = {}
+        self.findings: list[Finding] = []
+        self.loss = math.nan
+        self.chance_loss: float | None = None
+        self.excess = 0.0
+        """Of the loss above that of guessing."""
+        self.scale = 0.0
+        """The largest root mean square of an input."""
+        self.cosine: float | None = None
+        """Mean cosine between two inputs."""
+        self.sums = 0
+        """Residual connections."""
+        self.bad_input = ""
+        """Where the batch holds NaN or Inf."""
+
+    def find(self, code: str, evidence: str, *layers: str) -> None:
+        level, symptom, cause, cure, link = ADVICE[code]
+        self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def note(self, row: dict[str, Any], what: str, fraction: float) -> None:
+        row[what] = max(fraction, row[what] or 0.0)
+
+    def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
+        """A row for one run of a layer."""
+        runs = sum(row["layer"] == name for row in self.rows)
+        row = dict.fromkeys(LayerReport._fields) | numbers | {"layer": name}
+        row["name"] = name + (f" ({runs + 1})" if runs else "")
+        self.rows.append(row)
+        return row
+
+    def reports(self) -> tuple[LayerReport, ...]:
+        reports = []
+        for row in self.rows:
+            weights = [self.weights[name] for name in row["weights"]]
+            norms = [weight.gradient for weight in weights if weight.gradient is not None]
+            size = math.hypot(*(weight.norm for weight in weights))
+            row["weight_gradient"] = gradient = math.hypot(*norms) if norms else None
+            row["ratio"] = None if gradient is None else gradient / size if size else math.inf
+            reports.append(LayerReport(**{key: row[key] for key in LayerReport._fields}))
+        return tuple(reports)
+
+
+def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
+    """All findings; what only follows from another one is left out."""
+    find, weights = seen.find, seen.weights.values()
+    same = [weight.name for weight in weights if weight.copy]
+    if same:
+        find("identical-layers", f"{len(same)} weights equal another one", *same)
+    bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
+    bad_layers = [layer for layer in layers if layer.non_finite]
+    bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
+    if seen.bad_input:
+        find("non-finite-input", seen.bad_input)
+    elif bad_weights:
+        find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
+    elif bad_layers:
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+    elif not math.isfinite(seen.loss) and _went_back(seen):
+        find("non-finite-loss", f"loss {seen.loss}")
+    elif bad_gradients:
+        find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
+    else:
+        _judge_signals(seen, layers)
+        _judge_reach(seen, layers)
+    return tuple(sorted(seen.findings, key=lambda finding: finding.level))
+
+
+def _went_back(seen: _Seen) -> bool:
+    """False if a finding says why there was no loss."""
+    return any(weight.gradient is not None for weight in seen.weights.values())
+
+
+def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    find = seen.find
+    if seen.scale > INPUT:
+        find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+    # A zero layer that has a gradient is none of them.
+    symmetric = [weight.name for weight in seen.weights.values() if weight.alike and weight.gradient_alike]
+    if symmetric:
+        find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
+    dead = [] if symmetric else _beyond(seen, "dead-relu", "dead", DEAD, layers)
+    _beyond(seen, "saturated-activation", "saturated", SATURATED, layers)
+    _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
+    gains = [layer.gain for layer in layers if layer.gain is not None]
+    typical = f"; median gain {statistics.median_high(gains):.2g}" if gains else ""
+    for sizes, fades, grows in (
+        ([layer.std for layer in layers], "vanishing-activation",
+         "residual-growth" if seen.sums >= 3 else "exploding-activation"),
+        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+    ):  # fmt: skip
+        slope = _slope(sizes)
+        decades = slope * (len(sizes) - 1)
+        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if abs(decades) > limit and not symmetric:
+            find(
+                grows if decades > 0 else fades,
+                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+            )
+    # An output layer may start at zero: all its outputs are then alike, and the
+    # next step changes that.
+    cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
+    angles = [1 - cosine for cosine in cosines if cosine is not None]
+    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+    if seen.excess > EXCESS:
+        find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _collapse(angles: list[float]) -> bool:
+    if angles[-1] >= min(ANGLE, angles[0] / 100):
+        return False
+    # A stream that starts as a parameter, such as a class token, is alike for
+    # all examples from the start, while others beside it are not.
+    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
+    return max(angles[first:]) < 100 * ANGLE
+
+
+def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+    if over:
+        seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+    return list(over)
+
+
+def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    trained = [weight for weight in seen.weights.values() if weight.trained]
+    unused = [weight.name for weight in trained if weight.gradient is None]
+    if not _went_back(seen):
+        return
+    severed = list[str]()
+    for layer, row in zip(layers, seen.rows, strict=True):
+        reached = [seen.weights[name].gradient is not None for name in row["weights"] if seen.weights[name].trained]
+        if any(reached):
+            break
+        severed += [layer.name] if reached else []
+    if severed:
+        seen.find("no-gradient", "no path from the loss to their weights", *severed)
+    elif unused:
+        seen.find("unused-weights", f"{len(unused)} of {len(trained)} trained tensors", *unused)
+
+
+def _slope(sizes: list[float | None]) -> float:
+    """Median slope (Theil and Sen) of log10(size) over the index, which no
+    single layer can bend; 0 without two.
     """
-    # of torch.compile: hooks see the model below
-    model = getattr(model, "_orig_mod", model)
-    parameters = list(model.parameters())
-    if not parameters or any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())):
-        raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
-    pair = isinstance(batch, tuple | list) and len(batch) == 2
-    inputs, targets = batch if pair else (batch, batch)
-    watch = _Watch(model, inputs, targets)
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    loss, gradients = math.nan, dict[Tensor, Any]()
-    with _untouched(model, batch, loss_fn) as before, torch.inference_mode(False), torch.enable_grad():
-        try:
-            value = watch.run(model, inputs, targets, loss_fn)
-            loss = value.item()
-            before.look([("a tensor of the loss", leaf) for leaf in _leaves(value)])
-            # Not torch.autograd.grad: checkpoints and reversible layers run
-            # backward passes of their own, which write .grad.
-            value.backward()
-            gradients = {weight: _dense(weight.grad) for weight in trained}
-        except _Stop:
-            pass
-    if before.lost:
-        watch.find("not-put-back", f"{len(before.lost)} tensors", *before.lost)
-    layers = watch.layers(gradients)
-    return ModelReport(
-        model=type(model).__name__,
-        parameters=sum(parameter.numel() for parameter in parameters),
-        trainable=sum(parameter.numel() for parameter in trained),
-        loss=loss,
-        chance_loss=watch.chance_loss,
-        forward=_factor([layer.std for layer in layers]),
-        backward=_factor([layer.gradient for layer in reversed(layers)]),
-        layers=layers,
-        findings=tuple(_judge(watch, layers, loss, gradients)),
-    )
+    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = points[:: 1 + len(points) // 200]
+    slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
+    return statistics.median(slopes) if slopes else 0.0
 
 
-@contextmanager
-def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Before"]:
-    """Whatever runs inside, model, batch, loss and random states come back."""
-    devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
-    kind = next(iter(devices)).type if devices else "cuda"
-    numpy = sys.modules.get("numpy")
-    states = random.getstate(), numpy and numpy.random.get_state()
-    before = _Before(model)
-    try:
-        before.look([("loss_fn", loss_fn), ("batch", batch)])
-        with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
-            yield before
-    finally:
-        before.restore()
-        random.setstate(states[0])
-        if numpy:
-            numpy.random.set_state(states[1])
+def _factor(sizes: list[float | None]) -> float | None:
+    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
 
 
-_CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType, torch.dtype, torch.device)
+_CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
 _CONTAINERS = (
     (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
     (deque, deque.extend), (bytearray, bytearray.extend),
 )  # fmt: skip
+_CLOSED = sys.stdlib_module_names | {"tensorflow"}
+"""Where locks, threads, loggers and graphs come from, whose insides are not for
+us.
+"""
 
 
 class _Before:
@@ -521,19 +679,16 @@ class _Before:
     do: hooks and losses that hold the model would still run on the original.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, room: int) -> None:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
         self.empty: list[Any] = []
         self.seen: dict[int, Any] = {}
         self.lost: list[str] = []
-        owned = [*model.named_parameters(), *model.named_buffers()]
-        self.owned = {id(tensor) for _, tensor in owned}
-        self.room = max(ROOM, sum(_bytes(tensor) for _, tensor in owned))
-        # The last ones are looked at first, and give the names.
-        self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
+        self.room = room
 
     def look(self, todo: list[tuple[str, Any]]) -> None:
+        """The last ones are looked at first, and give the names."""
         while todo:
             name, value = todo.pop()
             if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
@@ -577,31 +732,26 @@ class _Before:
         if kind is FunctionType:
             parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
             return parts + self.keep_attributes(name, value)
-        if isinstance(value, Tensor):
-            self.keep_tensor(name, value)
-        else:
-            self.keep_generator(name, value)
-        # The standard library has locks, threads and loggers, whose insides are
-        # not for us.
-        if kind.__module__.partition(".")[0] in sys.stdlib_module_names and kind is not SimpleNamespace:
+        undo = self.keep_numbers(name, value)
+        if undo:
+            self.undo.append((name, undo))
+        if kind.__module__.partition(".")[0] in _CLOSED and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
 
-    def keep_generator(self, name: str, value: Any) -> None:
-        """Random generators and arrays of NumPy."""
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        """How random generators and arrays become again what they are."""
         numpy = sys.modules.get("numpy")
-        undo = None
         if isinstance(value, random.Random):
-            undo = partial(value.setstate, value.getstate())
-        elif isinstance(value, torch.Generator):
-            undo = partial(value.set_state, value.get_state())
-        elif numpy and isinstance(value, numpy.random.Generator):
-            undo = partial(setattr, value.bit_generator, "state", value.bit_generator.state)
-        elif numpy and isinstance(value, numpy.ndarray) and value.flags.writeable and value.nbytes <= self.room:
-            self.room -= value.nbytes
-            undo = partial(numpy.copyto, value, value.copy())
-        if undo:
-            self.undo.append((name, undo))
+            return partial(value.setstate, value.getstate())
+        if numpy and isinstance(value, numpy.random.Generator):
+            return partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        if not numpy or not isinstance(value, numpy.ndarray) or not value.flags.writeable or value.dtype == object:
+            return None
+        if value.nbytes > self.room:
+            return partial(_same_sum, value, _sum(value))
+        self.room -= value.nbytes
+        return partial(numpy.copyto, value, value.copy())
 
     def keep_attributes(self, name: str, value: Any) -> list[tuple[str, Any]]:
         held = dict[str, Any]()
@@ -616,6 +766,146 @@ class _Before:
                     held[slot] = getattr(value, slot)
                     self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
         return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+
+
+def _sum(array: Any) -> int:
+    return zlib.crc32(array.tobytes())
+
+
+def _same_sum(array: Any, wanted: int) -> None:
+    if _sum(array) != wanted:
+        raise ValueError("it was too large for a copy")
+
+
+def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+    # The methods of the base class: those of a subclass may count or refuse.
+    kind.clear(container)
+    fill(container, held)
+
+
+ADVICE |= {
+    "nll-without-log-softmax": (
+        "fault",
+        "The loss takes log-probabilities and gets something else.",
+        "nn.NLLLoss has no softmax of its own.",
+        "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": (
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
+        "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "no-gradient": (
+        "fault",
+        "The first layers are to be trained and get no gradient.",
+        ".detach(), .data, torch.no_grad() or a step without gradient (argmax, round) between them and the loss.",
+        "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "identical-layers": (
+        "note",
+        "Layers that are not shared hold the same numbers.",
+        "One seeded initializer for many layers, copy.deepcopy of a layer, or nn.TransformerEncoder, which copies one.",
+        "Draw each layer anew after building the model.",
+        "chapters/he-initialization/#use",
+    ),
+    "evaluation-mode": (
+        "note",
+        "The model is in evaluation mode.",
+        "model.eval(): dropout is off, and batch normalization uses its running statistics.",
+        "model.train() before the check, unless this is meant.",
+        "chapters/batch-normalization/#use",
+    ),
+}
+
+
+def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
+    """Run `model` and its loss forward and backward once, in the mode and
+    precision it is in, and report.
+
+    `batch` is a pair `(inputs, targets)`, and the loss is `loss_fn(output,
+    targets)`. Inputs are a tensor, a tuple (`model(*inputs)`) or a dict
+    (`model(**inputs)`). A batch that is no pair serves as both:
+    `model(**batch)` and `loss_fn(output, batch)`. Without `loss_fn` the loss is
+    the `loss` of the output.
+
+    Raises ValueError, saying what to pass, for a model without parameters, a
+    batch the model does not take, and a loss that is no scalar or has no
+    gradient.
+    """
+    # of torch.compile: hooks see the model below
+    model = getattr(model, "_orig_mod", model)
+    parameters = list(model.parameters())
+    if not parameters or any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())):
+        raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    inputs, targets = batch if pair else (batch, batch)
+    watch = _Watch(model, inputs, targets)
+    gradients = dict[str, Tensor | None]()
+    with _untouched(model, batch, loss_fn) as before, torch.inference_mode(False), torch.enable_grad():
+        try:
+            value = watch.run(model, inputs, targets, loss_fn)
+            watch.loss = value.item()
+            before.look([("a tensor of the loss", leaf) for leaf in _leaves(value)])
+            # Not torch.autograd.grad: checkpoints and reversible layers run
+            # backward passes of their own, which write .grad.
+            value.backward()
+            gradients = {name: _dense(weight.grad) for name, weight in watch.parameters.items()}
+        except _Stop:
+            pass
+    watch.measure(gradients)
+    if before.lost:
+        watch.find("not-put-back", f"{len(before.lost)} tensors", *before.lost)
+    layers = watch.reports()
+    return ModelReport(
+        model=type(model).__name__,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        loss=watch.loss,
+        chance_loss=watch.chance_loss,
+        forward=_factor([layer.std for layer in layers]),
+        backward=_factor([layer.gradient for layer in reversed(layers)]),
+        layers=layers,
+        findings=_judge(watch, layers),
+    )
+
+
+@contextmanager
+def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors"]:
+    """Whatever runs inside, model, batch, loss and random states come back."""
+    devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
+    kind = next(iter(devices)).type if devices else "cuda"
+    numpy = sys.modules.get("numpy")
+    states = random.getstate(), numpy and numpy.random.get_state()
+    before = _Tensors(model)
+    try:
+        before.look([("loss_fn", loss_fn), ("batch", batch)])
+        with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+            yield before
+    finally:
+        before.restore()
+        random.setstate(states[0])
+        if numpy:
+            numpy.random.set_state(states[1])
+
+
+class _Tensors(_Before):
+    def __init__(self, model: nn.Module) -> None:
+        owned = [*model.named_parameters(), *model.named_buffers()]
+        super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
+        self.owned = {id(tensor) for _, tensor in owned}
+        self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
+
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        if isinstance(value, torch.Generator):
+            return partial(value.set_state, value.get_state())
+        if not isinstance(value, Tensor):
+            return super().keep_numbers(name, value)
+        self.keep_tensor(name, value)
+        return None
 
     def keep_tensor(self, name: str, tensor: Tensor) -> None:
         copied = id(tensor) in self.owned or _bytes(tensor) <= self.room
@@ -654,12 +944,6 @@ class _Before:
         self.undo.append((name, undo))
         if hooks is not None:
             self.undo.append((name, partial(_refill, hooks, OrderedDict, OrderedDict.update, OrderedDict(hooks))))
-
-
-def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
-    # The methods of the base class: those of a subclass may count or refuse.
-    kind.clear(container)
-    fill(container, held)
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -703,26 +987,29 @@ class _Stop(Exception):
     """A finding explains why the pass cannot go on."""
 
 
-class _Watch(TorchFunctionMode):
+class _Watch(_Seen, TorchFunctionMode):
     """Sees every layer through hooks, and every activation and loss through the
     functions of torch that are called.
     """
 
     def __init__(self, model: nn.Module, inputs: Any, targets: Any) -> None:
-        super().__init__()
+        _Seen.__init__(self)
+        TorchFunctionMode.__init__(self)
         self.model = model
         self.owned = {module: _weights(module) for module in model.modules()}
-        self.rows: list[dict[str, Any]] = []
-        self.weights: list[list[Tensor]] = []
-        self.findings: list[Finding] = []
+        self.parameters = dict(model.named_parameters())
+        self.names = {parameter: name for name, parameter in self.parameters.items()}
+        self.trained = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
         self.running: list[str] = []
-        self.chance_loss: float | None = None
-        self.excess = 0.0
-        self.sums = 0
-        first = next(_tensors(inputs), None)
+        self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
+        first = next(iter(self.inputs), None)
         self.examples = len(first) if first is not None and first.dim() else 0
         self.cosine = _cosine(first, self.examples) if first is not None and first.is_floating_point() else None
-        self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
+        self.scale = max((_rms(tensor) for tensor in self.inputs if tensor.is_floating_point()), default=0.0)
+        bad = [tuple(tensor.shape) for tensor in self.inputs + self.targets if not _all_finite(tensor)]
+        self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
+        if not model.training:
+            self.find("evaluation-mode", "model.training is False")
 
     def run(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> Tensor:
         """The loss, a scalar with a gradient."""
@@ -766,24 +1053,18 @@ class _Watch(TorchFunctionMode):
         if weights and tensor is not None:
             # else each of these statistics would be looked at as well
             with torch._C.DisableTorchFunction():
-                self.add(name, module, weights, tensor)
+                self.look(name or type(module).__name__, module, weights, tensor)
 
-    def add(self, name: str, module: nn.Module, weights: list[Tensor], tensor: Tensor) -> None:
-        runs = sum(row["module"] is module for row in self.rows)
+    def look(self, name: str, module: nn.Module, weights: list[Tensor], tensor: Tensor) -> None:
         values = tensor.detach()
-        row = _moments(values) | {
-            "name": (name or type(module).__name__) + (f" ({runs + 1})" if runs else ""),
+        numbers = {
             "kind": type(module).__name__,
             "shape": tuple(tensor.shape),
-            "dead": None,
-            "saturated": None,
-            "peaked": None,
             "cosine": _cosine(values, self.examples),
-            "gradient": None,
+            "weights": [self.names[weight] for weight in weights],
             "module": module,
         }
-        self.rows.append(row)
-        self.weights.append(weights)
+        row = self.add(name, _moments(values) | numbers)
         if tensor.requires_grad:
             tensor.register_hook(lambda gradient: row.update(gradient=_norm(gradient)))
 
@@ -805,23 +1086,17 @@ class _Watch(TorchFunctionMode):
         if name in ("sigmoid", "tanh"):
             y = _sample(values)
             slope = 1 - y * y if name == "tanh" else 4 * y * (1 - y)
-            self.note("saturated", (slope < FLAT).double().mean().item())
+            self.note(self.rows[-1], "saturated", (slope < FLAT).double().mean().item())
         elif values.dim() > 1 and values.numel():
             unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
             if values.shape[unit] >= UNITS:
                 largest = values.amax([dim for dim in range(values.dim()) if dim != unit])
-                self.note("dead", (largest <= 0).double().mean().item())
-
-    def note(self, what: str, fraction: float) -> None:
-        self.rows[-1][what] = max(fraction, self.rows[-1][what] or 0.0)
-
-    def find(self, code: str, evidence: str, *layers: str) -> None:
-        self.findings.append(_finding(code, evidence, *layers))
+                self.note(self.rows[-1], "dead", (largest <= 0).double().mean().item())
 
     def before_softmax(self, logits: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
         if self.rows and dim is not None and logits.dim() > 2 and logits.requires_grad and logits.shape[dim] >= 8:
             rows = logits.detach().movedim(dim, -1).flatten(0, -2)
-            self.look(rows[_places(len(rows), 256, rows.device)])
+            self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
 
     def before_scaled_dot_product_attention(
         self, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **__: Any
@@ -829,14 +1104,14 @@ class _Watch(TorchFunctionMode):
         if self.rows and key.shape[-2] >= 8:
             # The last queries see all keys, causal or not.
             one, all_keys = query.detach().flatten(0, -3)[0, -16:], key.detach().flatten(0, -3)[0]
-            self.look(one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale))
+            self.look_at_scores(one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale))
 
-    def look(self, scores: Tensor) -> None:
+    def look_at_scores(self, scores: Tensor) -> None:
         scores = scores.cpu().double()
         # Masks are written as -inf, as the lowest number, or as -10000.
         visible = (scores > scores.amax(-1, keepdim=True) - 5000).sum(-1) >= 8
         if visible.any():
-            self.note("peaked", scores[visible].softmax(-1).amax(-1).mean().item())
+            self.note(self.rows[-1], "peaked", scores[visible].softmax(-1).amax(-1).mean().item())
 
     def before_embedding(self, indices: Tensor, table: Tensor, *_: Any, **__: Any) -> None:
         low, high = (int(indices.min()), int(indices.max())) if indices.numel() else (0, 0)
@@ -898,16 +1173,25 @@ class _Watch(TorchFunctionMode):
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
 
-    def layers(self, gradients: dict[Tensor, Any]) -> tuple[LayerReport, ...]:
-        reports = []
-        for row, weights in zip(self.rows, self.weights, strict=True):
-            norms = [_norm(grad) for weight in weights if (grad := gradients.get(weight)) is not None]
-            gradient = math.hypot(*norms) if norms else None
-            size = math.hypot(*(_norm(weight.detach()) for weight in weights))
-            ratio = None if gradient is None else gradient / size if size else math.inf
-            extra = {"weight_gradient": gradient, "ratio": ratio, "gain": _gain(row["module"], weights)}
-            reports.append(LayerReport(**{key: value for key, value in row.items() if key != "module"} | extra))
-        return tuple(reports)
+    def measure(self, gradients: dict[str, Tensor | None]) -> None:
+        """The weights, as they are after the pass, and their gradients."""
+        gains = {module: _gain(module, self.owned[module]) for module in {row["module"] for row in self.rows}}
+        for row in self.rows:
+            row["gain"] = gains[row["module"]]
+        twins = _twins(list(self.parameters.items()))
+        owners = {weight: module for module, weights in self.owned.items() for weight in weights}
+        for name, weight in self.parameters.items():
+            gradient, owner = gradients.get(name), owners.get(weight)
+            alike = owner is not None and _alike(_out_first(owner, weight.detach()), 0.0)
+            self.weights[name] = _Weight(
+                name=name,
+                trained=name in self.trained,
+                norm=_norm(weight.detach()),
+                alike=alike,
+                copy=name in twins,
+                gradient=None if gradient is None else _norm(gradient),
+                gradient_alike=alike and gradient is not None and _alike(_out_first(owner, gradient), 1e-5),
+            )
 
 
 @contextmanager
@@ -918,106 +1202,6 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(f"{what()}: {error}") from error
-
-
-def _judge(watch: _Watch, layers: tuple[LayerReport, ...], loss: float, gradients: dict[Tensor, Any]) -> list[Finding]:
-    """All findings; what only follows from another one is left out."""
-    model, find = watch.model, watch.find
-    named = list(model.named_parameters())
-    if not model.training:
-        find("evaluation-mode", "model.training is False")
-    same = _identical(named)
-    if same:
-        find("identical-layers", f"{len(same)} weights equal another one", *same)
-    bad_inputs = [tensor for tensor in watch.inputs + watch.targets if not _all_finite(tensor)]
-    bad_weights = [name for name, weight in named if not _all_finite(weight.detach())]
-    bad_layers = [layer for layer in layers if layer.non_finite]
-    bad_gradients = [name for name, weight in named if not _all_finite(gradients.get(weight))]
-    if bad_inputs:
-        find("non-finite-input", f"in a tensor of shape {tuple(bad_inputs[0].shape)}")
-    elif bad_weights:
-        find("non-finite-weight", f"{len(bad_weights)} of {len(named)}", *bad_weights)
-    elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
-    elif gradients and not math.isfinite(loss):
-        find("non-finite-loss", f"loss {loss}")
-    elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} of {len(named)}", *bad_gradients)
-    else:
-        _judge_signals(watch, layers, gradients)
-        _judge_reach(watch, layers, gradients)
-    return sorted(watch.findings, key=lambda finding: finding.level)
-
-
-def _judge_signals(watch: _Watch, layers: tuple[LayerReport, ...], gradients: dict[Tensor, Any]) -> None:
-    find = watch.find
-    scale = max((_rms(tensor) for tensor in watch.inputs if tensor.is_floating_point()), default=0.0)
-    if scale > INPUT:
-        find("input-scale", f"root mean square {scale:.3g}, limit {INPUT:g}")
-    symmetric = _symmetric(watch, gradients)
-    if symmetric:
-        find("symmetric-units", "the rows of the weight are equal, and those of its gradient", *symmetric)
-    dead = [] if symmetric else _beyond(watch, "dead-relu", "dead", DEAD, layers)
-    _beyond(watch, "saturated-activation", "saturated", SATURATED, layers)
-    _beyond(watch, "saturated-attention", "peaked", PEAKED, layers)
-    gains = sorted(layer.gain for layer in layers if layer.gain is not None)
-    typical = f"; median gain {gains[len(gains) // 2]:.2g}" if gains else ""
-    for sizes, fades, grows in (
-        ([layer.std for layer in layers], "vanishing-activation",
-         "residual-growth" if watch.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
-    ):  # fmt: skip
-        slope = _slope(sizes)
-        decades = slope * (len(sizes) - 1)
-        limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
-        if abs(decades) > limit and not symmetric:
-            find(
-                grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
-            )
-    # An output layer may start at zero: all its outputs are then alike, and the
-    # next step changes that.
-    cosines = (watch.cosine, *(layer.cosine for layer in layers if layer.gain))
-    angles = [1 - cosine for cosine in cosines if cosine is not None]
-    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
-    if watch.excess > EXCESS:
-        find("confident-at-start", f"{watch.excess:.1f} above ln(classes) = {watch.chance_loss:.2f}, limit {EXCESS:g}")
-
-
-def _collapse(angles: list[float]) -> bool:
-    if angles[-1] >= min(ANGLE, angles[0] / 100):
-        return False
-    # A stream that starts as a parameter, such as a class token, is alike for
-    # all examples from the start, while others beside it are not.
-    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
-    return max(angles[first:]) < 100 * ANGLE
-
-
-def _beyond(watch: _Watch, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
-    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
-    if over:
-        watch.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
-    return list(over)
-
-
-def _judge_reach(watch: _Watch, layers: tuple[LayerReport, ...], gradients: dict[Tensor, Any]) -> None:
-    severed: list[str] = []
-    for layer, weights in zip(layers, watch.weights, strict=True):
-        reached = [gradients[weight] is not None for weight in weights if weight in gradients]
-        if any(reached):
-            break
-        severed += [layer.name] if reached else []
-    unused = [name for name, weight in watch.model.named_parameters() if gradients.get(weight, weight) is None]
-    if severed:
-        watch.find("no-gradient", "no path from the loss to their weights", *severed)
-    elif unused:
-        watch.find("unused-weights", f"{len(unused)} of {len(gradients)} trained tensors", *unused)
-
-
-def _finding(code: str, evidence: str, *layers: str) -> Finding:
-    level, symptom, cause, cure, link = ADVICE[code]
-    return Finding(code, level, layers, symptom, evidence, cause, cure, link)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -1048,17 +1232,17 @@ def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
     has it.
     """
     swapped = isinstance(module, nn.modules.conv._ConvTransposeNd) or type(module).__name__ == "Conv1D"
-    return weight.detach().transpose(0, 1) if swapped else weight.detach()
+    return weight.transpose(0, 1) if swapped else weight
 
 
 def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         return None
-    units = [_out_first(module, weight) for weight in weights]
+    units = [_out_first(module, weight.detach()) for weight in weights]
     return max(_norm(unit) / math.sqrt(len(unit)) for unit in units)
 
 
-def _identical(named: list[tuple[str, Tensor]]) -> list[str]:
+def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
     """Weights that hold the same numbers as another one of their shape, and
     more than one number.
     """
@@ -1068,29 +1252,19 @@ def _identical(named: list[tuple[str, Tensor]]) -> list[str]:
             corner = tuple(weight.detach()[(slice(2),) * weight.dim()].flatten().tolist())
             if len(set(corner)) > 1:
                 seen.setdefault((weight.shape, weight.dtype, corner), []).append((name, weight))
-    return [
+    return {
         name
         for group in seen.values()
         for name, weight in group
         if any(other is not weight and torch.equal(other, weight) for _, other in group)
-    ]
+    }
 
 
-def _symmetric(watch: _Watch, gradients: dict[Tensor, Any]) -> list[str]:
-    """Weights whose units are equal and get equal gradients. A zero layer that
-    has a gradient is none of them.
-    """
-    found = {}
-    for module, weights in watch.owned.items():
-        for weight in weights:
-            units, gradient = _out_first(module, weight), gradients.get(weight)
-            if gradient is None or len(units) < 2 or not torch.equal(units[0], units[-1]):
-                continue
-            if (units == units[:1]).all():
-                slopes = _out_first(module, gradient)
-                if ((slopes - slopes[:1]).abs() <= 1e-5 * slopes.abs().max()).all():
-                    found[weight] = None
-    return [name for name, weight in watch.model.named_parameters() if weight in found]
+def _alike(units: Tensor, within: float) -> bool:
+    """Two or more rows that hold the same numbers, up to a part of the largest."""
+    if len(units) < 2 or (not within and not torch.equal(units[0], units[-1])):
+        return False
+    return bool(((units - units[:1]).abs() <= within * units.abs().max()).all())
 
 
 def _maker(tensor: Tensor) -> str:
@@ -1159,56 +1333,6 @@ def _norm(tensor: Tensor) -> float:
     if not 0 < largest < math.inf:
         return largest
     return largest * torch.linalg.vector_norm(tensor.to(dtype) / largest).item()
-
-
-def _slope(sizes: list[float | None]) -> float:
-    """Median slope (Theil and Sen) of log10(size) over the index, which no
-    single layer can bend; 0 without two.
-    """
-    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
-    points = points[:: 1 + len(points) // 200]
-    if len(points) < 2:
-        return 0.0
-    x, y = torch.tensor(points, dtype=torch.float64).T
-    later = torch.triu_indices(len(points), len(points), 1)
-    slopes = (y[later[1]] - y[later[0]]) / (x[later[1]] - x[later[0]])
-    return slopes.quantile(0.5).item()
-
-
-def _factor(sizes: list[float | None]) -> float | None:
-    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
-
-
-_ROWS = 60
-_COLUMNS = {
-    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 6,
-}  # fmt: skip
-
-
-def _line(name: str, *cells: str) -> str:
-    return f"{name:30}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
-
-
-def _row(layer: LayerReport) -> str:
-    parts = layer.name.split(".")
-    # encoder.blocks.12.attention.query becomes e.b.12.a.query, as far as needed
-    for place in range(len(parts) - 1):
-        if len(".".join(parts)) > 29 and not parts[place].isdigit():
-            parts[place] = parts[place][:1]
-    name = ".".join(parts)
-    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
-    cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
-    name = name if len(name) < 30 else "…" + name[-28:]
-    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}" if 1e-3 <= abs(value) < 1e4 or not value else f"{value:.1e}"
-
-
-def _names(layers: tuple[str, ...]) -> str:
-    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
 
 
 if __name__ == "__main__":

@@ -196,6 +196,18 @@ def embedding_too_small() -> Case:
     return case._replace(batch=(case.batch[0] + 40, case.batch[1]))
 
 
+class Counting(layers.Layer):
+    """Adds to a large table that is no variable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = np.zeros(2**24 + 1, "float32")
+
+    def call(self, inputs: Any) -> Any:
+        self.table[0] += 1
+        return inputs
+
+
 FAULTS = {
     "weights too large": ("exploding-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=1.0)))),
     "weights too small": ("vanishing-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=0.01)))),
@@ -253,6 +265,8 @@ FAULTS = {
         lambda: vectors(dense(1, "relu"), loss=lambda y, x: ops.mean(x) + ops.sqrt(0.0 * ops.mean(ops.square(x)))),
     ),
     "stop_gradient": ("no-gradient", severed),
+    "ReLU after the last layer": ("relu-before-loss", lambda: vectors(dense(1, "relu"), layers.Dense(10, "relu"))),
+    "a large table that every pass changes": ("not-put-back", lambda: vectors([*dense(1, "relu"), Counting()])),
     "forgotten layer": ("unused-weights", forgotten),
     "biases that outweigh the signal": (
         "collapsed-angles",

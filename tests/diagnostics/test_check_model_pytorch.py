@@ -1,12 +1,8 @@
 """The numbers of a report against autograd by hand, and what every kind of model and batch must give."""
 
-import collections
-import copy
-import functools
 import json
 import math
 import random
-import types
 
 import numpy as np
 import pytest
@@ -18,6 +14,7 @@ from torch.nn import functional
 from snippets.diagnostics import check_model_pytorch as snippet
 from snippets.diagnostics.check_model_pytorch import ADVICE, check_model
 from snippets.laboratory.healthy_models import HEALTHY, build
+from tests.diagnostics.things import Things
 
 
 @pytest.fixture(autouse=True)
@@ -192,30 +189,6 @@ def test_the_model_is_afterwards_what_it_was(name, fails):
     assert_same(before, state(case.model))
 
 
-class Slotted:
-    __slots__ = ("count", "empty")
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-class Named(dict):
-    """A dictionary with an attribute, and with methods that must not be called."""
-
-    clear = update = None
-
-
-def _counter():
-    count = 0
-
-    def forward_hook(*_):
-        nonlocal count
-        count += 1
-        return count
-
-    return forward_hook
-
-
 class Restless(nn.Module):
     """Changes itself in every pass."""
 
@@ -224,14 +197,8 @@ class Restless(nn.Module):
         self.layer, self.average = nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)
         self.register_buffer("total", torch.zeros(4))
         self.register_buffer("nothing", None)
-        self.passes, self.free = 0, torch.zeros(4)
-        self.lists, self.sets, self.queue = [[1], (set(),)], {1, 2}, collections.deque([1, 2], maxlen=2)
-        self.counts, self.order = collections.Counter("a"), collections.OrderedDict(one=1, two=2)
-        self.nested = {"plain": types.SimpleNamespace(passes=0), 3: Slotted(), "named": Named(a=1)}
-        self.bytes, self.array = bytearray(b"ab"), np.zeros(3)
-        self.generators = random.Random(0), np.random.default_rng(0), torch.Generator()
-        self.hook, self.draw = _counter(), functools.partial(self.generators[0].choice, [[1], [2]])
-        self.sparse = torch.eye(3).to_sparse()
+        self.passes, self.free, self.things = 0, torch.zeros(4), Things()
+        self.generator, self.sparse = torch.Generator(), torch.eye(3).to_sparse()
         self.running = torch.zeros(4)
         self.layer.weight.register_hook(lambda _: None)
 
@@ -247,16 +214,8 @@ class Restless(nn.Module):
             parameter.register_hook(lambda _: None)
         self.average.weight.data = 0.9 * self.average.weight.data
         self.eval()
-        self.lists[0].append(x), self.lists[1][0].add(2), self.sets.clear(), self.queue.append(3)
-        self.counts.update("ab"), self.order.move_to_end("one")
-        self.nested["plain"].passes += 1
-        self.nested[3].count += 1
-        self.nested["named"].new = 1
-        self.nested["named"]["a"] += 1
-        self.bytes += b"c"
-        self.array += 1
-        random.random(), np.random.rand(), torch.rand(1)
-        self.hook(), self.draw(), self.generators[1].random(), torch.rand(1, generator=self.generators[2])
+        self.things.change()
+        torch.rand(1), torch.rand(1, generator=self.generator)
         self.layer.register_forward_hook(lambda *_: None)
         self.sparse = self.sparse * 2
         self.running.add_(self.layer(x).sum(0))
@@ -266,28 +225,20 @@ class Restless(nn.Module):
 
 def everything(model: Restless):
     """Of the state, what compares as it is."""
-    generators = [model.generators[0].getstate(), model.generators[1].bit_generator.state["state"]]
-    nested = model.nested["plain"].passes, model.nested[3].count, dict(model.nested["named"]), vars(model.nested["named"])
-    containers = [
-        copy.deepcopy(part) for part in (model.lists, model.sets, list(model.queue), model.counts, list(model.order), nested)
-    ]
-    rest = model.passes, sorted(vars(model)), bytes(model.bytes), model.array.tolist(), generators, containers
-    tensors = [model.free, model.running, model.generators[2].get_state(), model.sparse.to_dense()]
-    hooks = [len(model.layer._forward_hooks), model.hook.__closure__[0].cell_contents]
-    hooks += [dict(parameter._backward_hooks or {}) for parameter in model.layer.parameters()]
-    return rest, [tensor.tolist() for tensor in tensors], hooks, model.running.requires_grad
+    tensors = [model.free, model.running, model.generator.get_state(), model.sparse.to_dense()]
+    hooks = [dict(parameter._backward_hooks or {}) for parameter in model.layer.parameters()]
+    rest = model.passes, sorted(vars(model)), len(model.layer._forward_hooks), model.running.requires_grad
+    return rest, [tensor.tolist() for tensor in tensors], hooks, model.things.state()
 
 
 def test_all_that_a_pass_changes_comes_back():
     model, inputs = Restless(), torch.randn(2, 4)
     before, wanted, first = state(model), everything(model), inputs.clone()
-    numpy = np.random.get_state()
     report = check_model(model, inputs, mean)
     assert codes(report) == []
     assert_same(before, state(model))
     assert everything(model) == wanted
     assert torch.equal(inputs, first)
-    assert np.array_equal(np.random.get_state()[1], numpy[1]) and np.random.get_state()[2] == numpy[2]
 
 
 def test_a_loss_that_keeps_something_comes_back():
@@ -375,9 +326,9 @@ def test_gradients_of_an_inner_backward_pass_are_seen_and_taken_back():
 def test_what_cannot_be_put_back_is_named(monkeypatch):
     monkeypatch.setattr(snippet, "ROOM", 100)
     model = Restless()
-    model.free = torch.zeros(1000)
+    model.free, model.things.array, model.things.other = torch.zeros(1000), np.zeros(1000), np.zeros(1000)
     (finding,) = check_model(model, torch.randn(2, 4), mean).findings
-    assert (finding.code, finding.layers) == ("not-put-back", ("free",))
+    assert (finding.code, set(finding.layers)) == ("not-put-back", {"free", "things.array"})
 
 
 def test_a_storage_that_was_given_away_comes_back():
@@ -834,9 +785,33 @@ def test_the_report_fits_100_columns_and_holds_nothing_but_plain_numbers():
 def test_long_tables_are_folded_and_long_names_shortened():
     report = check_model(*build(HEALTHY["BERT"], 0))
     lines = str(report).splitlines()
-    assert "... 17 more in report.layers" in lines
-    assert any(line.startswith("b.e.l.0.attention.self.query ") for line in lines)
-    assert snippet._row(report.layers[0]._replace(name="a" * 50 + "tail"))[:30].rstrip() == "…" + "a" * 24 + "tail"
+    hidden = [int(line.split()[1]) for line in lines if line.endswith("more in report.layers")]
+    table = lines[lines.index("") + 2 : len(lines) - 1 - lines[::-1].index("")]
+    assert sum(hidden) + len(table) - len(hidden) == len(report.layers) == 77
+    assert any(line.startswith("b.e.l.0.a.self.query ") for line in lines)
+    assert snippet._short_names(["a" * 50 + "tail"]) == ["…" + "a" * 22 + "tail"]
+
+
+def test_names_that_were_alike_when_shortened_stay_apart():
+    names = [f"{part}.{'block' * 5}.query" for part in ("encoder", "embedding", "one", "other")]
+    short = snippet._short_names([*names, "0.weight"])
+    assert len(set(short)) == 5 and all(len(name) < 28 for name in short) and short[4] == "0.weight"
+
+
+def test_extreme_and_named_rows_of_a_long_table_are_printed():
+    layers = [part for _ in range(100) for part in (nn.Linear(8, 8), nn.LayerNorm(8), nn.ReLU())]
+    layers[120].weight.data.mul_(1e4)
+    layers[180].bias.data[:] = -100
+    report = check_model(nn.Sequential(*layers), torch.randn(32, 8), mean)
+    assert any(line.startswith("120 ") for line in str(report).splitlines())
+    found = report.findings + (snippet.Finding("vanishing-gradient", "fault", ("150",), *[""] * 5),)
+    assert any(line.startswith("150 ") for line in str(report._replace(findings=found)).splitlines())
+
+
+def test_the_table_has_room_for_every_number():
+    row = check_model(nn.Linear(8, 8), torch.randn(4, 8), mean).layers[0]
+    row = snippet.LayerReport(*row[:3], *[-1e-100 if name == "mean" else 1e-100 for name in row._fields[3:]])._replace(dead=1.0, saturated=1.0, peaked=1.0, cosine=-1.0)
+    assert len(snippet._row("0", row).split()) == 1 + len(snippet._COLUMNS)
 
 
 def test_faults_come_before_notes_and_many_layers_are_counted():

@@ -1,0 +1,43 @@
+"""The thresholds, each with its reason."""
+
+DECADES = 3.0
+"""Powers of ten by which a signal may fall or grow from the first layer to the
+last.
+"""
+STEADY = 0.1
+"""A factor this near to 1 per layer is no fault before twice as many decades:
+ResNet-152 has 1.05 and trains.
+"""
+DEAD, UNITS = 0.75, 32
+"""Of a layer's units, if they are 32 or more. Half of them are off where all
+inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
+by chance has the probability 0.001.
+"""
+FLAT = 0.1
+"""An activation is saturated where its slope is below this part of its largest.
+"""
+SATURATED = 0.5
+"""Of a layer's activations."""
+PEAKED = 0.9
+"""Mean largest weight of an attention: above it, a query reads one key and the
+softmax passes hardly any gradient.
+"""
+ANGLE = 1e-4
+"""1 - cosine between the outputs of two examples: below it they are told apart
+by their last digits.
+"""
+EXCESS = 2.0
+"""Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
+/ 2 above, and s = 1 is usual.
+"""
+INPUT = 20.0
+"""Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
+"""
+SAMPLES = 2**14
+"""Entries of a tensor that its statistics are taken from: an error of 1 % in
+the standard deviation.
+"""
+ROOM = 2**26
+"""Bytes for copies of what is neither parameter nor buffer, such as data that a
+model holds; as many as the parameters have, if that is more.
+"""

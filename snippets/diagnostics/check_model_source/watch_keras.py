@@ -1,0 +1,510 @@
+"""Check my model: one forward and backward pass, a table of every layer, and
+what is wrong with it.
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # loss(targets, model(inputs, training=True))
+    report = check_model(model, (inputs, targets), loss)
+    # the loss that the model was compiled with
+    report = check_model(model, (inputs, targets))
+    print(report)
+
+The model is afterwards what it was, also after an error: weights, moving
+statistics, attributes, seed generators, optimizer and random states. So is the
+loss. Needs the TensorFlow backend; the pass runs eagerly.
+
+    gain of a weight = rms(W) * sqrt(fan_in)
+        1 Glorot, the default (square), 1.41 He
+    factor per layer = 10^(median slope of log10(size) over the layers)
+        1 is carried through any depth
+
+Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
+Schoenholz et al. (2017) for angles.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, losses, tree
+# These have no public name: the generator behind random operations without a
+# seed, and what sees every operation that runs eagerly.
+from keras.src.random.seed_generator import global_seed_generator
+from tensorflow.python.framework import op_callbacks
+
+from snippets.diagnostics.check_model_source.advice import ADVICE
+from snippets.diagnostics.check_model_source.before import _Before
+from snippets.diagnostics.check_model_source.judge import _factor, _judge, _Seen, _Weight
+from snippets.diagnostics.check_model_source.limits import FLAT, INPUT, ROOM, SAMPLES, UNITS
+from snippets.diagnostics.check_model_source.report import ModelReport
+
+ADVICE |= {
+    "logits-without-from-logits": (
+        "fault",
+        "The loss takes probabilities and gets something else.",
+        "The model returns logits, and from_logits of the loss is False, its default.",
+        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": (
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
+        "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "no-gradient": (
+        "fault",
+        "The first layers are to be trained and get no gradient.",
+        "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
+        "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "identical-layers": (
+        "note",
+        "Layers that are not shared hold the same numbers.",
+        "One initializer object for many layers: every call of a Keras initializer draws the same numbers.",
+        "Give each layer an initializer of its own, or its name as a string.",
+        "chapters/he-initialization/#use",
+    ),
+}
+
+
+def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
+    """Run `model` and its loss forward and backward once, with `training=True`,
+    and report.
+
+    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
+    array, or a tuple, list or dictionary of arrays. The loss is
+    `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
+    compiled one.
+
+    Raises ValueError, saying what to pass, for a model that is not built or has
+    no weights, a batch the model does not take, a loss that is no scalar or has
+    no gradient, and another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(f"the Keras backend must be tensorflow, got {keras.backend.backend()}")
+    if not model.built or not model.weights:
+        raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise ValueError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
+    if loss_fn is None:
+        compiled = getattr(model, "loss", None)
+        if compiled is None:
+            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+        loss_fn = losses.get(compiled)
+    inputs, targets = batch
+    watch = _Watch(model, inputs, targets)
+    trained = list(model.trainable_variables)
+    slopes: list[Any] = [None] * len(trained)
+    with _untouched(model, watch.layers, batch, loss_fn) as before, tf.GradientTape() as tape:
+        try:
+            value = watch.run(loss_fn)
+            watch.loss = float(value)
+            with tape.stop_recording():
+                outputs = [row["tensor"] for row in watch.rows]
+                slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
+            if all(slope is None for slope in slopes[: len(trained)]):
+                raise ValueError("loss has no gradient: pass a trainable model, and a loss that depends on it")
+        except _Stop:
+            pass
+    watch.measure(trained, slopes)
+    if before.lost:
+        watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
+    reports = watch.reports()
+    return ModelReport(
+        model=model.name,
+        parameters=model.count_params(),
+        trainable=sum(math.prod(variable.shape) for variable in trained),
+        loss=watch.loss,
+        chance_loss=watch.chance_loss,
+        forward=_factor([layer.std for layer in reports]),
+        backward=_factor([layer.gradient for layer in reversed(reports)]),
+        layers=reports,
+        findings=_judge(watch, reports),
+    )
+
+
+@contextmanager
+def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any) -> Iterator["_Variables"]:
+    """Whatever runs inside, model, batch, loss and random states come back."""
+    states = random.getstate(), np.random.get_state()
+    before = _Variables(max(ROOM, 4 * model.count_params()))
+    try:
+        named = [(part.path, part) for part in (*parts, model)]
+        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator()), *reversed(named)])
+        yield before
+    finally:
+        before.restore()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+class _Variables(_Before):
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        if isinstance(value, tf.Variable):
+            # What is read shares the memory until the variable is assigned to.
+            return partial(value.assign, value.read_value())
+        return super().keep_numbers(name, value)
+
+
+_OPERATIONS = ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax")
+_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
+
+
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
+
+
+class _Watch(_Seen):
+    """Sees every layer through its `call`, and every activation through the
+    operations that TensorFlow runs.
+    """
+
+    def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
+        super().__init__()
+        self.model, self.given, self.wanted = model, inputs, targets
+        self.layers = _leaves(model)
+        self.names = {id(weight): weight.path for weight in model.weights}
+        self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
+        self.makers: dict[int, tuple[str, int]] = {}
+        self.inputs = [_array(value) for value in tree.flatten(inputs)]
+        self.targets = [_array(value) for value in tree.flatten(targets)]
+        self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
+        # Layers of the model may standardize raw inputs or look them up.
+        prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
+        if not any(isinstance(layer, prepared) for layer in self.layers):
+            self.scale = max((_rms(value) for value in self.inputs if value.dtype.kind == "f"), default=0.0)
+        bad = [value.shape for value in self.inputs + self.targets if not np.isfinite(value).all()]
+        self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
+
+    def run(self, loss_fn: Any) -> tf.Tensor:
+        """The loss, a scalar."""
+        for layer in self.layers:
+            object.__setattr__(layer, "call", self.watched(layer, layer.call))
+        mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
+        shapes = ", ".join(str(value.shape) for value in self.inputs)
+        op_callbacks.add_op_callback(self.operation)
+        try:
+            with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
+                output = self.model(self.given, **mode)
+        finally:
+            op_callbacks.remove_op_callback(self.operation)
+        if isinstance(output, tf.Tensor):
+            self.judge_loss(loss_fn, output)
+        with _explained(lambda: f"loss_fn(targets, output), of shapes {[t.shape for t in self.targets]} and "
+                                f"{[tuple(o.shape) for o in tree.flatten(output)]}, fails"):  # fmt: skip
+            value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+        if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
+            # a function of keras.losses gives one number per example
+            value = tf.reduce_mean(value)
+        if math.prod(value.shape) != 1:
+            raise ValueError(f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}")
+        return tf.reshape(value, ())
+
+    def where(self) -> str:
+        return self.running[-1][0].path if self.running else self.model.name
+
+    def watched(self, layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        weights = _weights(layer)
+
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            if not tf.executing_eagerly():
+                # within a tf.function, tensors have no values yet
+                return call(*arguments, **keywords)
+            if isinstance(layer, layers.Embedding):
+                self.check_indices(layer, _array(arguments[0]))
+            frame: dict[str, Any] = {"weights": weights, "before": None, "dead": None, "saturated": None, "peaked": None}
+            self.running.append((layer, frame))
+            output = call(*arguments, **keywords)
+            self.running.pop()
+            tensors = (part for part in tree.flatten(output) if isinstance(part, tf.Tensor))
+            tensor = next((part for part in tensors if part.dtype.is_floating), None)
+            if weights and tensor is not None:
+                if frame["before"] is not None and frame["after"] is tensor:
+                    tensor = frame["before"]
+                self.look(layer, weights, tensor, frame)
+            return output
+
+        return run
+
+    def look(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, frame: dict[str, Any]) -> None:
+        values = _array(tensor)
+        numbers = {
+            "kind": type(layer).__name__,
+            "shape": values.shape,
+            "cosine": _cosine(values, self.examples),
+            "gain": _gain(layer, weights),
+            "weights": [self.names[id(weight)] for weight in weights],
+            "tensor": tensor,
+        }
+        numbers |= {what: frame[what] for what in ("dead", "saturated", "peaked")}
+        self.add(layer.path, _moments(values) | numbers)
+
+    def operation(
+        self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
+        """Called by TensorFlow after every operation, and for each that is put
+        into a graph, where tensors have no values.
+        """
+        if graph is not None:
+            return
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        if inputs:
+            self.makers |= {output._id: (kind, inputs[0]._id) for output in outputs}
+        layer, frame = self.running[-1] if self.running else (None, None)
+        if layer is None or isinstance(layer, layers.RNN) or kind not in _OPERATIONS:
+            return
+        if kind == "AddV2":
+            shapes = [tuple(value.shape) for value in inputs]
+            self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
+            return
+        if frame["weights"]:
+            row, frame["before"], frame["after"] = frame, inputs[0], outputs[0]
+        elif self.rows:
+            row = self.rows[-1]
+        else:
+            return
+        if kind == "Softmax":
+            values = _array(outputs[0])
+            if values.ndim > 2 and values.shape[-1] >= 8:
+                # Masks are written as large negative numbers.
+                scores = _array(inputs[0])
+                visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
+                if visible.any():
+                    self.note(row, "peaked", float(values[visible].max(-1).mean()))
+            return
+        values = _array(outputs[0])
+        if kind in ("Sigmoid", "Tanh"):
+            y = _sample(values)
+            slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
+            self.note(row, "saturated", float((slope < FLAT).mean()))
+        elif values.ndim > 1 and values.shape[-1] >= UNITS:
+            self.note(row, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
+
+    def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
+        if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+            self.find(
+                "index-out-of-range",
+                f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
+                layer.path,
+            )
+            raise _Stop
+
+    def maker(self, tensor: tf.Tensor) -> str:
+        """The operation that a tensor comes from, whatever its shape became."""
+        kind, source = self.makers.get(tensor._id, ("", 0))
+        while kind in ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast"):
+            kind, source = self.makers.get(source, ("", 0))
+        return kind
+
+    def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
+        """What the loss is given, against what it takes."""
+        name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
+        settings = loss_fn.get_config() if hasattr(loss_fn, "get_config") else {}
+        # What the softmax and the sigmoid of Keras return remembers its logits,
+        # and the losses of Keras take these.
+        known = getattr(output, "_keras_logits", None)
+        logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
+        maker = "" if known is not None else self.maker(output)
+        values = _array(output if known is None else known)
+        if "crossentropy" in name and values.ndim and len(self.targets) == 1:
+            if logits and maker == "Relu":
+                self.find("relu-before-loss", f"{(values == 0).mean():.0%} of the logits are exactly 0")
+            if "binary" in name:
+                self.judge_binary(logits, maker == "Sigmoid", values, targets)
+            elif "categorical" in name:
+                self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
+        elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
+            if values.shape != targets.shape:
+                self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+            if _rms(targets) > INPUT:
+                self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
+
+    def judge_classes(self, logits: bool, values: np.ndarray, targets: np.ndarray, sparse: bool, ignored: Any) -> None:
+        classes, rows = values.shape[-1], values.reshape(-1, values.shape[-1])
+        if sparse:
+            labels = targets.reshape(-1)
+            kept = np.full(labels.shape, True) if ignored is None else labels != ignored
+            if kept.any() and not 0 <= labels[kept].min() <= labels[kept].max() < classes:
+                span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
+                self.find("labels-out-of-range", f"{span}, {classes} classes")
+                raise _Stop
+        sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
+        if logits and sums_to_one and classes > 1:
+            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+        elif not logits and not sums_to_one and np.isfinite(rows).all():
+            self.find("logits-without-from-logits", f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1")
+        if logits:
+            shifted = rows - rows.max(-1, keepdims=True)
+            scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        else:
+            scores = np.log(np.clip(rows, 1e-7, 1))
+        if sparse and len(labels) == len(scores):
+            costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
+        elif not sparse and targets.shape == values.shape:
+            costs = -(targets.reshape(rows.shape) * scores).sum(-1)
+        else:
+            return
+        if len(costs):
+            self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
+
+    def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
+        # Logits may well lie between 0 and 1: their range tells nothing.
+        if logits and doubled:
+            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
+        elif not logits and np.isfinite(values).all() and not 0 <= values.min() <= values.max() <= 1:
+            span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
+            self.find("logits-without-from-logits", span)
+        if values.shape != targets.shape:
+            return
+        if logits:
+            costs = np.maximum(values, 0) - values * targets + np.log1p(np.exp(-abs(values)))
+        else:
+            kept = np.clip(values, 1e-7, 1 - 1e-7)
+            costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
+        self.chance_loss, self.excess = math.log(2), float(costs.mean()) - math.log(2)
+
+    def measure(self, trained: list[Any], slopes: list[Any]) -> None:
+        """The weights and their gradients; those of the outputs follow."""
+        arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
+        gradients = {id(weight): slope for weight, slope in zip(trained, arrays[: len(trained)], strict=True)}
+        for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
+            row["gradient"] = None if slope is None else _norm(slope)
+        twins = _twins(self.model.weights)
+        owners = {id(weight): layer for layer in self.layers for weight in _weights(layer)}
+        for weight in self.model.weights:
+            slope, owner, values = gradients.get(id(weight)), owners.get(id(weight)), _array(weight)
+            alike = owner is not None and _alike(_units(owner, values), 0.0)
+            self.weights[weight.path] = _Weight(
+                name=weight.path,
+                trained=id(weight) in gradients,
+                norm=_norm(values),
+                alike=alike,
+                copy=id(weight) in twins,
+                gradient=None if slope is None else _norm(slope),
+                gradient_alike=alike and slope is not None and _alike(_units(owner, slope), 1e-5),
+            )
+
+
+@contextmanager
+def _explained(what: Callable[[], str]) -> Iterator[None]:
+    try:
+        yield
+    except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{what()}: {error}") from error
+
+
+def _leaves(model: keras.Model) -> list[keras.Layer]:
+    """All layers but the model; a recurrent layer stands for its cell, which
+    runs once per time step.
+    """
+    cells = {id(part) for layer in model._flatten_layers() if isinstance(layer, layers.RNN)
+             for part in layer._flatten_layers(include_self=False)}  # fmt: skip
+    return [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in cells]
+
+
+def _weights(layer: keras.Layer) -> list[Any]:
+    """The layer's own weights of two or more dimensions."""
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    own = layer.weights if isinstance(layer, layers.RNN) else own
+    return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
+
+
+def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
+    """A weight as a matrix (fan_in, units)."""
+    if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
+        return values.reshape(-1, math.prod(values.shape[-2:]))
+    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
+        values = np.moveaxis(values, -2, -1)
+    elif isinstance(layer, layers.EinsumDense):
+        letters, output = layer.equation.partition(",")[2].split("->")
+        read = [axis for axis, letter in enumerate(letters.strip()) if letter not in output]
+        rest = [axis for axis in range(values.ndim) if axis not in read]
+        return values.transpose(read + rest).reshape(math.prod(values.shape[axis] for axis in read), -1)
+    return values.reshape(-1, values.shape[-1])
+
+
+def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
+    if isinstance(layer, layers.Embedding):
+        return None
+    matrices = [_units(layer, _array(weight)) for weight in weights]
+    return max(_norm(units) / math.sqrt(units.shape[1]) for units in matrices)
+
+
+def _twins(weights: list[Any]) -> set[int]:
+    """Weights that hold the same numbers as another one of their shape, and
+    more than one number.
+    """
+    seen: dict[bytes, list[int]] = {}
+    for weight in weights:
+        values = _array(weight)
+        if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(id(weight))
+    return {weight for same in seen.values() if len(same) > 1 for weight in same}
+
+
+def _alike(units: np.ndarray, within: float) -> bool:
+    """Two or more columns that hold the same numbers, up to a part of the
+    largest.
+    """
+    return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
+
+
+def _array(value: Any) -> np.ndarray:
+    """float64 for any floating dtype."""
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    return array if array.dtype.kind in "biu" else array.astype(np.float64)
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Up to SAMPLES entries, spread so that no period of the shape is hit
+    alone.
+    """
+    flat = values.reshape(-1)
+    return flat if len(flat) <= SAMPLES else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(_sample(values).astype(np.float64)))))
+
+
+def _moments(values: np.ndarray) -> dict[str, float]:
+    some = _sample(values)
+    finite = some[np.isfinite(some)]
+    return {
+        "mean": float(finite.mean()) if len(finite) else math.nan,
+        "std": float(finite.std()) if len(finite) else math.nan,
+        "non_finite": float(1 - np.isfinite(values).mean()),
+    }
+
+
+def _cosine(values: np.ndarray, examples: int) -> float | None:
+    if examples < 2 or not values.size or values.shape[:1] != (examples,) or not np.isfinite(values).all():
+        return None
+    some = values[:8].reshape(min(8, examples), -1)
+    norms = np.linalg.norm(some, axis=1, keepdims=True)
+    if not norms.all() or some.shape[1] < 2:
+        return None
+    number, whole = len(some), (some / norms).sum(0)
+    return float((np.square(whole).sum() - number) / (number * (number - 1)))
+
+
+def _norm(values: np.ndarray) -> float:
+    return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
+
+
+if __name__ == "__main__":
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(64, "sigmoid") for _ in range(10)]
+    deep = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10)])
+    data = np.random.default_rng(0)
+    pair = data.normal(size=(32, 64)).astype("float32"), data.integers(10, size=32)
+    print(check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True)))
