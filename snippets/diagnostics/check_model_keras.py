@@ -30,7 +30,7 @@ import sys
 import textwrap
 import zlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
@@ -71,10 +71,19 @@ ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
 by their last digits.
 """
+ODD = 30.0
+"""A gain this many times the median of the model, or less than a tenth of that
+part of it: policies start with a last layer of a hundredth, in others 15 is the
+most and a 40th the least.
+"""
+WILD, FAINT = 1e4, 1e-20
+"""Root mean square of weights that nobody has drawn."""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+FEW = 8
+"""Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
 """Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
 """
@@ -177,6 +186,10 @@ class ModelReport(NamedTuple):
     """Factor per layer of the output's root mean square."""
     backward: float | None
     """Factor per layer, towards the input, of the norm of dL/d(output)."""
+    depth: int
+    """Layers on the longest path from the inputs to the loss, which the factors
+    follow.
+    """
     layers: tuple[LayerReport, ...]
     """In the order of the forward pass."""
     findings: tuple[Finding, ...]
@@ -374,6 +387,34 @@ ADVICE = {
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
+    "nothing-seen": (
+        "note",
+        "No layer of the model was seen: there is no finding, and no all-clear.",
+        "A traced, scripted, exported or functional model, whose layers do not run as modules.",
+        "Check the model before it is traced or exported.",
+        "toolbox/check-my-model/#limits",
+    ),
+    "uninitialized-weights": (
+        "fault",
+        "Weights hold numbers that no initializer draws.",
+        "A tensor from torch.empty, or a model made on the device meta, that nobody has initialized.",
+        "Initialize every parameter: nn.init, or reset_parameters() of each module.",
+        "chapters/weight-initialization/#use",
+    ),
+    "zero-gradient": (
+        "note",
+        "Weights that the loss reaches get a gradient of exactly zero.",
+        "An operation after them is flat: a softmax over one entry, ReLUs that are all off, a clamp, a factor of 0.",
+        "Look at what follows these weights, and at the axis of each softmax and norm.",
+        "chapters/vanishing-gradients/#underflow",
+    ),
+    "layer-out-of-line": (
+        "fault",
+        "The weights of a layer are far larger or smaller than those of the others.",
+        "A scale or an initializer that was meant for another layer, or weights that were multiplied twice.",
+        "Draw the weights of this layer as those of its neighbours.",
+        "chapters/weight-initialization/#use",
+    ),
     "non-finite-weight": (
         "fault",
         "Weights are NaN or Inf.",
@@ -490,6 +531,10 @@ ADVICE = {
 """Every finding by its code: level, symptom, cause, cure, link."""
 
 
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
+
+
 class _Weight(NamedTuple):
     """One parameter of the model."""
 
@@ -497,6 +542,10 @@ class _Weight(NamedTuple):
     trained: bool
     norm: float
     """NaN or Inf, if one of its numbers is."""
+    size: int
+    """How many numbers it has."""
+    matrix: bool
+    """It has two or more dimensions."""
     alike: bool
     """Its units, two or more, hold the same numbers."""
     copy: bool
@@ -517,8 +566,8 @@ class _Seen:
         self.findings: list[Finding] = []
         self.loss = math.nan
         self.chance_loss: float | None = None
-        self.excess = 0.0
-        """Of the loss above that of guessing."""
+        self.excess = self.doubt = 0.0
+        """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
         """The largest root mean square of an input."""
         self.cosine: float | None = None
@@ -527,10 +576,26 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.idle = set[str]()
+        """Weights of layers that got no example."""
+        self.chain: list[int] = []
+        """Places of the rows on the longest path from the inputs to the loss."""
+        self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+        """A look that fails neither stops the model nor hides its own words."""
+        with suppress(Exception):
+            try:
+                if look:
+                    look(*args, **kwargs)
+            except _Stop as stop:
+                self.stop = stop
+        if self.stop:
+            raise self.stop
 
     def note(self, row: dict[str, Any], what: str, fraction: float) -> None:
         row[what] = max(fraction, row[what] or 0.0)
@@ -538,7 +603,7 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys(LayerReport._fields) | numbers | {"layer": name}
+        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -558,16 +623,21 @@ class _Seen:
 def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     """All findings; what only follows from another one is left out."""
     find, weights = seen.find, seen.weights.values()
+    if not layers and any(weight.matrix for weight in weights):
+        find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
     same = [weight.name for weight in weights if weight.copy]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
+    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
     bad_layers = [layer for layer in layers if layer.non_finite]
     bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
+    elif wild:
+        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
         find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
@@ -586,30 +656,59 @@ def _went_back(seen: _Seen) -> bool:
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    find = seen.find
+    find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
         find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+    opening = _opens(seen)
+    # A gate that is off for all examples, and what follows it, is no news.
+    off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
+    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    stuck = [
+        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+    ]
     # A zero layer that has a gradient is none of them.
-    symmetric = [weight.name for weight in seen.weights.values() if weight.alike and weight.gradient_alike]
+    symmetric = [
+        weight.name
+        for weight in weights
+        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+    ]
     if symmetric:
         find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
-    dead = [] if symmetric else _beyond(seen, "dead-relu", "dead", DEAD, layers)
-    _beyond(seen, "saturated-activation", "saturated", SATURATED, layers)
+    dead = [] if symmetric else _judge_dead(seen, layers)
+    # The sigmoid or tanh of a prediction may well be near its ends.
+    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
-    gains = [layer.gain for layer in layers if layer.gain is not None]
-    typical = f"; median gain {statistics.median_high(gains):.2g}" if gains else ""
+    if stuck and not symmetric and not dead and not opening:
+        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+    gains = [layer.gain for layer in layers if layer.gain]
+    middle = statistics.median_high(gains) if gains else 0.0
+    low, high = middle / ODD / 10, middle * ODD
+    odd = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+    ]
+    if odd:
+        sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
+        find("layer-out-of-line", sizes, *(layer.name for layer in odd))
+    chain = [layers[place] for place in seen.chain]
+    typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in layers], "vanishing-activation",
+        ([layer.std for layer in chain], "vanishing-activation",
          "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
     ):  # fmt: skip
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
+        # What the layers do one by one must be there from end to end as well:
+        # branches beside the path may carry a signal past it.
+        there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
-        if abs(decades) > limit and not symmetric:
+        if there > limit and not symmetric:
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
@@ -617,8 +716,35 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
         find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
-    if seen.excess > EXCESS:
+    if seen.excess - seen.doubt > EXCESS and not odd:
         find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _is_plain(weights: list[str]) -> bool:
+    """The weights of a layer of the framework, not tables or rates that a model
+    gives names of its own.
+    """
+    names = [name.replace("/", ".").rpartition(".")[2] for name in weights]
+    return all(name.startswith("weight") or name.endswith("kernel") for name in names)
+
+
+def _opens(seen: _Seen) -> bool:
+    """A scale or a last layer of a branch that starts at zero, and leaves it in
+    the first step: until then, no gradient passes it.
+    """
+    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
+    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+
+
+def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
+    # A gate of a few units may be off for all examples, and the layers before
+    # it learn past it.
+    fatal = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+    ]
+    return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
 
 def _collapse(angles: list[float]) -> bool:
@@ -630,7 +756,7 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
     over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
     if over:
         seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
@@ -662,6 +788,15 @@ def _slope(sizes: list[float | None]) -> float:
     points = points[:: 1 + len(points) // 200]
     slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
     return statistics.median(slopes) if slopes else 0.0
+
+
+def _ends(sizes: list[float | None]) -> float:
+    """log10 of the last sizes over the first ones; three each of many, since
+    the very last layer often has weights of its own kind.
+    """
+    logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
+    some = 3 if len(logs) > 12 else 1
+    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
 
 
 def _factor(sizes: list[float | None]) -> float | None:
@@ -839,13 +974,22 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     if not model.built or not model.weights:
         raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise ValueError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
-    if loss_fn is None:
-        compiled = getattr(model, "loss", None)
-        if compiled is None:
-            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
-        loss_fn = losses.get(compiled)
+        got = f"{len(batch)} items" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise ValueError(f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}")
     inputs, targets = batch
+    if loss_fn is None:
+        loss_fn = getattr(model, "loss", None)
+        if loss_fn is None:
+            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+    if isinstance(loss_fn, type):
+        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+    if isinstance(loss_fn, dict | list | tuple):
+        # of several outputs: the compiled model knows how they add up
+        loss_fn = lambda targets, output: model.compute_loss(x=inputs, y=targets, y_pred=output)
+    loss_fn = losses.get(loss_fn)
+    empty = [value.shape for value in _arrays(inputs) if not value.size]
+    if empty:
+        raise ValueError(f"batch must hold an example at least, got inputs of shape {empty[0]}")
     watch = _Watch(model, inputs, targets)
     trained = list(model.trainable_variables)
     slopes: list[Any] = [None] * len(trained)
@@ -864,14 +1008,16 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     if before.lost:
         watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
     reports = watch.reports()
+    chain = [reports[place] for place in watch.chain]
     return ModelReport(
         model=model.name,
         parameters=model.count_params(),
         trainable=sum(math.prod(variable.shape) for variable in trained),
         loss=watch.loss,
         chance_loss=watch.chance_loss,
-        forward=_factor([layer.std for layer in reports]),
-        backward=_factor([layer.gradient for layer in reversed(reports)]),
+        forward=_factor([layer.std for layer in chain]),
+        backward=_factor([layer.gradient for layer in reversed(chain)]),
+        depth=len(chain),
         layers=reports,
         findings=_judge(watch, reports),
     )
@@ -900,12 +1046,9 @@ class _Variables(_Before):
         return super().keep_numbers(name, value)
 
 
-_OPERATIONS = ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax")
+_SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
+"""Operations that change no number."""
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
-
-
-class _Stop(Exception):
-    """A finding explains why the pass cannot go on."""
 
 
 class _Watch(_Seen):
@@ -919,16 +1062,18 @@ class _Watch(_Seen):
         self.layers = _leaves(model)
         self.names = {id(weight): weight.path for weight in model.weights}
         self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
+        # By the number of a tensor: the operation and its first input, whether
+        # weights had a part in it, and the layers that it went through.
         self.makers: dict[int, tuple[str, int]] = {}
-        self.inputs = [_array(value) for value in tree.flatten(inputs)]
-        self.targets = [_array(value) for value in tree.flatten(targets)]
+        self.learned: set[int] = set()
+        self.paths: dict[int, tuple[int, Any]] = {}
+        self.squashed: list[tuple[dict[str, Any], int]] = []
+        self.inputs, self.targets = _arrays(inputs), _arrays(targets)
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
         self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
-        # Layers of the model may standardize raw inputs or look them up.
-        prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
-        if not any(isinstance(layer, prepared) for layer in self.layers):
-            self.scale = max((_rms(value) for value in self.inputs if value.dtype.kind == "f"), default=0.0)
-        bad = [value.shape for value in self.inputs + self.targets if not np.isfinite(value).all()]
+        bad = [
+            value.shape for value in self.inputs + self.targets if not np.isfinite(value).all() and not _is_mask(value)
+        ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
 
     def run(self, loss_fn: Any) -> tf.Tensor:
@@ -943,10 +1088,15 @@ class _Watch(_Seen):
                 output = self.model(self.given, **mode)
         finally:
             op_callbacks.remove_op_callback(self.operation)
+        results = [part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        self.chain = self.longest(results)
+        sources = {self.source(result) for result in results}
+        for row, result in self.squashed:
+            row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
-            self.judge_loss(loss_fn, output)
-        with _explained(lambda: f"loss_fn(targets, output), of shapes {[t.shape for t in self.targets]} and "
-                                f"{[tuple(o.shape) for o in tree.flatten(output)]}, fails"):  # fmt: skip
+            self.quietly(self.judge_loss, loss_fn, output)
+        shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
+        with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
             value = tf.convert_to_tensor(loss_fn(self.wanted, output))
         if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
             # a function of keras.losses gives one number per example
@@ -965,24 +1115,44 @@ class _Watch(_Seen):
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
+            given = [part for part in tree.flatten((arguments, keywords)) if isinstance(part, tf.Tensor)]
             if isinstance(layer, layers.Embedding):
-                self.check_indices(layer, _array(arguments[0]))
-            frame: dict[str, Any] = {"weights": weights, "before": None, "dead": None, "saturated": None, "peaked": None}
+                self.quietly(self.check_indices, layer, *arguments, **keywords)
+            elif weights and not any(_weights(part) for part in layer._flatten_layers(include_self=False)):
+                self.quietly(self.look_at_inputs, given)
+            frame = dict[str, Any].fromkeys(("before", "after", "dead", "saturated", "peaked")) | {"weights": weights}
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
-            tensors = (part for part in tree.flatten(output) if isinstance(part, tf.Tensor))
-            tensor = next((part for part in tensors if part.dtype.is_floating), None)
-            if weights and tensor is not None:
-                if frame["before"] is not None and frame["after"] is tensor:
-                    tensor = frame["before"]
-                self.look(layer, weights, tensor, frame)
+            self.quietly(self.look, layer, weights, given, output, frame)
             return output
 
         return run
 
-    def look(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, frame: dict[str, Any]) -> None:
+    def look_at_inputs(self, given: list[tf.Tensor]) -> None:
+        """What the first weights read, as long as it comes from the data alone."""
+        for tensor in given:
+            if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
+                self.scale = max(self.scale, _rms(_array(tensor)))
+
+    def look(
+        self, layer: keras.Layer, weights: list[Any], given: list[tf.Tensor], output: Any, frame: dict[str, Any]
+    ) -> None:
+        tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        tensor = next((part for part in tensors if part.dtype.is_floating), None)
+        if not weights or tensor is None:
+            return
+        if frame["before"] is not None and frame["after"] is tensor:
+            tensor = frame["before"]
         values = _array(tensor)
+        if not values.size:
+            # an expert to which this batch sends nothing
+            self.idle |= {self.names[id(weight)] for weight in weights}
+            return
+        path = self.path(part._id for part in (*given, *tensors))
+        for part in (tensor, *tensors):
+            self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
+        self.learned |= {part._id for part in tensors}
         numbers = {
             "kind": type(layer).__name__,
             "shape": values.shape,
@@ -991,8 +1161,20 @@ class _Watch(_Seen):
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
         }
-        numbers |= {what: frame[what] for what in ("dead", "saturated", "peaked")}
-        self.add(layer.path, _moments(values) | numbers)
+        numbers |= {what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")}
+        frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
+
+    def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
+        """How many layers the longest way to one of some tensors has, and which."""
+        paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
+        return max(paths, key=lambda path: path[0], default=(0, None))
+
+    def longest(self, tensors: list[int]) -> list[int]:
+        places, link = list[int](), self.path(tensors)[1]
+        while link:
+            places.append(link[0])
+            link = link[1]
+        return places[::-1]
 
     def operation(
         self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
@@ -1002,41 +1184,55 @@ class _Watch(_Seen):
         """
         if graph is not None:
             return
-        kind = kind.decode() if isinstance(kind, bytes) else kind
-        if inputs:
-            self.makers |= {output._id: (kind, inputs[0]._id) for output in outputs}
+        self.quietly(self.after, kind.decode() if isinstance(kind, bytes) else kind, inputs, outputs)
+
+    def after(self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]) -> None:
+        numbers = [value._id for value in inputs]
+        path = self.path(numbers)
+        learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
+        for output in outputs if inputs else ():
+            self.makers[output._id] = kind, numbers[0]
+            if path[0]:
+                self.paths[output._id] = path
+            if learned:
+                self.learned.add(output._id)
         layer, frame = self.running[-1] if self.running else (None, None)
-        if layer is None or isinstance(layer, layers.RNN) or kind not in _OPERATIONS:
+        if layer is None or isinstance(layer, layers.RNN):
             return
         if kind == "AddV2":
             shapes = [tuple(value.shape) for value in inputs]
             self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
-            return
-        if frame["weights"]:
-            row, frame["before"], frame["after"] = frame, inputs[0], outputs[0]
-        elif self.rows:
-            row = self.rows[-1]
-        else:
-            return
+        elif kind in ("Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
+            if frame["weights"]:
+                frame["before"], frame["after"] = inputs[0], outputs[0]
+            row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
+            if row:
+                self.activation(kind, row, inputs[0], outputs[0])
+
+    def activation(self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor) -> None:
+        values = _array(result)
         if kind == "Softmax":
-            values = _array(outputs[0])
             if values.ndim > 2 and values.shape[-1] >= 8:
                 # Masks are written as large negative numbers.
-                scores = _array(inputs[0])
+                scores = _array(source)
                 visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
                 if visible.any():
                     self.note(row, "peaked", float(values[visible].max(-1).mean()))
-            return
-        values = _array(outputs[0])
-        if kind in ("Sigmoid", "Tanh"):
+        elif kind in ("Sigmoid", "Tanh"):
             y = _sample(values)
             slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
             self.note(row, "saturated", float((slope < FLAT).mean()))
-        elif values.ndim > 1 and values.shape[-1] >= UNITS:
-            self.note(row, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
+            self.squashed.append((row, result._id))
+        elif values.ndim > 1:
+            dead = values.max(axis=tuple(range(values.ndim - 1))) <= 0
+            # Some of a few units may well be off for all examples.
+            if len(dead) >= UNITS or dead.all():
+                self.note(row, "dead", float(dead.mean()))
+                row["narrow"] = len(dead) < UNITS
 
-    def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
-        if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+    def check_indices(self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any) -> None:
+        indices = _array(given)
+        if not reverse and indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
             self.find(
                 "index-out-of-range",
                 f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
@@ -1044,12 +1240,15 @@ class _Watch(_Seen):
             )
             raise _Stop
 
+    def source(self, tensor: int) -> int:
+        """The tensor that holds the same numbers, before its shape changed."""
+        while self.makers.get(tensor, ("", 0))[0] in _SHAPES:
+            tensor = self.makers[tensor][1]
+        return tensor
+
     def maker(self, tensor: tf.Tensor) -> str:
-        """The operation that a tensor comes from, whatever its shape became."""
-        kind, source = self.makers.get(tensor._id, ("", 0))
-        while kind in ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast"):
-            kind, source = self.makers.get(source, ("", 0))
-        return kind
+        """The operation that made the numbers of a tensor."""
+        return self.makers.get(self.source(tensor._id), ("", 0))[0]
 
     def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
         """What the loss is given, against what it takes."""
@@ -1100,7 +1299,14 @@ class _Watch(_Seen):
         else:
             return
         if len(costs):
-            self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
+            self.compare(costs, classes)
+
+    def compare(self, costs: np.ndarray, classes: int) -> None:
+        """The loss of each example with that of guessing."""
+        self.chance_loss = math.log(classes)
+        if costs.size >= FEW:
+            self.excess = float(costs.mean()) - self.chance_loss
+            self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
     def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
@@ -1116,7 +1322,7 @@ class _Watch(_Seen):
         else:
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
-        self.chance_loss, self.excess = math.log(2), float(costs.mean()) - math.log(2)
+        self.compare(costs, 2)
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""
@@ -1133,6 +1339,8 @@ class _Watch(_Seen):
                 name=weight.path,
                 trained=id(weight) in gradients,
                 norm=_norm(values),
+                size=values.size,
+                matrix=values.ndim > 1,
                 alike=alike,
                 copy=id(weight) in twins,
                 gradient=None if slope is None else _norm(slope),
@@ -1202,6 +1410,25 @@ def _alike(units: np.ndarray, within: float) -> bool:
     largest.
     """
     return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
+
+
+def _arrays(values: Any) -> list[np.ndarray]:
+    """The arrays of numbers in nested inputs; strings are left out."""
+    found = []
+    for value in tree.flatten(values):
+        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+            value = value.flat_values if isinstance(value, tf.RaggedTensor) else value.values
+        array = np.asarray(value)
+        if array.dtype.kind not in "OSU":
+            found.append(_array(array))
+    return found
+
+
+def _is_mask(values: np.ndarray) -> bool:
+    """Added to scores: 0 where one may look, -inf or a large negative number
+    elsewhere.
+    """
+    return bool(((values == 0) | (values <= -1000)).all() and (values < 0).any())
 
 
 def _array(value: Any) -> np.ndarray:

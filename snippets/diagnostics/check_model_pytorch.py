@@ -29,7 +29,7 @@ import sys
 import textwrap
 import zlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
@@ -65,10 +65,19 @@ ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
 by their last digits.
 """
+ODD = 30.0
+"""A gain this many times the median of the model, or less than a tenth of that
+part of it: policies start with a last layer of a hundredth, in others 15 is the
+most and a 40th the least.
+"""
+WILD, FAINT = 1e4, 1e-20
+"""Root mean square of weights that nobody has drawn."""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+FEW = 8
+"""Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
 """Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
 """
@@ -171,6 +180,10 @@ class ModelReport(NamedTuple):
     """Factor per layer of the output's root mean square."""
     backward: float | None
     """Factor per layer, towards the input, of the norm of dL/d(output)."""
+    depth: int
+    """Layers on the longest path from the inputs to the loss, which the factors
+    follow.
+    """
     layers: tuple[LayerReport, ...]
     """In the order of the forward pass."""
     findings: tuple[Finding, ...]
@@ -368,6 +381,34 @@ ADVICE = {
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
+    "nothing-seen": (
+        "note",
+        "No layer of the model was seen: there is no finding, and no all-clear.",
+        "A traced, scripted, exported or functional model, whose layers do not run as modules.",
+        "Check the model before it is traced or exported.",
+        "toolbox/check-my-model/#limits",
+    ),
+    "uninitialized-weights": (
+        "fault",
+        "Weights hold numbers that no initializer draws.",
+        "A tensor from torch.empty, or a model made on the device meta, that nobody has initialized.",
+        "Initialize every parameter: nn.init, or reset_parameters() of each module.",
+        "chapters/weight-initialization/#use",
+    ),
+    "zero-gradient": (
+        "note",
+        "Weights that the loss reaches get a gradient of exactly zero.",
+        "An operation after them is flat: a softmax over one entry, ReLUs that are all off, a clamp, a factor of 0.",
+        "Look at what follows these weights, and at the axis of each softmax and norm.",
+        "chapters/vanishing-gradients/#underflow",
+    ),
+    "layer-out-of-line": (
+        "fault",
+        "The weights of a layer are far larger or smaller than those of the others.",
+        "A scale or an initializer that was meant for another layer, or weights that were multiplied twice.",
+        "Draw the weights of this layer as those of its neighbours.",
+        "chapters/weight-initialization/#use",
+    ),
     "non-finite-weight": (
         "fault",
         "Weights are NaN or Inf.",
@@ -484,6 +525,10 @@ ADVICE = {
 """Every finding by its code: level, symptom, cause, cure, link."""
 
 
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
+
+
 class _Weight(NamedTuple):
     """One parameter of the model."""
 
@@ -491,6 +536,10 @@ class _Weight(NamedTuple):
     trained: bool
     norm: float
     """NaN or Inf, if one of its numbers is."""
+    size: int
+    """How many numbers it has."""
+    matrix: bool
+    """It has two or more dimensions."""
     alike: bool
     """Its units, two or more, hold the same numbers."""
     copy: bool
@@ -511,8 +560,8 @@ class _Seen:
         self.findings: list[Finding] = []
         self.loss = math.nan
         self.chance_loss: float | None = None
-        self.excess = 0.0
-        """Of the loss above that of guessing."""
+        self.excess = self.doubt = 0.0
+        """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
         """The largest root mean square of an input."""
         self.cosine: float | None = None
@@ -521,10 +570,26 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.idle = set[str]()
+        """Weights of layers that got no example."""
+        self.chain: list[int] = []
+        """Places of the rows on the longest path from the inputs to the loss."""
+        self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+        """A look that fails neither stops the model nor hides its own words."""
+        with suppress(Exception):
+            try:
+                if look:
+                    look(*args, **kwargs)
+            except _Stop as stop:
+                self.stop = stop
+        if self.stop:
+            raise self.stop
 
     def note(self, row: dict[str, Any], what: str, fraction: float) -> None:
         row[what] = max(fraction, row[what] or 0.0)
@@ -532,7 +597,7 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys(LayerReport._fields) | numbers | {"layer": name}
+        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -552,16 +617,21 @@ class _Seen:
 def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     """All findings; what only follows from another one is left out."""
     find, weights = seen.find, seen.weights.values()
+    if not layers and any(weight.matrix for weight in weights):
+        find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
     same = [weight.name for weight in weights if weight.copy]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
+    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
     bad_layers = [layer for layer in layers if layer.non_finite]
     bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
+    elif wild:
+        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
         find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
@@ -580,30 +650,59 @@ def _went_back(seen: _Seen) -> bool:
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    find = seen.find
+    find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
         find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+    opening = _opens(seen)
+    # A gate that is off for all examples, and what follows it, is no news.
+    off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
+    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    stuck = [
+        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+    ]
     # A zero layer that has a gradient is none of them.
-    symmetric = [weight.name for weight in seen.weights.values() if weight.alike and weight.gradient_alike]
+    symmetric = [
+        weight.name
+        for weight in weights
+        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+    ]
     if symmetric:
         find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
-    dead = [] if symmetric else _beyond(seen, "dead-relu", "dead", DEAD, layers)
-    _beyond(seen, "saturated-activation", "saturated", SATURATED, layers)
+    dead = [] if symmetric else _judge_dead(seen, layers)
+    # The sigmoid or tanh of a prediction may well be near its ends.
+    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
-    gains = [layer.gain for layer in layers if layer.gain is not None]
-    typical = f"; median gain {statistics.median_high(gains):.2g}" if gains else ""
+    if stuck and not symmetric and not dead and not opening:
+        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+    gains = [layer.gain for layer in layers if layer.gain]
+    middle = statistics.median_high(gains) if gains else 0.0
+    low, high = middle / ODD / 10, middle * ODD
+    odd = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+    ]
+    if odd:
+        sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
+        find("layer-out-of-line", sizes, *(layer.name for layer in odd))
+    chain = [layers[place] for place in seen.chain]
+    typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in layers], "vanishing-activation",
+        ([layer.std for layer in chain], "vanishing-activation",
          "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
     ):  # fmt: skip
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
+        # What the layers do one by one must be there from end to end as well:
+        # branches beside the path may carry a signal past it.
+        there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
-        if abs(decades) > limit and not symmetric:
+        if there > limit and not symmetric:
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
@@ -611,8 +710,35 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
         find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
-    if seen.excess > EXCESS:
+    if seen.excess - seen.doubt > EXCESS and not odd:
         find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _is_plain(weights: list[str]) -> bool:
+    """The weights of a layer of the framework, not tables or rates that a model
+    gives names of its own.
+    """
+    names = [name.replace("/", ".").rpartition(".")[2] for name in weights]
+    return all(name.startswith("weight") or name.endswith("kernel") for name in names)
+
+
+def _opens(seen: _Seen) -> bool:
+    """A scale or a last layer of a branch that starts at zero, and leaves it in
+    the first step: until then, no gradient passes it.
+    """
+    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
+    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+
+
+def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
+    # A gate of a few units may be off for all examples, and the layers before
+    # it learn past it.
+    fatal = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+    ]
+    return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
 
 def _collapse(angles: list[float]) -> bool:
@@ -624,7 +750,7 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
     over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
     if over:
         seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
@@ -656,6 +782,15 @@ def _slope(sizes: list[float | None]) -> float:
     points = points[:: 1 + len(points) // 200]
     slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
     return statistics.median(slopes) if slopes else 0.0
+
+
+def _ends(sizes: list[float | None]) -> float:
+    """log10 of the last sizes over the first ones; three each of many, since
+    the very last layer often has weights of its own kind.
+    """
+    logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
+    some = 3 if len(logs) > 12 else 1
+    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
 
 
 def _factor(sizes: list[float | None]) -> float | None:
@@ -838,18 +973,34 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     """
     # of torch.compile: hooks see the model below
     model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     parameters = list(model.parameters())
     if not parameters or any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())):
         raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
+    if isinstance(loss_fn, type):
+        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+    if not isinstance(batch, Tensor | Mapping | tuple | list):
+        raise ValueError(f"batch must be a tensor, or a tuple, list or dict, {_BATCH}, got {type(batch).__name__}")
+    if any(tensor.is_meta for tensor in (*parameters, *_tensors(batch))):
+        raise ValueError("model and batch must hold numbers, got a tensor on the device meta")
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = batch if pair else (batch, batch)
+    if hasattr(inputs, "__array__") and not isinstance(inputs, Tensor):
+        raise ValueError(f"batch must hold tensors, {_BATCH}, got {type(inputs).__name__}")
+    shapes = [_shape(tensor) for tensor in _tensors(inputs)]
+    if shapes and not any(map(math.prod, shapes)):
+        raise ValueError(f"batch must hold an example at least, got inputs of shape {shapes[0]}")
     watch = _Watch(model, inputs, targets)
     gradients = dict[str, Tensor | None]()
     with _untouched(model, batch, loss_fn) as before, torch.inference_mode(False), torch.enable_grad():
         try:
             value = watch.run(model, inputs, targets, loss_fn)
             watch.loss = value.item()
-            before.look([("a tensor of the loss", leaf) for leaf in _leaves(value)])
+            graph = _graph(value)
+            watch.chain = watch.longest(graph)
+            leaves = [node.variable for node in graph if hasattr(node, "variable")]
+            before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
             value.backward()
@@ -860,14 +1011,16 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     if before.lost:
         watch.find("not-put-back", f"{len(before.lost)} tensors", *before.lost)
     layers = watch.reports()
+    chain = [layers[place] for place in watch.chain]
     return ModelReport(
         model=type(model).__name__,
         parameters=sum(parameter.numel() for parameter in parameters),
         trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
         loss=watch.loss,
         chance_loss=watch.chance_loss,
-        forward=_factor([layer.std for layer in layers]),
-        backward=_factor([layer.gradient for layer in reversed(layers)]),
+        forward=_factor([layer.std for layer in chain]),
+        backward=_factor([layer.gradient for layer in reversed(chain)]),
+        depth=len(chain),
         layers=layers,
         findings=_judge(watch, layers),
     )
@@ -933,7 +1086,8 @@ class _Tensors(_Before):
                 tensor._backward_hooks = None
             if not _same_place(tensor, data):
                 tensor.data = data
-            if size and data.untyped_storage().nbytes() < size:  # freed, as sharding does
+            if size and data.untyped_storage().nbytes() < size:
+                # Sharding frees it.
                 data.untyped_storage().resize_(size)
             if copy is not None:
                 if not _same(data, copy):
@@ -964,27 +1118,28 @@ def _same(tensor: Tensor, other: Tensor) -> bool:
         return False
 
 
-def _leaves(loss: Tensor) -> list[Tensor]:
-    """The tensors at the ends of the graph: those whose .grad a backward pass
-    writes.
-    """
-    found, seen, todo = [], set(), [loss.grad_fn]
+def _graph(loss: Tensor) -> list[Any]:
+    """The operations behind the loss, each after those that it reads."""
+    order, seen, todo = [], set(), [(loss.grad_fn, False)]
     while todo:
-        node = todo.pop()
-        if node is not None and node not in seen:
+        node, done = todo.pop()
+        if done:
+            order.append(node)
+        elif node is not None and node not in seen:
             seen.add(node)
-            todo += (parent for parent, _ in node.next_functions)
-            if hasattr(node, "variable"):
-                found.append(node.variable)
-    return found
+            todo.append((node, True))
+            todo += ((source, False) for source, _ in node.next_functions)
+    return order
 
 
 def _dense(gradient: Tensor | None) -> Tensor | None:
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
-class _Stop(Exception):
-    """A finding explains why the pass cannot go on."""
+_BATCH = "next(iter(loader)) of a DataLoader, torch.as_tensor(array) of an array"
+_CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a)"
+_ORDER = "the output comes first; of a tuple, lambda output, targets: loss(output[0], targets)"
+_LOSS = "pass a loss_fn(output, targets) that gives one number, for example lambda output, _: sum(output.values())"
 
 
 class _Watch(_Seen, TorchFunctionMode):
@@ -1001,12 +1156,16 @@ class _Watch(_Seen, TorchFunctionMode):
         self.names = {parameter: name for name, parameter in self.parameters.items()}
         self.trained = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
         self.running: list[str] = []
+        self.squashed: list[tuple[dict[str, Any], int]] = []
+        self.judged_inputs = True
+        self.in_loss = self.bounded = False
         self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
         first = next(iter(self.inputs), None)
-        self.examples = len(first) if first is not None and first.dim() else 0
+        self.examples = first.size(0) if first is not None and first.dim() else 0
         self.cosine = _cosine(first, self.examples) if first is not None and first.is_floating_point() else None
-        self.scale = max((_rms(tensor) for tensor in self.inputs if tensor.is_floating_point()), default=0.0)
-        bad = [tuple(tensor.shape) for tensor in self.inputs + self.targets if not _all_finite(tensor)]
+        bad = [
+            _shape(tensor) for tensor in self.inputs + self.targets if not _all_finite(tensor) and not _is_mask(tensor)
+        ]
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         if not model.training:
             self.find("evaluation-mode", "model.training is False")
@@ -1015,13 +1174,17 @@ class _Watch(_Seen, TorchFunctionMode):
         """The loss, a scalar with a gradient."""
         handles = []
         for name, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                # It takes no hooks of this kind.
+                continue
             handles += [
-                module.register_forward_pre_hook(lambda *_, name=name: self.running.append(name)),
-                module.register_forward_hook(self.leave),
+                module.register_forward_pre_hook(partial(self.enter, name), with_kwargs=True),
+                module.register_forward_hook(partial(self.leave, name)),
             ]
-        given = ", ".join(str(tuple(tensor.shape)) for tensor in self.inputs) or type(inputs).__name__
+        given = ", ".join(str(_shape(tensor)) for tensor in self.inputs) or type(inputs).__name__
         try:
-            with self, _explained(lambda: f"batch of shape {given}: `{self.where()}` does not take what it is given"):
+            wrong = "does not take what it is given"
+            with self, _explained(lambda: f"batch of shape {given}: `{self.where()}` {wrong} ({_CALL})"):
                 if isinstance(inputs, Mapping):
                     output = model(**inputs)
                 else:
@@ -1029,15 +1192,22 @@ class _Watch(_Seen, TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
+        results = {tensor.data_ptr() for tensor in _tensors(output) if tensor.layout is torch.strided}
+        for row, place in self.squashed:
+            row["predicts"] = place in results
+        self.in_loss = True
         if loss_fn is None:
-            value = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+            value = _own_loss(output)
         else:
-            shapes = [[tuple(tensor.shape) for tensor in _tensors(of)] for of in (output, targets)]
-            with self, _explained(lambda: f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails"):
+            shapes = [[_shape(tensor) for tensor in _tensors(of)] for of in (output, targets)]
+            fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails ({_ORDER})"
+            with self, _explained(lambda: fails):
                 value = loss_fn(output, targets)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}")
+            raise ValueError(
+                f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}: {_LOSS}"
+            )
         if not value.requires_grad:
             raise ValueError("loss has no gradient: leave parameters trainable, and do not detach in loss_fn")
         return value
@@ -1046,56 +1216,106 @@ class _Watch(_Seen, TorchFunctionMode):
         """The innermost module that was running."""
         return self.running[-1] if self.running and self.running[-1] else type(self.model).__name__
 
-    def leave(self, module: nn.Module, _: Any, output: Any) -> None:
-        name = self.running.pop()
+    def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self.running.append(name)
+        with torch._C.DisableTorchFunction():
+            self.quietly(self.look_at_input, module, args, kwargs)
+
+    def leave(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
+        # A module that failed, where the model goes on, is left in between.
+        while self.running.pop() != name:
+            pass
+        # else each of these statistics would be looked at as well
+        with torch._C.DisableTorchFunction():
+            self.quietly(self.look, name or type(module).__name__, module, output)
+
+    def look_at_input(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        """What the first weights read, as long as it comes from the data alone."""
+        weights = self.owned[module]
+        if not self.judged_inputs or not weights or isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            return
+        if not any(self.owned[part] for part in module.modules() if part is not module):
+            for tensor in _tensors((args, kwargs)):
+                if tensor.is_floating_point() and not tensor.requires_grad and not _is_mask(tensor):
+                    self.scale = max(self.scale, _rms(tensor))
+        # What frozen layers return needs no gradient, and is no input any more.
+        self.judged_inputs = all(weight.requires_grad for weight in weights)
+
+    def look(self, name: str, module: nn.Module, output: Any) -> None:
         weights = self.owned[module]
         tensor = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
-        if weights and tensor is not None:
-            # else each of these statistics would be looked at as well
-            with torch._C.DisableTorchFunction():
-                self.look(name or type(module).__name__, module, weights, tensor)
-
-    def look(self, name: str, module: nn.Module, weights: list[Tensor], tensor: Tensor) -> None:
-        values = tensor.detach()
+        if not weights or tensor is None:
+            return
+        if not tensor.numel():
+            # an expert to which this batch sends nothing
+            self.idle |= {self.names[weight] for weight in weights}
+            return
+        values = _plain(tensor)
         numbers = {
             "kind": type(module).__name__,
-            "shape": tuple(tensor.shape),
+            "shape": _shape(tensor),
             "cosine": _cosine(values, self.examples),
             "weights": [self.names[weight] for weight in weights],
             "module": module,
         }
         row = self.add(name, _moments(values) | numbers)
         if tensor.requires_grad:
-            tensor.register_hook(lambda gradient: row.update(gradient=_norm(gradient)))
+            row["node"] = tensor.grad_fn
+            tensor.register_hook(lambda gradient: row.update(gradient=None if gradient is None else _norm(gradient)))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").strip("_")
-        before = getattr(self, f"before_{name}", None)
-        if before:
-            before(*args, **kwargs)
+        self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
-        if self.rows and name in ("relu", "relu6", "hardtanh", "sigmoid", "tanh"):
-            self.after_activation(name, result.detach())
-        if name in ("add", "iadd", "radd") and len(args) > 1 and all(isinstance(arg, Tensor) for arg in args[:2]):
-            one, other = args[:2]
-            self.sums += one.dim() > 1 and one.shape == other.shape and one.requires_grad and other.requires_grad
+        if self.rows and not self.in_loss:
+            self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
 
-    def after_activation(self, name: str, values: Tensor) -> None:
-        if name in ("sigmoid", "tanh"):
-            y = _sample(values)
-            slope = 1 - y * y if name == "tanh" else 4 * y * (1 - y)
-            self.note(self.rows[-1], "saturated", (slope < FLAT).double().mean().item())
-        elif values.dim() > 1 and values.numel():
-            unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
-            if values.shape[unit] >= UNITS:
-                largest = values.amax([dim for dim in range(values.dim()) if dim != unit])
-                self.note(self.rows[-1], "dead", (largest <= 0).double().mean().item())
+    def after_add(self, _: Tensor, one: Any, other: Any, **__: Any) -> None:
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
+            self.sums += one.dim() > 1 and one.shape == other.shape and one.requires_grad and other.requires_grad
 
-    def before_softmax(self, logits: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
-        if self.rows and dim is not None and logits.dim() > 2 and logits.requires_grad and logits.shape[dim] >= 8:
-            rows = logits.detach().movedim(dim, -1).flatten(0, -2)
+    after_iadd = after_radd = after_add
+
+    def after_sigmoid(self, result: Tensor, *_: Any, **__: Any) -> None:
+        y = _sample(result)
+        self.after_squashing(result, 4 * y * (1 - y) < FLAT)
+
+    def after_tanh(self, result: Tensor, *_: Any, **__: Any) -> None:
+        self.after_squashing(result, 1 - _sample(result).square() < FLAT)
+
+    def after_hardtanh(self, result: Tensor, _: Tensor, min_val: float = -1.0, max_val: float = 1.0, **__: Any) -> None:
+        if min_val < 0:
+            y = _sample(result)
+            self.after_squashing(result, (y <= min_val) | (y >= max_val))
+        else:
+            self.after_relu(result)
+
+    def after_relu(self, result: Tensor, *_: Any, **__: Any) -> None:
+        values = result.detach()
+        if values.dim() > 1 and values.numel():
+            unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
+            dead = values.amax([dim for dim in range(values.dim()) if dim != unit]) <= 0
+            # Some of a few units may well be off for all examples.
+            if len(dead) >= UNITS or dead.all():
+                self.note(self.rows[-1], "dead", dead.double().mean().item())
+                self.rows[-1]["narrow"] = len(dead) < UNITS
+
+    after_relu6 = after_relu
+
+    def after_squashing(self, result: Tensor, flat: Tensor) -> None:
+        self.note(self.rows[-1], "saturated", flat.double().mean().item())
+        self.squashed.append((self.rows[-1], result.data_ptr()))
+
+    def before_normalize(self, input: Tensor, *_: Any, **__: Any) -> None:
+        # Logits that are cosines of normalized weights have the size that a
+        # scale gives them, at the start as later.
+        self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
+
+    def before_softmax(self, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
+        if self.rows and dim is not None and input.dim() > 2 and input.requires_grad and input.shape[dim] >= 8:
+            rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
 
     def before_scaled_dot_product_attention(
@@ -1103,7 +1323,8 @@ class _Watch(_Seen, TorchFunctionMode):
     ) -> None:
         if self.rows and key.shape[-2] >= 8:
             # The last queries see all keys, causal or not.
-            one, all_keys = query.detach().flatten(0, -3)[0, -16:], key.detach().flatten(0, -3)[0]
+            one, all_keys = (part.detach().reshape(-1, *part.shape[-2:])[0] for part in (query, key))
+            one = one[-16:]
             self.look_at_scores(one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale))
 
     def look_at_scores(self, scores: Tensor) -> None:
@@ -1113,42 +1334,49 @@ class _Watch(_Seen, TorchFunctionMode):
         if visible.any():
             self.note(self.rows[-1], "peaked", scores[visible].softmax(-1).amax(-1).mean().item())
 
-    def before_embedding(self, indices: Tensor, table: Tensor, *_: Any, **__: Any) -> None:
-        low, high = (int(indices.min()), int(indices.max())) if indices.numel() else (0, 0)
-        if low < 0 or high >= len(table):
-            self.find("index-out-of-range", f"indices {low} to {high}, {len(table)} rows", self.where())
+    def before_embedding(self, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> None:
+        low, high = (int(input.min()), int(input.max())) if input.numel() else (0, 0)
+        if low < 0 or high >= len(weight):
+            self.find("index-out-of-range", f"indices {low} to {high}, {len(weight)} rows", self.where())
             raise _Stop
 
     def before_cross_entropy(
-        self, logits: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+        self, input: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
         *_: Any, **__: Any,
     ) -> None:  # fmt: skip
-        rows = logits.detach().movedim(1, -1).flatten(0, -2) if logits.dim() > 1 else logits.detach()[None]
+        rows = input.detach().movedim(1, -1).flatten(0, -2) if input.dim() > 1 else input.detach()[None]
         classes = rows.shape[-1]
         self.check_labels(classes, target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
         if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
             self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
-        elif _maker(logits).startswith("Relu"):
+        elif _maker(input).startswith("Relu"):
             self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
         if target.is_floating_point():
             labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
             losses = -(some.log_softmax(-1) * labels.cpu().double()).sum(-1)
         else:
-            labels = target.reshape(-1)[places].cpu()
+            labels = target.reshape(-1)[places].cpu().long()
             kept = labels != ignore_index
             losses = -some.log_softmax(-1)[kept].gather(1, labels[kept, None])
         if self.chance_loss is None and losses.numel():
-            self.chance_loss, self.excess = math.log(classes), losses.mean().item() - math.log(classes)
+            self.compare(losses, classes)
+
+    def compare(self, losses: Tensor, classes: int) -> None:
+        """The loss of each example with that of guessing."""
+        self.chance_loss = math.log(classes)
+        if losses.numel() >= FEW and not self.bounded:
+            self.excess = losses.mean().item() - self.chance_loss
+            self.doubt = losses.std().item() / math.sqrt(losses.numel())
 
     def before_nll_loss(
-        self, log_p: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+        self, input: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
         *_: Any, **__: Any,
     ) -> None:  # fmt: skip
-        dim = 1 if log_p.dim() > 1 else 0
-        self.check_labels(log_p.shape[dim], target, ignore_index)
-        total = log_p.detach().double().logsumexp(dim)
+        dim = 1 if input.dim() > 1 else 0
+        self.check_labels(input.shape[dim], target, ignore_index)
+        total = input.detach().double().logsumexp(dim)
         if (total.abs() > 1e-2).any():
             self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}")
 
@@ -1158,20 +1386,40 @@ class _Watch(_Seen, TorchFunctionMode):
             self.find("labels-out-of-range", f"labels {labels.min()} to {labels.max()}, {classes} classes")
             raise _Stop
 
-    def before_binary_cross_entropy_with_logits(self, logits: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
-        if _maker(logits).startswith("Sigmoid"):
+    def before_binary_cross_entropy_with_logits(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+        if _maker(input).startswith("Sigmoid"):
             self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
-        loss = nn.functional.binary_cross_entropy_with_logits(logits.detach().float(), target.float())
-        self.chance_loss, self.excess = math.log(2), loss.item() - math.log(2)
+        loss = nn.functional.binary_cross_entropy_with_logits
+        self.compare(loss(input.detach().float(), target.float(), reduction="none"), 2)
 
-    def before_mse_loss(self, output: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
-        if output.shape != target.shape:
-            self.find("broadcast-loss", f"output {tuple(output.shape)}, targets {tuple(target.shape)}")
+    def before_mse_loss(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+        if input.shape != target.shape:
+            self.find("broadcast-loss", f"output {tuple(input.shape)}, targets {tuple(target.shape)}")
         size = _rms(target)
         if INPUT < size < math.inf:
             self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
+
+    def longest(self, graph: list[Any]) -> list[int]:
+        """The rows on the path through the graph that passes the most."""
+        at: dict[Any, list[int]] = {}
+        for place, row in enumerate(self.rows):
+            at.setdefault(row["node"], []).append(place)
+        paths: dict[Any, tuple[int, Any]] = {None: (0, None)}
+        for node in graph:
+            sources = (paths[source] for source, _ in node.next_functions)
+            path = max(sources, key=lambda path: path[0], default=(0, None))
+            for place in at.get(node, ()):
+                self.rows[place]["before"] = path[1] and path[1][0]
+                path = path[0] + 1, (place, path[1])
+            paths[node] = path
+        # What frozen layers return has no graph: they come first, in their order.
+        places, link = list[int](), path[1]
+        while link:
+            places.append(link[0])
+            link = link[1]
+        return [*at.get(None, ()), *reversed(places)]
 
     def measure(self, gradients: dict[str, Tensor | None]) -> None:
         """The weights, as they are after the pass, and their gradients."""
@@ -1187,11 +1435,47 @@ class _Watch(_Seen, TorchFunctionMode):
                 name=name,
                 trained=name in self.trained,
                 norm=_norm(weight.detach()),
+                size=weight.numel(),
+                matrix=weight.dim() > 1,
                 alike=alike,
                 copy=name in twins,
                 gradient=None if gradient is None else _norm(gradient),
                 gradient_alike=alike and gradient is not None and _alike(_out_first(owner, gradient), 1e-5),
             )
+
+
+def _own_loss(output: Any) -> Any:
+    """The loss that a model returns, alone, by its name, or in parts."""
+    if isinstance(output, Mapping) and "loss" not in output:
+        # Detectors return one loss for each of their tasks.
+        parts = [part for name, part in output.items() if "loss" in str(name)]
+        return sum(parts) if parts and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts) else None
+    if isinstance(output, Tensor):
+        return output
+    return output["loss"] if isinstance(output, Mapping) else getattr(output, "loss", None)
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    """Added to scores: 0 where one may look, -inf or a large negative number
+    elsewhere.
+    """
+    tensor = _plain(tensor)
+    return bool(((tensor == 0) | (tensor <= -1000)).all()) and bool((tensor < 0).any())
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    """Of a nested tensor, the number of its parts."""
+    return (tensor.size(0),) if tensor.is_nested else tuple(tensor.shape)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor of any layout and format, without a gradient."""
+    tensor = tensor.detach()
+    if tensor.is_nested:
+        return torch.cat([part.reshape(-1) for part in tensor.unbind()])
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    return tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor
 
 
 @contextmanager
@@ -1219,7 +1503,7 @@ def _weights(module: nn.Module) -> list[Tensor]:
     """The module's own parameters of two or more dimensions, those behind
     parametrizations included.
     """
-    if isinstance(module, nn.utils.parametrize.ParametrizationList):
+    if isinstance(module, nn.utils.parametrize.ParametrizationList | torch.jit.ScriptModule):
         return []
     own = list(module.parameters(recurse=False))
     if nn.utils.parametrize.is_parametrized(module):
@@ -1238,8 +1522,20 @@ def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
 def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         return None
-    units = [_out_first(module, weight.detach()) for weight in weights]
-    return max(_norm(unit) / math.sqrt(len(unit)) for unit in units)
+    gains = []
+    for weight in weights:
+        units = _out_first(module, weight.detach())
+        # Experts stand behind each other: (experts, units, fan_in).
+        number = units.numel() // units.shape[-1] if units.dim() == 3 and not _is_conv(module) else len(units)
+        # Rows that all say the same, such as the rates of a state space, were
+        # not drawn.
+        if len(weights) == 1 or not _alike(units, 0.0):
+            gains.append(_norm(units) / math.sqrt(number))
+    return max(gains, default=None)
+
+
+def _is_conv(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.conv._ConvNd | nn.Bilinear)
 
 
 def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
@@ -1250,7 +1546,9 @@ def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
     for name, weight in named:
         if weight.dim() > 1 and weight.numel() > 1:
             corner = tuple(weight.detach()[(slice(2),) * weight.dim()].flatten().tolist())
-            if len(set(corner)) > 1:
+            # Not drawn are also frozen tables of sines, targets that follow another
+            # model, and rows that all say the same.
+            if len(set(corner)) > 1 and weight.requires_grad and not torch.equal(weight[0], weight[-1]):
                 seen.setdefault((weight.shape, weight.dtype, corner), []).append((name, weight))
     return {
         name
@@ -1261,7 +1559,10 @@ def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
 
 
 def _alike(units: Tensor, within: float) -> bool:
-    """Two or more rows that hold the same numbers, up to a part of the largest."""
+    """Two or more rows that hold the same numbers, up to a part of the
+    largest.
+    """
+    units = _plain(units)
     if len(units) < 2 or (not within and not torch.equal(units[0], units[-1])):
         return False
     return bool(((units - units[:1]).abs() <= within * units.abs().max()).all())
@@ -1282,7 +1583,7 @@ def _places(count: int, most: int, device: torch.device) -> Any:
 
 def _sample(tensor: Tensor) -> Tensor:
     """Up to SAMPLES entries, float64 on the CPU."""
-    flat = tensor.detach().reshape(-1)
+    flat = _plain(tensor).reshape(-1)
     return flat[_places(len(flat), SAMPLES, flat.device)].cpu().double()
 
 
@@ -1293,7 +1594,7 @@ def _rms(tensor: Tensor) -> float:
 def _all_finite(tensor: Tensor | None) -> bool:
     # A sum shows a single NaN or Inf among millions, in one pass and without a
     # copy.
-    return tensor is None or not tensor.is_floating_point() or math.isfinite(tensor.detach().sum(dtype=torch.float32))
+    return tensor is None or not tensor.is_floating_point() or math.isfinite(_plain(tensor).sum(dtype=torch.float32))
 
 
 def _moments(values: Tensor) -> dict[str, float]:
@@ -1307,6 +1608,8 @@ def _moments(values: Tensor) -> dict[str, float]:
 
 
 def _cosine(values: Tensor, examples: int) -> float | None:
+    if values.is_nested or values.layout is not torch.strided:
+        return None
     dims = [dim for dim in range(min(2, values.dim())) if values.shape[dim] == examples]
     if examples < 2 or not dims or values.dim() < 2 or not values.numel():
         return None
@@ -1325,6 +1628,9 @@ def _norm(tensor: Tensor) -> float:
     """Euclidean norm; large and small tensors are scaled first, since the
     squares of 1e-30 are zero in float32.
     """
+    tensor = _plain(tensor)
+    if not tensor.numel():
+        return 0.0
     dtype = torch.promote_types(tensor.dtype, torch.float32)
     norm = torch.linalg.vector_norm(tensor, dtype=dtype).item()
     if 1e-15 < norm < 1e15:

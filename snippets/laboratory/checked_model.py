@@ -32,7 +32,7 @@ def checked(case: Case) -> Checked:
         for level in ("fault", "note")
     }
     forward, backward = (
-        math.nan if factor is None else (len(report.layers) - 1) * math.log10(factor)
+        math.nan if factor is None else (report.depth - 1) * math.log10(factor)
         for factor in (report.forward, report.backward)
     )
     excess = math.nan if report.chance_loss is None else report.loss - report.chance_loss

@@ -195,6 +195,36 @@ class Forgetful(nn.Module):
         return self.body(x)
 
 
+def wild_weights() -> Case:
+    model = he()
+    model[2].bias.data[::3] = 3e30  # what torch.empty may hold
+    return features(model)
+
+
+def odd_layer() -> Case:
+    model = he()
+    model[4].weight.data.mul_(100)
+    return features(model)
+
+
+class Blocked(nn.Module):
+    """A branch that is multiplied by zero, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.branch = he(), he()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + 0.0 * self.branch(x)
+
+
+def traced() -> Case:
+    case = features(he())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its deprecation
+        return case._replace(model=torch.jit.trace(case.model, case.batch[0]))
+
+
 class Counting(nn.Module):
     """Adds to a large table that is neither parameter nor buffer."""
 
@@ -298,6 +328,10 @@ FAULTS: dict[str, Fault] = {
     "log(softmax) by hand, large logits": Fault("non-finite-loss", log_of_zero),
     "norm of a zero vector": Fault("non-finite-gradient", lambda: features(nn.Sequential(he(), Norm()))),
     "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
+    "a bias that nobody has drawn": Fault("uninitialized-weights", wild_weights),
+    "one layer times 100": Fault("layer-out-of-line", odd_layer),
+    "a branch times 0": Fault("zero-gradient", lambda: features(Blocked())),
+    "a traced model": Fault("nothing-seen", traced),
     "a large table that every pass changes": Fault("not-put-back", lambda: features(Counting())),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
 }

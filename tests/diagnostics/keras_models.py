@@ -196,6 +196,47 @@ def embedding_too_small() -> Case:
     return case._replace(batch=(case.batch[0] + 40, case.batch[1]))
 
 
+def wild() -> Case:
+    case = vectors(dense(2, "relu"))
+    case.model.layers[0].bias.assign(np.where(np.arange(64) % 3, 0, 3e30))
+    return case
+
+
+def odd() -> Case:
+    case = vectors(dense(5, "relu", "he_normal"))
+    case.model.layers[2].kernel.assign(100 * case.model.layers[2].kernel)
+    return case
+
+
+class Blocked(layers.Layer):
+    """A branch that is multiplied by zero, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = layers.Dense(64)
+
+    def build(self, shape: Any) -> None:
+        self.branch.build(shape)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + 0.0 * self.branch(inputs)
+
+
+def graph() -> Case:
+    class Graph(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(10)
+            self.dense.build((None, 64))
+            self.built = True
+
+        @tf.function
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+    return Case(Graph(), (normal(16, 64), labels()))
+
+
 class Counting(layers.Layer):
     """Adds to a large table that is no variable."""
 
@@ -267,6 +308,10 @@ FAULTS = {
     "stop_gradient": ("no-gradient", severed),
     "ReLU after the last layer": ("relu-before-loss", lambda: vectors(dense(1, "relu"), layers.Dense(10, "relu"))),
     "a large table that every pass changes": ("not-put-back", lambda: vectors([*dense(1, "relu"), Counting()])),
+    "a bias that nobody has drawn": ("uninitialized-weights", wild),
+    "one layer times 100": ("layer-out-of-line", odd),
+    "a branch times 0": ("zero-gradient", lambda: vectors([*dense(1, "relu"), Blocked()])),
+    "layers that run as a graph": ("nothing-seen", graph),
     "forgotten layer": ("unused-weights", forgotten),
     "biases that outweigh the signal": (
         "collapsed-angles",

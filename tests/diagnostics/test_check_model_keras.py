@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers, losses, ops
+from keras import initializers, layers, losses, ops
 
 from snippets.diagnostics import check_model_keras
 from snippets.diagnostics.check_model_keras import ADVICE, check_model
@@ -293,12 +293,130 @@ def test_a_long_model_is_printed_in_part():
     assert sum(hidden) + sum(line.startswith("sequential") for line in lines) - 1 == len(report.layers) == 71
 
 
+# Healthy neighbours of the faults, and odd kinds of models and batches ---------------------------------------------
+
+
+def test_raw_inputs_may_be_made_ready_by_the_model():
+    raw = 128 + 50 * normal(16, 64)
+    for first in (layers.Rescaling(1 / 128, -1.0), layers.BatchNormalization(), layers.Lambda(lambda x: x / 128 - 1)):
+        report = check_model(*vectors([first, *dense(2, "relu")])._replace(batch=(raw, labels())))
+        assert not report.findings, str(report)
+
+
+def test_a_mask_of_large_negative_numbers_is_no_raw_input():
+    inputs, mask = keras.Input((8, 64)), keras.Input((1, 8))
+    scores = ops.softmax(layers.Dense(8)(inputs) + mask)
+    model = keras.Model([inputs, mask], layers.Dense(10)(ops.mean(ops.matmul(scores, inputs), 1)))
+    for low in (-1e4, -np.inf):
+        masks = np.where(np.arange(8) > 5, low, 0.0) * np.ones((16, 1, 1))
+        assert not check_model(model, ([normal(16, 8, 64), masks], labels()), LOGITS).findings
+
+
+def test_a_table_that_is_read_in_reverse():
+    words, table = keras.Input((12,), dtype="int32"), layers.ReversibleEmbedding(50, 16)
+    model = keras.Model(words, table(table(words), reverse=True))
+    tokens = labels(16 * 12, 50).reshape(16, 12)
+    report = check_model(model, (tokens, tokens), LOGITS)
+    assert not report.findings and len(report.layers) == 2
+
+
+def test_a_prediction_may_be_near_its_ends():
+    last = layers.Dense(1, "sigmoid", bias_initializer=initializers.Constant(-4.6))
+    rare = np.zeros((16, 1))
+    assert not check_model(*Case(chain(dense(2, "relu"), last), (normal(16, 64), rare), losses.BinaryFocalCrossentropy())).findings
+
+
+def test_a_few_examples_prove_no_confidence():
+    model = chain([], layers.Dense(10, kernel_initializer=initializers.RandomNormal(stddev=0.4)))
+    assert "confident-at-start" in [f.code for f in check_model(model, (normal(256, 64), labels(256)), LOGITS).findings]
+    assert check_model(model, (normal(3, 64), labels(3)), LOGITS).findings == ()
+    assert check_model(model, (normal(1, 64), labels(1)), LOGITS).findings == ()
+
+
+def test_narrow_layers_that_are_dead():
+    hidden = layers.Dense(4, "relu", bias_initializer=initializers.Constant(-50.0))
+    (finding,) = check_model(*vectors([hidden])).findings
+    assert finding.code == "dead-relu"
+    inputs = keras.Input((64,))
+    body = layers.Dense(64)(inputs)
+    gate = layers.Dense(64, "sigmoid")(layers.Dense(4, "relu", bias_initializer=initializers.Constant(-50.0))(body))
+    model = keras.Model(inputs, layers.Dense(10)(body * gate))
+    assert "dead-relu" not in [finding.code for finding in check_model(model, (normal(16, 64), labels()), LOGITS).findings]
+
+
+def test_branches_that_start_at_zero():
+    inputs = x = keras.Input((64,))
+    for _ in range(3):
+        x = x + layers.Dense(64, kernel_initializer="zeros")(layers.Dense(64, "gelu")(layers.LayerNormalization()(x)))
+    assert not check_model(keras.Model(inputs, layers.Dense(10)(x)), (normal(16, 64), labels()), LOGITS).findings
+
+
+def test_the_factors_follow_the_longest_path():
+    inputs = x = keras.Input((64,))
+    for _ in range(4):
+        x = layers.Dense(64, "tanh")(x)
+    heads = [layers.Dense(64, kernel_initializer=initializers.RandomNormal(stddev=10.0**-power))(x) for power in range(2, 8)]
+    model = keras.Model(inputs, layers.Concatenate()(heads))
+    report = check_model(model, (normal(16, 64), normal(16, 384)), losses.MeanSquaredError())
+    assert report.depth == 5 and len(report.layers) == 10
+    assert "vanishing-activation" not in [finding.code for finding in report.findings]
+
+
+class Odd(layers.Layer):
+    """Strings and ragged rows become vectors."""
+
+    def call(self, inputs):
+        words, rows = inputs
+        return tf.reduce_mean(rows, 1) + 0.1 * tf.cast(tf.strings.length(words), "float32")[:, None]
+
+
+def test_strings_and_ragged_inputs():
+    class Words(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.odd, self.head = Odd(), layers.Dense(10)
+            self.head.build((None, 4))
+            self.built = True
+
+        def call(self, inputs):
+            return self.head(self.odd(inputs))
+
+    rows = tf.RaggedTensor.from_row_lengths(normal(24, 4), [1, 2, 3, 2] * 3)
+    report = check_model(Words(), ((tf.constant(["a", "bc"] * 6), rows), labels(12)), LOGITS)
+    assert not report.findings and report.loss > 0
+    assert check_model_keras._arrays(tf.sparse.from_dense(np.eye(3)))[0].tolist() == [1.0] * 3
+
+
+def test_layers_without_an_example_and_looks_that_fail():
+    class Sparse(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle, self.busy = layers.Dense(64), layers.Dense(64)
+            self.idle.build((None, 64)), self.busy.build((None, 64))
+
+        def call(self, inputs):
+            return self.busy(inputs) + ops.sum(self.idle(inputs[:0]))
+
+    report = check_model(*vectors([Sparse()]))
+    assert not report.findings and len(report.layers) == 2
+
+
+def test_a_loss_for_each_output():
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, {"a": layers.Dense(10, name="a")(inputs), "b": layers.Dense(1, name="b")(inputs)})
+    model.compile("sgd", {"a": LOGITS, "b": "mse"})
+    assert check_model(model, (normal(16, 64), {"a": labels(), "b": normal(16, 1)})).loss > 0
+
+
 def test_bad_input_is_named(monkeypatch):
     model, batch, loss = vectors(dense(1, "relu"))
     for bad, words in (
         ((keras.Sequential([layers.Dense(1)]), batch, loss), "model must have weights"),
         ((keras.Sequential([keras.Input((3,)), layers.ReLU()]), batch, loss), "model must have weights"),
-        ((model, batch[0], loss), "batch must be a pair"),
+        ((model, batch[0], loss), "batch must be a pair.*dataset, got ndarray"),
+        ((model, (*batch, 1.0), loss), "batch must be a pair.*got 3 items"),
+        ((model, (batch[0][:0], batch[1][:0]), loss), r"an example at least, got inputs of shape \(0, 64\)"),
+        ((model, batch, losses.MeanSquaredError), "got the class MeanSquaredError"),
         ((model, batch), "loss_fn must be given"),
         ((model, (normal(16, 3), batch[1]), loss), r"batch of shape \(16, 3\): .* does not take"),
         ((model, (batch[0], normal(5, 3)), losses.CategoricalCrossentropy(from_logits=True)), r"loss_fn\(targets, output\), of shapes"),

@@ -2,6 +2,8 @@
 
 import math
 import statistics
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
@@ -10,12 +12,19 @@ from snippets.diagnostics.check_model_source.limits import (
     DEAD,
     DECADES,
     EXCESS,
+    FAINT,
     INPUT,
+    ODD,
     PEAKED,
     SATURATED,
     STEADY,
+    WILD,
 )
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
+
+
+class _Stop(Exception):
+    """A finding explains why the pass cannot go on."""
 
 
 class _Weight(NamedTuple):
@@ -25,6 +34,10 @@ class _Weight(NamedTuple):
     trained: bool
     norm: float
     """NaN or Inf, if one of its numbers is."""
+    size: int
+    """How many numbers it has."""
+    matrix: bool
+    """It has two or more dimensions."""
     alike: bool
     """Its units, two or more, hold the same numbers."""
     copy: bool
@@ -45,8 +58,8 @@ class _Seen:
         self.findings: list[Finding] = []
         self.loss = math.nan
         self.chance_loss: float | None = None
-        self.excess = 0.0
-        """Of the loss above that of guessing."""
+        self.excess = self.doubt = 0.0
+        """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
         """The largest root mean square of an input."""
         self.cosine: float | None = None
@@ -55,10 +68,26 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.idle = set[str]()
+        """Weights of layers that got no example."""
+        self.chain: list[int] = []
+        """Places of the rows on the longest path from the inputs to the loss."""
+        self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+        """A look that fails neither stops the model nor hides its own words."""
+        with suppress(Exception):
+            try:
+                if look:
+                    look(*args, **kwargs)
+            except _Stop as stop:
+                self.stop = stop
+        if self.stop:
+            raise self.stop
 
     def note(self, row: dict[str, Any], what: str, fraction: float) -> None:
         row[what] = max(fraction, row[what] or 0.0)
@@ -66,7 +95,7 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys(LayerReport._fields) | numbers | {"layer": name}
+        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -86,16 +115,21 @@ class _Seen:
 def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     """All findings; what only follows from another one is left out."""
     find, weights = seen.find, seen.weights.values()
+    if not layers and any(weight.matrix for weight in weights):
+        find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
     same = [weight.name for weight in weights if weight.copy]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
+    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
     bad_layers = [layer for layer in layers if layer.non_finite]
     bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
+    elif wild:
+        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
         find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
@@ -114,30 +148,59 @@ def _went_back(seen: _Seen) -> bool:
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    find = seen.find
+    find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
         find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+    opening = _opens(seen)
+    # A gate that is off for all examples, and what follows it, is no news.
+    off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
+    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    stuck = [
+        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+    ]
     # A zero layer that has a gradient is none of them.
-    symmetric = [weight.name for weight in seen.weights.values() if weight.alike and weight.gradient_alike]
+    symmetric = [
+        weight.name
+        for weight in weights
+        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+    ]
     if symmetric:
         find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
-    dead = [] if symmetric else _beyond(seen, "dead-relu", "dead", DEAD, layers)
-    _beyond(seen, "saturated-activation", "saturated", SATURATED, layers)
+    dead = [] if symmetric else _judge_dead(seen, layers)
+    # The sigmoid or tanh of a prediction may well be near its ends.
+    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
-    gains = [layer.gain for layer in layers if layer.gain is not None]
-    typical = f"; median gain {statistics.median_high(gains):.2g}" if gains else ""
+    if stuck and not symmetric and not dead and not opening:
+        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+    gains = [layer.gain for layer in layers if layer.gain]
+    middle = statistics.median_high(gains) if gains else 0.0
+    low, high = middle / ODD / 10, middle * ODD
+    odd = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+    ]
+    if odd:
+        sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
+        find("layer-out-of-line", sizes, *(layer.name for layer in odd))
+    chain = [layers[place] for place in seen.chain]
+    typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in layers], "vanishing-activation",
+        ([layer.std for layer in chain], "vanishing-activation",
          "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(layers)], "vanishing-gradient", "exploding-gradient"),
+        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
     ):  # fmt: skip
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
+        # What the layers do one by one must be there from end to end as well:
+        # branches beside the path may carry a signal past it.
+        there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
-        if abs(decades) > limit and not symmetric:
+        if there > limit and not symmetric:
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(layers)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
@@ -145,8 +208,35 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
         find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
-    if seen.excess > EXCESS:
+    if seen.excess - seen.doubt > EXCESS and not odd:
         find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+
+
+def _is_plain(weights: list[str]) -> bool:
+    """The weights of a layer of the framework, not tables or rates that a model
+    gives names of its own.
+    """
+    names = [name.replace("/", ".").rpartition(".")[2] for name in weights]
+    return all(name.startswith("weight") or name.endswith("kernel") for name in names)
+
+
+def _opens(seen: _Seen) -> bool:
+    """A scale or a last layer of a branch that starts at zero, and leaves it in
+    the first step: until then, no gradient passes it.
+    """
+    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
+    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+
+
+def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
+    # A gate of a few units may be off for all examples, and the layers before
+    # it learn past it.
+    fatal = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+    ]
+    return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
 
 def _collapse(angles: list[float]) -> bool:
@@ -158,7 +248,7 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: tuple[LayerReport, ...]) -> list[str]:
+def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
     over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
     if over:
         seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
@@ -190,6 +280,15 @@ def _slope(sizes: list[float | None]) -> float:
     points = points[:: 1 + len(points) // 200]
     slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
     return statistics.median(slopes) if slopes else 0.0
+
+
+def _ends(sizes: list[float | None]) -> float:
+    """log10 of the last sizes over the first ones; three each of many, since
+    the very last layer often has weights of its own kind.
+    """
+    logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
+    some = 3 if len(logs) > 12 else 1
+    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
 
 
 def _factor(sizes: list[float | None]) -> float | None:

@@ -26,10 +26,19 @@ ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
 by their last digits.
 """
+ODD = 30.0
+"""A gain this many times the median of the model, or less than a tenth of that
+part of it: policies start with a last layer of a hundredth, in others 15 is the
+most and a 40th the least.
+"""
+WILD, FAINT = 1e4, 1e-20
+"""Root mean square of weights that nobody has drawn."""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+FEW = 8
+"""Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
 """Root mean square: standardized inputs have 1, pixels from 0 to 255 about 130.
 """

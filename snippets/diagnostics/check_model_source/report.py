@@ -94,6 +94,10 @@ class ModelReport(NamedTuple):
     """Factor per layer of the output's root mean square."""
     backward: float | None
     """Factor per layer, towards the input, of the norm of dL/d(output)."""
+    depth: int
+    """Layers on the longest path from the inputs to the loss, which the factors
+    follow.
+    """
     layers: tuple[LayerReport, ...]
     """In the order of the forward pass."""
     findings: tuple[Finding, ...]

@@ -23,7 +23,7 @@ Schoenholz et al. (2017) for angles.
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -39,8 +39,8 @@ from tensorflow.python.framework import op_callbacks
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
 from snippets.diagnostics.check_model_source.before import _Before
-from snippets.diagnostics.check_model_source.judge import _factor, _judge, _Seen, _Weight
-from snippets.diagnostics.check_model_source.limits import FLAT, INPUT, ROOM, SAMPLES, UNITS
+from snippets.diagnostics.check_model_source.judge import _factor, _judge, _Seen, _Stop, _Weight
+from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, ROOM, SAMPLES, UNITS
 from snippets.diagnostics.check_model_source.report import ModelReport
 
 ADVICE |= {
@@ -93,13 +93,22 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     if not model.built or not model.weights:
         raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise ValueError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
-    if loss_fn is None:
-        compiled = getattr(model, "loss", None)
-        if compiled is None:
-            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
-        loss_fn = losses.get(compiled)
+        got = f"{len(batch)} items" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise ValueError(f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}")
     inputs, targets = batch
+    if loss_fn is None:
+        loss_fn = getattr(model, "loss", None)
+        if loss_fn is None:
+            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+    if isinstance(loss_fn, type):
+        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+    if isinstance(loss_fn, dict | list | tuple):
+        # of several outputs: the compiled model knows how they add up
+        loss_fn = lambda targets, output: model.compute_loss(x=inputs, y=targets, y_pred=output)
+    loss_fn = losses.get(loss_fn)
+    empty = [value.shape for value in _arrays(inputs) if not value.size]
+    if empty:
+        raise ValueError(f"batch must hold an example at least, got inputs of shape {empty[0]}")
     watch = _Watch(model, inputs, targets)
     trained = list(model.trainable_variables)
     slopes: list[Any] = [None] * len(trained)
@@ -118,14 +127,16 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     if before.lost:
         watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
     reports = watch.reports()
+    chain = [reports[place] for place in watch.chain]
     return ModelReport(
         model=model.name,
         parameters=model.count_params(),
         trainable=sum(math.prod(variable.shape) for variable in trained),
         loss=watch.loss,
         chance_loss=watch.chance_loss,
-        forward=_factor([layer.std for layer in reports]),
-        backward=_factor([layer.gradient for layer in reversed(reports)]),
+        forward=_factor([layer.std for layer in chain]),
+        backward=_factor([layer.gradient for layer in reversed(chain)]),
+        depth=len(chain),
         layers=reports,
         findings=_judge(watch, reports),
     )
@@ -154,12 +165,9 @@ class _Variables(_Before):
         return super().keep_numbers(name, value)
 
 
-_OPERATIONS = ("AddV2", "Relu", "Relu6", "Sigmoid", "Tanh", "Softmax")
+_SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
+"""Operations that change no number."""
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
-
-
-class _Stop(Exception):
-    """A finding explains why the pass cannot go on."""
 
 
 class _Watch(_Seen):
@@ -173,16 +181,18 @@ class _Watch(_Seen):
         self.layers = _leaves(model)
         self.names = {id(weight): weight.path for weight in model.weights}
         self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
+        # By the number of a tensor: the operation and its first input, whether
+        # weights had a part in it, and the layers that it went through.
         self.makers: dict[int, tuple[str, int]] = {}
-        self.inputs = [_array(value) for value in tree.flatten(inputs)]
-        self.targets = [_array(value) for value in tree.flatten(targets)]
+        self.learned: set[int] = set()
+        self.paths: dict[int, tuple[int, Any]] = {}
+        self.squashed: list[tuple[dict[str, Any], int]] = []
+        self.inputs, self.targets = _arrays(inputs), _arrays(targets)
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
         self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
-        # Layers of the model may standardize raw inputs or look them up.
-        prepared = (layers.Rescaling, layers.Normalization, layers.Embedding)
-        if not any(isinstance(layer, prepared) for layer in self.layers):
-            self.scale = max((_rms(value) for value in self.inputs if value.dtype.kind == "f"), default=0.0)
-        bad = [value.shape for value in self.inputs + self.targets if not np.isfinite(value).all()]
+        bad = [
+            value.shape for value in self.inputs + self.targets if not np.isfinite(value).all() and not _is_mask(value)
+        ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
 
     def run(self, loss_fn: Any) -> tf.Tensor:
@@ -197,10 +207,15 @@ class _Watch(_Seen):
                 output = self.model(self.given, **mode)
         finally:
             op_callbacks.remove_op_callback(self.operation)
+        results = [part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        self.chain = self.longest(results)
+        sources = {self.source(result) for result in results}
+        for row, result in self.squashed:
+            row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
-            self.judge_loss(loss_fn, output)
-        with _explained(lambda: f"loss_fn(targets, output), of shapes {[t.shape for t in self.targets]} and "
-                                f"{[tuple(o.shape) for o in tree.flatten(output)]}, fails"):  # fmt: skip
+            self.quietly(self.judge_loss, loss_fn, output)
+        shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
+        with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
             value = tf.convert_to_tensor(loss_fn(self.wanted, output))
         if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
             # a function of keras.losses gives one number per example
@@ -219,24 +234,44 @@ class _Watch(_Seen):
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
+            given = [part for part in tree.flatten((arguments, keywords)) if isinstance(part, tf.Tensor)]
             if isinstance(layer, layers.Embedding):
-                self.check_indices(layer, _array(arguments[0]))
-            frame: dict[str, Any] = {"weights": weights, "before": None, "dead": None, "saturated": None, "peaked": None}
+                self.quietly(self.check_indices, layer, *arguments, **keywords)
+            elif weights and not any(_weights(part) for part in layer._flatten_layers(include_self=False)):
+                self.quietly(self.look_at_inputs, given)
+            frame = dict[str, Any].fromkeys(("before", "after", "dead", "saturated", "peaked")) | {"weights": weights}
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
-            tensors = (part for part in tree.flatten(output) if isinstance(part, tf.Tensor))
-            tensor = next((part for part in tensors if part.dtype.is_floating), None)
-            if weights and tensor is not None:
-                if frame["before"] is not None and frame["after"] is tensor:
-                    tensor = frame["before"]
-                self.look(layer, weights, tensor, frame)
+            self.quietly(self.look, layer, weights, given, output, frame)
             return output
 
         return run
 
-    def look(self, layer: keras.Layer, weights: list[Any], tensor: tf.Tensor, frame: dict[str, Any]) -> None:
+    def look_at_inputs(self, given: list[tf.Tensor]) -> None:
+        """What the first weights read, as long as it comes from the data alone."""
+        for tensor in given:
+            if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
+                self.scale = max(self.scale, _rms(_array(tensor)))
+
+    def look(
+        self, layer: keras.Layer, weights: list[Any], given: list[tf.Tensor], output: Any, frame: dict[str, Any]
+    ) -> None:
+        tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        tensor = next((part for part in tensors if part.dtype.is_floating), None)
+        if not weights or tensor is None:
+            return
+        if frame["before"] is not None and frame["after"] is tensor:
+            tensor = frame["before"]
         values = _array(tensor)
+        if not values.size:
+            # an expert to which this batch sends nothing
+            self.idle |= {self.names[id(weight)] for weight in weights}
+            return
+        path = self.path(part._id for part in (*given, *tensors))
+        for part in (tensor, *tensors):
+            self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
+        self.learned |= {part._id for part in tensors}
         numbers = {
             "kind": type(layer).__name__,
             "shape": values.shape,
@@ -245,8 +280,20 @@ class _Watch(_Seen):
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
         }
-        numbers |= {what: frame[what] for what in ("dead", "saturated", "peaked")}
-        self.add(layer.path, _moments(values) | numbers)
+        numbers |= {what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")}
+        frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
+
+    def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
+        """How many layers the longest way to one of some tensors has, and which."""
+        paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
+        return max(paths, key=lambda path: path[0], default=(0, None))
+
+    def longest(self, tensors: list[int]) -> list[int]:
+        places, link = list[int](), self.path(tensors)[1]
+        while link:
+            places.append(link[0])
+            link = link[1]
+        return places[::-1]
 
     def operation(
         self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
@@ -256,41 +303,55 @@ class _Watch(_Seen):
         """
         if graph is not None:
             return
-        kind = kind.decode() if isinstance(kind, bytes) else kind
-        if inputs:
-            self.makers |= {output._id: (kind, inputs[0]._id) for output in outputs}
+        self.quietly(self.after, kind.decode() if isinstance(kind, bytes) else kind, inputs, outputs)
+
+    def after(self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]) -> None:
+        numbers = [value._id for value in inputs]
+        path = self.path(numbers)
+        learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
+        for output in outputs if inputs else ():
+            self.makers[output._id] = kind, numbers[0]
+            if path[0]:
+                self.paths[output._id] = path
+            if learned:
+                self.learned.add(output._id)
         layer, frame = self.running[-1] if self.running else (None, None)
-        if layer is None or isinstance(layer, layers.RNN) or kind not in _OPERATIONS:
+        if layer is None or isinstance(layer, layers.RNN):
             return
         if kind == "AddV2":
             shapes = [tuple(value.shape) for value in inputs]
             self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
-            return
-        if frame["weights"]:
-            row, frame["before"], frame["after"] = frame, inputs[0], outputs[0]
-        elif self.rows:
-            row = self.rows[-1]
-        else:
-            return
+        elif kind in ("Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
+            if frame["weights"]:
+                frame["before"], frame["after"] = inputs[0], outputs[0]
+            row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
+            if row:
+                self.activation(kind, row, inputs[0], outputs[0])
+
+    def activation(self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor) -> None:
+        values = _array(result)
         if kind == "Softmax":
-            values = _array(outputs[0])
             if values.ndim > 2 and values.shape[-1] >= 8:
                 # Masks are written as large negative numbers.
-                scores = _array(inputs[0])
+                scores = _array(source)
                 visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
                 if visible.any():
                     self.note(row, "peaked", float(values[visible].max(-1).mean()))
-            return
-        values = _array(outputs[0])
-        if kind in ("Sigmoid", "Tanh"):
+        elif kind in ("Sigmoid", "Tanh"):
             y = _sample(values)
             slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
             self.note(row, "saturated", float((slope < FLAT).mean()))
-        elif values.ndim > 1 and values.shape[-1] >= UNITS:
-            self.note(row, "dead", float((values.max(axis=tuple(range(values.ndim - 1))) <= 0).mean()))
+            self.squashed.append((row, result._id))
+        elif values.ndim > 1:
+            dead = values.max(axis=tuple(range(values.ndim - 1))) <= 0
+            # Some of a few units may well be off for all examples.
+            if len(dead) >= UNITS or dead.all():
+                self.note(row, "dead", float(dead.mean()))
+                row["narrow"] = len(dead) < UNITS
 
-    def check_indices(self, layer: keras.Layer, indices: np.ndarray) -> None:
-        if indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+    def check_indices(self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any) -> None:
+        indices = _array(given)
+        if not reverse and indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
             self.find(
                 "index-out-of-range",
                 f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
@@ -298,12 +359,15 @@ class _Watch(_Seen):
             )
             raise _Stop
 
+    def source(self, tensor: int) -> int:
+        """The tensor that holds the same numbers, before its shape changed."""
+        while self.makers.get(tensor, ("", 0))[0] in _SHAPES:
+            tensor = self.makers[tensor][1]
+        return tensor
+
     def maker(self, tensor: tf.Tensor) -> str:
-        """The operation that a tensor comes from, whatever its shape became."""
-        kind, source = self.makers.get(tensor._id, ("", 0))
-        while kind in ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast"):
-            kind, source = self.makers.get(source, ("", 0))
-        return kind
+        """The operation that made the numbers of a tensor."""
+        return self.makers.get(self.source(tensor._id), ("", 0))[0]
 
     def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
         """What the loss is given, against what it takes."""
@@ -354,7 +418,14 @@ class _Watch(_Seen):
         else:
             return
         if len(costs):
-            self.chance_loss, self.excess = math.log(classes), float(costs.mean()) - math.log(classes)
+            self.compare(costs, classes)
+
+    def compare(self, costs: np.ndarray, classes: int) -> None:
+        """The loss of each example with that of guessing."""
+        self.chance_loss = math.log(classes)
+        if costs.size >= FEW:
+            self.excess = float(costs.mean()) - self.chance_loss
+            self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
     def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
@@ -370,7 +441,7 @@ class _Watch(_Seen):
         else:
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
-        self.chance_loss, self.excess = math.log(2), float(costs.mean()) - math.log(2)
+        self.compare(costs, 2)
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""
@@ -387,6 +458,8 @@ class _Watch(_Seen):
                 name=weight.path,
                 trained=id(weight) in gradients,
                 norm=_norm(values),
+                size=values.size,
+                matrix=values.ndim > 1,
                 alike=alike,
                 copy=id(weight) in twins,
                 gradient=None if slope is None else _norm(slope),
@@ -456,6 +529,25 @@ def _alike(units: np.ndarray, within: float) -> bool:
     largest.
     """
     return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
+
+
+def _arrays(values: Any) -> list[np.ndarray]:
+    """The arrays of numbers in nested inputs; strings are left out."""
+    found = []
+    for value in tree.flatten(values):
+        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+            value = value.flat_values if isinstance(value, tf.RaggedTensor) else value.values
+        array = np.asarray(value)
+        if array.dtype.kind not in "OSU":
+            found.append(_array(array))
+    return found
+
+
+def _is_mask(values: np.ndarray) -> bool:
+    """Added to scores: 0 where one may look, -inf or a large negative number
+    elsewhere.
+    """
+    return bool(((values == 0) | (values <= -1000)).all() and (values < 0).any())
 
 
 def _array(value: Any) -> np.ndarray:
