@@ -38,13 +38,13 @@ build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict
 
 figures: environment ## measure what changed, check its claims, draw its figures
-	@$(RUN) docs.hooks.dodo
+	@$(RUN) docs.hooks.make
 
 bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer and the tools
-	@$(RUN) docs.hooks.bench
-	@$(RUN) docs.hooks.bench_check_model
-	@$(RUN) docs.hooks.bench_monitor pytorch
-	@$(RUN) docs.hooks.bench_monitor keras
+	@$(RUN) tests.bench.site
+	@$(RUN) tests.bench.check_model
+	@$(RUN) tests.bench.monitor pytorch
+	@$(RUN) tests.bench.monitor keras
 
 clean: ## remove all that the build made; the environment stays
 	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex

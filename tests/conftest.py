@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from docs.hooks.run_experiment import SETTINGS
+from docs.hooks.measure.attempt import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +50,7 @@ class Project:
         )
 
     def make_figures(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run("docs.hooks.dodo", **environment)
+        return self.run("docs.hooks.make", **environment)
 
     def build_site(self) -> subprocess.CompletedProcess[str]:
         return self.run("mkdocs", "build", "--strict", "--config-file", "small.yml")

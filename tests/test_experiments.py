@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from docs.hooks import drawing, evidence, palette
-from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_modules
+from docs.hooks.draw import palette, style as drawing
+from docs.hooks.measure.experiment import ROOT, Experiment, find_experiments
+from docs.hooks.measure.imports import imported_modules
+from docs.hooks.show import evidence
 
 SEEDS = (0, 1, 2)
 

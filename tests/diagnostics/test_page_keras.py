@@ -2,7 +2,7 @@
 
 import pytest
 
-from docs.hooks.experiment import ROOT
+from docs.hooks.store import ROOT
 from tests.diagnostics.keras_models import FAULTS, HEALTHY
 
 pytestmark = pytest.mark.keras

@@ -6,7 +6,7 @@ import runpy
 import pytest
 import torch
 
-from docs.hooks.experiment import ROOT
+from docs.hooks.store import ROOT
 from snippets.diagnostics import check_model_pytorch as snippet
 from snippets.laboratory.healthy_models import HEALTHY
 from snippets.laboratory.planted_faults import FAULTS

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from docs.hooks import measuring
-from docs.hooks.experiment import find_experiments, imported_modules
+from docs.hooks.measure import processes
+from docs.hooks.measure.experiment import find_experiments
+from docs.hooks.measure.imports import imported_modules
 
 SOUND = '''"""Halving: each step halves the value.
 
@@ -85,7 +86,8 @@ def test_an_experiment_is_measured_drawn_and_written_down(sound):
     run = sound.make_figures()
 
     assert run.returncode == 0, run.stdout
-    assert "[  1/1]" in run.stdout and "s  halving/sound" in run.stdout
+    for line in (r"\[  1/2\] .* s  halving/sound measured", r"\[  2/2\] .* s  halving/sound drawn"):
+        assert re.search(line, run.stdout)
     assert made(sound) == ["sound.json", "sound.md", "sound.svg"]
     ledger = (sound.root / "docs/figures/evidence-ledger.md").read_text(encoding="utf-8")
     for part in ("### Halving: each step halves the value {", "The first step halves", "<dd>0.5</dd>", "exact",
@@ -99,9 +101,13 @@ def test_a_table_is_written_if_the_experiment_has_one_and_goes_with_it(sound):
     assert sound.make_figures().returncode == 0
     assert made(sound) == ["sound-table.md", "sound.json", "sound.md", "sound.svg"]
     table = figure(sound, "sound").with_name("sound-table.md")
-    assert table.read_text(encoding="utf-8") == (
-        "| step | value | what |\n| ---: | ---: | --- |\n| 0 | — | whole |\n| 1 | 0.5 | 0.5 of it |\n"
-    )
+    rows = re.findall("<tr>(.*?)</tr>", table.read_text(encoding="utf-8"), flags=re.DOTALL)
+    right = ' style="text-align: right;"'
+    assert [row.split("\n")[1:-1] for row in rows] == [
+        [f"<th{right}>step</th>", f"<th{right}>value</th>", "<th>what</th>"],
+        [f"<td{right}>0</td>", f"<td{right}>—</td>", "<td>whole</td>"],
+        [f"<td{right}>1</td>", f"<td{right}>0.5</td>", "<td>0.5 of it</td>"],
+    ]
     table.unlink()
     sound.make_figures()
     assert table.is_file()
@@ -123,14 +129,95 @@ def test_a_warm_build_measures_nothing(sound):
     assert sound.make_figures().stdout == ""
 
 
-@pytest.mark.parametrize("change", ["snippets/halving/experiment_sound.py", "snippets/laboratory/claim.py",
-                                    "docs/hooks/palette.py", "requirements.txt"])  # fmt: skip
-def test_a_changed_file_measures_again(sound, change):
-    sound.make_figures()
-    with (sound.root / change).open("a", encoding="utf-8") as file:
-        file.write("\n# changed\n")
+STEPS = {
+    "measured drawn shown": ["snippets/halving/experiment_sound.py", "snippets/laboratory/claim.py"],
+    "measured": ["docs/hooks/measure/record.py"],
+    "drawn": ["docs/hooks/draw/palette.py", "docs/hooks/draw/style.py"],
+    "shown": ["docs/hooks/show/card.html.j2", "docs/hooks/show/evidence.py"],
+    "": ["requirements.txt", "docs/hooks/tasks.py", "docs/stylesheets/theme.css"],
+}
 
-    assert "halving/sound" in sound.make_figures().stdout
+
+@pytest.mark.parametrize(("change", "steps"), [(file, steps) for steps, files in STEPS.items() for file in files])
+def test_a_step_is_taken_again_when_what_it_reads_changed(sound, change, steps):
+    """A comment changes nothing else: where a step makes the same bytes as before, the next has nothing to do."""
+    sound.make_figures()
+    card = figure(sound, "sound").with_suffix(".md")
+    with (sound.root / change).open("a", encoding="utf-8") as file:
+        file.write("\n{# changed #}\n" if change.endswith(".j2") else "\n# changed\n")
+    os.utime(card, (0, 0))
+
+    run = sound.make_figures()
+
+    assert run.returncode == 0, run.stdout
+    taken = [step for step in ("measured", "drawn") if f"halving/sound {step}" in run.stdout]
+    assert taken == [step for step in steps.split() if step != "shown"]
+
+
+@pytest.mark.parametrize(
+    ("package", "steps"), [("numpy", ["measured"]), ("matplotlib", ["drawn"]), ("playwright", [])]
+)
+def test_another_version_of_a_package_takes_the_steps_again_that_rest_on_it(sound, package, steps):
+    sound.make_figures()
+    # The first that is found counts, and the project stands before the installed packages.
+    sound.write(f"{package}-99.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 99\n")
+
+    run = sound.make_figures()
+
+    assert [step for step in ("measured", "drawn") if f"halving/sound {step}" in run.stdout] == steps
+
+
+def test_a_changed_colour_is_in_the_figure_and_a_changed_template_in_the_card(sound):
+    sound.make_figures()
+    for file, old, new in (
+        ("docs/hooks/draw/palette.py", "#1b49a2", "#123456"),
+        ("docs/hooks/show/card.html.j2", "This build", "This measurement"),
+    ):
+        text = (sound.root / file).read_text(encoding="utf-8")
+        sound.write(file, text.replace(old, new))
+
+    run = sound.make_figures()
+
+    assert "measured" not in run.stdout
+    assert "#123456" in figure(sound, "sound").read_text(encoding="utf-8")
+    assert "<dt>This measurement</dt>" in figure(sound, "sound").with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_what_is_drawn_has_the_types_that_were_measured(sound):
+    nested = "{1: (np.float32(0.5), {'a': [Halving(np.eye(2))]}), 'more': Halving(np.arange(3)), 2.5: None}"
+    asserts = "    assert repr(measured.values) == repr({}), repr(measured.values)\n    measured = Halving([1, 2])\n"
+    source = faulty(f"    return Halving({nested})").replace("m.values[1]", "0.5").replace("m.values[2]", "0.25")
+    plot = "    figure = Figure()\n"
+    sound.write("snippets/halving/experiment_sound.py", source.replace(plot, asserts.format(nested) + plot))
+
+    assert sound.make_figures().returncode == 0
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut short"])
+def test_a_damaged_measurement_is_measured_again(sound, damage):
+    sound.make_figures()
+    measurement = sound.root / ".cache/measured/halving/sound.pickle"
+    before = measurement.read_bytes()
+    measurement.unlink()
+    if damage == "cut short":
+        measurement.write_bytes(before[:100])
+
+    run = sound.make_figures()
+
+    assert run.returncode == 0, run.stdout
+    assert "halving/sound measured" in run.stdout
+    assert measurement.read_bytes() == before
+
+
+def test_a_plot_that_raises_is_named_and_what_was_measured_is_kept(sound):
+    sound.write("snippets/halving/experiment_sound.py", SOUND.replace("axes.semilogy", "axes.nowhere"))
+
+    run = sound.make_figures()
+
+    line = SOUND[: SOUND.index("axes.semilogy")].count("\n") + 1
+    assert f"snippets/halving/experiment_sound.py:{line} in plot: axes.nowhere(measured.values)" in run.stdout
+    assert "python -m docs.hooks.draw.run snippets/halving/experiment_sound.py" in run.stdout
+    assert "measuring" not in sound.make_figures().stdout
 
 
 def test_a_file_imported_through_another_measures_again(sound):
@@ -149,10 +236,10 @@ def test_an_unchanged_figure_is_not_written_again(sound):
     """Else the live reload, which watches the folder, would build for ever."""
     sound.make_figures()
     written = figure(sound, "sound").stat().st_mtime_ns
-    with (sound.root / "requirements.txt").open("a") as file:
+    with (sound.root / "docs/hooks/draw/style.py").open("a") as file:
         file.write("\n")
 
-    assert "halving/sound" in sound.make_figures().stdout
+    assert "halving/sound drawn" in sound.make_figures().stdout
     assert figure(sound, "sound").stat().st_mtime_ns == written
 
 
@@ -163,7 +250,7 @@ def test_a_claim_outside_its_interval_is_named_with_value_interval_and_reason(so
 
     assert run.returncode != 0
     assert 'claim "So does the second": measured 0.25, asserted [0.3, 0.4] (exact)' in run.stdout
-    assert "python -m docs.hooks.run_experiment snippets/halving/experiment_sound.py" in run.stdout
+    assert "python -m docs.hooks.measure.run snippets/halving/experiment_sound.py" in run.stdout
     assert made(sound) == []
 
 
@@ -195,14 +282,15 @@ def test_a_raising_experiment_is_shown_by_its_own_lines_alone(sound):
 @pytest.mark.parametrize(
     ("file", "place"),
     [
-        ("docs/hooks/run_experiment.py", "values, refuted ="),
-        ("docs/hooks/drawing.py", "svg = text.getvalue()"),
-        ("docs/hooks/evidence.py", "return json.dumps(record"),
-        ("docs/hooks/dodo.py", "self.started[task.name] = time"),
-        ("docs/hooks/dodo.py", "write_if_changed(LEDGER"),
-        ("docs/hooks/catalogue.py", "folders = (ROOT"),
-        ("docs/hooks/mathematics.py", "HEADINGS = {"),
-        ("docs/hooks/build.py", "notebooks.use_our_jupyter()"),
+        ("docs/hooks/measure/run.py", "values, refuted ="),
+        ("docs/hooks/draw/style.py", "svg = text.getvalue()"),
+        ("docs/hooks/measure/record.py", "return json.dumps(record"),
+        ("docs/hooks/show/card.html.j2", "{{ claim.statement"),
+        ("docs/hooks/progress.py", "self.started[task.name] = time"),
+        ("docs/hooks/tasks.py", "write_if_changed(LEDGER"),
+        ("docs/hooks/pages.py", "found = (path.relative_to"),
+        ("docs/hooks/markdown/mathematics.py", "HEADINGS = {"),
+        ("docs/hooks/site.py", "labs.use_our_jupyter()"),
         ("docs/overrides/main.html", "{{ super() }}"),
     ],
 )
@@ -270,7 +358,7 @@ def hash_of_a_with_seed_zero() -> int:
 
 def test_tensorflow_never_meets_pytorch():
     methods = {
-        measuring._context(experiment).get_start_method()
+        processes._context(experiment).get_start_method()
         for experiment in find_experiments()
         if "keras" in imported_modules(experiment.path)
     }
@@ -347,7 +435,7 @@ def test_the_figure_of_a_removed_experiment_goes(sound):
 @pytest.mark.parametrize("blow", ["SIGINT", "SIGKILL"])
 def test_an_interrupted_build_leaves_nothing_half_written_and_the_next_one_recovers(sound, blow):
     slow = sound.write("snippets/halving/experiment_slow.py", faulty("    time.sleep(60)"))
-    command = sound.command("docs.hooks.dodo")
+    command = sound.command("docs.hooks.make")
     with subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as run:
         deadline = time.monotonic() + 300
         while "sound.json" not in made(sound) and time.monotonic() < deadline:

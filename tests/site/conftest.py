@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from docs.hooks import explorer
+from docs.hooks.show import explorer
 
 ROOT = Path(__file__).resolve().parents[2]
 # Quiet, and nothing of Chromium's own on the network.

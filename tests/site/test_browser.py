@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from docs.hooks import palette
+from docs.hooks.draw import palette
 from tests.site.conftest import Server, serve
 
 pytestmark = pytest.mark.browser

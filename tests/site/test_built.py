@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from docs.hooks import evidence
-from docs.hooks.experiment import find_experiments
+from docs.hooks.measure.experiment import find_experiments
+from docs.hooks.show import evidence
 from snippets.laboratory.explorer import ACTIVATIONS, DEVIATIONS, Settings
 
 BASE = "http://127.0.0.1:8000/"

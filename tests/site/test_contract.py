@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from docs.hooks.experiment import ROOT, Experiment, find_experiments, imported_modules
-from tests.site.pages import Page, copyable, pages
+from docs.hooks.measure.experiment import Experiment, find_experiments
+from docs.hooks.measure.imports import imported_modules
+from docs.hooks.pages import Page, find_pages
+from docs.hooks.show.catalogue import find_snippets
+from docs.hooks.store import ROOT
 
 FRAMEWORKS = {"pytorch": "torch", "keras": "keras", "numpy": "numpy"}
 TABS = ["PyTorch", "Keras", "NumPy"]
 
-every_page = pytest.mark.parametrize("page", pages(), ids=str)
-every_copyable = pytest.mark.parametrize("snippet", copyable(), ids=str)
+every_page = pytest.mark.parametrize("page", find_pages(), ids=str)
+every_copyable = pytest.mark.parametrize("snippet", find_snippets(), ids=str)
 every_experiment = pytest.mark.parametrize("experiment", find_experiments(), ids=str)
 
 
@@ -62,7 +65,7 @@ def test_framework_tabs_have_their_names_and_order(page: Page):
 
 @every_copyable
 def test_a_copyable_file_is_shown_whole_and_offered_as_a_download(snippet: Path):
-    showing = [page for page in pages() if snippet.as_posix() in page.included]
+    showing = [page for page in find_pages() if snippet.as_posix() in page.included]
     assert showing, f"no page shows {snippet}"
     link = f"../downloads/{snippet.relative_to('snippets').as_posix()}"
     assert any(f"]({link}){{ download }}" in page.text for page in showing), f"offer it: [...]({link}){{ download }}"
@@ -106,7 +109,7 @@ def test_the_prose_of_a_copyable_file_fits_a_page(snippet: Path):
 @pytest.mark.parametrize("framework", [pytest.param("keras", marks=pytest.mark.keras), "torch", "numpy"])
 def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: Path):
     """One isolated process per framework runs each file by itself: no installed project, no script folder."""
-    names = [path for path in copyable() if FRAMEWORKS[path.stem.rpartition("_")[2]] == framework]
+    names = [path for path in find_snippets() if FRAMEWORKS[path.stem.rpartition("_")[2]] == framework]
     assert names
     for name in names:
         (tmp_path / name.name).write_bytes((ROOT / name).read_bytes())
@@ -154,7 +157,7 @@ def test_one_slug_names_chapter_snippets_and_tests():
     assert len(slugs) >= 7
     for folder in (*ROOT.glob("snippets/*/"), *ROOT.glob("tests/*/")):
         if not folder.name.startswith(("_", ".")):
-            shared = {"laboratory", "diagnostics"} | ({"build", "site", "toolbox"} if folder.parent.name == "tests" else set())
+            shared = {"laboratory", "diagnostics"} | ({"bench", "hooks", "site", "toolbox"} if folder.parent.name == "tests" else set())
             assert folder.name in shared | {slug.replace("-", "_") for slug in slugs}, folder
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from docs.hooks import bench_explorer
-from docs.hooks.explorer import MODULES, digits_json, publish_modules
+from docs.hooks.show.explorer import MODULES, digits_json, publish_modules
+from tests.bench import explorer as bench_explorer
 from tests.site.conftest import serve
 from tests.site.test_browser import AXE, PHONE, ROOT, WIDE, axe
 

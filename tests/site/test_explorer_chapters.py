@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page
 
-from tests.site.test_browser import CHAPTERS, PHONE
+from docs.hooks.pages import find_pages
+from tests.site.test_browser import PHONE
 
 pytestmark = pytest.mark.browser
 
@@ -18,19 +19,25 @@ POINTS = {
     "batch-normalization": r"The gradient explodes\. .* Activations keep their size",
     "he-initialization": r"Signal and gradient keep their size\.",
 }
-"""What the explorer says in each chapter."""
+"""What the explorer says in these chapters; in another it may say anything."""
+
+EXPLORED = [page.path.stem for page in find_pages() if page.path.parent.name == "chapters" and "<init-explorer" in page.text]
+"""A chapter may do without."""
 
 STATE = "(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))"
 
 
-@pytest.mark.parametrize("path", CHAPTERS)
-def test_a_chapter_is_live_at_its_point(page: Page, site_url, path):
-    page.goto(site_url + path)
+def test_the_points_are_those_of_chapters_with_an_explorer():
+    assert set(POINTS) <= set(EXPLORED)
+
+
+@pytest.mark.parametrize("chapter", EXPLORED)
+def test_a_chapter_is_live_at_its_point(page: Page, site_url, chapter):
+    page.goto(f"{site_url}chapters/{chapter}/")
     page.locator("init-explorer").scroll_into_view_if_needed()
     page.locator("init-explorer.live").wait_for()
-    slug = path.split("/")[1]
     words = page.locator(".verdict").inner_text()
-    assert re.match(POINTS[slug], words), words
+    assert re.match(POINTS.get(chapter, "."), words), words
     settings = page.evaluate(STATE)
 
     assert fits(page)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from docs.hooks import bench_explorer
 from snippets.laboratory import explorer
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.explorer import Settings
+from tests.bench import explorer as bench_explorer
 
 pytestmark = pytest.mark.browser
 

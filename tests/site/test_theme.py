@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from docs.hooks import palette
+from docs.hooks.draw import palette
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

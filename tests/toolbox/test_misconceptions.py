@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from markdown.extensions.toc import slugify
 
-from docs.hooks.claims import experiment_of
+from docs.hooks.show.claims import experiment_of
 from tests.toolbox.tables import TOOLBOX
 
 ROOT = Path(__file__).resolve().parents[2]

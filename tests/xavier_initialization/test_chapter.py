@@ -17,7 +17,7 @@ from snippets.laboratory.mean_field import (
 )
 from snippets.xavier_initialization.experiment_sigmoid_gain import CRITICAL
 from snippets.xavier_initialization.xavier_init_numpy import xavier_std
-from tests.site.pages import ROOT
+from docs.hooks.store import ROOT
 
 PAGE = (ROOT / "docs" / "chapters" / "xavier-initialization.md").read_text(encoding="utf-8")
 

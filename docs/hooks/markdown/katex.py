@@ -1,0 +1,145 @@
+"""KaTeX at build: TeX in, lean HTML and MathML out, no JavaScript for the reader.
+
+The vendored `katex.min.js` runs in an engine that is started once per process. Of its markup only what the style sheet
+or a screen reader needs is kept: laying out the elements is what a page full of formulas costs.
+"""
+
+import atexit
+import json
+import re
+from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from docs.hooks.store import digest, recall
+
+if TYPE_CHECKING:
+    from py_mini_racer import MiniRacer
+
+VENDOR = Path(__file__).parents[1] / "vendor" / "katex"
+STYLE_SHEET = (VENDOR / "katex.min.css").read_text(encoding="utf-8")
+STYLED = set(re.findall(r"\.([a-z][\w-]*)", STYLE_SHEET))
+# Rules such as `.vlist>span>span` need an element there, of whatever class.
+COUNTED = {"vlist", "delim-size1", "delim-size4", "katex-inner"}
+LOW = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
+ACCENTS = {"^": "\u0302", "~": "\u0303", "ˉ": "\u0304", "‾": "\u0305", "˙": "\u0307", "⃗": "\u20d7"}
+HIGH = dict(zip("0123456789+-−=()inlLT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁱⁿˡᴸᵀ", strict=True))
+
+RENDER = """
+function render(tex, displayMode) {
+  try {
+    return katex.renderToString(tex, { displayMode, output: "htmlAndMathml", strict: "error" })
+  } catch (error) {
+    if (error instanceof katex.ParseError) return JSON.stringify([error.rawMessage, error.position ?? 0])
+    throw error
+  }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Formula:
+    html: str
+    """KaTeX's markup, trimmed; also well-formed XML."""
+    text: str
+    """The formula on one line without markup, for tables of contents, titles and search."""
+
+
+class TexError(Exception):
+    """KaTeX's refusal: its own words, and the position in the formula where it stopped."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.message, self.position = message, position
+
+
+@cache
+def _engine() -> "MiniRacer":
+    from py_mini_racer import MiniRacer  # takes its time, and a warm build sets nothing
+
+    engine = MiniRacer()
+    # Left to the end of Python, taking the engine down may hang.
+    atexit.register(engine.close)
+    engine.eval((VENDOR / "katex.min.js").read_text(encoding="utf-8") + RENDER)
+    return engine
+
+
+@lru_cache(maxsize=None)
+def render(tex: str, display: bool = False) -> Formula:
+    """The formula set in KaTeX; `TexError` where it is not valid LaTeX. A later build finds it again on the disk."""
+    return Formula(**recall((version(), str(display), tex), lambda: asdict(_render(tex, display))))
+
+
+@cache
+def version() -> str:
+    """What decides how a formula is set."""
+    return digest(b"".join(file.read_bytes() for file in (Path(__file__), *sorted(VENDOR.glob("katex.*")))))
+
+
+def _render(tex: str, display: bool) -> Formula:
+    answer = _engine().call("render", tex, display)
+    if not answer.startswith("<"):
+        raise TexError(*json.loads(answer))
+    # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.
+    root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", answer))
+    katex = root.find("span") if display else root
+    return Formula(_markup(katex, [[], []]), " ".join(_plain(katex.find(".//math")).split()))
+
+
+def _markup(element: Element, above: list[list[str]]) -> str:
+    """Serialized without the classes that no rule styles, and without the elements that are left with nothing to say.
+
+    `above` holds the classes of all ancestors, outermost first.
+    """
+    if element.tag == "semantics":  # the formula, and its TeX, which no reader asks for
+        return _markup(element[0], above)
+    classes = [name for name in element.get("class", "").split() if name in STYLED]
+    attributes = {name: value for name, value in element.items() if name != "class"}
+    if classes:
+        attributes = {"class": " ".join(classes)} | attributes
+    inner = escape(element.text or "", quote=False)
+    for child in element:
+        inner += _markup(child, [*above, classes]) + escape(child.tail or "", quote=False)
+    counted = COUNTED.intersection(above[-1]) or "vlist" in above[-2]
+    if not attributes and (element.tag == "span" and not counted or element.tag == "mrow" and len(element) == 1):
+        return inner
+    shown = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<{element.tag}{shown}>{inner}</{element.tag}>"
+
+
+def _plain(element: Element) -> str:
+    """MathML in one line: `n_\\text{in}` as nᵢₙ, `\\frac{2}{n}` as 2/n."""
+    parts = [_plain(child) for child in element]
+    match element.tag:
+        case "semantics":
+            return parts[0]
+        case "mfrac":
+            return "/".join(map(_group, parts))
+        case "msqrt":
+            return "√" + _group("".join(parts))
+        case "mover" if element.get("accent"):
+            return parts[0] + ACCENTS.get(parts[1], "")
+        case "msub" | "munder":
+            return parts[0] + _script(parts[1], "_", LOW)
+        case "msup" | "mover":
+            return parts[0] + _script(parts[1], "^", HIGH)
+        case "msubsup" | "munderover":
+            return parts[0] + _script(parts[1], "_", LOW) + _script(parts[2], "^", HIGH)
+        case "mo" if element.text and re.fullmatch("[=<>≤≥≈≠∼≪≫→∝+−]", element.text):
+            return f" {element.text} "
+        case "mspace":
+            return " "
+    return (element.text or "").strip("\u2061") + "".join(parts)
+
+
+def _group(text: str) -> str:
+    return text if len(text) < 2 or text.isalnum() else f"({text.strip()})"
+
+
+def _script(text: str, sign: str, small: dict[str, str]) -> str:
+    text = text.replace(" ", "")
+    return "".join(map(small.get, text)) if small.keys() >= set(text) else sign + _group(text)

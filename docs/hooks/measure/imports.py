@@ -1,0 +1,67 @@
+"""What a Python file of the project imports, directly or through other files: what its result may rest on."""
+
+import ast
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from docs.hooks.store import ROOT, recall
+
+CODE = Path(__file__).read_text(encoding="utf-8")
+
+
+def imported_files(*paths: Path) -> set[Path]:
+    """The files of the project that the files `paths` import, directly or through others; relative to the root."""
+    return {file for path in paths for file in map(_file_of, imported_modules(path)) if file}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The dotted names that `path` imports, directly or through files of the project."""
+    found: set[str] = set()
+    waiting = [path]
+    while waiting:
+        new = outline(waiting.pop()).imports - found
+        found |= new
+        waiting += filter(None, map(_file_of, new))
+    return found
+
+
+def _file_of(module: str) -> Path | None:
+    file = f"{module.replace('.', '/')}.py"
+    return Path(file) if module.startswith(("snippets.", "docs.")) and os.path.isfile(f"{ROOT}/{file}") else None
+
+
+class Outline(NamedTuple):
+    """What a Python file imports and defines; nothing where its syntax is wrong, which its run tells with the line."""
+
+    imports: frozenset[str]
+    """Dotted names; of `from a import b` both `a` and `a.b`, since `b` may be a module."""
+
+    functions: frozenset[str]
+
+
+def outline(path: Path) -> Outline:
+    return _outline_of(path, (ROOT / path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1000)
+def _outline_of(path: Path, changed: int) -> Outline:
+    """Cached since experiments share files, and a live reload asks again; `changed` makes a new version a new entry."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return Outline(*map(frozenset, recall((CODE, text), lambda: _read_outline(text))))
+
+
+def _read_outline(text: str) -> tuple[list[str], list[str]]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return [], []
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return sorted(imports), [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

@@ -1,0 +1,67 @@
+"""The Markdown pages of the site: what each one shows, and where."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from docs.hooks.store import ROOT
+
+DOCS = Path("docs")
+NOT_A_PAGE = {"hooks", "overrides", "figures", "downloads"}
+"""Folders whose Markdown is no page: code, templates, and what the build writes for pages to include."""
+
+INCLUDE = re.compile(r'^[ \t]*--8<-- "([^"\n]+)"$', re.MULTILINE)
+SECTION = re.compile(r"^##+ .*\{ #([\w-]+) \}$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One Markdown source of the site."""
+
+    path: Path
+    """Relative to the root of the project."""
+
+    def __str__(self) -> str:
+        return self.path.as_posix()
+
+    @cached_property
+    def text(self) -> str:
+        return (ROOT / self.path).read_text(encoding="utf-8")
+
+    @cached_property
+    def title(self) -> str:
+        return re.search(r"^# (.+)$", self.text, re.MULTILINE)[1]
+
+    @cached_property
+    def sections(self) -> list[str]:
+        """The anchors that its author gave to its headings, in their order."""
+        return SECTION.findall(self.text)
+
+    @cached_property
+    def included(self) -> list[str]:
+        """The targets of the well-formed include directives: a path, or a path and a section."""
+        return INCLUDE.findall(self.text)
+
+    @cached_property
+    def images(self) -> list[tuple[str, str]]:
+        """Alt text and address of every Markdown image."""
+        return re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", self.text)
+
+    def link_to(self, file: Path) -> str:
+        """A link, as a page of another folder writes it, to the section that includes the file."""
+        before = self.text[: next(found for found in INCLUDE.finditer(self.text) if found[1] == file.as_posix()).start()]
+        anchors = SECTION.findall(before)
+        return f"[{self.title}](../{self.path.relative_to(DOCS).as_posix()}{'#' + anchors[-1] if anchors else ''})"
+
+
+def find_pages() -> list[Page]:
+    """Every Markdown page of the site, in the order of their paths."""
+    found = (path.relative_to(ROOT) for path in sorted((ROOT / DOCS).rglob("*.md")))
+    return [Page(path) for path in found if path.parts[1] not in NOT_A_PAGE]
+
+
+def links_to(file: Path) -> Iterator[str]:
+    """Page by page that includes the file."""
+    return (page.link_to(file) for page in find_pages() if file.as_posix() in page.included)

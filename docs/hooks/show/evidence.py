@@ -1,0 +1,128 @@
+"""What pages show of an experiment: its evidence card, its table, its sections of the ledger.
+
+The stored numbers become finished HTML by a template. Only the line of links stays Markdown, so that MkDocs
+checks them and makes them relative to the page.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from docs.hooks.measure.experiment import Experiment
+from docs.hooks.pages import links_to
+from docs.hooks.show.prose import to_html, typeset
+
+CARD, TABLE = (Path(__file__).with_name(f"{name}.html.j2") for name in ("card", "table"))
+
+
+def card(experiment: Experiment, record: dict[str, Any]) -> str:
+    """The evidence card of the claims in `record`."""
+    links = f"{_links(experiment)} [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})"
+    return _render(CARD, record=record, title=record["statement"], links=links)
+
+
+def ledger(records: Sequence[tuple[Experiment, dict[str, Any]]]) -> str:
+    """Every claim of the site, topic by topic and experiment by experiment."""
+    sections = []
+    for topic, group in groupby(records, key=lambda entry: entry[0].topic):
+        title = topic.replace("_", " ").capitalize()
+        sections.append(f"## {title} {{ #{topic.replace('_', '-')} }}\n")
+        sections += [_ledger_section(experiment, record) for experiment, record in group]
+    return "\n".join(sections)
+
+
+def _ledger_section(experiment: Experiment, record: dict[str, Any]) -> str:
+    shown = "".join(f", shown in {link}" for link in links_to(experiment.card))
+    links = f"Measured by `{experiment.path.as_posix()}`{shown}. {_links(experiment)}"
+    heading = f"### {record['statement'].removesuffix('.')} {{ #{anchor(experiment)} }}"
+    return f"{heading}\n\n{_render(CARD, record=record, title='', links=links)}"
+
+
+def _render(template: Path, **values: object) -> str:
+    return f"{_reader().get_template(template.name).render(values)}\n"
+
+
+@cache
+def _reader() -> Environment:
+    reader = Environment(
+        loader=FileSystemLoader(CARD.parent),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    reader.filters |= {
+        "prose": lambda text: Markup(to_html(text)),
+        "typeset": lambda number: Markup(typeset(number)),
+        "interval": _interval,
+        "place": _place,
+    }
+    return reader
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells of inline Markdown. The first row is the head; columns of numbers stand to the right.
+
+    Among numbers, a dash stands for one that does not exist.
+    """
+    head, *body = rows
+    to_the_right = [all(map(_is_number, column)) for column in zip(*body, strict=True)]
+    return _render(TABLE, head=head, body=body, to_the_right=to_the_right)
+
+
+def _is_number(cell: str) -> bool:
+    return bool(fullmatch(r"[-−]?[\d.]+(e[-+]\d+)?|—", cell))
+
+
+def texts(record: dict[str, Any], rows: Sequence[Sequence[str]] | None) -> Iterator[str]:
+    """All that stands on card and table in the words of the author."""
+    yield from (record["statement"], record["source"])
+    for claim in record["claims"]:
+        yield from (claim["statement"], claim["reason"], claim["source"])
+    for row in rows or ():
+        yield from row
+
+
+def _links(experiment: Experiment) -> str:
+    numbers = experiment.numbers.relative_to("docs").as_posix()
+    return (
+        f"[The experiment](../downloads/{experiment.topic}/{experiment.path.name}){{ download }} "
+        f"[Its numbers](../{numbers}){{ download }}"
+    )
+
+
+def anchor(experiment: Experiment) -> str:
+    """The fragment of an experiment's section in the ledger."""
+    return str(experiment).replace("/", "-").replace("_", "-")
+
+
+def _interval(claim: dict[str, Any]) -> Markup:
+    lowest, highest = claim["interval"]
+    if lowest == highest:
+        shown = _bound(lowest)
+    elif _bound(lowest) != _bound(highest):
+        shown = f"{_bound(lowest)} to {_bound(highest)}"
+    # Six digits do not tell the ends apart.
+    elif float(f"{lowest:g}") == lowest:
+        shown = f"{_bound(lowest)} to {_bound(lowest)} + {typeset(f'{highest - lowest:.2g}')}"
+    else:
+        shown = f"{(lowest + highest) / 2:.10g} ± {typeset(f'{(highest - lowest) / 2:.2g}')}"
+    return Markup(shown)
+
+
+def _bound(bound: float | str) -> str:
+    return {"inf": "∞", "-inf": "−∞"}[bound] if isinstance(bound, str) else typeset(f"{bound:g}")
+
+
+def _place(claim: dict[str, Any]) -> str:
+    """Where the measured number lies in its interval, 0 to 1, for the dot that the stylesheet draws below."""
+    lowest, highest = claim["interval"]
+    if isinstance(lowest, str) or isinstance(highest, str) or lowest == highest:
+        return ""
+    return f"{(claim['measured'] - lowest) / (highest - lowest):.3f}"

@@ -1,0 +1,29 @@
+"""The benchmark of check_model counts in steps of the model that it checks."""
+
+import torch
+from torch import nn
+
+from snippets.laboratory.healthy_models import features
+from tests.bench import check_model
+
+
+def test_the_ratio_is_that_of_the_two_times(monkeypatch):
+    monkeypatch.setattr(check_model, "check_model", lambda *_: [torch.randn(500_000).sort() for _ in range(20)])
+    monkeypatch.setattr(check_model, "step", lambda _: torch.randn(500_000).sort())
+    assert 5 < check_model.ratio(features(nn.Linear(64, 10))) < 80
+
+
+def test_every_model_is_timed(monkeypatch, capsys):
+    monkeypatch.setattr(check_model, "build", lambda make, _: make)
+    monkeypatch.setattr(check_model, "ratio", lambda _: 1.5)
+    check_model.main()
+    printed = capsys.readouterr().out
+    assert printed.count("1.50       3   50%") == len(check_model.MODELS) == 3
+
+
+def test_a_step_leaves_no_gradient_and_moves_nothing():
+    case = features(nn.Linear(64, 10))
+    before = case.model.weight.clone()
+    check_model.step(case)
+    assert torch.equal(case.model.weight, before)
+    assert case.model.weight.grad is None

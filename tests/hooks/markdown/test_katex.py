@@ -1,0 +1,146 @@
+"""The markup that KaTeX makes, trimmed: it looks the same, says the same, and is smaller; a mistake is placed."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from docs.hooks import store
+from docs.hooks.markdown import katex
+
+FORMULAS = [
+    r"x",
+    r"\sqrt{2/n}",
+    r"\sqrt[3]{\frac{a}{b}}",
+    r"\sum_{j=1}^{n_\text{in}} W_{ij} h_j",
+    r"\mathbb E\!\left[\phi\!\left(\sqrt q\,\xi\right)^2\right]",
+    r"\begin{cases} z & z>0,\\ \alpha z & z\le0\end{cases}",
+    r"\begin{pmatrix}\sigma_1 & \cdots\\ \vdots & \ddots\end{pmatrix}",
+    r"\begin{aligned} a &= b\\ &= c\end{aligned}",
+    r"\underbrace{n\operatorname{Var}W}_{=1}\overbrace{a}^n",
+    r"\widetilde{W}\,\hat x\,\bar\delta\,\vec v\,\overline{x+y}\,\underline{x}",
+    r"\Biggl(\Bigl[\big\{x\big\}\Bigr]\Biggr)",
+    r"\left\lVert\prod_{l=1}^{L}W_l\right\rVert\le1",
+    r"\mathcal L\;\mathfrak g\;\mathscr L\;\mathsf S\;\mathtt t\;\mathbf B\;\mathit{it}\;\boldsymbol\theta\;\textbf{b}",
+    r"\xrightarrow{n\to\infty}\stackrel{d}{=}\binom nk\not=\boxed{x}\cancel{y}\rule{1em}{1em}\llap{x}\rlap{y}\clap{z}",
+    r"\begin{array}{c|c} a & b\\ \hline c & d\end{array}",
+]
+every_formula = pytest.mark.parametrize("tex", FORMULAS)
+
+
+def untrimmed(tex: str, display: bool = True) -> ElementTree.Element:
+    root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", katex._engine().call("render", tex, display)))
+    return root.find("span") if display else root
+
+
+def told_by_rules(root: ElementTree.Element) -> list[tuple[str, list[str], str]]:
+    """Every leaf that shows or takes room, with its style, under the styled classes of all that it stands in."""
+    found = []
+
+    def walk(element: ElementTree.Element, above: list[str]) -> None:
+        here = above + sorted(set(element.get("class", "").split()) & katex.STYLED)
+        style = element.get("style", "")
+        if element.text or style:
+            found.append((element.text or "", here, style))
+        for child in element:
+            walk(child, here)
+            if child.tail:
+                found.append((child.tail, here, ""))
+
+    walk(root.find("span[@class='katex-html']"), [])
+    return found
+
+
+@every_formula
+def test_trimming_keeps_every_sign_with_the_classes_and_sizes_that_style_it(tex):
+    trimmed = ElementTree.fromstring(katex.render(tex, True).html)
+    kept, whole = told_by_rules(trimmed), told_by_rules(untrimmed(tex))
+    # Text next to text may have been joined, so the signs are compared one by one.
+    assert spread(kept) == spread(whole)
+
+
+def spread(told):
+    return [(sign, classes) for text, classes, _ in told for sign in text] + [style for *_, style in told if style]
+
+
+@every_formula
+def test_trimming_keeps_the_elements_that_rules_count(tex):
+    """`.vlist>span>span` and its like find the same number of elements."""
+    rules = ["vlist/span", "vlist/span/span", "delim-size1/span", "delim-size4/span", "katex-inner/span"]
+    trimmed = ElementTree.fromstring(katex.render(tex, True).html)
+    for rule in rules:
+        name, _, path = rule.partition("/")
+        counts = [
+            sum(len(element.findall(path)) for element in root.iter() if name in element.get("class", "").split())
+            for root in (trimmed, untrimmed(tex))
+        ]
+        assert counts[0] == counts[1], rule
+
+
+@every_formula
+def test_trimming_spares_elements(tex):
+    assert len(list(ElementTree.fromstring(katex.render(tex, True).html).iter())) < len(list(untrimmed(tex).iter()))
+
+
+def test_the_eye_gets_html_and_the_ear_mathml_without_the_tex():
+    html = katex.render(r"\sqrt{2/n}").html
+    root = ElementTree.fromstring(html)
+    assert root.find("span[@class='katex-mathml']/math/msqrt") is not None
+    assert root.find("span[@class='katex-html']").get("aria-hidden") == "true"
+    assert "sqrt{" not in html and "annotation" not in html
+
+
+@pytest.mark.parametrize(
+    ("tex", "text"),
+    [
+        ("x", "x"),
+        (r"n_\text{in}", "nᵢₙ"),
+        (r"n_\text{out}", "nₒᵤₜ"),
+        (r"\sqrt{2/n}", "√(2/n)"),
+        (r"\sqrt2", "√2"),
+        (r"\frac{2}{n_\text{in}+n_\text{out}}", "2/(nᵢₙ + nₒᵤₜ)"),
+        (r"\sigma_w^2", "σ_w²"),
+        (r"x^{a+b}", "x^(a+b)"),
+        (r"10^{-3}", "10⁻³"),
+        (r"\operatorname{Var}W=1", "VarW = 1"),
+        (r"\hat x\approx\bar\delta", "x\u0302 ≈ δ\u0304"),
+        (r"\vec v\sim\widetilde W", "v\u20d7 ∼ W\u0303"),
+        (r"a<b", "a < b"),
+        (r"\sum_{l=1}^{L}", "∑ₗ₌₁ᴸ"),
+    ],
+)
+def test_plain_text_of_a_formula(tex, text):
+    assert katex.render(tex).text == text
+
+
+@pytest.mark.parametrize(
+    ("tex", "said", "position"),
+    [
+        (r"a+\nosuch b", "Undefined control sequence: \\nosuch", 2),
+        (r"\frac{a}{b", "Unexpected end of input in a macro argument, expected '}'", 10),
+        (r"a^b^c", "Double superscript", 3),
+        (r"\begin{pmatrix} a \end{bmatrix}", "Mismatch", 18),
+        (r"ü", "LaTeX-incompatible input", 0),
+    ],
+)
+def test_bad_latex_is_refused_with_katexs_words_and_the_place(tex, said, position):
+    with pytest.raises(katex.TexError) as refused:
+        katex.render(tex)
+    assert said in refused.value.message
+    assert refused.value.position == position
+
+
+def test_a_formula_is_found_again_on_the_disk_and_a_damaged_one_is_set_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FUNCTIONS_OF_TEXT", tmp_path)
+    katex.render.cache_clear()
+    formula = katex.render("x+y")
+    (kept,) = tmp_path.iterdir()
+
+    with monkeypatch.context() as without:
+        without.setattr(katex, "_render", None)
+        katex.render.cache_clear()
+        assert katex.render("x+y") == formula
+    for damage in (b"", b"[]", b"{}", b"\xff", kept.read_bytes()[:40]):
+        kept.write_bytes(damage)
+        katex.render.cache_clear()
+        assert katex.render("x+y") == formula

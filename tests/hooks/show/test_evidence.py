@@ -1,0 +1,48 @@
+"""How the build writes numbers and intervals on a card."""
+
+import pytest
+
+from docs.hooks.measure.experiment import find_experiments
+from docs.hooks.show import evidence
+
+
+def card(interval=(0.0, 1.0), **changed):
+    claim = {"statement": "A number", "source": "Euclid", "paper": "", "measured": 0.5, "printed": "0.5",
+             "interval": list(interval), "reason": "Exact."}  # fmt: skip
+    record = {"statement": "A statement", "source": "Euclid", "claims": [claim | changed]}
+    return evidence.card(find_experiments()[0], record)
+
+
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        ((0.85, 1.0), "0.85 to 1"),
+        ((-0.2, 0.2), "−0.2 to 0.2"),
+        ((2.0, 2.0), "2"),
+        ((1e-9, 1e7), "10<sup>−9</sup> to 10<sup>7</sup>"),
+        ((3.0, "inf"), "3 to ∞"),
+        ((1 - 1e-9, 1 + 1e-9), "1 ± 10<sup>−9</sup>"),
+        ((0.05 - 5e-14, 0.05 + 5e-14), "0.05 ± 5\u202f×\u202f10<sup>−14</sup>"),
+        ((2**0.5 - 1e-12, 2**0.5 + 1e-12), "1.414213562 ± 10<sup>−12</sup>"),
+        ((1.0, 1 + 1e-10), "1 to 1 + 10<sup>−10</sup>"),
+    ],
+)
+def test_the_two_ends_of_an_interval_can_be_told_apart(interval, shown):
+    assert f">{shown}</dd>" in card(interval)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("4.7e-5 to 1.4e-4 over ten seeds.", "4.7\u202f×\u202f10<sup>−5</sup> to 1.4\u202f×\u202f10<sup>−4</sup> over"),
+        ("ε = 1e-30; more", "ε = 10<sup>−30</sup>; more"),
+        ("`eps=1e-5` and 1e5", "<code>eps=1e-5</code> and 10<sup>5</sup>"),
+        ("$1e-5$", '<span class="katex"><!--tex <span class="katex-mathml"><math>'),
+        ("1. no list, 2 < 3 & *so* on", "1. no list, 2 &lt; 3 &amp; <em>so</em> on"),
+        ("the layer conv2e5 and 3.5 of them", "the layer conv2e5 and 3.5 of them"),
+    ],
+)
+def test_numbers_in_prose_are_written_as_by_hand(written, shown):
+    for place in ("statement", "reason"):
+        assert shown in card(**{place: written})
+    assert shown in card(source=written)
