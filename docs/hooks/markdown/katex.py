@@ -7,6 +7,7 @@ or a screen reader needs is kept: laying out the elements is what a page full of
 import atexit
 import json
 import re
+import threading
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from html import escape
@@ -57,6 +58,10 @@ class TexError(Exception):
         self.message, self.position = message, position
 
 
+_one_at_a_time = threading.Lock()
+"""Two threads that start the engine at once end the process."""
+
+
 @cache
 def _engine() -> "MiniRacer":
     from py_mini_racer import MiniRacer  # takes its time, and a warm build sets nothing
@@ -81,7 +86,8 @@ def version() -> str:
 
 
 def _render(tex: str, display: bool) -> Formula:
-    answer = _engine().call("render", tex, display)
+    with _one_at_a_time:
+        answer = _engine().call("render", tex, display)
     if not answer.startswith("<"):
         raise TexError(*json.loads(answer))
     # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.

@@ -1,6 +1,8 @@
 """The markup that KaTeX makes, trimmed: it looks the same, says the same, and is smaller; a mistake is placed."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -144,3 +146,23 @@ def test_a_formula_is_found_again_on_the_disk_and_a_damaged_one_is_set_again(tmp
         kept.write_bytes(damage)
         katex.render.cache_clear()
         assert katex.render("x+y") == formula
+
+
+def test_one_thread_at_a_time_is_in_the_engine(monkeypatch):
+    """Several that started it at once ended the process, now and then, with a trap and no error."""
+    inside, most = [], []
+
+    class Engine:
+        def __init__(self) -> None:
+            inside.append(1)
+            time.sleep(0.02)
+            most.append(len(inside))
+
+        def call(self, *_: object) -> str:
+            inside.pop()
+            return '<span class="katex"><math/></span>'
+
+    monkeypatch.setattr(katex, "_engine", Engine)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: katex._render(str(number), display=False), range(8)))
+    assert most == [1] * 8
