@@ -69,8 +69,9 @@ def environment(settings: dict[str, str], threads: str) -> dict[str, str]:
 
 def pytest(settings: dict[str, str], threads: str, arguments: list[str]) -> int:
     """Both halves, since PyTorch and TensorFlow do not share a process; 0 when all tests of both passed."""
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-n", "auto", "--maxprocesses", "4"]
-    command += ["--dist", "worksteal", *arguments]
+    # More threads than cores would wait for each other in every operation.
+    processes = max(1, min(4, (os.cpu_count() or 1) // int(threads)))
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-n", str(processes), "--dist", "worksteal", *arguments]
     run = {"cwd": ROOT, "env": environment(settings, threads), "check": False}
     return max(subprocess.run([*command, "-m", half], **run).returncode for half in ("not keras", "keras"))
 
