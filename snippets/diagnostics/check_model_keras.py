@@ -53,6 +53,8 @@ STEADY = 0.1
 """A factor this near to 1 per layer is no fault before twice as many decades:
 ResNet-152 has 1.05 and trains.
 """
+OUTSIDE = 0.05
+"""Of the targets: as many may be outliers."""
 DEAD, UNITS = 0.75, 32
 """Of a layer's units, if they are 32 or more. Half of them are off where all
 inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
@@ -63,9 +65,9 @@ FLAT = 0.1
 """
 SATURATED = 0.5
 """Of a layer's activations."""
-PEAKED = 0.9
-"""Mean largest weight of an attention: above it, a query reads one key and the
-softmax passes hardly any gradient.
+PEAKED = 0.65
+"""Mean largest weight of an attention: healthy ones reach 0.5. At 1 a query
+reads one key, and the softmax passes no gradient.
 """
 ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
@@ -380,6 +382,27 @@ ADVICE = {
         "Give both one shape: output[:, 0], or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
+    "output-range": (
+        "fault",
+        "The last activation cannot return what the targets ask for.",
+        "A ReLU, sigmoid, tanh or softmax after the last layer of a regression.",
+        "Remove the last activation, or scale the targets into its range.",
+        "chapters/activation-functions/#use",
+    ),
+    "length-one-axis": (
+        "fault",
+        "A softmax or a normalization runs over an axis of length one: its result is a constant.",
+        "The wrong axis, or a softmax after a single output.",
+        "Name the axis of those that compete; a single output takes a sigmoid.",
+        "chapters/activation-functions/#use",
+    ),
+    "unregistered-weights": (
+        "fault",
+        "Weights take part that are not the model's: no optimizer gets them.",
+        "Layers in a plain list or dict, in a closure or Lambda, or made anew in every forward pass.",
+        "Make them attributes of the model, in a list of layers that the framework knows.",
+        "chapters/weight-initialization/#use",
+    ),
     "target-scale": (
         "fault",
         "The targets are far from unit scale.",
@@ -556,6 +579,13 @@ class _Weight(NamedTuple):
     """The same for its gradient."""
 
 
+_RANGES = {
+    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
+}  # fmt: skip
+"""Of what an operation returns."""
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -585,6 +615,32 @@ class _Seen:
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def find_once(self, code: str, evidence: str, *layers: str) -> None:
+        if all(finding.code != code for finding in self.findings):
+            self.find(code, evidence, *layers)
+
+    def judge_axis(self, shape: tuple[int, ...], axis: int, where: str) -> None:
+        """The axis of a softmax."""
+        # Attention may have a single query and a single key.
+        if shape[axis] == 1 and shape[axis - 1] > 1:
+            evidence = f"softmax over axis {axis % len(shape)} of a tensor of shape {tuple(shape)}"
+            self.find_once("length-one-axis", evidence, where)
+
+    def judge_range(self, maker: str, targets: Any, size: int) -> None:
+        low, high = _RANGES.get(maker, (-math.inf, math.inf))
+        outside = float(((targets < low) | (targets > high)).sum()) / max(size, 1)
+        if outside > OUTSIDE:
+            span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
+            self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
+        """What a loss written by hand does with output and targets of as many
+        numbers in another shape.
+        """
+        size = math.prod(one)
+        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
+            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
 
     def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
         """A look that fails neither stops the model nor hides its own words."""
@@ -824,7 +880,7 @@ class _Before:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
         self.empty: list[Any] = []
-        self.seen: dict[int, Any] = {}
+        self.seen: dict[int, tuple[str, Any]] = {}
         self.lost: list[str] = []
         self.room = room
 
@@ -833,7 +889,7 @@ class _Before:
         while todo:
             name, value = todo.pop()
             if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
-                self.seen[id(value)] = value
+                self.seen[id(value)] = name, value
                 todo += self.keep(name, value)
 
     def restore(self) -> None:
@@ -906,7 +962,11 @@ class _Before:
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
                     self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
-        return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+        # PyTorch keeps what a module holds in dictionaries of these names.
+        inside = {"_parameters", "_modules", "_buffers"}
+        return [
+            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+        ]
 
 
 def _sum(array: Any) -> int:
@@ -997,6 +1057,7 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
                 slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
@@ -1030,7 +1091,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
     before = _Variables(max(ROOM, 4 * model.count_params()))
     try:
         named = [(part.path, part) for part in (*parts, model)]
-        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator()), *reversed(named)])
+        before.look(named[::-1])
+        before.inside = set(before.seen)
+        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())])
         yield before
     finally:
         before.restore()
@@ -1039,6 +1102,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
 
 
 class _Variables(_Before):
+    inside: set[int]
+    """What the model leads to, as against the loss."""
+
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         if isinstance(value, tf.Variable):
             # What is read shares the memory until the variable is assigned to.
@@ -1083,6 +1149,7 @@ class _Watch(_Seen):
         mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
+        self.in_loss = False
         try:
             with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
                 output = self.model(self.given, **mode)
@@ -1097,7 +1164,12 @@ class _Watch(_Seen):
             self.quietly(self.judge_loss, loss_fn, output)
         shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
         with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
-            value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+            self.in_loss = True
+            op_callbacks.add_op_callback(self.operation)
+            try:
+                value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+            finally:
+                op_callbacks.remove_op_callback(self.operation)
         if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
             # a function of keras.losses gives one number per example
             value = tf.reduce_mean(value)
@@ -1190,12 +1262,16 @@ class _Watch(_Seen):
         numbers = [value._id for value in inputs]
         path = self.path(numbers)
         learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
+        if self.in_loss and len(inputs) == 2 and (numbers[0] in self.learned) != (numbers[1] in self.learned):
+            self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
             if path[0]:
                 self.paths[output._id] = path
             if learned:
                 self.learned.add(output._id)
+        if kind == "Softmax" and not self.in_loss:
+            self.judge_axis(tuple(inputs[0].shape), -1, self.where())
         layer, frame = self.running[-1] if self.running else (None, None)
         if layer is None or isinstance(layer, layers.RNN):
             return
@@ -1270,6 +1346,7 @@ class _Watch(_Seen):
         elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
             if values.shape != targets.shape:
                 self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+            self.judge_range(self.maker(output), targets, targets.size)
             if _rms(targets) > INPUT:
                 self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
 
@@ -1323,6 +1400,17 @@ class _Watch(_Seen):
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
+
+    def judge_variables(self, used: tuple[tf.Variable, ...], before: _Variables) -> None:
+        """Variables that the tape saw and that are neither the model's nor the
+        loss's.
+        """
+        own = {id(variable.value) for variable in self.model.variables}
+        outside = before.seen.keys() - before.inside
+        strange = [variable for variable in used if id(variable) not in own | outside]
+        if strange:
+            names = dict.fromkeys(variable.name for variable in strange)
+            self.find("unregistered-weights", f"{len(strange)} variables that are not model.variables", *names)
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""

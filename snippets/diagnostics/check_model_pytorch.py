@@ -47,6 +47,8 @@ STEADY = 0.1
 """A factor this near to 1 per layer is no fault before twice as many decades:
 ResNet-152 has 1.05 and trains.
 """
+OUTSIDE = 0.05
+"""Of the targets: as many may be outliers."""
 DEAD, UNITS = 0.75, 32
 """Of a layer's units, if they are 32 or more. Half of them are off where all
 inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
@@ -57,9 +59,9 @@ FLAT = 0.1
 """
 SATURATED = 0.5
 """Of a layer's activations."""
-PEAKED = 0.9
-"""Mean largest weight of an attention: above it, a query reads one key and the
-softmax passes hardly any gradient.
+PEAKED = 0.65
+"""Mean largest weight of an attention: healthy ones reach 0.5. At 1 a query
+reads one key, and the softmax passes no gradient.
 """
 ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
@@ -374,6 +376,27 @@ ADVICE = {
         "Give both one shape: output[:, 0], or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
+    "output-range": (
+        "fault",
+        "The last activation cannot return what the targets ask for.",
+        "A ReLU, sigmoid, tanh or softmax after the last layer of a regression.",
+        "Remove the last activation, or scale the targets into its range.",
+        "chapters/activation-functions/#use",
+    ),
+    "length-one-axis": (
+        "fault",
+        "A softmax or a normalization runs over an axis of length one: its result is a constant.",
+        "The wrong axis, or a softmax after a single output.",
+        "Name the axis of those that compete; a single output takes a sigmoid.",
+        "chapters/activation-functions/#use",
+    ),
+    "unregistered-weights": (
+        "fault",
+        "Weights take part that are not the model's: no optimizer gets them.",
+        "Layers in a plain list or dict, in a closure or Lambda, or made anew in every forward pass.",
+        "Make them attributes of the model, in a list of layers that the framework knows.",
+        "chapters/weight-initialization/#use",
+    ),
     "target-scale": (
         "fault",
         "The targets are far from unit scale.",
@@ -550,6 +573,13 @@ class _Weight(NamedTuple):
     """The same for its gradient."""
 
 
+_RANGES = {
+    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
+}  # fmt: skip
+"""Of what an operation returns."""
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -579,6 +609,32 @@ class _Seen:
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def find_once(self, code: str, evidence: str, *layers: str) -> None:
+        if all(finding.code != code for finding in self.findings):
+            self.find(code, evidence, *layers)
+
+    def judge_axis(self, shape: tuple[int, ...], axis: int, where: str) -> None:
+        """The axis of a softmax."""
+        # Attention may have a single query and a single key.
+        if shape[axis] == 1 and shape[axis - 1] > 1:
+            evidence = f"softmax over axis {axis % len(shape)} of a tensor of shape {tuple(shape)}"
+            self.find_once("length-one-axis", evidence, where)
+
+    def judge_range(self, maker: str, targets: Any, size: int) -> None:
+        low, high = _RANGES.get(maker, (-math.inf, math.inf))
+        outside = float(((targets < low) | (targets > high)).sum()) / max(size, 1)
+        if outside > OUTSIDE:
+            span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
+            self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
+        """What a loss written by hand does with output and targets of as many
+        numbers in another shape.
+        """
+        size = math.prod(one)
+        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
+            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
 
     def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
         """A look that fails neither stops the model nor hides its own words."""
@@ -818,7 +874,7 @@ class _Before:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
         self.empty: list[Any] = []
-        self.seen: dict[int, Any] = {}
+        self.seen: dict[int, tuple[str, Any]] = {}
         self.lost: list[str] = []
         self.room = room
 
@@ -827,7 +883,7 @@ class _Before:
         while todo:
             name, value = todo.pop()
             if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
-                self.seen[id(value)] = value
+                self.seen[id(value)] = name, value
                 todo += self.keep(name, value)
 
     def restore(self) -> None:
@@ -900,7 +956,11 @@ class _Before:
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
                     self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
-        return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+        # PyTorch keeps what a module holds in dictionaries of these names.
+        inside = {"_parameters", "_modules", "_buffers"}
+        return [
+            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+        ]
 
 
 def _sum(array: Any) -> int:
@@ -919,6 +979,13 @@ def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: A
 
 
 ADVICE |= {
+    "softmax-over-batch": (
+        "fault",
+        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
+        "Axis 0, or axes that were moved before.",
+        "Run it over the axis of the classes or keys, usually the last one.",
+        "chapters/activation-functions/#use",
+    ),
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
@@ -1000,6 +1067,7 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
             graph = _graph(value)
             watch.chain = watch.longest(graph)
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
+            watch.judge_leaves(leaves, before)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -1035,6 +1103,7 @@ def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors
     states = random.getstate(), numpy and numpy.random.get_state()
     before = _Tensors(model)
     try:
+        before.inside = set(before.seen)
         before.look([("loss_fn", loss_fn), ("batch", batch)])
         with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
             yield before
@@ -1050,6 +1119,7 @@ class _Tensors(_Before):
         owned = [*model.named_parameters(), *model.named_buffers()]
         super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
         self.owned = {id(tensor) for _, tensor in owned}
+        self.inside = set[int]()
         self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
@@ -1268,9 +1338,16 @@ class _Watch(_Seen, TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
-        if self.rows and not self.in_loss:
+        if self.in_loss:
+            self.quietly(self.after_any, result, args)
+        elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
+
+    def after_any(self, result: Any, args: Any) -> None:
+        tensors = [part for part in (result, *args[:2]) if isinstance(part, Tensor)]
+        if len(tensors) == 3 and tensors[1].requires_grad != tensors[2].requires_grad:
+            self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
 
     def after_add(self, _: Tensor, one: Any, other: Any, **__: Any) -> None:
         if isinstance(one, Tensor) and isinstance(other, Tensor):
@@ -1314,9 +1391,20 @@ class _Watch(_Seen, TorchFunctionMode):
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
 
     def before_softmax(self, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
+        if dim is not None and input.requires_grad and not self.in_loss:
+            self.judge_axis(input.shape, dim, self.where())
+            examples = {len(input), self.examples, *(len(target) for target in self.targets)}
+            if dim in (0, -input.dim()) and input.dim() > 1 and len(examples) == 1 and examples != {1}:
+                self.find_once("softmax-over-batch", f"axis 0 of a tensor of shape {tuple(input.shape)}", self.where())
         if self.rows and dim is not None and input.dim() > 2 and input.requires_grad and input.shape[dim] >= 8:
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
+
+    before_log_softmax = before_softmax
+
+    def before_layer_norm(self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any) -> None:
+        if math.prod(normalized_shape) == 1 and input.numel() > 1:
+            self.find_once("length-one-axis", f"normalization of each number of {tuple(input.shape)}", self.where())
 
     def before_scaled_dot_product_attention(
         self, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **__: Any
@@ -1351,7 +1439,7 @@ class _Watch(_Seen, TorchFunctionMode):
         some = rows[places].cpu().double()
         if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
             self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
-        elif _maker(input).startswith("Relu"):
+        elif _maker(input) == "Relu":
             self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
         if target.is_floating_point():
             labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
@@ -1387,7 +1475,7 @@ class _Watch(_Seen, TorchFunctionMode):
             raise _Stop
 
     def before_binary_cross_entropy_with_logits(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
-        if _maker(input).startswith("Sigmoid"):
+        if _maker(input) == "Sigmoid":
             self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
         loss = nn.functional.binary_cross_entropy_with_logits
         self.compare(loss(input.detach().float(), target.float(), reduction="none"), 2)
@@ -1395,11 +1483,25 @@ class _Watch(_Seen, TorchFunctionMode):
     def before_mse_loss(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
         if input.shape != target.shape:
             self.find("broadcast-loss", f"output {tuple(input.shape)}, targets {tuple(target.shape)}")
+        self.judge_range(_maker(input), target, target.numel())
         size = _rms(target)
         if INPUT < size < math.inf:
             self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
+
+    def judge_leaves(self, leaves: list[Tensor], before: _Tensors) -> None:
+        """Weights at the ends of the graph that are neither the model's nor the
+        loss's. One that nothing leads to is made in the pass.
+        """
+        found = {}
+        for leaf in leaves:
+            known = id(leaf) in before.inside or id(leaf) not in before.seen and isinstance(leaf, nn.Parameter)
+            if known and id(leaf) not in before.owned:
+                name, _ = before.seen.get(id(leaf), (f"made in the pass, of shape {_shape(leaf)}", None))
+                found[name] = leaf
+        if found:
+            self.find("unregistered-weights", f"{len(found)} tensors that parameters() does not name", *sorted(found))
 
     def longest(self, graph: list[Any]) -> list[int]:
         """The rows on the path through the graph that passes the most."""
@@ -1569,7 +1671,14 @@ def _alike(units: Tensor, within: float) -> bool:
 
 
 def _maker(tensor: Tensor) -> str:
-    return type(tensor.grad_fn).__name__
+    """The operation that made the numbers of a tensor, whatever its shape."""
+    node = tensor.grad_fn
+    while type(node).__name__.startswith(_SHAPES):
+        node = node.next_functions[0][0]
+    return type(node).__name__.partition("Backward")[0]
+
+
+_SHAPES = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Alias", "Clone", "ToCopy", "Select", "Slice")
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:

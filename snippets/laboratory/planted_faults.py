@@ -207,6 +207,33 @@ def odd_layer() -> Case:
     return features(model)
 
 
+class Listed(nn.Module):
+    """Its layers stand in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = [he(), nn.Linear(CLASSES, 64)], nn.Linear(64, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+def softmax_of_one() -> Case:
+    model = nn.Sequential(he(), nn.Linear(CLASSES, 1), nn.Softmax(dim=1))
+    return Case(model, (torch.randn(32, 64), torch.randint(2, (32, 1)).float()), nn.BCELoss())
+
+
+def softmax_of_the_batch() -> Case:
+    return features(nn.Sequential(he(), nn.Softmax(dim=0), nn.Linear(CLASSES, CLASSES)))
+
+
+def negative_targets() -> Case:
+    case = _regression(-5 + torch.randn(32, 1))
+    return case._replace(model=nn.Sequential(case.model, nn.ReLU()))
+
+
 class Blocked(nn.Module):
     """A branch that is multiplied by zero, for ever."""
 
@@ -330,6 +357,10 @@ FAULTS: dict[str, Fault] = {
     "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
     "a bias that nobody has drawn": Fault("uninitialized-weights", wild_weights),
     "one layer times 100": Fault("layer-out-of-line", odd_layer),
+    "layers in a plain list": Fault("unregistered-weights", lambda: features(Listed())),
+    "softmax of one output": Fault("length-one-axis", softmax_of_one),
+    "softmax over axis 0": Fault("softmax-over-batch", softmax_of_the_batch),
+    "ReLU, targets near −5": Fault("output-range", negative_targets),
     "a branch times 0": Fault("zero-gradient", lambda: features(Blocked())),
     "a traced model": Fault("nothing-seen", traced),
     "a large table that every pass changes": Fault("not-put-back", lambda: features(Counting())),

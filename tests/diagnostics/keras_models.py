@@ -208,6 +208,16 @@ def odd() -> Case:
     return case
 
 
+def hidden() -> Case:
+    tower = keras.Sequential([keras.Input((64,)), layers.Dense(64, "relu")])
+    return vectors([layers.Lambda(lambda x: tower(x), output_shape=(64,))])
+
+
+def softmax_of_one() -> Case:
+    model = chain(dense(1, "relu"), layers.Dense(1, tf.nn.softmax))
+    return Case(model, (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy())
+
+
 class Blocked(layers.Layer):
     """A branch that is multiplied by zero, for ever."""
 
@@ -312,6 +322,12 @@ FAULTS = {
     "one layer times 100": ("layer-out-of-line", odd),
     "a branch times 0": ("zero-gradient", lambda: vectors([*dense(1, "relu"), Blocked()])),
     "layers that run as a graph": ("nothing-seen", graph),
+    "layers in a Lambda": ("unregistered-weights", hidden),
+    "softmax of one output": ("length-one-axis", softmax_of_one),
+    "ReLU, negative targets": (
+        "output-range",
+        lambda: Case(chain(dense(1, "relu"), layers.Dense(1, "relu")), (normal(16, 64), normal(16, 1) - 5), losses.MeanSquaredError()),
+    ),
     "forgotten layer": ("unused-weights", forgotten),
     "biases that outweigh the signal": (
         "collapsed-angles",

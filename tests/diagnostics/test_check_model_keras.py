@@ -401,6 +401,19 @@ def test_layers_without_an_example_and_looks_that_fail():
     assert not report.findings and len(report.layers) == 2
 
 
+def test_losses_by_hand_that_broadcast():
+    model, inputs = chain([], layers.Dense(1)), normal(16, 64)
+    for loss in (lambda y, o: ops.mean(ops.square(y - o)), lambda y, o: tf.reduce_mean(tf.math.squared_difference(o, y))):
+        for shape, found in (((16,), ["broadcast-loss"]), ((16, 1), [])):
+            assert [finding.code for finding in check_model(model, (inputs, normal(*shape)), loss).findings] == found
+
+
+def test_variables_of_the_loss_are_its_own():
+    scale = keras.Variable(1.0)
+    report = check_model(*vectors([], loss=lambda y, o: LOGITS(y, o * scale)))
+    assert not report.findings, str(report)
+
+
 def test_a_loss_for_each_output():
     inputs = keras.Input((64,))
     model = keras.Model(inputs, {"a": layers.Dense(10, name="a")(inputs), "b": layers.Dense(1, name="b")(inputs)})

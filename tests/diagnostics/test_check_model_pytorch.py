@@ -669,7 +669,7 @@ class Called(nn.Module):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda h: torch.softmax(input=h @ h.transpose(1, 2), dim=-1) @ h,
+        lambda h: torch.softmax(input=h @ h.transpose(1, 2) / 16, dim=-1) @ h,
         lambda h: functional.scaled_dot_product_attention(query=h, key=h, value=h),
         lambda h: functional.scaled_dot_product_attention(h[0], h[0], h[0]),
         lambda h: functional.hardtanh(input=h),
@@ -1019,6 +1019,110 @@ def test_a_report_without_a_loss(labels):
     assert math.isnan(report.loss)
     assert (len(report.layers), report.layers[0].gradient, report.backward) == (1, None, None)
     assert f"labels {labels.min()} to {labels.max()}, 64 classes" in str(report)
+
+
+class Hidden(nn.Module):
+    """Layers where parameters() does not look."""
+
+    def __init__(self, held) -> None:
+        super().__init__()
+        self.held, self.head = held, nn.Linear(64, 64)
+
+    def forward(self, x):
+        layers = self.held if isinstance(self.held, nn.Module | list | dict) else self.held()
+        for layer in layers.values() if isinstance(layers, dict) else layers:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("held", "names"),
+    [
+        ([nn.Linear(64, 64)], ("held.0.bias", "held.0.weight")),
+        ({"a": nn.Linear(64, 64, bias=False)}, ("held.a.weight",)),
+        (lambda: [nn.Linear(64, 64, bias=False)], ("made in the pass, of shape (64, 64)",)),
+        (lambda layer=nn.Linear(64, 64, bias=False): [layer], ("held.weight",)),
+        (nn.ModuleList([nn.Linear(64, 64)]), ()),
+    ],
+)
+def test_weights_that_the_model_does_not_own(held, names):
+    found = {finding.code: finding.layers for finding in check_model(Hidden(held), batch(), cross_entropy).findings}
+    assert found == ({"unregistered-weights": names} if names else {})
+
+
+def test_tensors_with_a_gradient_that_are_no_weights():
+    """Points of a gradient penalty, and the weights of a loss."""
+    scale = nn.Parameter(torch.ones(64))
+
+    def loss(output, labels):
+        points = torch.randn(32, 64, requires_grad=True)
+        return cross_entropy(output * scale, labels) + (points * output).mean()
+
+    assert codes(check_model(mlp(nn.ReLU()), batch(), loss)) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "targets", "found"),
+    [
+        (nn.ReLU(), -5.0, True), (nn.ReLU(), 5.0, False), (nn.Sigmoid(), 1.5, True), (nn.Sigmoid(), 0.5, False),
+        (nn.Tanh(), -2.0, True), (nn.Softmax(1), -0.1, True), (nn.Softplus(), -1.0, True), (nn.Identity(), -5.0, False),
+        (nn.Sequential(nn.Tanh(), nn.Unflatten(1, (8, 8)), nn.Flatten()), 2.0, True),
+    ],
+)  # fmt: skip
+def test_targets_that_the_output_cannot_reach(last, targets, found):
+    wanted = torch.full((32, 64), targets).index_fill(0, torch.arange(30 if not found else 2), 0.5)
+    report = check_model(nn.Sequential(mlp(nn.Identity()), last), (torch.randn(32, 64), wanted), nn.SmoothL1Loss())
+    assert codes(report) == (["output-range"] if found else [])
+
+
+def test_a_few_targets_out_of_range_are_outliers():
+    wanted = torch.rand(32, 64)
+    wanted[0] = -1
+    model = nn.Sequential(mlp(nn.Identity()), nn.ReLU())
+    assert codes(check_model(model, (torch.randn(32, 64), wanted), nn.MSELoss())) == []
+
+
+def test_softmaxes_over_an_axis_of_length_one():
+    class Reader(nn.Module):
+        def __init__(self, axis) -> None:
+            super().__init__()
+            self.score, self.head, self.axis = nn.Linear(8, 1), nn.Linear(8, 4), axis
+
+        def forward(self, x):
+            return self.head((self.score(x).softmax(self.axis) * x).sum(1))
+
+    data = torch.randn(16, 12, 8), torch.randint(4, (16,))
+    assert codes(check_model(Reader(-1), data, cross_entropy)) == ["length-one-axis", "zero-gradient"]
+    assert codes(check_model(Reader(1), data, cross_entropy)) == []
+    single = nn.Sequential(nn.Linear(8, 1), nn.Softmax(1))
+    found = codes(check_model(single, (torch.randn(16, 8), torch.rand(16, 1).round()), nn.BCELoss()))
+    assert found[0] == "length-one-axis"
+    normalized = nn.Sequential(nn.Linear(8, 1), nn.LayerNorm(1))
+    assert codes(check_model(normalized, (torch.randn(16, 8), torch.randn(16, 1)), nn.MSELoss()))[0] == "length-one-axis"
+
+
+def test_attention_of_one_query_to_one_key_is_no_wrong_axis():
+    model = Called(lambda h: (h @ h.transpose(-1, -2) / 4).softmax(-1) @ h)
+    assert "length-one-axis" not in codes(check_model(model, torch.randn(4, 3, 1, 16), mean))
+
+
+def test_softmaxes_over_the_examples():
+    for axis, found in ((0, ["softmax-over-batch"]), (1, [])):
+        model = nn.Sequential(nn.Linear(64, 64), nn.Softmax(axis), nn.Linear(64, 64))
+        assert codes(check_model(model, batch(), cross_entropy)) == found
+    # Time first: the targets say that axis 0 does not count examples.
+    steps = nn.Sequential(nn.Linear(8, 8), nn.Softmax(0))
+    assert codes(check_model(steps, (torch.randn(12, 4, 8), torch.randn(4, 8)), lambda o, y: (o.sum(0) - y).square().mean())) == []
+
+
+def test_losses_by_hand_that_broadcast():
+    model, inputs = nn.Linear(64, 1), torch.randn(32, 64)
+    for loss in (lambda o, y: (y - o).pow(2).mean(), lambda o, y: torch.sub(o, y).abs().mean(), lambda o, y: (o * y).mean()):
+        assert codes(check_model(model, (inputs, torch.randn(32)), loss)) == ["broadcast-loss"]
+        assert codes(check_model(model, (inputs, torch.randn(32, 1)), loss)) == []
+    # Every prediction with every other, as ranking wants it.
+    ranking = lambda o, y: ((o - o[:, 0]) * (y[:, None] - y)).relu().mean()
+    assert "broadcast-loss" not in codes(check_model(model, (inputs, torch.randn(32)), ranking))
 
 
 def test_outputs_of_one_unit_have_no_angle():

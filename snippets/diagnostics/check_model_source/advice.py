@@ -57,6 +57,27 @@ ADVICE = {
         "Give both one shape: output[:, 0], or targets[:, None].",
         "chapters/weight-initialization/#use",
     ),
+    "output-range": (
+        "fault",
+        "The last activation cannot return what the targets ask for.",
+        "A ReLU, sigmoid, tanh or softmax after the last layer of a regression.",
+        "Remove the last activation, or scale the targets into its range.",
+        "chapters/activation-functions/#use",
+    ),
+    "length-one-axis": (
+        "fault",
+        "A softmax or a normalization runs over an axis of length one: its result is a constant.",
+        "The wrong axis, or a softmax after a single output.",
+        "Name the axis of those that compete; a single output takes a sigmoid.",
+        "chapters/activation-functions/#use",
+    ),
+    "unregistered-weights": (
+        "fault",
+        "Weights take part that are not the model's: no optimizer gets them.",
+        "Layers in a plain list or dict, in a closure or Lambda, or made anew in every forward pass.",
+        "Make them attributes of the model, in a list of layers that the framework knows.",
+        "chapters/weight-initialization/#use",
+    ),
     "target-scale": (
         "fault",
         "The targets are far from unit scale.",

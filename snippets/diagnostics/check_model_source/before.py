@@ -31,7 +31,7 @@ class _Before:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
         self.empty: list[Any] = []
-        self.seen: dict[int, Any] = {}
+        self.seen: dict[int, tuple[str, Any]] = {}
         self.lost: list[str] = []
         self.room = room
 
@@ -40,7 +40,7 @@ class _Before:
         while todo:
             name, value = todo.pop()
             if id(value) not in self.seen and not issubclass(type(value), _CONSTANTS):
-                self.seen[id(value)] = value
+                self.seen[id(value)] = name, value
                 todo += self.keep(name, value)
 
     def restore(self) -> None:
@@ -113,7 +113,11 @@ class _Before:
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
                     self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
-        return [(key if name == "model" else f"{name}.{key}", part) for key, part in held.items()]
+        # PyTorch keeps what a module holds in dictionaries of these names.
+        inside = {"_parameters", "_modules", "_buffers"}
+        return [
+            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+        ]
 
 
 def _sum(array: Any) -> int:

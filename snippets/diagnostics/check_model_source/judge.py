@@ -15,6 +15,7 @@ from snippets.diagnostics.check_model_source.limits import (
     FAINT,
     INPUT,
     ODD,
+    OUTSIDE,
     PEAKED,
     SATURATED,
     STEADY,
@@ -48,6 +49,13 @@ class _Weight(NamedTuple):
     """The same for its gradient."""
 
 
+_RANGES = {
+    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
+}  # fmt: skip
+"""Of what an operation returns."""
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -77,6 +85,32 @@ class _Seen:
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+
+    def find_once(self, code: str, evidence: str, *layers: str) -> None:
+        if all(finding.code != code for finding in self.findings):
+            self.find(code, evidence, *layers)
+
+    def judge_axis(self, shape: tuple[int, ...], axis: int, where: str) -> None:
+        """The axis of a softmax."""
+        # Attention may have a single query and a single key.
+        if shape[axis] == 1 and shape[axis - 1] > 1:
+            evidence = f"softmax over axis {axis % len(shape)} of a tensor of shape {tuple(shape)}"
+            self.find_once("length-one-axis", evidence, where)
+
+    def judge_range(self, maker: str, targets: Any, size: int) -> None:
+        low, high = _RANGES.get(maker, (-math.inf, math.inf))
+        outside = float(((targets < low) | (targets > high)).sum()) / max(size, 1)
+        if outside > OUTSIDE:
+            span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
+            self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
+        """What a loss written by hand does with output and targets of as many
+        numbers in another shape.
+        """
+        size = math.prod(one)
+        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
+            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
 
     def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
         """A look that fails neither stops the model nor hides its own words."""

@@ -8,6 +8,8 @@ STEADY = 0.1
 """A factor this near to 1 per layer is no fault before twice as many decades:
 ResNet-152 has 1.05 and trains.
 """
+OUTSIDE = 0.05
+"""Of the targets: as many may be outliers."""
 DEAD, UNITS = 0.75, 32
 """Of a layer's units, if they are 32 or more. Half of them are off where all
 inputs look alike to the layer, which alone does no harm; that 25 of 32 are off
@@ -18,9 +20,9 @@ FLAT = 0.1
 """
 SATURATED = 0.5
 """Of a layer's activations."""
-PEAKED = 0.9
-"""Mean largest weight of an attention: above it, a query reads one key and the
-softmax passes hardly any gradient.
+PEAKED = 0.65
+"""Mean largest weight of an attention: healthy ones reach 0.5. At 1 a query
+reads one key, and the softmax passes no gradient.
 """
 ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart

@@ -116,6 +116,7 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
                 slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
@@ -149,7 +150,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
     before = _Variables(max(ROOM, 4 * model.count_params()))
     try:
         named = [(part.path, part) for part in (*parts, model)]
-        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator()), *reversed(named)])
+        before.look(named[::-1])
+        before.inside = set(before.seen)
+        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())])
         yield before
     finally:
         before.restore()
@@ -158,6 +161,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
 
 
 class _Variables(_Before):
+    inside: set[int]
+    """What the model leads to, as against the loss."""
+
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         if isinstance(value, tf.Variable):
             # What is read shares the memory until the variable is assigned to.
@@ -202,6 +208,7 @@ class _Watch(_Seen):
         mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
+        self.in_loss = False
         try:
             with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
                 output = self.model(self.given, **mode)
@@ -216,7 +223,12 @@ class _Watch(_Seen):
             self.quietly(self.judge_loss, loss_fn, output)
         shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
         with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
-            value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+            self.in_loss = True
+            op_callbacks.add_op_callback(self.operation)
+            try:
+                value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+            finally:
+                op_callbacks.remove_op_callback(self.operation)
         if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
             # a function of keras.losses gives one number per example
             value = tf.reduce_mean(value)
@@ -309,12 +321,16 @@ class _Watch(_Seen):
         numbers = [value._id for value in inputs]
         path = self.path(numbers)
         learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
+        if self.in_loss and len(inputs) == 2 and (numbers[0] in self.learned) != (numbers[1] in self.learned):
+            self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
             if path[0]:
                 self.paths[output._id] = path
             if learned:
                 self.learned.add(output._id)
+        if kind == "Softmax" and not self.in_loss:
+            self.judge_axis(tuple(inputs[0].shape), -1, self.where())
         layer, frame = self.running[-1] if self.running else (None, None)
         if layer is None or isinstance(layer, layers.RNN):
             return
@@ -389,6 +405,7 @@ class _Watch(_Seen):
         elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
             if values.shape != targets.shape:
                 self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+            self.judge_range(self.maker(output), targets, targets.size)
             if _rms(targets) > INPUT:
                 self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
 
@@ -442,6 +459,17 @@ class _Watch(_Seen):
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
+
+    def judge_variables(self, used: tuple[tf.Variable, ...], before: _Variables) -> None:
+        """Variables that the tape saw and that are neither the model's nor the
+        loss's.
+        """
+        own = {id(variable.value) for variable in self.model.variables}
+        outside = before.seen.keys() - before.inside
+        strange = [variable for variable in used if id(variable) not in own | outside]
+        if strange:
+            names = dict.fromkeys(variable.name for variable in strange)
+            self.find("unregistered-weights", f"{len(strange)} variables that are not model.variables", *names)
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""

@@ -39,6 +39,13 @@ from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, ROO
 from snippets.diagnostics.check_model_source.report import ModelReport
 
 ADVICE |= {
+    "softmax-over-batch": (
+        "fault",
+        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
+        "Axis 0, or axes that were moved before.",
+        "Run it over the axis of the classes or keys, usually the last one.",
+        "chapters/activation-functions/#use",
+    ),
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
@@ -120,6 +127,7 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
             graph = _graph(value)
             watch.chain = watch.longest(graph)
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
+            watch.judge_leaves(leaves, before)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -155,6 +163,7 @@ def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors
     states = random.getstate(), numpy and numpy.random.get_state()
     before = _Tensors(model)
     try:
+        before.inside = set(before.seen)
         before.look([("loss_fn", loss_fn), ("batch", batch)])
         with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
             yield before
@@ -170,6 +179,7 @@ class _Tensors(_Before):
         owned = [*model.named_parameters(), *model.named_buffers()]
         super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
         self.owned = {id(tensor) for _, tensor in owned}
+        self.inside = set[int]()
         self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
@@ -388,9 +398,16 @@ class _Watch(_Seen, TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
-        if self.rows and not self.in_loss:
+        if self.in_loss:
+            self.quietly(self.after_any, result, args)
+        elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
+
+    def after_any(self, result: Any, args: Any) -> None:
+        tensors = [part for part in (result, *args[:2]) if isinstance(part, Tensor)]
+        if len(tensors) == 3 and tensors[1].requires_grad != tensors[2].requires_grad:
+            self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
 
     def after_add(self, _: Tensor, one: Any, other: Any, **__: Any) -> None:
         if isinstance(one, Tensor) and isinstance(other, Tensor):
@@ -434,9 +451,20 @@ class _Watch(_Seen, TorchFunctionMode):
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
 
     def before_softmax(self, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
+        if dim is not None and input.requires_grad and not self.in_loss:
+            self.judge_axis(input.shape, dim, self.where())
+            examples = {len(input), self.examples, *(len(target) for target in self.targets)}
+            if dim in (0, -input.dim()) and input.dim() > 1 and len(examples) == 1 and examples != {1}:
+                self.find_once("softmax-over-batch", f"axis 0 of a tensor of shape {tuple(input.shape)}", self.where())
         if self.rows and dim is not None and input.dim() > 2 and input.requires_grad and input.shape[dim] >= 8:
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
+
+    before_log_softmax = before_softmax
+
+    def before_layer_norm(self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any) -> None:
+        if math.prod(normalized_shape) == 1 and input.numel() > 1:
+            self.find_once("length-one-axis", f"normalization of each number of {tuple(input.shape)}", self.where())
 
     def before_scaled_dot_product_attention(
         self, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **__: Any
@@ -471,7 +499,7 @@ class _Watch(_Seen, TorchFunctionMode):
         some = rows[places].cpu().double()
         if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
             self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
-        elif _maker(input).startswith("Relu"):
+        elif _maker(input) == "Relu":
             self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
         if target.is_floating_point():
             labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
@@ -507,7 +535,7 @@ class _Watch(_Seen, TorchFunctionMode):
             raise _Stop
 
     def before_binary_cross_entropy_with_logits(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
-        if _maker(input).startswith("Sigmoid"):
+        if _maker(input) == "Sigmoid":
             self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
         loss = nn.functional.binary_cross_entropy_with_logits
         self.compare(loss(input.detach().float(), target.float(), reduction="none"), 2)
@@ -515,11 +543,25 @@ class _Watch(_Seen, TorchFunctionMode):
     def before_mse_loss(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
         if input.shape != target.shape:
             self.find("broadcast-loss", f"output {tuple(input.shape)}, targets {tuple(target.shape)}")
+        self.judge_range(_maker(input), target, target.numel())
         size = _rms(target)
         if INPUT < size < math.inf:
             self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
+
+    def judge_leaves(self, leaves: list[Tensor], before: _Tensors) -> None:
+        """Weights at the ends of the graph that are neither the model's nor the
+        loss's. One that nothing leads to is made in the pass.
+        """
+        found = {}
+        for leaf in leaves:
+            known = id(leaf) in before.inside or id(leaf) not in before.seen and isinstance(leaf, nn.Parameter)
+            if known and id(leaf) not in before.owned:
+                name, _ = before.seen.get(id(leaf), (f"made in the pass, of shape {_shape(leaf)}", None))
+                found[name] = leaf
+        if found:
+            self.find("unregistered-weights", f"{len(found)} tensors that parameters() does not name", *sorted(found))
 
     def longest(self, graph: list[Any]) -> list[int]:
         """The rows on the path through the graph that passes the most."""
@@ -689,7 +731,14 @@ def _alike(units: Tensor, within: float) -> bool:
 
 
 def _maker(tensor: Tensor) -> str:
-    return type(tensor.grad_fn).__name__
+    """The operation that made the numbers of a tensor, whatever its shape."""
+    node = tensor.grad_fn
+    while type(node).__name__.startswith(_SHAPES):
+        node = node.next_functions[0][0]
+    return type(node).__name__.partition("Backward")[0]
+
+
+_SHAPES = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Alias", "Clone", "ToCopy", "Select", "Slice")
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:
