@@ -21,7 +21,7 @@ Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
 Schoenholz et al. (2017) for angles.
 """
 
-# Made of the parts in check_model_source/: change them, and run bundle.py there.
+# Made of the parts in check_model_source/: change those, then run bundle.py.
 
 import math
 import random
@@ -606,10 +606,12 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.birth = ""
+        """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
         self.chain: list[int] = []
-        """Places of the rows on the longest path from the inputs to the loss."""
+        """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
@@ -695,9 +697,9 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     elif wild:
         find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
-        find("non-finite-loss", f"loss {seen.loss}")
+        find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
     else:
@@ -1202,7 +1204,7 @@ class _Watch(_Seen):
         return run
 
     def look_at_inputs(self, given: list[tf.Tensor]) -> None:
-        """What the first weights read, as long as it comes from the data alone."""
+        """What the first weights read, if it comes from the data alone."""
         for tensor in given:
             if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
                 self.scale = max(self.scale, _rms(_array(tensor)))
@@ -1237,7 +1239,7 @@ class _Watch(_Seen):
         frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
-        """How many layers the longest way to one of some tensors has, and which."""
+        """The most layers on the way to one of some tensors, and which."""
         paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
         return max(paths, key=lambda path: path[0], default=(0, None))
 

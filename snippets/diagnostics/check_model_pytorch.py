@@ -20,7 +20,7 @@ Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
 Schoenholz et al. (2017) for angles.
 """
 
-# Made of the parts in check_model_source/: change them, and run bundle.py there.
+# Made of the parts in check_model_source/: change those, then run bundle.py.
 
 import math
 import random
@@ -600,10 +600,12 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.birth = ""
+        """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
         self.chain: list[int] = []
-        """Places of the rows on the longest path from the inputs to the loss."""
+        """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
@@ -689,9 +691,9 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     elif wild:
         find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
-        find("non-finite-loss", f"loss {seen.loss}")
+        find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
     else:
@@ -1073,6 +1075,8 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
             # backward passes of their own, which write .grad.
             value.backward()
             gradients = {name: _dense(weight.grad) for name, weight in watch.parameters.items()}
+            if not math.isfinite(watch.loss):
+                watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
         except _Stop:
             pass
     watch.measure(gradients)
@@ -1255,10 +1259,7 @@ class _Watch(_Seen, TorchFunctionMode):
         try:
             wrong = "does not take what it is given"
             with self, _explained(lambda: f"batch of shape {given}: `{self.where()}` {wrong} ({_CALL})"):
-                if isinstance(inputs, Mapping):
-                    output = model(**inputs)
-                else:
-                    output = model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+                output = _called(model, inputs)
         finally:
             for handle in handles:
                 handle.remove()
@@ -1282,6 +1283,18 @@ class _Watch(_Seen, TorchFunctionMode):
             raise ValueError("loss has no gradient: leave parameters trainable, and do not detach in loss_fn")
         return value
 
+    def hunt(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
+        """Run again and name the operation that the first NaN or Inf came from.
+        -inf is the last guess: a mask may be written so.
+        """
+        with torch.no_grad():
+            for mask in (True, False):
+                with _Birth(mask) as birth:
+                    output = _called(model, inputs)
+                    if loss_fn is not None:
+                        loss_fn(output, targets)
+                self.birth = self.birth or birth.place
+
     def where(self) -> str:
         """The innermost module that was running."""
         return self.running[-1] if self.running and self.running[-1] else type(self.model).__name__
@@ -1300,7 +1313,7 @@ class _Watch(_Seen, TorchFunctionMode):
             self.quietly(self.look, name or type(module).__name__, module, output)
 
     def look_at_input(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        """What the first weights read, as long as it comes from the data alone."""
+        """What the first weights read, if it comes from the data alone."""
         weights = self.owned[module]
         if not self.judged_inputs or not weights or isinstance(module, nn.Embedding | nn.EmbeddingBag):
             return
@@ -1516,7 +1529,7 @@ class _Watch(_Seen, TorchFunctionMode):
                 self.rows[place]["before"] = path[1] and path[1][0]
                 path = path[0] + 1, (place, path[1])
             paths[node] = path
-        # What frozen layers return has no graph: they come first, in their order.
+        # What frozen layers return has no graph: they come first, in order.
         places, link = list[int](), path[1]
         while link:
             places.append(link[0])
@@ -1544,6 +1557,39 @@ class _Watch(_Seen, TorchFunctionMode):
                 gradient=None if gradient is None else _norm(gradient),
                 gradient_alike=alike and gradient is not None and _alike(_out_first(owner, gradient), 1e-5),
             )
+
+
+class _Birth(TorchFunctionMode):
+    """The first function that returns what its arguments did not hold."""
+
+    def __init__(self, mask: bool) -> None:
+        super().__init__()
+        self.mask, self.place = mask, ""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "").strip("_")
+        # A mask is meant.
+        if not self.place and isinstance(result, Tensor) and name not in ("masked_fill", "full", "where", "set"):
+            given = [part for part in _tensors((args, kwargs)) if part.is_floating_point() and part.numel()]
+            if given and result.is_floating_point() and result.numel() and self.born(result.detach(), given):
+                low, high = min(part.min().item() for part in given), max(part.max().item() for part in given)
+                self.place = f"; born in {name}, {given[0].dtype}, inputs {low:.3g} to {high:.3g}"
+        return result
+
+    def born(self, result: Tensor, given: list[Tensor]) -> bool:
+        if not self.mask:
+            return not result.isfinite().all() and all(part.isfinite().all() for part in given)
+        spoiled = any((part.isnan() | part.isposinf()).any() for part in given)
+        # A softmax makes NaN of -inf alone; a minus before it is no birth.
+        made = result.isnan().any() or (result.isposinf().any() and not any(part.isneginf().any() for part in given))
+        return bool(made) and not spoiled
+
+
+def _called(model: nn.Module, inputs: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
 
 
 def _own_loss(output: Any) -> Any:
@@ -1648,8 +1694,8 @@ def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
     for name, weight in named:
         if weight.dim() > 1 and weight.numel() > 1:
             corner = tuple(weight.detach()[(slice(2),) * weight.dim()].flatten().tolist())
-            # Not drawn are also frozen tables of sines, targets that follow another
-            # model, and rows that all say the same.
+            # Not drawn are also frozen tables of sines, targets that follow
+            # another model, and rows that all say the same.
             if len(set(corner)) > 1 and weight.requires_grad and not torch.equal(weight[0], weight[-1]):
                 seen.setdefault((weight.shape, weight.dtype, corner), []).append((name, weight))
     return {

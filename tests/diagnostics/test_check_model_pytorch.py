@@ -1174,6 +1174,46 @@ def test_layers_behind_the_first_that_the_loss_does_not_reach_are_a_note():
     assert finding.layers == ("pooler.weight", "pooler.bias", "idle.weight", "idle.bias")
 
 
+@pytest.mark.parametrize(
+    ("call", "born"),
+    [
+        (lambda h: h + (h - 9).log(), "born in log, torch.float32, inputs -"),
+        (lambda h: h.masked_fill(h < 99, -torch.inf).softmax(-1), "born in softmax, torch.float32, inputs -inf to -inf"),
+        (lambda h: (999 * h).exp().float(), "born in exp, torch.float32"),
+    ],
+)
+def test_the_place_where_a_number_that_is_none_was_born(call, born):
+    report = check_model(nn.Sequential(Called(call), nn.Linear(16, 16)), torch.randn(4, 12, 16), mean)
+    (finding,) = report.findings
+    assert finding.code == "non-finite-activation" and born in finding.evidence
+    (finding,) = check_model(nn.Linear(4, 4), torch.randn(3, 4), lambda o, _: (o.mean() - 9).sqrt()).findings
+    assert finding.code == "non-finite-loss" and "born in sqrt" in finding.evidence
+    (finding,) = check_model(nn.Linear(4, 4), torch.randn(3, 4), lambda o, _: -(0 * o.mean()).log()).findings
+    assert finding.code == "non-finite-loss" and "born in log" in finding.evidence
+
+
+def test_a_model_that_does_not_run_twice_is_not_hunted():
+    class Once(nn.Linear):
+        passes = 0
+
+        def forward(self, x):
+            self.passes += 1
+            assert self.passes == 1
+            return super().forward(x) * torch.nan
+
+    (finding,) = check_model(Once(4, 4), torch.randn(3, 4), mean).findings
+    assert finding.evidence == "100% of the output"
+
+
+def test_without_a_loss_function_the_place_is_found_as_well():
+    class Own(nn.Linear):
+        def forward(self, x):
+            return {"loss": (super().forward(x).mean() - 9).log()}
+
+    (finding,) = check_model(Own(4, 4), (torch.randn(3, 4), None)).findings
+    assert "born in log" in finding.evidence
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_one_bad_number_among_many_is_found(value):
     class Plant(nn.Module):

@@ -43,7 +43,7 @@ def bundled(framework: str) -> str:
     watch, *parts = (part(name) for name in (f"watch_{framework}", *PARTS))
     head = [
         f'"""{watch.docstring}"""',
-        "# Made of the parts in check_model_source/: change them, and run bundle.py there.",
+        "# Made of the parts in check_model_source/: change those, then run bundle.py.",
         "\n".join(_merged([node for one in (watch, *parts) for node in one.imports])),
         watch.framework,
     ]

@@ -76,10 +76,12 @@ class _Seen:
         """Residual connections."""
         self.bad_input = ""
         """Where the batch holds NaN or Inf."""
+        self.birth = ""
+        """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
         self.chain: list[int] = []
-        """Places of the rows on the longest path from the inputs to the loss."""
+        """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
@@ -165,9 +167,9 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     elif wild:
         find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output", bad_layers[0].name)
+        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
     elif not math.isfinite(seen.loss) and _went_back(seen):
-        find("non-finite-loss", f"loss {seen.loss}")
+        find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
     else:

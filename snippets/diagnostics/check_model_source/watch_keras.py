@@ -261,7 +261,7 @@ class _Watch(_Seen):
         return run
 
     def look_at_inputs(self, given: list[tf.Tensor]) -> None:
-        """What the first weights read, as long as it comes from the data alone."""
+        """What the first weights read, if it comes from the data alone."""
         for tensor in given:
             if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
                 self.scale = max(self.scale, _rms(_array(tensor)))
@@ -296,7 +296,7 @@ class _Watch(_Seen):
         frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
-        """How many layers the longest way to one of some tensors has, and which."""
+        """The most layers on the way to one of some tensors, and which."""
         paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
         return max(paths, key=lambda path: path[0], default=(0, None))
 
