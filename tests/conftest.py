@@ -58,15 +58,19 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def make_project(folder: Path) -> Project:
     """The build code and the theme without the chapters: a home page, no experiment yet."""
     ignore = shutil.ignore_patterns("__pycache__", ".*")
-    for folder in ("hooks", "overrides", "stylesheets", "javascripts", "fonts", "assets"):
-        if (ROOT / "docs" / folder).is_dir():
-            shutil.copytree(ROOT / "docs" / folder, tmp_path / "docs" / folder, ignore=ignore)
-    shutil.copytree(ROOT / "snippets" / "laboratory", tmp_path / "snippets" / "laboratory", ignore=ignore)
+    for part in ("hooks", "overrides", "stylesheets", "javascripts", "fonts", "assets"):
+        if (ROOT / "docs" / part).is_dir():
+            shutil.copytree(ROOT / "docs" / part, folder / "docs" / part, ignore=ignore)
+    shutil.copytree(ROOT / "snippets" / "laboratory", folder / "snippets" / "laboratory", ignore=ignore)
     for file in ("LICENSE", "mkdocs.yml", "requirements.txt"):
-        shutil.copy(ROOT / file, tmp_path)
-    small = Project(tmp_path)
+        shutil.copy(ROOT / file, folder)
+    small = Project(folder)
     small.write("small.yml", "INHERIT: mkdocs.yml\nnav:\n  - index.md\n")
     small.write("docs/index.md", "# Small\n")
     return small

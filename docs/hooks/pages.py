@@ -1,7 +1,6 @@
 """The Markdown pages of the site: what each one shows, and where."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,11 +48,15 @@ class Page:
         """Alt text and address of every Markdown image."""
         return re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", self.text)
 
-    def link_to(self, file: Path) -> str:
-        """A link, as a page of another folder writes it, to the section that includes the file."""
-        before = self.text[: next(found for found in INCLUDE.finditer(self.text) if found[1] == file.as_posix()).start()]
-        anchors = SECTION.findall(before)
-        return f"[{self.title}](../{self.path.relative_to(DOCS).as_posix()}{'#' + anchors[-1] if anchors else ''})"
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """Of each file that is included, a link to the section that does it first, as a page of another folder writes it."""
+        address = f"../{self.path.relative_to(DOCS).as_posix()}"
+        found: dict[str, str] = {}
+        for include in INCLUDE.finditer(self.text):
+            anchors = SECTION.findall(self.text, 0, include.start())
+            found.setdefault(include[1], f"[{self.title}]({address}{'#' + anchors[-1] if anchors else ''})")
+        return found
 
 
 def find_pages() -> list[Page]:
@@ -62,6 +65,10 @@ def find_pages() -> list[Page]:
     return [Page(path) for path in found if path.parts[1] not in NOT_A_PAGE]
 
 
-def links_to(file: Path) -> Iterator[str]:
-    """Page by page that includes the file."""
-    return (page.link_to(file) for page in find_pages() if file.as_posix() in page.included)
+def find_places() -> dict[str, list[str]]:
+    """Of each file that pages include, a link to each page."""
+    places: dict[str, list[str]] = {}
+    for page in find_pages():
+        for file, link in page.places.items():
+            places.setdefault(file, []).append(link)
+    return places

@@ -4,15 +4,11 @@ import atexit
 import gc
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemBytecodeCache
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
-from mkdocs.structure.files import Files
 
 from docs.hooks import make, store
 from docs.hooks.show import explorer, labs
-
-TEMPLATES = store.ROOT / ".cache" / "templates"
 
 # Else Python looks for garbage among all objects once more before it ends.
 atexit.register(gc.freeze)
@@ -22,12 +18,6 @@ def on_pre_build(config: MkDocsConfig) -> None:
     labs.use_our_jupyter()
     if make.main():
         raise PluginError("The site is not built: the failures above come first.")
-
-
-def on_env(env: Environment, config: MkDocsConfig, files: Files) -> None:
-    """Else Material's templates are compiled anew at every save."""
-    TEMPLATES.mkdir(parents=True, exist_ok=True)
-    env.bytecode_cache = FileSystemBytecodeCache(str(TEMPLATES))
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -24,7 +24,7 @@ from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.measure.run import measure
-from docs.hooks.pages import Page, find_pages
+from docs.hooks.pages import Page, find_pages, find_places
 from docs.hooks.show import catalogue, claims, evidence, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
@@ -38,7 +38,7 @@ DIGITS = DOWNLOADS / "explorer" / "digits.json"
 
 HOOKS = Path("docs", "hooks")
 KATEX = [str(HOOKS / "vendor" / "katex" / file) for file in ("katex.min.js", "katex.min.css")]
-TEMPLATES = [str(HOOKS / "show" / file.name) for file in (evidence.CARD, evidence.TABLE)]
+TEMPLATES = [str(HOOKS / "show" / file.name) for file in (evidence.CLAIMS, evidence.TABLE)]
 NUMERICAL = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow", "torch", "transformers")
 """The packages whose versions decide what is measured."""
 
@@ -95,7 +95,8 @@ def task_claims() -> Iterator[dict]:
     """A card for each claim that a page shows alone."""
     for card in claims.wanted():
         experiment = claims.experiment_of(card)
-        made_from = _shown(experiment) if experiment.path.is_file() else []
+        # The card of all claims stands for words without a slip, of which its own task tells.
+        made_from = [str(experiment.measurement), str(experiment.card)] if experiment.path.is_file() else []
         yield {
             "name": card.as_posix(),
             "actions": [(write_claim, [card])],
@@ -106,12 +107,12 @@ def task_claims() -> Iterator[dict]:
 
 def task_ledger() -> dict:
     """The ledger of all claims."""
-    experiments, pages = find_experiments(), find_pages()
+    experiments, places = find_experiments(), find_places()
     return {
-        "actions": [(write_ledger, [experiments])],
-        "file_dep": [*sum(map(_shown, experiments), []), *map(str, pages), *code("show/evidence.py"), *TEMPLATES],
+        "actions": [(write_ledger, [experiments, places])],
+        "file_dep": [*(str(experiment.card) for experiment in experiments), *code("show/evidence.py")],
         "targets": [str(LEDGER)],
-        "uptodate": [config_changed(str([*map(str, experiments), *map(str, pages)]))],
+        "uptodate": [config_changed(str([(str(each), places.get(each.card.as_posix())) for each in experiments]))],
     }
 
 
@@ -148,12 +149,12 @@ def task_downloads() -> Iterator[dict]:
 
 def task_catalogue() -> dict:
     """The page of all snippets."""
-    sources = [*map(str, catalogue.find_snippets()), *map(str, find_pages())]
+    snippets, places = catalogue.find_snippets(), find_places()
     return {
         "actions": [write_catalogue],
-        "file_dep": [*sources, *code("show/catalogue.py")],
+        "file_dep": [*map(str, snippets), *code("show/catalogue.py")],
         "targets": [str(CATALOGUE)],
-        "uptodate": [config_changed(str([*sources, *_downloads()]))],
+        "uptodate": [config_changed(str([*((str(each), places.get(each.as_posix())) for each in snippets), *_downloads()]))],
     }
 
 
@@ -215,7 +216,8 @@ def show(experiment: Experiment) -> dict[str, dict[str, str]] | TaskFailed:
     except prose.ProseError as error:
         return TaskFailed(str(error))
     write_if_changed(experiment.numbers, measurement.numbers)
-    write_if_changed(experiment.card, evidence.card(experiment, record))
+    write_if_changed(experiment.claims, evidence.claims(record))
+    write_if_changed(experiment.card, evidence.card(experiment, evidence.include(experiment.claims)))
     if table:
         write_if_changed(experiment.table, evidence.table(table))
     return {"products": _digests(experiment.shown), "glyphs": _glyphs(found)}
@@ -231,9 +233,8 @@ def write_claim(card: Path) -> TaskFailed | None:
         return TaskFailed(str(error))
 
 
-def write_ledger(experiments: list[Experiment]) -> None:
-    records = [(experiment, store.load(experiment.measurement).record) for experiment in experiments]
-    write_if_changed(LEDGER, evidence.ledger(records))
+def write_ledger(experiments: list[Experiment], places: dict[str, list[str]]) -> None:
+    write_if_changed(LEDGER, evidence.ledger(experiments, places))
 
 
 def read_formulas(page: Page) -> dict[str, dict[str, str]] | TaskFailed:
@@ -283,11 +284,6 @@ def copy(source: Path, target: Path) -> None:
 
 def _sources(experiment: Experiment) -> list[str]:
     return sorted(map(str, {experiment.path, *imported_files(experiment.path)}))
-
-
-def _shown(experiment: Experiment) -> list[str]:
-    """The card stands for words without a slip, of which the experiment's own task tells."""
-    return [str(experiment.measurement), str(experiment.card)]
 
 
 def _downloads() -> dict[Path, Path]:

@@ -1,6 +1,5 @@
 """Where an experiment lives, and what the build makes of it."""
 
-import ast
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +44,10 @@ class Experiment:
         return self._product(".json")
 
     @property
+    def claims(self) -> Path:
+        return self._product("-claims.md")
+
+    @property
     def card(self) -> Path:
         return self._product(".md")
 
@@ -56,7 +59,7 @@ class Experiment:
     @property
     def shown(self) -> tuple[Path, ...]:
         """What is made for the readers of the numbers; all but the figure."""
-        always = (self.numbers, self.card)
+        always = (self.numbers, self.claims, self.card)
         return (*always, self.table) if self.has_table else always
 
     @cached_property
@@ -82,7 +85,7 @@ class Experiment:
 
     @cached_property
     def _docstring(self) -> str:
-        docstring = ast.get_docstring(ast.parse((ROOT / self.path).read_text(encoding="utf-8")))
+        docstring = outline(self.path).docstring
         if not docstring:
             raise ValueError(f"{self.path}: the file needs a docstring: the statement, then 'Source: ...'")
         return docstring

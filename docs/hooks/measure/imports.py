@@ -39,6 +39,7 @@ class Outline(NamedTuple):
     """Dotted names; of `from a import b` both `a` and `a.b`, since `b` may be a module."""
 
     functions: frozenset[str]
+    docstring: str
 
 
 def outline(path: Path) -> Outline:
@@ -49,14 +50,15 @@ def outline(path: Path) -> Outline:
 def _outline_of(path: Path, changed: int) -> Outline:
     """Cached since experiments share files, and a live reload asks again; `changed` makes a new version a new entry."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    return Outline(*map(frozenset, recall((CODE, text), lambda: _read_outline(text))))
+    imports, functions, docstring = recall((CODE, text), lambda: _read_outline(text))
+    return Outline(frozenset(imports), frozenset(functions), docstring)
 
 
-def _read_outline(text: str) -> tuple[list[str], list[str]]:
+def _read_outline(text: str) -> tuple[list[str], list[str], str]:
     try:
         tree = ast.parse(text)
     except SyntaxError:
-        return [], []
+        return [], [], ""
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -64,4 +66,5 @@ def _read_outline(text: str) -> tuple[list[str], list[str]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             imports.add(node.module)
             imports.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return sorted(imports), [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return sorted(imports), functions, ast.get_docstring(tree) or ""

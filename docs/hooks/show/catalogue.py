@@ -9,12 +9,13 @@ import io
 import re
 import textwrap
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from docs.hooks.pages import links_to
+from docs.hooks.pages import find_places
 from docs.hooks.store import ROOT
 
 FRAMEWORKS = {"pytorch": "PyTorch", "keras": "Keras", "numpy": "NumPy"}
@@ -153,10 +154,10 @@ def sections() -> list[tuple[Task, list[Concept]]]:
 
 def catalogue() -> str:
     """The page's Markdown below its introduction. Raises CatalogueError for a concept that has no place."""
-    parts = []
+    parts, places = [], find_places()
     for task, own in sections():
         parts.append(f"## {task.title} {{ #to-{re.sub(r'[^a-z]+', '-', task.title.lower())} }}\n")
-        parts += map(_entry, own)
+        parts += [_entry(concept, places) for concept in own]
     return "\n".join(parts)
 
 
@@ -172,7 +173,7 @@ def archive() -> bytes:
     return data.getvalue()
 
 
-def _entry(concept: Concept) -> str:
+def _entry(concept: Concept, places: Mapping[str, Sequence[str]]) -> str:
     words = Docstring.of(concept.files[0])
     formula = f"``` {{ .text .no-copy }}\n{words.formula}\n```\n\n" if words.formula else ""
     return f"""\
@@ -183,7 +184,7 @@ def _entry(concept: Concept) -> str:
 {formula}{" ".join(map(_download, concept.files))}
 {{ .files }}
 
-{_places(concept)} Source: {words.source}
+{_beside(concept, places)} Source: {words.source}
 {{ .origin }}
 """
 
@@ -216,9 +217,9 @@ def _download(path: Path) -> str:
     return f"[{_framework(path)}: `{path.name}`](../downloads/{path.relative_to('snippets').as_posix()}){{ download }}"
 
 
-def _places(concept: Concept) -> str:
+def _beside(concept: Concept, places: Mapping[str, Sequence[str]]) -> str:
     """Where the files are explained, and their tests."""
-    shown = dict.fromkeys(place for path in concept.files for place in links_to(path))
+    shown = dict.fromkeys(place for path in concept.files for place in places.get(path.as_posix(), ()))
     tests = [
         f"[{_framework(path)}](../downloads/{mirror(path).as_posix()}){{ download }}"
         for path in concept.files

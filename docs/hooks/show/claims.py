@@ -45,4 +45,4 @@ def card(path: Path, record: dict[str, Any]) -> str:
     if len(fitting) != 1:
         found = "\n".join(("that experiment has the claims", *known))
         raise ClaimNotFoundError(f"{path.as_posix()} fits {len(fitting)} claims; {found}")
-    return evidence.card(experiment_of(path), record | {"claims": fitting})
+    return evidence.card(experiment_of(path), evidence.claims(record | {"claims": fitting}))

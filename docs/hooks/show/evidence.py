@@ -1,10 +1,10 @@
-"""What pages show of an experiment: its evidence card, its table, its sections of the ledger.
+"""What pages show of an experiment: its claims, its evidence card, its table, its section of the ledger.
 
-The stored numbers become finished HTML by a template. Only the line of links stays Markdown, so that MkDocs
-checks them and makes them relative to the page.
+The stored numbers become finished HTML by a template, once; cards and ledger include it. Only the line of links stays
+Markdown, so that MkDocs checks them and makes them relative to the page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -15,33 +15,49 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from docs.hooks.measure.experiment import Experiment
-from docs.hooks.pages import links_to
 from docs.hooks.show.prose import to_html, typeset
 
-CARD, TABLE = (Path(__file__).with_name(f"{name}.html.j2") for name in ("card", "table"))
+CLAIMS, TABLE = (Path(__file__).with_name(f"{name}.html.j2") for name in ("claims", "table"))
 
 
-def card(experiment: Experiment, record: dict[str, Any]) -> str:
-    """The evidence card of the claims in `record`."""
-    links = f"{_links(experiment)} [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})"
-    return _render(CARD, record=record, title=record["statement"], links=links)
+def claims(record: dict[str, Any]) -> str:
+    """The claims in `record`, each with its number and its interval, and their source."""
+    return _render(CLAIMS, record=record)
 
 
-def ledger(records: Sequence[tuple[Experiment, dict[str, Any]]]) -> str:
-    """Every claim of the site, topic by topic and experiment by experiment."""
+def card(experiment: Experiment, shown: str) -> str:
+    """The evidence card around `shown`: claims, or a directive that includes them."""
+    title = f'<p class="evidence-title">{to_html(experiment.title)}</p>\n'
+    return _card(title + shown, f"{_links(experiment)} [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})")
+
+
+def include(file: Path) -> str:
+    return f'--8<-- "{file.as_posix()}"\n'
+
+
+def ledger(experiments: Sequence[Experiment], places: Mapping[str, Sequence[str]]) -> str:
+    """Every claim of the site, topic by topic and experiment by experiment; `places` says where cards are shown."""
     sections = []
-    for topic, group in groupby(records, key=lambda entry: entry[0].topic):
+    for topic, group in groupby(experiments, key=lambda experiment: experiment.topic):
         title = topic.replace("_", " ").capitalize()
         sections.append(f"## {title} {{ #{topic.replace('_', '-')} }}\n")
-        sections += [_ledger_section(experiment, record) for experiment, record in group]
+        sections += [_ledger_section(experiment, places.get(experiment.card.as_posix(), ())) for experiment in group]
     return "\n".join(sections)
 
 
-def _ledger_section(experiment: Experiment, record: dict[str, Any]) -> str:
-    shown = "".join(f", shown in {link}" for link in links_to(experiment.card))
+def _ledger_section(experiment: Experiment, places: Sequence[str]) -> str:
+    shown = "".join(f", shown in {link}" for link in places)
     links = f"Measured by `{experiment.path.as_posix()}`{shown}. {_links(experiment)}"
-    heading = f"### {record['statement'].removesuffix('.')} {{ #{anchor(experiment)} }}"
-    return f"{heading}\n\n{_render(CARD, record=record, title='', links=links)}"
+    heading = f"### {experiment.title.removesuffix('.')} {{ #{anchor(experiment)} }}"
+    return f"{heading}\n\n{_card(include(experiment.claims), links)}"
+
+
+def _card(shown: str, links: str) -> str:
+    return f"""\
+<div class="evidence" markdown="1">
+{shown}<p class="evidence-links" markdown="span">{links}</p>
+</div>
+"""
 
 
 def _render(template: Path, **values: object) -> str:
@@ -51,7 +67,7 @@ def _render(template: Path, **values: object) -> str:
 @cache
 def _reader() -> Environment:
     reader = Environment(
-        loader=FileSystemLoader(CARD.parent),
+        loader=FileSystemLoader(CLAIMS.parent),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

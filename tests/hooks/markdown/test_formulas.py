@@ -6,7 +6,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from docs.hooks.markdown import fonts, formulas, katex
-from tests.hooks.test_pipeline import SOUND
+from tests.hooks.halving import SOUND
 
 GOOD = "# Small\n\nThe root $\\sqrt{2/n}$.\n"
 

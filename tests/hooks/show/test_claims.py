@@ -1,7 +1,9 @@
 """A page may show one claim of an experiment; an address that fits none or several stops the build."""
 
+import pytest
+
 from docs.hooks.show import claims
-from tests.hooks.test_pipeline import SOUND
+from tests.hooks.halving import SOUND
 
 CARD = "docs/figures/claims/halving/sound/{}.md"
 
@@ -33,14 +35,18 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
     assert not card.exists()
 
 
-def test_the_card_follows_the_code_that_writes_it(project):
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [("evidence.py", "[All evidence]", "[Every evidence]"), ("claims.html.j2", "This build", "This measurement")],
+)
+def test_the_card_follows_the_code_that_writes_it(project, file, old, new):
     page(project, "so-does")
     project.make_figures()
-    code = (project.root / "docs/hooks/show/evidence.py").read_text(encoding="utf-8")
-    project.write("docs/hooks/show/evidence.py", code.replace("[All evidence]", "[Every evidence]"))
+    code = (project.root / "docs/hooks/show" / file).read_text(encoding="utf-8")
+    project.write(f"docs/hooks/show/{file}", code.replace(old, new))
 
     assert project.make_figures().returncode == 0
-    assert "[Every evidence]" in (project.root / CARD.format("so-does")).read_text(encoding="utf-8")
+    assert new in (project.root / CARD.format("so-does")).read_text(encoding="utf-8")
 
 
 def test_a_whole_statement_goes_before_a_longer_one(project):

@@ -2,15 +2,14 @@
 
 import pytest
 
-from docs.hooks.measure.experiment import find_experiments
 from docs.hooks.show import evidence
 
 
-def card(interval=(0.0, 1.0), **changed):
+def claims(interval=(0.0, 1.0), **changed):
     claim = {"statement": "A number", "source": "Euclid", "paper": "", "measured": 0.5, "printed": "0.5",
              "interval": list(interval), "reason": "Exact."}  # fmt: skip
-    record = {"statement": "A statement", "source": "Euclid", "claims": [claim | changed]}
-    return evidence.card(find_experiments()[0], record)
+    record = {"source": changed.pop("of_all", "Euclid"), "claims": [claim | changed]}
+    return evidence.claims(record)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,7 @@ def card(interval=(0.0, 1.0), **changed):
     ],
 )
 def test_the_two_ends_of_an_interval_can_be_told_apart(interval, shown):
-    assert f">{shown}</dd>" in card(interval)
+    assert f">{shown}</dd>" in claims(interval)
 
 
 @pytest.mark.parametrize(
@@ -44,5 +43,6 @@ def test_the_two_ends_of_an_interval_can_be_told_apart(interval, shown):
 )
 def test_numbers_in_prose_are_written_as_by_hand(written, shown):
     for place in ("statement", "reason"):
-        assert shown in card(**{place: written})
-    assert shown in card(source=written)
+        assert shown in claims(**{place: written})
+    assert shown in claims(source=written)
+    assert shown in claims(of_all=written)

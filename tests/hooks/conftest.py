@@ -1,0 +1,41 @@
+"""The small project with one experiment that works: before its first build, and after it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.conftest import Project, make_project
+from tests.hooks.halving import PATH, SOUND
+
+
+@pytest.fixture
+def sound(project: Project) -> Project:
+    project.write(PATH, SOUND)
+    return project
+
+
+@pytest.fixture(scope="session")
+def first_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Done once, by the first process that needs it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which all processes share
+    built = folder / "first-build"
+    with FileLock(folder / "first-build.lock"):
+        if not built.exists():
+            project = make_project(folder / "first-build-unfinished")
+            project.write(PATH, SOUND)
+            run = project.make_figures()
+            assert run.returncode == 0, run.stdout
+            project.root.rename(built)
+    return built
+
+
+@pytest.fixture
+def finished(first_build: Path, tmp_path: Path) -> Project:
+    """A copy: the build finds its own again in another folder."""
+    shutil.copytree(first_build, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
