@@ -1,10 +1,13 @@
 """The README says what is true: its commands, its paths, and its worked example, which is followed here to the letter."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,6 +96,23 @@ def test_the_worked_example_is_a_proof(followed):
     assert "The steepest slope of the sigmoid" in run.stdout
 
 
-def test_the_worked_example_has_the_sections_of_a_chapter():
-    ladder = ["answer", "picture", "why", "proof", "use", "limits", "check", "sources"]
-    assert re.findall(r"^## .*\{ #(\w+) \}$", block("markdown"), flags=re.MULTILINE) == ladder
+def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_passes(tmp_path):
+    """In a copy of the whole project; what needs the built site is left out, and what runs every snippet alone."""
+    no_caches = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+    for folder in ("docs", "snippets", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_caches)
+    for file in ("LICENSE", "mkdocs.yml", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / file, tmp_path)
+    project = Project(tmp_path)
+    project.write(EXPERIMENT, block("python"))
+    project.write(CHAPTER, block("markdown"))
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    project.write("mkdocs.yml", re.sub(r"(?m)^( +)(- chapters/)", rf"\1{block('yaml').strip()}\n\1\2", settings, count=1))
+
+    tests = [f"tests/{name}.py" for name in ("site/test_contract", "site/test_explorer_chapters", "test_experiments")]
+    chosen = "sigmoid and (slope or quarter) or test_one_slug or test_there or test_every_snippet"
+    run = project.run("pytest", "-p", "no:cacheprovider", *tests, "-k", f"({chosen}) and not the_build")
+
+    assert run.returncode == 0, run.stdout
+    passed = int(re.search(r"(\d+) passed", run.stdout)[1])
+    assert passed > 20, run.stdout
