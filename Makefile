@@ -47,7 +47,7 @@ bench: environment ## time the build: cold, warm, one experiment changed, one pa
 	@$(RUN) tests.bench.monitor keras
 
 clean: ## remove all that the build made; the environment stays
-	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex
+	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/stylesheets/palette.css
 
 # Any Python that runs can tell which one fits (f-strings shut out Python 2).
 environment:

@@ -64,9 +64,8 @@ def project(tmp_path: Path) -> Project:
 def make_project(folder: Path) -> Project:
     """The build code and the theme without the chapters: a home page, no experiment yet."""
     ignore = shutil.ignore_patterns("__pycache__", ".*")
-    for part in ("hooks", "overrides", "stylesheets", "javascripts", "fonts", "assets"):
-        if (ROOT / "docs" / part).is_dir():
-            shutil.copytree(ROOT / "docs" / part, folder / "docs" / part, ignore=ignore)
+    for part in ("hooks", "overrides", "stylesheets", "javascripts", "fonts"):
+        shutil.copytree(ROOT / "docs" / part, folder / "docs" / part, ignore=ignore)
     shutil.copytree(ROOT / "snippets" / "laboratory", folder / "snippets" / "laboratory", ignore=ignore)
     for file in ("LICENSE", "mkdocs.yml", "requirements.txt"):
         shutil.copy(ROOT / file, folder)

@@ -41,7 +41,7 @@ class Tasks(ModuleTaskLoader):
 def remove_what_nobody_makes(loaded: list[Task]) -> None:
     """Delete what was made of experiments, snippets and labs that are gone."""
     made = {Path(target) for task in loaded for target in task.targets}
-    for folder in (tasks.FIGURES, tasks.DOWNLOADS):
+    for folder in (tasks.MEASURED, tasks.FIGURES, tasks.DOWNLOADS):
         for path in folder.rglob("*.*"):
             if path.is_file() and path not in made:
                 path.unlink()

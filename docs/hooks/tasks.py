@@ -17,6 +17,7 @@ from doit.task import Task
 from doit.tools import config_changed, result_dep
 
 from docs.hooks import store
+from docs.hooks.draw import theme
 from docs.hooks.draw.run import draw
 from docs.hooks.markdown import fonts, formulas, katex
 from docs.hooks.measure import processes
@@ -29,6 +30,7 @@ from docs.hooks.show import catalogue, claims, evidence, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
 
+MEASURED = Path(".cache", "measured")
 FIGURES = Path("docs", "figures")
 DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
@@ -133,6 +135,17 @@ def task_fonts() -> dict:
         "getargs": {"on_pages": ("formulas", "glyphs"), "in_evidence": ("show", "glyphs")},
         "file_dep": [*code("markdown/fonts.py"), *KATEX],
         "uptodate": [result_dep("formulas"), result_dep("show"), products_are_intact],
+    }
+
+
+def task_theme() -> dict:
+    """The colours of the palette, where the site's look needs them."""
+    sources = [str(HOOKS / "draw" / file.name) for file in (theme.STYLE_SHEET, theme.FAVICON)]
+    return {
+        "actions": [write_theme],
+        "file_dep": [*code("draw/theme.py"), *sources],
+        "targets": [str(theme.STYLE_SHEET), str(theme.FAVICON)],
+        "uptodate": [products_are_intact],
     }
 
 
@@ -261,6 +274,12 @@ def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
     for face, character in shown:
         faces.setdefault(face, set()).add(character)
     return {face: "".join(sorted(characters)) for face, characters in sorted(faces.items())}
+
+
+def write_theme() -> dict[str, dict[str, str]]:
+    write_if_changed(theme.STYLE_SHEET, theme.style_sheet())
+    write_if_changed(theme.FAVICON, theme.favicon())
+    return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON])}
 
 
 def write_catalogue() -> TaskFailed | None:

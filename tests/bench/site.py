@@ -35,7 +35,7 @@ PATIENCE = 60
 
 AS_IN_THE_MAKEFILE = {"NO_MKDOCS_2_WARNING": "1", "NBCONVERT_DISABLE_CONFIG_EXPORTERS": "1"}
 
-MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "site")
+MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "docs/assets", "site")
 
 
 def copy_project(source: Path, target: Path) -> None:

@@ -81,6 +81,8 @@ def test_a_changed_colour_is_in_the_figure_and_a_changed_template_in_the_card(fi
     run = finished.make_figures()
 
     assert taken(run) == ["drawn"]
+    for path in ("docs/stylesheets/palette.css", "docs/assets/favicon.svg"):
+        assert "#123456" in (finished.root / path).read_text(encoding="utf-8")
     assert "#123456" in figure(finished, "sound").read_text(encoding="utf-8")
     claims = figure(finished, "sound").with_name("sound-claims.md")
     assert "<dt>This measurement</dt>" in claims.read_text(encoding="utf-8")
@@ -122,6 +124,7 @@ def test_the_figure_of_a_removed_experiment_goes(finished):
 
     assert finished.make_figures().returncode == 0
     assert made(finished) == products("sound")
+    assert [path.stem for path in (finished.root / ".cache/measured/halving").iterdir()] == ["sound"]
 
 
 def test_all_failures_of_a_run_come_together_and_the_sound_experiments_are_kept(sound):

@@ -1,7 +1,7 @@
 """The colours of every figure: a light and a dark value under one name.
 
 The series colours stay apart for readers who lack one kind of cone and reach 4.5 : 1 on the paper in both
-schemes, so that a line and the words beside it may share one. `tests/hooks/test_palette.py` holds both.
+schemes, so that a line and the words beside it may share one. `tests/hooks/draw/test_palette.py` holds both.
 """
 
 PAPER = ("#fbfaf7", "#1b1e25")

@@ -11,6 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from docs.hooks.draw import palette
+from docs.hooks.draw.theme import scheme_style
 
 FONTS = Path(__file__).parents[1] / "vendor" / "source-sans-3"
 
@@ -84,11 +85,4 @@ def to_svg(figure: Figure) -> str:
         # Only a style can hold var(); matplotlib writes some colours as plain attributes.
         svg = re.sub(rf'(fill|stroke)="{light}"', rf'style="\1: {light}"', svg)
         svg = svg.replace(light, f"var(--{name})")
-    return svg.replace(">\n", f">\n{_scheme_style()}\n", 1)
-
-
-def _scheme_style() -> str:
-    light, dark = (
-        "".join(f"--{name}:{pair[scheme]};" for name, pair in palette.NAMED.items()) for scheme in (0, 1)
-    )
-    return f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
+    return svg.replace(">\n", f">\n{scheme_style()}\n", 1)
