@@ -16,7 +16,7 @@ from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from doit.task import Task
 
-from docs.hooks import tasks
+from docs.hooks import actions, tasks
 from docs.hooks.measure import processes
 from docs.hooks.progress import Progress
 from docs.hooks.show import labs
@@ -41,7 +41,7 @@ class Tasks(ModuleTaskLoader):
 def remove_what_nobody_makes(loaded: list[Task]) -> None:
     """Delete what was made of experiments, snippets and labs that are gone."""
     made = {Path(target) for task in loaded for target in task.targets}
-    for folder in (tasks.MEASURED, tasks.FIGURES, tasks.DOWNLOADS):
+    for folder in (actions.MEASURED, actions.FIGURES, actions.DOWNLOADS):
         for path in folder.rglob("*.*"):
             if path.is_file() and path not in made:
                 path.unlink()

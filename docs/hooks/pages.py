@@ -50,7 +50,7 @@ class Page:
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """Of each file that is included, a link to the section that does it first, as a page of another folder writes it."""
+        """Of each included file a link to the section that is first to include it, for pages of other folders."""
         address = f"../{self.path.relative_to(DOCS).as_posix()}"
         found: dict[str, str] = {}
         for include in INCLUDE.finditer(self.text):

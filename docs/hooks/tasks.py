@@ -4,39 +4,23 @@ An experiment is measured, drawn and shown in three steps. Each is stale by what
 build that it runs, and the versions of the packages that decide its result.
 """
 
-import hashlib
 import platform
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from doit.exceptions import TaskFailed
-from doit.task import Task
 from doit.tools import config_changed, result_dep
 
-from docs.hooks import store
+from docs.hooks import actions
+from docs.hooks.actions import ARCHIVE, CATALOGUE, DIGITS, DOWNLOADS, LEDGER, products_are_intact
 from docs.hooks.draw import theme
 from docs.hooks.draw.run import draw
-from docs.hooks.markdown import fonts, formulas, katex
-from docs.hooks.measure import processes
-from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.measure.run import measure
-from docs.hooks.pages import Page, find_pages, find_places
-from docs.hooks.show import catalogue, claims, evidence, labs, prose
-from docs.hooks.show.explorer import digits_json
-from docs.hooks.store import ROOT, write_if_changed
-
-MEASURED = Path(".cache", "measured")
-FIGURES = Path("docs", "figures")
-DOWNLOADS = Path("docs", "downloads")
-LEDGER = FIGURES / "evidence-ledger.md"
-CATALOGUE = FIGURES / "snippets.md"
-ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
-DIGITS = DOWNLOADS / "explorer" / "digits.json"
+from docs.hooks.pages import find_pages, find_places
+from docs.hooks.show import catalogue, claims, evidence, labs
 
 HOOKS = Path("docs", "hooks")
 KATEX = [str(HOOKS / "vendor" / "katex" / file) for file in ("katex.min.js", "katex.min.css")]
@@ -62,7 +46,7 @@ def task_measure() -> Iterator[dict]:
     for experiment in find_experiments():
         yield {
             "name": str(experiment),
-            "actions": [(take, [measure, experiment, experiment.measurement])],
+            "actions": [(actions.take, [measure, experiment, experiment.measurement])],
             "file_dep": [*_sources(experiment), *code("measure/run.py")],
             "targets": [str(experiment.measurement)],
             "uptodate": [config_changed(versions(*NUMERICAL)), products_are_intact],
@@ -74,7 +58,7 @@ def task_draw() -> Iterator[dict]:
     for experiment in find_experiments():
         yield {
             "name": str(experiment),
-            "actions": [(take, [draw, experiment, experiment.figure])],
+            "actions": [(actions.take, [draw, experiment, experiment.figure])],
             "file_dep": [str(experiment.measurement), *_sources(experiment), *code("draw/run.py")],
             "targets": [str(experiment.figure)],
             "uptodate": [config_changed(versions("matplotlib")), products_are_intact],
@@ -86,7 +70,7 @@ def task_show() -> Iterator[dict]:
     for experiment in find_experiments():
         yield {
             "name": str(experiment),
-            "actions": [(show, [experiment])],
+            "actions": [(actions.show, [experiment])],
             "file_dep": [str(experiment.measurement), *code("show/evidence.py"), *TEMPLATES, *KATEX],
             "targets": list(map(str, experiment.shown)),
             "uptodate": [products_are_intact],
@@ -101,7 +85,7 @@ def task_claims() -> Iterator[dict]:
         made_from = [str(experiment.measurement), str(experiment.card)] if experiment.path.is_file() else []
         yield {
             "name": card.as_posix(),
-            "actions": [(write_claim, [card])],
+            "actions": [(actions.write_claim, [card])],
             "file_dep": [*made_from, *code("show/claims.py"), *TEMPLATES],
             "targets": [str(card)],
         }
@@ -110,11 +94,12 @@ def task_claims() -> Iterator[dict]:
 def task_ledger() -> dict:
     """The ledger of all claims."""
     experiments, places = find_experiments(), find_places()
+    shown = [(str(experiment), places.get(experiment.card.as_posix())) for experiment in experiments]
     return {
-        "actions": [(write_ledger, [experiments, places])],
+        "actions": [(actions.write_ledger, [experiments, places])],
         "file_dep": [*(str(experiment.card) for experiment in experiments), *code("show/evidence.py")],
         "targets": [str(LEDGER)],
-        "uptodate": [config_changed(str([(str(each), places.get(each.card.as_posix())) for each in experiments]))],
+        "uptodate": [config_changed(str(shown))],
     }
 
 
@@ -123,7 +108,7 @@ def task_formulas() -> Iterator[dict]:
     for page in find_pages():
         yield {
             "name": str(page),
-            "actions": [(read_formulas, [page])],
+            "actions": [(actions.read_formulas, [page])],
             "file_dep": [str(page), *code("markdown/formulas.py"), *KATEX],
         }
 
@@ -131,7 +116,7 @@ def task_formulas() -> Iterator[dict]:
 def task_fonts() -> dict:
     """The fonts and the style sheet of all formulas, cut to the glyphs that these show."""
     return {
-        "actions": [write_fonts],
+        "actions": [actions.write_fonts],
         "getargs": {"on_pages": ("formulas", "glyphs"), "in_evidence": ("show", "glyphs")},
         "file_dep": [*code("markdown/fonts.py"), *KATEX],
         "uptodate": [result_dep("formulas"), result_dep("show"), products_are_intact],
@@ -142,7 +127,7 @@ def task_theme() -> dict:
     """The colours of the palette, where the site's look needs them."""
     sources = [str(HOOKS / "draw" / file.name) for file in (theme.STYLE_SHEET, theme.FAVICON)]
     return {
-        "actions": [write_theme],
+        "actions": [actions.write_theme],
         "file_dep": [*code("draw/theme.py"), *sources],
         "targets": [str(theme.STYLE_SHEET), str(theme.FAVICON)],
         "uptodate": [products_are_intact],
@@ -154,7 +139,7 @@ def task_downloads() -> Iterator[dict]:
     for source, target in _downloads().items():
         yield {
             "name": source.as_posix(),
-            "actions": [(copy, [source, target])],
+            "actions": [(actions.copy, [source, target])],
             "file_dep": [str(source)],
             "targets": [str(target)],
         }
@@ -163,11 +148,12 @@ def task_downloads() -> Iterator[dict]:
 def task_catalogue() -> dict:
     """The page of all snippets."""
     snippets, places = catalogue.find_snippets(), find_places()
+    shown = [(str(snippet), places.get(snippet.as_posix())) for snippet in snippets]
     return {
-        "actions": [write_catalogue],
+        "actions": [actions.write_catalogue],
         "file_dep": [*map(str, snippets), *code("show/catalogue.py")],
         "targets": [str(CATALOGUE)],
-        "uptodate": [config_changed(str([*((str(each), places.get(each.as_posix())) for each in snippets), *_downloads()]))],
+        "uptodate": [config_changed(str((shown, list(_downloads()))))],
     }
 
 
@@ -175,7 +161,7 @@ def task_archive() -> dict:
     """All snippets in one file to download."""
     sources = ["LICENSE", *map(str, catalogue.find_snippets())]
     return {
-        "actions": [write_archive],
+        "actions": [actions.write_archive],
         "file_dep": [*sources, *code("show/catalogue.py")],
         "targets": [str(ARCHIVE)],
         "uptodate": [config_changed(str(sources))],
@@ -185,7 +171,7 @@ def task_archive() -> dict:
 def task_digits() -> dict:
     """The data that the explorer trains on."""
     return {
-        "actions": [write_digits],
+        "actions": [actions.write_digits],
         "file_dep": code("show/explorer.py"),
         "targets": [str(DIGITS)],
         "uptodate": [config_changed(versions("numpy", "scikit-learn"))],
@@ -205,100 +191,12 @@ def task_notebooks() -> Iterator[dict]:
 
 
 def task_labs() -> dict:
-    """Have the labs executed again when what they run and are shown with changed: mkdocs-jupyter sees their text alone."""
+    """Have labs executed again when what they run and are shown with changed: mkdocs-jupyter sees their text alone."""
     return {
         "actions": [labs.forget_executed],
         "file_dep": [str(file) for file in (HOOKS / "show" / "jupyter").rglob("*.*")],
         "uptodate": [config_changed(versions(*NUMERICAL, "matplotlib", "mkdocs-jupyter", "nbconvert"))],
     }
-
-
-def take(step: Step, experiment: Experiment, product: Path) -> dict[str, dict[str, str]] | TaskFailed:
-    """Take a step in a process of its own; the digest of what it made is what doit remembers."""
-    if failure := processes.failure(step, experiment):
-        return TaskFailed(failure)
-    return {"products": _digests([product])}
-
-
-def show(experiment: Experiment) -> dict[str, dict[str, str]] | TaskFailed:
-    """Remembered are the products and the characters that each font has to show."""
-    measurement = store.load(experiment.measurement)
-    record, table = measurement.record, measurement.table
-    try:
-        found = prose.check(evidence.texts(record, table), experiment.path)
-    except prose.ProseError as error:
-        return TaskFailed(str(error))
-    write_if_changed(experiment.numbers, measurement.numbers)
-    write_if_changed(experiment.claims, evidence.claims(record))
-    write_if_changed(experiment.card, evidence.card(experiment, evidence.include(experiment.claims)))
-    if table:
-        write_if_changed(experiment.table, evidence.table(table))
-    return {"products": _digests(experiment.shown), "glyphs": _glyphs(found)}
-
-
-def write_claim(card: Path) -> TaskFailed | None:
-    experiment = claims.experiment_of(card)
-    if not experiment.path.is_file():
-        return TaskFailed(f"{card.as_posix()}: there is no {experiment.path.as_posix()}")
-    try:
-        write_if_changed(card, claims.card(card, store.load(experiment.measurement).record))
-    except claims.ClaimNotFoundError as error:
-        return TaskFailed(str(error))
-
-
-def write_ledger(experiments: list[Experiment], places: dict[str, list[str]]) -> None:
-    write_if_changed(LEDGER, evidence.ledger(experiments, places))
-
-
-def read_formulas(page: Page) -> dict[str, dict[str, str]] | TaskFailed:
-    """Check the formulas of a page; what doit remembers is the characters that each font has to show."""
-    found, slips = formulas.read(page.text)
-    if slips:
-        return TaskFailed("\n".join(f"{page}:{slip.line}: {slip.said}" for slip in slips))
-    return {"glyphs": _glyphs(found)}
-
-
-def write_fonts(on_pages: dict[str, dict[str, str]], in_evidence: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Both hold the glyphs of every source."""
-    sources = (*on_pages.values(), *in_evidence.values())
-    faces = _by_face((face, char) for source in sources for face, text in source.items() for char in text)
-    return {"products": _digests(fonts.write_fonts(faces))}
-
-
-def _glyphs(found: Iterable[katex.Formula]) -> dict[str, str]:
-    return _by_face(glyph for formula in found for glyph in fonts.glyphs(formula))
-
-
-def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
-    faces: dict[str, set[str]] = {}
-    for face, character in shown:
-        faces.setdefault(face, set()).add(character)
-    return {face: "".join(sorted(characters)) for face, characters in sorted(faces.items())}
-
-
-def write_theme() -> dict[str, dict[str, str]]:
-    write_if_changed(theme.STYLE_SHEET, theme.style_sheet())
-    write_if_changed(theme.FAVICON, theme.favicon())
-    return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON])}
-
-
-def write_catalogue() -> TaskFailed | None:
-    try:
-        write_if_changed(CATALOGUE, catalogue.catalogue())
-    except catalogue.CatalogueError as error:
-        return TaskFailed(str(error))
-
-
-def write_archive() -> None:
-    write_if_changed(ARCHIVE, catalogue.archive())
-
-
-def write_digits() -> None:
-    write_if_changed(DIGITS, digits_json())
-
-
-def copy(source: Path, target: Path) -> None:
-    write_if_changed(target, source.read_bytes())
 
 
 def _sources(experiment: Experiment) -> list[str]:
@@ -311,18 +209,3 @@ def _downloads() -> dict[Path, Path]:
     return {source: DOWNLOADS / source.relative_to("snippets") for source in snippets} | {
         test: DOWNLOADS / test for test in tests
     }
-
-
-def products_are_intact(task: Task, values: dict[str, dict[str, str]]) -> bool:
-    """Whether each product still holds the bytes that the task wrote."""
-    products = values.get("products", {})
-    intact = (Path(path).is_file() and digest == _digest(Path(path)) for path, digest in products.items())
-    return bool(products) and all(intact)
-
-
-def _digests(products: Iterable[Path]) -> dict[str, str]:
-    return {str(product): _digest(product) for product in products}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

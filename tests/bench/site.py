@@ -1,4 +1,4 @@
-"""Time the build: cold, warm, one experiment changed, and from the edit of a page to its reload; then the explorer.
+"""Time the build: cold, warm, one thing changed, and from the edit of a page to its reload; then the explorer.
 
     python -m tests.bench.site
 
@@ -34,6 +34,9 @@ PATIENCE = 60
 """Seconds to wait for the server or for an edit before giving up."""
 
 AS_IN_THE_MAKEFILE = {"NO_MKDOCS_2_WARNING": "1", "NBCONVERT_DISABLE_CONFIG_EXPORTERS": "1"}
+
+CHANGES = {"a colour": "docs/hooks/draw/palette.py", "the look of a card": "docs/hooks/show/claims.html.j2"}
+"""What is changed, one after the other: nothing is measured again."""
 
 MADE = ("docs/figures", "docs/downloads", "docs/fonts/katex", "docs/assets", "site")
 
@@ -138,6 +141,10 @@ def main() -> int:
                 file.write("\n# changed\n")
             experiment = Experiment(path.relative_to(project))
             rows.append(Row(f"only {experiment} changed", build(project)))
+        for what, file in CHANGES.items():
+            with (project / file).open("a", encoding="utf-8") as source:
+                source.write("\n")
+            rows.append(Row(f"{what} changed", build(project)))
         with serve(project) as address:
             seconds = [edit_to_reload(project, address, edit) for edit in range(EDITS)]
             rows.append(Row(f"edit to reload, median of {EDITS}", statistics.median(seconds), 2))

@@ -107,7 +107,8 @@ def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_p
     project.write(EXPERIMENT, block("python"))
     project.write(CHAPTER, block("markdown"))
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    project.write("mkdocs.yml", re.sub(r"(?m)^( +)(- chapters/)", rf"\1{block('yaml').strip()}\n\1\2", settings, count=1))
+    line = block("yaml").strip()
+    project.write("mkdocs.yml", re.sub(r"(?m)^( +)(- chapters/)", rf"\1{line}\n\1\2", settings, count=1))
 
     tests = [f"tests/{name}.py" for name in ("site/test_contract", "site/test_explorer_chapters", "test_experiments")]
     chosen = "sigmoid and (slope or quarter) or test_one_slug or test_there or test_every_snippet"

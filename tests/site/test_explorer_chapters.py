@@ -21,7 +21,8 @@ POINTS = {
 }
 """What the explorer says in these chapters; in another it may say anything."""
 
-EXPLORED = [page.path.stem for page in find_pages() if page.path.parent.name == "chapters" and "<init-explorer" in page.text]
+CHAPTERS = [page for page in find_pages() if page.path.parent.name == "chapters"]
+EXPLORED = [page.path.stem for page in CHAPTERS if "<init-explorer" in page.text]
 """A chapter may do without."""
 
 STATE = "(({ settings, pinned }) => [settings, pinned.settings])(document.querySelector('init-explorer'))"

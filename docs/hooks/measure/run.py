@@ -22,7 +22,8 @@ def measure(experiment: Experiment, module: ModuleType) -> None:
     measured = module.measure()
     numbers = record.numbers(experiment, module.CLAIMS, _check(module, measured), measured)
     table = record.rows(module.table(measured)) if experiment.has_table else None
-    store.save(store.ROOT / experiment.measurement, store.Measurement(numbers, table, pickle.dumps(measured, protocol=5)))
+    packed = pickle.dumps(measured, protocol=5)
+    store.save(store.ROOT / experiment.measurement, store.Measurement(numbers, table, packed))
 
 
 def _check(module: ModuleType, measured: Any) -> list[float]:

@@ -28,7 +28,8 @@ def claims(record: dict[str, Any]) -> str:
 def card(experiment: Experiment, shown: str) -> str:
     """The evidence card around `shown`: claims, or a directive that includes them."""
     title = f'<p class="evidence-title">{to_html(experiment.title)}</p>\n'
-    return _card(title + shown, f"{_links(experiment)} [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})")
+    all_evidence = f"[All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})"
+    return _card(title + shown, f"{_links(experiment)} {all_evidence}")
 
 
 def include(file: Path) -> str:

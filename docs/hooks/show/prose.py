@@ -65,7 +65,7 @@ def check(texts: Iterable[str], author: Path) -> list[katex.Formula]:
 
 
 def _place(author: Path, text: str, slip: formulas.Slip) -> str:
-    """Where the author's file writes the text, down to the line of the slip; the file alone for a text that it computes."""
+    """Where the author's file writes the text, to the line of the slip; the file alone where it computes the text."""
     for node in ast.walk(ast.parse((ROOT / author).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             before, found, _ = node.value.partition(slip.shown or text)

@@ -1,0 +1,136 @@
+"""What the tasks of the build do: each brings one product up to date, or says what failed.
+
+What an action returns is what doit remembers of it: digests of the products, so that a damaged one is made again, and
+the glyphs that the fonts have to show.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from doit.exceptions import TaskFailed
+from doit.task import Task
+
+from docs.hooks import store
+from docs.hooks.draw import theme
+from docs.hooks.markdown import fonts, formulas, katex
+from docs.hooks.measure import processes
+from docs.hooks.measure.attempt import Step
+from docs.hooks.measure.experiment import Experiment
+from docs.hooks.pages import Page
+from docs.hooks.show import catalogue, claims, evidence, prose
+from docs.hooks.show.explorer import digits_json
+from docs.hooks.store import write_if_changed
+
+MEASURED = Path(".cache", "measured")
+FIGURES = Path("docs", "figures")
+DOWNLOADS = Path("docs", "downloads")
+LEDGER = FIGURES / "evidence-ledger.md"
+CATALOGUE = FIGURES / "snippets.md"
+ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
+DIGITS = DOWNLOADS / "explorer" / "digits.json"
+
+Remembered = dict[str, dict[str, str]]
+
+
+def take(step: Step, experiment: Experiment, product: Path) -> Remembered | TaskFailed:
+    """Take a step in a process of its own; the digest of what it made is what doit remembers."""
+    if failure := processes.failure(step, experiment):
+        return TaskFailed(failure)
+    return {"products": _digests([product])}
+
+
+def show(experiment: Experiment) -> Remembered | TaskFailed:
+    """Remembered are the products and the characters that each font has to show."""
+    measurement = store.load(experiment.measurement)
+    record, table = measurement.record, measurement.table
+    try:
+        found = prose.check(evidence.texts(record, table), experiment.path)
+    except prose.ProseError as error:
+        return TaskFailed(str(error))
+    write_if_changed(experiment.numbers, measurement.numbers)
+    write_if_changed(experiment.claims, evidence.claims(record))
+    write_if_changed(experiment.card, evidence.card(experiment, evidence.include(experiment.claims)))
+    if table:
+        write_if_changed(experiment.table, evidence.table(table))
+    return {"products": _digests(experiment.shown), "glyphs": _glyphs(found)}
+
+
+def write_claim(card: Path) -> TaskFailed | None:
+    experiment = claims.experiment_of(card)
+    if not experiment.path.is_file():
+        return TaskFailed(f"{card.as_posix()}: there is no {experiment.path.as_posix()}")
+    try:
+        write_if_changed(card, claims.card(card, store.load(experiment.measurement).record))
+    except claims.ClaimNotFoundError as error:
+        return TaskFailed(str(error))
+
+
+def write_ledger(experiments: list[Experiment], places: dict[str, list[str]]) -> None:
+    write_if_changed(LEDGER, evidence.ledger(experiments, places))
+
+
+def read_formulas(page: Page) -> Remembered | TaskFailed:
+    """Check the formulas of a page; what doit remembers is the characters that each font has to show."""
+    found, slips = formulas.read(page.text)
+    if slips:
+        return TaskFailed("\n".join(f"{page}:{slip.line}: {slip.said}" for slip in slips))
+    return {"glyphs": _glyphs(found)}
+
+
+def write_fonts(on_pages: Remembered, in_evidence: Remembered) -> Remembered:
+    """Both hold the glyphs of every source."""
+    sources = (*on_pages.values(), *in_evidence.values())
+    faces = _by_face((face, char) for source in sources for face, text in source.items() for char in text)
+    return {"products": _digests(fonts.write_fonts(faces))}
+
+
+def _glyphs(found: Iterable[katex.Formula]) -> dict[str, str]:
+    return _by_face(glyph for formula in found for glyph in fonts.glyphs(formula))
+
+
+def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
+    faces: dict[str, set[str]] = {}
+    for face, character in shown:
+        faces.setdefault(face, set()).add(character)
+    return {face: "".join(sorted(characters)) for face, characters in sorted(faces.items())}
+
+
+def write_theme() -> Remembered:
+    write_if_changed(theme.STYLE_SHEET, theme.style_sheet())
+    write_if_changed(theme.FAVICON, theme.favicon())
+    return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON])}
+
+
+def write_catalogue() -> TaskFailed | None:
+    try:
+        write_if_changed(CATALOGUE, catalogue.catalogue())
+    except catalogue.CatalogueError as error:
+        return TaskFailed(str(error))
+
+
+def write_archive() -> None:
+    write_if_changed(ARCHIVE, catalogue.archive())
+
+
+def write_digits() -> None:
+    write_if_changed(DIGITS, digits_json())
+
+
+def copy(source: Path, target: Path) -> None:
+    write_if_changed(target, source.read_bytes())
+
+
+def products_are_intact(task: Task, values: Remembered) -> bool:
+    """Whether each product still holds the bytes that the task wrote."""
+    products = values.get("products", {})
+    intact = (Path(path).is_file() and digest == _digest(Path(path)) for path, digest in products.items())
+    return bool(products) and all(intact)
+
+
+def _digests(products: Iterable[Path]) -> dict[str, str]:
+    return {str(product): _digest(product) for product in products}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
