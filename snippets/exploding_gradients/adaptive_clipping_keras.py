@@ -23,12 +23,20 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
 
     `unit_axis` counts the units: -1 for the kernels of Dense and Conv, -2 for
     those of ConvTranspose. A vector or a scalar is one unit as a whole, since
-    the entries of a bias or of a norm's scale are no columns.
+    the entries of a bias or of a norm's scale are no columns. The largest entry
+    is taken out first, so that no square overflows. Raises ValueError for
+    another axis.
     """
     rank = len(tensor.shape)
-    axes = [axis for axis in range(rank) if rank < 2 or axis != unit_axis % rank]
+    if rank > 1 and not -rank <= unit_axis < rank:
+        raise ValueError(f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}")
+    axes = tuple(axis for axis in range(rank) if rank < 2 or axis != unit_axis % rank)
     wide = ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
-    return ops.sqrt(ops.sum(ops.square(wide), axis=axes, keepdims=True)) if axes else ops.abs(wide)
+    if not axes:
+        return ops.abs(wide)
+    largest = ops.max(ops.abs(wide), axis=axes, keepdims=True, initial=0.0)
+    largest = ops.where(ops.logical_and(largest > 0.0, largest < float("inf")), largest, ops.ones_like(largest))
+    return largest * ops.sqrt(ops.sum(ops.square(wide / largest), axis=axes, keepdims=True))
 
 
 def clip_adaptively(
@@ -38,17 +46,19 @@ def clip_adaptively(
     `clipping` times the unit's norm.
 
     `eps` is the least norm a unit counts with, so that weights that start at
-    zero can leave it. Raises ValueError for shapes that differ and for a
+    zero can leave it. `clipping` = Inf leaves the gradient as it is. Raises
+    ValueError for shapes that differ, a gradient that is not floating, and a
     `clipping` or `eps` that is not positive.
     """
     if tuple(gradient.shape) != tuple(weight.shape):
         raise ValueError(f"gradient must have the shape of weight, {tuple(weight.shape)}, got {tuple(gradient.shape)}")
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
+    if not keras.backend.is_float_dtype(gradient.dtype):
+        raise ValueError(f"gradient must have a floating dtype, got {gradient.dtype}")
     # dense, also that of an embedding
-    gradient = ops.add(gradient, ops.zeros_like(weight))
+    gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
     limit = clipping * ops.maximum(unit_norm(weight, unit_axis), eps)
-    # Dividing by the larger of both is min(1, limit / norm) without a division
-    # by zero.
-    factor = limit / ops.maximum(unit_norm(gradient, unit_axis), limit)
+    # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
+    factor = 1.0 / ops.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
     return ops.cast(ops.multiply(gradient, factor), gradient.dtype)

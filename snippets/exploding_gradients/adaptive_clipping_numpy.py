@@ -20,10 +20,17 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
 
     `unit_axis` counts the units: 0 for a weight (out, in, *kernel), -1 for a
     kernel (*kernel, in, out). A vector or a scalar is one unit as a whole,
-    since the entries of a bias or of a norm's scale are no rows.
+    since the entries of a bias or of a norm's scale are no rows. The largest
+    entry is taken out first, so that no square overflows. Raises ValueError for
+    another axis.
     """
+    if array.ndim > 1 and not -array.ndim <= unit_axis < array.ndim:
+        raise ValueError(f"unit_axis must be an axis of shape {array.shape}, got {unit_axis}")
     axes = None if array.ndim < 2 else tuple(np.delete(np.arange(array.ndim), unit_axis))
-    return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axes, keepdims=True))
+    wide = np.asarray(array, np.float64)
+    largest = np.abs(wide).max(axis=axes, keepdims=True, initial=0.0)
+    largest = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
+    return largest * np.sqrt(np.sum(np.square(wide / largest), axis=axes, keepdims=True))
 
 
 def clip_adaptively(
@@ -33,14 +40,17 @@ def clip_adaptively(
     `clipping` times the unit's norm.
 
     `eps` is the least norm a unit counts with, so that weights that start at
-    zero can leave it. Raises ValueError for shapes that differ and for a
+    zero can leave it. `clipping` = Inf leaves the gradient as it is. Raises
+    ValueError for shapes that differ, a gradient that is not floating, and a
     `clipping` or `eps` that is not positive.
     """
     if gradient.shape != weight.shape:
         raise ValueError(f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}")
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
+    if not np.issubdtype(gradient.dtype, np.floating):
+        raise ValueError(f"gradient must have a floating dtype, got {gradient.dtype}")
     limit = clipping * np.maximum(unit_norm(weight, unit_axis), eps)
-    # Dividing by the larger of both is min(1, limit / norm) without a division
-    # by zero.
-    return (gradient * (limit / np.maximum(unit_norm(gradient, unit_axis), limit))).astype(gradient.dtype)
+    # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
+    factor = 1.0 / np.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
+    return (gradient * factor).astype(gradient.dtype)

@@ -11,7 +11,7 @@ unclipped: pass the other parameters. Source: Brock, De, Smith & Simonyan
 (2021), "High-performance large-scale image recognition without normalization".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -23,30 +23,48 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
 
     `unit_axis` counts the units: 0 for the weights of Linear and Conv, 1 for
     those of ConvTranspose without groups. A vector or a scalar is one unit as a
-    whole, since the entries of a bias or of a norm's scale are no rows.
+    whole, since the entries of a bias or of a norm's scale are no rows. The
+    largest entry is taken out first, so that no square overflows. Raises
+    ValueError for another axis.
     """
-    wide = torch.promote_types(tensor.dtype, torch.float32)
+    if tensor.dim() > 1 and not -tensor.dim() <= unit_axis < tensor.dim():
+        raise ValueError(f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}")
+    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
     axes = [axis for axis in range(tensor.dim()) if tensor.dim() < 2 or axis != unit_axis % tensor.dim()]
-    return torch.linalg.vector_norm(tensor, dim=axes, keepdim=True, dtype=wide)
+    if not tensor.numel():
+        return torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
+    largest = wide.abs().amax(dim=axes, keepdim=True)
+    largest = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
+    return largest * torch.linalg.vector_norm(wide / largest, dim=axes, keepdim=True)
 
 
 @torch.no_grad()
 def clip_adaptively_(
-    parameters: Iterable[Tensor], clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = 0
+    parameters: Tensor | Iterable[Tensor], clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = 0
 ) -> None:
-    """Cut each unit's part of the gradients of `parameters` to `clipping` times
-    the unit's norm, in place.
+    """Cut each unit's part of the gradients of one or many `parameters` to
+    `clipping` times the unit's norm, in place.
 
     `eps` is the least norm a unit counts with, so that weights that start at
-    zero can leave it. Parameters without a gradient are passed over. Raises
-    ValueError for a `clipping` or `eps` that is not positive.
+    zero can leave it. `clipping` = Inf leaves the gradients as they are.
+    Parameters without a gradient are passed over. Raises ValueError for a
+    `clipping` or `eps` that is not positive and for a generator that is
+    exhausted.
     """
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
-    for parameter in parameters:
-        if parameter.grad is not None:
-            limit = clipping * unit_norm(parameter, unit_axis).clamp(min=eps)
-            # Dividing by the larger of both is min(1, limit / norm) without a
-            # division by zero.
-            factor = limit / torch.maximum(unit_norm(parameter.grad, unit_axis), limit)
-            parameter.grad.copy_(parameter.grad * factor)
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not listed and isinstance(parameters, Iterator):
+        raise ValueError(f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}")
+    for parameter in listed:
+        if parameter.grad is None:
+            continue
+        # of an embedding: a row looked up twice stands there in two parts
+        sparse = parameter.grad.coalesce() if parameter.grad.is_sparse else None
+        gradient = parameter.grad if sparse is None else sparse.to_dense()
+        limit = clipping * unit_norm(parameter, unit_axis).clamp(min=eps)
+        # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
+        factor = 1.0 / (unit_norm(gradient, unit_axis) / limit).clamp(min=1.0)
+        gradient.copy_(gradient * factor)
+        if sparse is not None:
+            parameter.grad = gradient.sparse_mask(sparse)

@@ -22,52 +22,81 @@ Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
 
-def global_norm(gradients: Sequence[Any]) -> Any:
-    """Euclidean norm of all entries of all tensors together, a scalar; None
-    among them counts as zero.
+def global_norm(gradients: Any) -> Any:
+    """Euclidean norm of all entries of one tensor or a list of them together, a
+    scalar; None among them counts as zero.
 
-    The squares are summed in float32 or wider: in float16 the square of 256 is
-    already Inf.
+    The largest entry is taken out before the squares are summed in float32 or
+    wider: neither 256 in float16 nor 1e30 in float32 overflows. Raises
+    ValueError for a generator that is exhausted and for a dtype that is not
+    floating.
     """
-    squares = [ops.sum(ops.square(_wide(gradient))) for gradient in gradients if gradient is not None]
-    return ops.sqrt(sum(squares)) if squares else ops.zeros(())
+    values = [_wide(gradient) for gradient in _listed(gradients) if gradient is not None]
+    if not values:
+        return ops.zeros(())
+    widest = keras.backend.result_type(*(value.dtype for value in values))
+    largest = ops.max(ops.stack([ops.cast(ops.max(ops.abs(value), initial=0.0), widest) for value in values]))
+    unit = ops.where(ops.logical_and(largest > 0.0, largest < float("inf")), largest, ops.ones_like(largest))
+    squares = [ops.cast(ops.sum(ops.square(value / ops.cast(unit, value.dtype))), widest) for value in values]
+    return unit * ops.sqrt(sum(squares))
 
 
-def clip_by_global_norm(gradients: Sequence[Any], max_norm: float) -> tuple[list[Any], Any]:
+def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any]:
     """The tensors scaled to a global norm of at most `max_norm`, in their
-    dtypes, and the norm before that.
+    dtypes, and the norm before that. One tensor counts as a list of one.
 
-    None stays None. A norm of Inf or NaN makes every gradient NaN, so that it
-    cannot go unnoticed: in a compiled step there is no error to raise. Raises
-    ValueError if `max_norm` is not positive.
+    None stays None. As with tf.clip_by_global_norm, a norm of Inf or NaN makes
+    every gradient NaN, so that it cannot go unnoticed: in a compiled step there
+    is no error to raise. Raises ValueError if `max_norm` is not positive.
     """
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
+    gradients = _listed(gradients)
     norm = global_norm(gradients)
-    factor = ops.where(norm < float("inf"), max_norm / ops.maximum(norm, max_norm), float("nan"))
+    # a max_norm of Inf only measures; the larger of both avoids 0 / 0
+    short = 1.0 if max_norm == float("inf") else max_norm / ops.maximum(norm, max_norm)
+    factor = ops.where(norm < float("inf"), short, float("nan"))
     return [None if gradient is None else _scaled(gradient, factor) for gradient in gradients], norm
 
 
-def clip_by_value(gradients: Sequence[Any], limit: float) -> list[Any]:
-    """The tensors with every entry cut to [-limit, limit]. Raises ValueError if
-    `limit` is not positive.
+def clip_by_value(gradients: Any, limit: float) -> list[Any]:
+    """The tensors with every entry cut to [-limit, limit]; one tensor counts as
+    a list of one. Raises ValueError if `limit` is not positive.
     """
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
-    return [None if gradient is None else ops.clip(gradient, -limit, limit) for gradient in gradients]
+    return [
+        None if gradient is None else ops.clip(_dense(gradient), -limit, limit) for gradient in _listed(gradients)
+    ]
+
+
+def _listed(gradients: Any) -> list[Any]:
+    several = isinstance(gradients, Iterable) and not hasattr(gradients, "dtype")
+    listed = list(gradients) if several else [gradients]
+    if not listed and isinstance(gradients, Iterator):
+        raise ValueError(f"gradients must yield a tensor, got an exhausted {type(gradients).__name__}")
+    for gradient in listed:
+        if gradient is not None and not keras.backend.is_float_dtype(gradient.dtype):
+            raise ValueError(f"gradients must have floating dtypes, got {gradient.dtype}")
+    return listed
+
+
+def _dense(gradient: Any) -> Any:
+    # of an embedding: a row looked up twice stands there in two parts
+    if hasattr(gradient, "indices"):
+        return ops.add(gradient, ops.zeros(gradient.shape, gradient.dtype))
+    return gradient
 
 
 def _wide(gradient: Any) -> Any:
-    # of an embedding: a row looked up twice stands there in two parts
-    if hasattr(gradient, "indices"):
-        gradient = ops.add(gradient, ops.zeros(gradient.shape, gradient.dtype))
+    gradient = _dense(gradient)
     return ops.cast(gradient, keras.backend.result_type(gradient.dtype, "float32"))
 
 

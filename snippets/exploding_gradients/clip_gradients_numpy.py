@@ -13,27 +13,38 @@ recurrent neural networks".
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 
-def global_norm(gradients: Sequence[np.ndarray]) -> float:
-    """Euclidean norm of all entries of all arrays together, of any shapes;
-    summed in float64.
+def global_norm(gradients: np.ndarray | Iterable[np.ndarray]) -> float:
+    """Euclidean norm of all entries of one or many arrays together, of any
+    shapes and floating dtypes; summed in float64.
+
+    A power of two is taken out before the squares are summed: 1e200 does not
+    overflow. Raises ValueError for a generator that is exhausted and for a
+    dtype that is not floating.
     """
-    return math.sqrt(sum(float(np.sum(np.square(gradient, dtype=np.float64))) for gradient in gradients))
+    listed = _listed(gradients)
+    largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in listed), default=0.0)
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if 0.0 < largest < math.inf else 1.0
+    squares = (np.sum(np.square(np.asarray(gradient, np.float64) / unit)) for gradient in listed)
+    return unit * math.sqrt(sum(map(float, squares)))
 
 
-def clip_by_global_norm(gradients: Sequence[np.ndarray], max_norm: float) -> tuple[list[np.ndarray], float]:
+def clip_by_global_norm(
+    gradients: np.ndarray | Iterable[np.ndarray], max_norm: float
+) -> tuple[list[np.ndarray], float]:
     """The arrays scaled to a global norm of at most `max_norm`, in their
-    dtypes, and the norm before that.
+    dtypes, and the norm before that. One array counts as a list of one.
 
     Raises ValueError if `max_norm` is not positive, and FloatingPointError if
     the norm is Inf or NaN: no factor mends such a gradient.
     """
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
+    gradients = _listed(gradients)
     norm = global_norm(gradients)
     if not math.isfinite(norm):
         raise FloatingPointError(f"the gradients have the norm {norm}: there is nothing to clip")
@@ -41,10 +52,20 @@ def clip_by_global_norm(gradients: Sequence[np.ndarray], max_norm: float) -> tup
     return [(gradient * factor).astype(gradient.dtype) for gradient in gradients], norm
 
 
-def clip_by_value(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
-    """The arrays with every entry cut to [-limit, limit]. Raises ValueError if
-    `limit` is not positive.
+def clip_by_value(gradients: np.ndarray | Iterable[np.ndarray], limit: float) -> list[np.ndarray]:
+    """The arrays with every entry cut to [-limit, limit]; one array counts as a
+    list of one. Raises ValueError if `limit` is not positive.
     """
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
-    return [np.clip(gradient, -limit, limit) for gradient in gradients]
+    return [np.clip(gradient, -limit, limit) for gradient in _listed(gradients)]
+
+
+def _listed(gradients: np.ndarray | Iterable[np.ndarray]) -> list[np.ndarray]:
+    listed = [gradients] if isinstance(gradients, np.ndarray | np.generic) else list(gradients)
+    if not listed and isinstance(gradients, Iterator):
+        raise ValueError(f"gradients must yield an array, got an exhausted {type(gradients).__name__}")
+    for gradient in listed:
+        if not np.issubdtype(gradient.dtype, np.floating):
+            raise ValueError(f"gradients must have floating dtypes, got {gradient.dtype}")
+    return listed

@@ -9,63 +9,95 @@ Call one of them between `loss.backward()` and `optimizer.step()`. With a
 `torch.amp.GradScaler`, call `scaler.unscale_(optimizer)` before: the limit is
 meant for the gradients, not for 65,536 times the gradients. With gradient
 accumulation, clip once, before the step.
-`torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do the same, but for two
-things: `clip_grad_norm_` turns a gradient with an Inf into NaN unless
-`error_if_nonfinite=True`, and it divides by the norm + 1e-6.
+`torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do the same, but for
+three things: `clip_grad_norm_` divides by the norm + 1e-6, its norm of finite
+gradients can overflow, and neither takes the sparse gradient of an embedding.
 Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 
-def global_norm(tensors: Iterable[Tensor]) -> Tensor:
-    """Euclidean norm of all entries of all tensors together: a scalar, in
-    float32 or wider, on the first's device.
+def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
+    """Euclidean norm of all entries of one or many tensors together: a scalar,
+    in float32 or wider, on the first's device. None among them counts as zero.
 
-    The squares are summed in float32 or wider: in float16 the square of 256 is
-    already Inf.
+    The largest entry is taken out before the squares are summed in float32 or
+    wider: neither 256 in float16 nor 1e30 in float32 overflows. Raises
+    ValueError for a generator that is exhausted.
     """
-    norms = [
-        torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)) for tensor in tensors
-    ]
-    if not norms:
+    values = [_values(tensor) for tensor in _listed(tensors, "tensors") if tensor is not None]
+    wide = [tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in values if tensor.numel()]
+    if not wide:
         return torch.zeros(())
-    return torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+    home = wide[0].device
+    largest = torch.stack([tensor.abs().amax().to(home) for tensor in wide]).amax()
+    unit = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
+    parts = [torch.linalg.vector_norm(tensor / unit.to(tensor.device, tensor.dtype)).to(home) for tensor in wide]
+    return unit * torch.linalg.vector_norm(torch.stack(parts))
 
 
 @torch.no_grad()
-def clip_by_global_norm_(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
-    """Scale the gradients of `parameters` in place to a global norm of at most
-    `max_norm`; return the norm before that.
+def clip_by_global_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale the gradients of one or many `parameters` in place to a global norm
+    of at most `max_norm`; return the norm before that.
 
-    Parameters without a gradient are passed over. Raises ValueError if
-    `max_norm` is not positive, and FloatingPointError if the norm is Inf or
-    NaN: no factor mends such a gradient, and it stays as it is.
+    Parameters without a gradient are passed over. As in PyTorch, a norm of Inf
+    makes finite entries 0 and infinite ones NaN, and a norm of NaN makes all
+    NaN: a GradScaler, which has seen the Inf, skips that step. Without one, ask
+    for `error_if_nonfinite`: then FloatingPointError is raised and the gradients
+    stay. Raises ValueError if `max_norm` is not positive and for a generator
+    that is exhausted.
     """
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = _gradients(parameters)
     norm = global_norm(gradients)
-    if not torch.isfinite(norm):
+    if error_if_nonfinite and not torch.isfinite(norm):
         raise FloatingPointError(f"the gradients have the norm {norm.item()}: there is nothing to clip")
-    if norm > max_norm:
-        factor = max_norm / norm
-        for gradient in gradients:
-            gradient.mul_(factor.to(gradient.device))
+    # no branch on the norm: a compiled step keeps it, and no device waits
+    factor = (max_norm / norm).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor.to(gradient.device))
     return norm
 
 
 @torch.no_grad()
-def clip_by_value_(parameters: Iterable[Tensor], limit: float) -> None:
-    """Cut every entry of the gradients to [-limit, limit], in place. Raises
-    ValueError if `limit` is not positive.
+def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
+    """Cut every entry of the gradients of one or many `parameters` to [-limit,
+    limit], in place. Raises ValueError if `limit` is not positive and for a
+    generator that is exhausted.
     """
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
-    for parameter in parameters:
+    for gradient in _gradients(parameters):
+        gradient.clamp_(-limit, limit)
+
+
+def _listed(tensors: Tensor | Iterable[Tensor | None], name: str) -> list[Tensor | None]:
+    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not listed and isinstance(tensors, Iterator):
+        raise ValueError(f"{name} must yield a tensor, got an exhausted {type(tensors).__name__}: it runs only once")
+    return listed
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """The tensors that hold them, to be changed in place."""
+    found = []
+    for parameter in _listed(parameters, "parameters"):
         if parameter.grad is not None:
-            parameter.grad.clamp_(-limit, limit)
+            # of an embedding: a row looked up twice stands there in two parts
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+            found.append(_values(parameter.grad))
+    return found
+
+
+def _values(tensor: Tensor) -> Tensor:
+    return tensor.coalesce()._values() if tensor.is_sparse else tensor

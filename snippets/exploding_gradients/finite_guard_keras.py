@@ -27,21 +27,24 @@ class FiniteGuard(keras.callbacks.Callback):
     variable of the model not finite.
 
     `every` is the number of batches between two looks at the variables; each
-    look reads all of them. Raises ValueError for an `every` below 1.
+    look reads all of them. With `steps_per_execution` Keras calls once for
+    several batches; then a look comes with the first call that is due. Raises
+    ValueError for an `every` below 1.
     """
 
     def __init__(self, every: int = 1) -> None:
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every!r}")
-        self.every, self.epoch = every, 0
+        self.every, self.epoch, self.due = every, 0, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch = epoch
+        self.epoch, self.due = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         where = f"after batch {batch + 1} of epoch {self.epoch + 1}"
-        if batch % self.every == 0:
+        if batch >= self.due:
+            self.due = batch + self.every
             for variable in self.model.variables:
                 if fault := _fault(variable):
                     raise FloatingPointError(f"{where}: {fault} in {variable.path!r}")

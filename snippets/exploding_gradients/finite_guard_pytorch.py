@@ -35,8 +35,13 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
     The message says which came first, with the name as in `named_modules`. The
     guard changes no value and takes its hooks away when it closes, also after
     an error. Tensors in tuples, lists and dictionaries are found, others are
-    not.
+    not. A model that torch.compile made runs uncompiled meanwhile, since hooks
+    are not part of what was compiled. Raises ValueError for a scripted module,
+    whose layers take no hooks.
     """
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(f"model must not be scripted, got a ScriptModule at {name!r}: guard the model before")
     for name, parameter in model.named_parameters():
         _check(parameter, f"before the pass: the parameter {name!r}")
 
@@ -58,7 +63,8 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
 
         hooks.append(module.register_forward_hook(check_outputs))
     try:
-        yield model
+        with torch.compiler.set_stance("force_eager"):
+            yield model
     finally:
         for hook in hooks:
             hook.remove()

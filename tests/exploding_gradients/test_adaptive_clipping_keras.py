@@ -48,3 +48,20 @@ def test_bad_input_is_named():
     for bad in ({"clipping": 0.0}, {"eps": -1.0}):
         with pytest.raises(ValueError, match="clipping and eps must be positive"):
             clip_adaptively(ops.ones((2,)), ops.ones((2,)), **bad)
+    with pytest.raises(ValueError, match="gradient must have a floating dtype, got int64"):
+        clip_adaptively(np.ones(2, np.int64), np.ones(2, "float32"))
+    for axis in (7, -3):
+        with pytest.raises(ValueError, match=rf"unit_axis must be an axis of shape \(2, 2\), got {axis}"):
+            clip_adaptively(ops.ones((2, 2)), ops.ones((2, 2)), unit_axis=axis)
+
+
+def test_a_limit_of_inf_leaves_the_gradient():
+    gradient = np.array([[3.0, 0.0], [4.0, 0.0]], "float32")
+    clipped = clip_adaptively(gradient, ops.ones((2, 2)), clipping=float("inf"))
+    assert ops.convert_to_numpy(clipped).tolist() == gradient.tolist()
+
+
+def test_a_finite_gradient_has_a_finite_norm():
+    gradient = np.full((4, 1), 1e30, "float32")
+    np.testing.assert_allclose(unit_norm(gradient), [[2e30]], rtol=1e-6)
+    np.testing.assert_allclose(clip_adaptively(gradient, ops.ones((4, 1))), np.full((4, 1), 0.01), rtol=1e-6)

@@ -39,3 +39,20 @@ def test_bad_input_is_named():
     for bad in ({"clipping": 0.0}, {"eps": -1.0}, {"clipping": math.nan}):
         with pytest.raises(ValueError, match="clipping and eps must be positive"):
             clip_adaptively(np.ones(2), np.ones(2), **bad)
+    with pytest.raises(ValueError, match="gradient must have a floating dtype, got int64"):
+        clip_adaptively(np.ones(2, np.int64), np.ones(2))
+    for axis in (7, -3):
+        with pytest.raises(ValueError, match=rf"unit_axis must be an axis of shape \(2, 2\), got {axis}"):
+            clip_adaptively(np.ones((2, 2)), np.ones((2, 2)), unit_axis=axis)
+
+
+def test_a_limit_of_inf_leaves_the_gradient():
+    gradient = np.array([[3.0, 4.0], [0.0, 0.0]])
+    assert clip_adaptively(gradient, np.ones((2, 2)), clipping=math.inf).tolist() == gradient.tolist()
+    assert clip_adaptively(gradient, np.full((2, 2), math.inf)).tolist() == gradient.tolist()
+
+
+def test_a_finite_gradient_has_a_finite_norm():
+    assert unit_norm(np.full((1, 4), 1e200)) == pytest.approx(2e200)
+    assert clip_adaptively(np.full((1, 4), 1e200), np.ones((1, 4))) == pytest.approx(0.01)
+    assert unit_norm(np.zeros((2, 0))).tolist() == [[0.0], [0.0]]

@@ -63,3 +63,43 @@ def test_bad_input_is_named():
     for bad in ({"clipping": 0.0}, {"eps": -1.0}):
         with pytest.raises(ValueError, match="clipping and eps must be positive"):
             clip_adaptively_([parameter((2,))], **bad)
+    for axis in (7, -3):
+        with pytest.raises(ValueError, match=rf"unit_axis must be an axis of shape \(6, 5\), got {axis}"):
+            clip_adaptively_([parameter((6, 5))], unit_axis=axis)
+    with pytest.raises(ValueError, match="parameters must yield a tensor, got an exhausted generator"):
+        clip_adaptively_(tensor for tensor in [])
+
+
+def test_one_tensor_counts_as_a_list_of_one():
+    one, other = parameter((6, 5)), parameter((6, 5))
+    clip_adaptively_(one)
+    clip_adaptively_([other])
+    assert torch.equal(one.grad, other.grad) and not torch.equal(one.grad, parameter((6, 5)).grad)
+
+
+def test_a_limit_of_inf_leaves_the_gradient():
+    made = parameter((6, 5))
+    before = made.grad.clone()
+    clip_adaptively_(made, clipping=float("inf"))
+    assert torch.equal(made.grad, before)
+
+
+def test_a_finite_gradient_has_a_finite_norm():
+    made = nn.Parameter(torch.ones(1, 4))
+    made.grad = torch.full((1, 4), 1e30)
+    assert unit_norm(made.grad).item() == pytest.approx(2e30, rel=1e-6)
+    clip_adaptively_(made)
+    assert made.grad[0].tolist() == pytest.approx([0.01] * 4)
+    assert unit_norm(torch.ones(2, 0)).tolist() == [[0.0], [0.0]]
+
+
+def test_the_sparse_gradient_of_an_embedding_is_clipped_and_stays_sparse():
+    found = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        embedding = nn.Embedding(6, 4, sparse=sparse)
+        embedding(torch.tensor([1, 1, 3])).sum().backward()
+        clip_adaptively_(embedding.parameters())
+        assert embedding.weight.grad.is_sparse == sparse
+        found.append(embedding.weight.grad.to_dense())
+    assert torch.equal(*found) and 0.0 < found[0].max() < 0.1

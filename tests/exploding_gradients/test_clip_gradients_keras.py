@@ -106,3 +106,36 @@ def test_which_option_of_an_optimizer_turns_the_step(option, turned):
         ours, _ = clip_by_global_norm(gradients, 1.0)
         assert (first, second) == pytest.approx((0.6, 0.8))
         assert (first, second) == pytest.approx((float(ours[0][0]), float(ours[1][1])))
+
+
+def test_one_tensor_counts_as_a_list_of_one():
+    (clipped,), norm = clip_by_global_norm(ops.full((2, 2), 3.0), 3.0)
+    assert ops.convert_to_numpy(clipped).tolist() == [[1.5, 1.5], [1.5, 1.5]] and float(norm) == 6.0
+    assert clip_by_value(ops.full((2, 2), 3.0), 1.0)[0].shape == (2, 2)
+    assert float(global_norm(ops.ones((4,)))) == 2.0
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(1e30, "float32"), (1e-30, "float32"), (1e200, "float64")])
+def test_a_finite_gradient_has_a_finite_norm(size, dtype):
+    (clipped, _), norm = clip_by_global_norm([np.full(4, size, dtype), np.zeros((0, 3), dtype)], 2e-31)
+    assert float(norm) == pytest.approx(2.0 * size, rel=1e-6)
+    assert ops.convert_to_numpy(clipped) == pytest.approx([1e-31] * 4, rel=1e-5)
+
+
+def test_a_limit_of_inf_only_measures():
+    (same,), norm = clip_by_global_norm([np.array([3.0, 4.0], "float32")], math.inf)
+    assert float(norm) == 5.0 and ops.convert_to_numpy(same).tolist() == [3.0, 4.0]
+
+
+def test_other_input_is_named():
+    for clip in (clip_by_global_norm, clip_by_value):
+        with pytest.raises(ValueError, match="gradients must have floating dtypes, got int64"):
+            clip([np.array([3, 4])], 1.0)
+        with pytest.raises(ValueError, match="gradients must yield a tensor, got an exhausted generator"):
+            clip((array for array in []), 1.0)
+
+
+def test_the_sparse_gradient_of_an_embedding_is_clipped_by_value():
+    """A row looked up twice counts with the sum of its parts."""
+    (clipped,) = clip_by_value([sparse_gradient(tf.Variable(np.ones((6, 4), np.float32)))], 1.5)
+    assert ops.convert_to_numpy(clipped)[:, 0].tolist() == [0.0, 1.5, 0.0, 1.0, 0.0, 0.0]

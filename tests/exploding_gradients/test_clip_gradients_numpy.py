@@ -53,3 +53,26 @@ def test_a_limit_must_be_positive(bad):
 def test_what_is_not_finite_cannot_be_clipped(bad):
     with pytest.raises(FloatingPointError, match=f"the norm {bad}"):
         clip_by_global_norm([np.array([1.0, bad])], 1.0)
+
+
+def test_one_array_counts_as_a_list_of_one():
+    gradient = np.full((2, 2), 3.0)
+    assert global_norm(gradient) == 6.0
+    (clipped,), norm = clip_by_global_norm(gradient, 3.0)
+    assert clipped.tolist() == [[1.5, 1.5], [1.5, 1.5]] and norm == 6.0
+    assert clip_by_value(gradient, 1.0)[0].shape == (2, 2)
+    assert clip_by_global_norm(iter([gradient]), 3.0)[0][0].tolist() == clipped.tolist()
+
+
+def test_a_finite_gradient_has_a_finite_norm():
+    assert global_norm([np.full(4, 1e200), np.zeros((0, 3))]) == pytest.approx(2e200)
+    (clipped,), _ = clip_by_global_norm([np.full(4, 1e-200)], 1e-200)
+    assert clipped == pytest.approx([0.5e-200] * 4)
+
+
+def test_other_input_is_named():
+    for clip in (clip_by_global_norm, clip_by_value):
+        with pytest.raises(ValueError, match="gradients must have floating dtypes, got int64"):
+            clip([np.array([3, 4])], 1.0)
+        with pytest.raises(ValueError, match="gradients must yield an array, got an exhausted generator"):
+            clip((array for array in []), 1.0)

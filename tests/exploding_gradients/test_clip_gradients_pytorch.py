@@ -76,19 +76,103 @@ def test_a_limit_must_be_positive(bad):
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_what_is_not_finite_is_told_and_left(bad):
+def test_what_is_not_finite_is_told_and_left_on_demand(bad):
     made = parameters()
     made[0].grad[0, 0] = bad
     before = gradients(made)
     with pytest.raises(FloatingPointError, match=f"the norm {bad}"):
-        clip_by_global_norm_(made, 1.0)
+        clip_by_global_norm_(made, 1.0, error_if_nonfinite=True)
     for one, other in zip(gradients(made), before, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_torch_turns_an_infinite_gradient_into_nan():
-    """What the docstring says of `clip_grad_norm_`."""
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_what_is_not_finite_becomes_what_torch_makes_of_it(bad):
+    ours, theirs = parameters(), parameters()
+    ours[0].grad[0, 0] = theirs[0].grad[0, 0] = bad
+    norm = clip_by_global_norm_(ours, 1.0)
+    np.testing.assert_equal(norm.item(), nn.utils.clip_grad_norm_(theirs, 1.0).item())
+    for one, other in zip(gradients(ours), gradients(theirs), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.isnan(gradients(ours)[0]).any()
+
+
+def test_a_scaler_skips_the_step_with_an_inf_in_the_order_of_the_page():
+    model = nn.Linear(2, 1)
+    before = model.weight.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    (scaler.scale(model(torch.ones(1, 2)).sum()) * math.inf).backward()
+    scaler.unscale_(optimizer)
+    clip_by_global_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    assert torch.equal(model.weight, before) and scaler.get_scale() == 512.0
+
+
+def test_one_tensor_counts_as_a_list_of_one():
+    made = nn.Parameter(torch.ones(2, 2))
+    made.grad = torch.full((2, 2), 3.0)
+    assert global_norm(made.grad).item() == 6.0
+    clip_by_value_(made, 2.0)
+    assert made.grad.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+    assert clip_by_global_norm_(made, 1.0).item() == 4.0
+    assert made.grad.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+def test_a_generator_that_was_used_up_is_told():
+    model = nn.Linear(3, 2)
+    for clip in (clip_by_global_norm_, clip_by_value_):
+        used_up = model.parameters()
+        list(used_up)
+        with pytest.raises(ValueError, match="parameters must yield a tensor, got an exhausted generator"):
+            clip(used_up, 1.0)
+    with pytest.raises(ValueError, match="tensors must yield a tensor"):
+        global_norm(tensor for tensor in [])
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(1e30, torch.float32), (1e-30, torch.float32), (1e200, torch.float64)])
+def test_a_finite_gradient_has_a_finite_norm(size, dtype):
+    made = nn.Parameter(torch.ones(4, dtype=dtype))
+    made.grad = torch.full((4,), size, dtype=dtype)
+    assert clip_by_global_norm_(made, 2e-31).item() == pytest.approx(2.0 * size, rel=1e-6)
+    assert made.grad.tolist() == pytest.approx([1e-31] * 4, rel=1e-5)
+
+
+def test_a_limit_of_inf_only_measures():
     made = parameters()
-    made[0].grad[0, 0] = math.inf
-    nn.utils.clip_grad_norm_(made, 1.0)
-    assert made[0].grad.isnan().any()
+    before = gradients(made)
+    assert clip_by_global_norm_(made, math.inf).item() == pytest.approx(oracle.global_norm(before), rel=1e-6)
+    clip_by_value_(made, math.inf)
+    for one, other in zip(gradients(made), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_empty_counts_as_zero():
+    empty = nn.Parameter(torch.ones(0, 3))
+    empty.grad = torch.ones(0, 3)
+    assert clip_by_global_norm_([empty], 1.0).item() == 0.0
+    assert global_norm([torch.tensor([3.0, 4.0]), None, empty.grad]).item() == 5.0
+
+
+@pytest.mark.parametrize("clip", [clip_by_global_norm_, clip_by_value_])
+def test_the_sparse_gradient_of_an_embedding_is_clipped(clip):
+    found = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        embedding = nn.Embedding(6, 4, sparse=sparse)
+        embedding(torch.tensor([1, 1, 3])).sum().backward()
+        assert embedding.weight.grad.is_sparse == sparse
+        clip(embedding.parameters(), 1.5)
+        found.append(embedding.weight.grad.to_dense())
+    assert torch.allclose(*found, rtol=1e-6) and found[0].abs().max() < 2.0
+    twice = torch.sparse_coo_tensor([[1, 1]], [1.0, 1.0], (3,), check_invariants=True)
+    assert global_norm(twice).item() == 2.0
+
+
+def test_a_compiled_step_gives_the_same_numbers():
+    made = parameters()[:-1]
+    wanted, _ = oracle.clip_by_global_norm(gradients(made), 0.5)
+    torch.compile(clip_by_global_norm_, fullgraph=True, backend="eager")(made, 0.5)
+    for one, other in zip(gradients(made), wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

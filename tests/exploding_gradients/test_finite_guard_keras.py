@@ -66,6 +66,7 @@ def test_variables_are_looked_at_every_so_many_batches():
     guard = FiniteGuard(every=2)
     guard.set_model(model := network())
     model.get_layer("last").bias.assign([np.inf, 0.0])
+    guard.due = 2
     guard.on_train_batch_end(1)
     with pytest.raises(FloatingPointError, match="after batch 3 of epoch 1: 1 Inf and 0 NaN among 2 values in '.*last/bias'"):
         guard.on_train_batch_end(2)
@@ -79,3 +80,18 @@ def test_integers_are_never_lost():
 def test_every_must_count():
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         FiniteGuard(0)
+
+
+def test_several_batches_per_call_are_looked_at_too():
+    """Keras calls for batches 10, 20, ...: no multiple of ten from zero is among them."""
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=10)
+    looks, guard = [], FiniteGuard(every=10)
+    guard.set_model(model)
+    model.fit(np.ones((40, 1)), np.ones((40, 1)), batch_size=1, verbose=0, callbacks=[
+        guard, keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: looks.append(guard.due))
+    ])  # fmt: skip
+    assert looks == [19, 29, 39, 49]
+    model.layers[0].bias.assign([np.nan])
+    with pytest.raises(FloatingPointError, match="after batch 10 of epoch 1"):
+        model.fit(np.ones((40, 1)), np.ones((40, 1)), batch_size=1, verbose=0, callbacks=[FiniteGuard(every=10)])

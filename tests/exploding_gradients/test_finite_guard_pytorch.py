@@ -85,3 +85,20 @@ def test_tensors_in_containers_are_found():
         model.attention.out_proj.bias.fill_(3e38)
     with pytest.raises(FloatingPointError, match="'attention'"), finite_guard(model):
         model(torch.full((1, 3, 4), 1e3), mask=torch.zeros(3, 3))
+
+
+def test_a_compiled_model_that_has_run_names_the_layer():
+    model, x = network(), torch.full((3, 4), 100.0)
+    compiled = torch.compile(model, backend="eager")
+    compiled(x)
+    with torch.no_grad():
+        model[2][0].weight.fill_(3e38)
+    with pytest.raises(FloatingPointError, match=r"the output of '_orig_mod\.2\.0' \(Linear\)"), finite_guard(compiled):
+        compiled(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_model_is_refused():
+    with pytest.raises(ValueError, match="model must not be scripted, got a ScriptModule at ''"):
+        with finite_guard(torch.jit.script(nn.Linear(2, 2))):
+            pytest.fail("the guard must not open")

@@ -155,7 +155,7 @@ def test_our_clipping_raises_an_error_at_an_inf():
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.tensor([float("inf")])
     with pytest.raises(FloatingPointError):
-        clip_by_global_norm_([parameter], 1.0)
+        clip_by_global_norm_([parameter], 1.0, error_if_nonfinite=True)
 
 
 def test_the_constants_in_the_text():
