@@ -43,10 +43,10 @@ def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, devic
     mean square of a standard normal.
 
     A function or a module; one with parameters is called with their `dtype` and
-    `device`. The mean is in float64.
+    `device`. The mean is in float64. Raises ValueError for a `dtype` that is not
+    floating and for an activation without such a mean square.
     """
-    points = gaussian_rule()[0].to(device, dtype)
-    return _gain(_values(activation, points))
+    return _gain(_values(activation, _points(dtype, device)))
 
 
 @torch.inference_mode(False)
@@ -55,11 +55,17 @@ def backward_gain(activation: Function, dtype: torch.dtype = torch.float64, devi
     """Factor that makes up for what the slope of the elementwise `activation`
     does to the mean square of a gradient.
     """
-    points = gaussian_rule()[0].to(device, dtype).requires_grad_()
+    points = _points(dtype, device).requires_grad_()
     values = _values(activation, points)
     if not values.requires_grad:
         raise ValueError(f"activation must be differentiable by autograd, got {activation}")
     return _gain(torch.autograd.grad(values.sum(), points)[0])
+
+
+def _points(dtype: torch.dtype, device: str) -> Tensor:
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype must be floating, got {dtype}")
+    return gaussian_rule()[0].to(device, dtype)
 
 
 def _values(activation: Function, points: Tensor) -> Tensor:

@@ -20,10 +20,15 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float
     logits, of their shape and dtype.
 
     `logits`: any floating dtype, shape (B, K). `labels`: integers in 0 ... K -
-    1, shape (B,).
+    1, shape (B,). Raises ValueError for other shapes, dtypes or labels and for
+    an empty batch.
     """
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(f"shapes must be (B, K) and (B,), got logits {logits.shape} and labels {labels.shape}")
+    if not (np.issubdtype(logits.dtype, np.floating) and np.issubdtype(labels.dtype, np.integer)):
+        raise ValueError(f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}")
+    if not logits.size:
+        raise ValueError(f"logits must hold an example and a class, got shape {logits.shape}")
     batch, classes = logits.shape
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}")

@@ -21,15 +21,23 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
     """Mean loss over the batch in nats, and its gradient with respect to the
     logits, of their shape and dtype.
 
-    `logits`: any floating dtype, shape (B, K). `labels`: int64 in 0 ... K - 1,
-    shape (B,).
+    `logits`: any floating dtype, shape (B, K). `labels`: integers in 0 ... K -
+    1, shape (B,). Raises ValueError for other shapes, dtypes or labels and for
+    an empty batch. Compiled, a label out of range ends in PyTorch's own error.
     """
     if logits.dim() != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"shapes must be (B, K) and (B,), got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
         )
+    integer = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if not (logits.is_floating_point() and integer):
+        raise ValueError(f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}")
+    if not logits.numel():
+        raise ValueError(f"logits must hold an example and a class, got shape {tuple(logits.shape)}")
     batch, classes = logits.shape
-    if labels.min() < 0 or labels.max() >= classes:
+    labels = labels.long()  # uint8 as an index would be a mask
+    # a compiled function cannot branch on values
+    if not torch.compiler.is_compiling() and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}")
     shifted = logits - logits.max(dim=1, keepdim=True).values
     log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()

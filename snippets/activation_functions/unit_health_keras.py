@@ -1,13 +1,14 @@
 """Which units of a model have stopped passing gradients: per layer, the
 fraction dead and the fraction saturated.
 
-    dead: the slope phi'(z) is zero for every example of the batch, so the
-          unit's weights get no gradient at all
-    saturated: |phi'(z)| < threshold, counted over all examples and units
+    dead: the slope phi'(z) is zero for every example of the batch and every
+          position, so the unit's weights get no gradient at all
+    saturated: |phi'(z)| < threshold, counted over all entries
 
-A unit is one entry of the layer's output for one example; in a convolution, a
-channel at a position. Of a healthy ReLU layer about half of all entries are
-saturated (off), and no unit is dead. Take a batch of a few hundred examples.
+A unit is an output with weights of its own: in a convolution a channel, in a
+layer on tokens a feature, at all positions together. Of a healthy ReLU layer
+about half of all entries are saturated (off), and no unit is dead. Take a
+batch of a few hundred examples.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
 of training deep feedforward neural networks", section 3, for saturation.
@@ -21,6 +22,7 @@ import numpy as np
 from keras import layers, ops
 
 ACTIVATION_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU)
+CELLS = (layers.SimpleRNNCell, layers.GRUCell, layers.LSTMCell, layers.RNN)
 NOT_ELEMENTWISE = (keras.activations.linear, keras.activations.softmax, keras.activations.log_softmax)
 
 
@@ -34,16 +36,20 @@ class Row(NamedTuple):
     """Fraction of the units."""
 
     saturated: float
-    """Fraction of all pairs of an example and a unit."""
+    """Fraction of all entries."""
 
 
 def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]:
     """One row per call of a layer with an activation, in the order of the
     forward pass of `batch` at inference.
 
-    The first dimension counts the examples. Seen are layers with an
-    `activation` argument and the layers ReLU, LeakyReLU and ELU, also in nested
-    models. Passed over are recurrent layers and what is linear or softmax.
+    The first dimension counts the examples, the last one the units, or axis 1
+    in a layer or a configuration with "channels_first". Seen are layers with an
+    `activation` argument and the layers ReLU, LeakyReLU and ELU, wherever they
+    are: in nested models, wrappers and layers of your own. Passed over are
+    recurrent layers and what is linear or softmax. Raises ValueError if no layer
+    is seen and, with the layer's name, for an output that is empty, not finite
+    or has no axis of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
@@ -52,7 +58,7 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
     before = [getattr(layer, place) for layer, place in places]
     try:
         for (layer, place), activation in zip(places, before, strict=True):
-            setattr(layer, place, _watched(layer.name, activation, threshold, rows))
+            setattr(layer, place, _watched(layer, activation, threshold, rows))
         model(batch)
     finally:
         for (layer, place), activation in zip(places, before, strict=True):
@@ -62,24 +68,30 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
     return rows
 
 
-def _watched(name: str, activation: Callable, threshold: float, rows: list[Row]) -> Callable:
-    def call(z):
+def _watched(layer: keras.Layer, activation: Callable, threshold: float, rows: list[Row]) -> Callable:
+    def call(z, *arguments, **keywords):
         """Add a row, then do what the activation does."""
+        shape = tuple(z.shape)
+        if len(shape) < 2 or 0 in shape or not bool(ops.all(ops.isfinite(z))):
+            raise ValueError(f"batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}")
         slopes = np.abs(_left_slope(activation, z))
-        dead, saturated = slopes.max(axis=0) == 0.0, slopes < threshold
-        rows.append(Row(name, float(dead.mean()), float(saturated.mean())))
-        return activation(z)
+        order = getattr(layer, "data_format", keras.config.image_data_format() if len(shape) > 3 else None)
+        units = 1 if order == "channels_first" else len(shape) - 1
+        dead = slopes.max(axis=tuple(axis for axis in range(len(shape)) if axis != units)) == 0.0
+        rows.append(Row(layer.name, float(dead.mean()), float((slopes < threshold).mean())))
+        return activation(z, *arguments, **keywords)
 
     return call
 
 
 def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
     """The layers with an activation, and the attribute that holds it."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _places(layer)
-        elif isinstance(layer, ACTIVATION_LAYERS):
+    for layer in model._flatten_layers():
+        if isinstance(layer, ACTIVATION_LAYERS):
             yield layer, "call"
+        # a recurrent cell runs its activation at every step
+        elif hasattr(layer, "recurrent_kernel") or isinstance(layer, CELLS):
+            continue
         elif vars(layer).get("activation", keras.activations.linear) not in NOT_ELEMENTWISE:
             yield layer, "activation"
 

@@ -1,13 +1,13 @@
 """Which units of a layer have stopped passing gradients: the fraction that is
 dead, the fraction that is saturated.
 
-    dead: the slope phi'(z) is zero for every example of the batch, so the
-          unit's weights get no gradient at all
-    saturated: |phi'(z)| < threshold, counted over all examples and units
+    dead: the slope phi'(z) is zero for every example of the batch and every
+          position, so the unit's weights get no gradient at all
+    saturated: |phi'(z)| < threshold, counted over all entries
 
-A unit is one entry of the layer's output for one example; in a convolution, a
-channel at a position. Of a healthy ReLU layer about half of all entries are
-saturated (off), and no unit is dead.
+A unit is an output with weights of its own: in a convolution a channel, in a
+layer on tokens a feature, at all positions together. Of a healthy ReLU layer
+about half of all entries are saturated (off), and no unit is dead.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
 of training deep feedforward neural networks", section 3, for saturation.
@@ -26,21 +26,33 @@ class Health(NamedTuple):
     """Of the units."""
 
     saturated: float
-    """Of all pairs of an example and a unit."""
+    """Of all entries."""
 
 
 def unit_health(
-    activation: Callable[[np.ndarray], np.ndarray], preactivations: np.ndarray, threshold: float = 0.05
+    activation: Callable[[np.ndarray], np.ndarray],
+    preactivations: np.ndarray,
+    threshold: float = 0.05,
+    unit_axis: int = 1,
 ) -> Health:
-    """The health of one layer from its `preactivations`, shape (examples, ...),
-    and its elementwise `activation`.
+    """The health of one layer from its `preactivations`, shape (examples, units,
+    *positions), and its elementwise `activation`.
+
+    `unit_axis` counts the units: 1 as in PyTorch's convolutions, -1 where they
+    come last. Raises ValueError for another shape or axis and for values that
+    are not finite.
     """
     if preactivations.ndim < 2 or not preactivations.size:
         raise ValueError(f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}")
+    if not -preactivations.ndim < unit_axis < preactivations.ndim or unit_axis == 0:
+        raise ValueError(f"unit_axis must be an axis of {preactivations.shape} after the first, got {unit_axis}")
+    if not np.isfinite(preactivations).all():
+        raise ValueError(f"preactivations must be finite, got {np.count_nonzero(~np.isfinite(preactivations))} others")
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     slopes = np.abs(left_slope(activation, preactivations))
-    return Health(float((slopes.max(axis=0) == 0.0).mean()), float((slopes < threshold).mean()))
+    largest = slopes.max(axis=tuple(np.delete(np.arange(slopes.ndim), unit_axis)))
+    return Health(float((largest == 0.0).mean()), float((slopes < threshold).mean()))
 
 
 def left_slope(activation: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:

@@ -1,18 +1,20 @@
 """Which units of a model have stopped passing gradients: per activation, the
 fraction dead and the fraction saturated.
 
-    dead: the slope phi'(z) is zero for every example of the batch, so the
-          unit's weights get no gradient at all
-    saturated: |phi'(z)| < threshold, counted over all examples and units
+    dead: the slope phi'(z) is zero for every example of the batch and every
+          position, so the unit's weights get no gradient at all
+    saturated: |phi'(z)| < threshold, counted over all entries
 
-A unit is one entry of the layer's output for one example; in a convolution, a
-channel at a position. Of a healthy ReLU layer about half of all entries are
-saturated (off), and no unit is dead. Take a batch of a few hundred examples.
+A unit is an output with weights of its own: in a convolution a channel, in a
+layer on tokens a feature, at all positions together. Of a healthy ReLU layer
+about half of all entries are saturated (off), and no unit is dead. Take a
+batch of a few hundred examples.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
 of training deep feedforward neural networks", section 3, for saturation.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,6 +23,10 @@ from torch import Tensor, nn
 ACTIVATIONS = (
     nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus,
     nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish,
+)  # fmt: skip
+
+CONVOLUTIONS = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 )  # fmt: skip
 
 
@@ -36,7 +42,7 @@ class Row(NamedTuple):
     """Fraction of the units."""
 
     saturated: float
-    """Fraction of all pairs of an example and a unit."""
+    """Fraction of all entries."""
 
 
 def unit_health(
@@ -45,22 +51,35 @@ def unit_health(
     """One row per call of an activation module of `kinds`, in the order of the
     forward pass of `batch`.
 
-    The first dimension counts the examples. The model runs in the mode it is in
-    (call `model.eval()` first to spare the statistics of BatchNorm) and keeps
-    its gradients. Functional activations, as F.relu, are not seen.
+    The first dimension counts the examples. Which one counts the units says the
+    linear or convolutional layer that ran last: the last or the second; if none
+    did, the second of four or five, else the last. The model runs in the mode it
+    is in (call `model.eval()` first to spare the statistics of BatchNorm), not
+    compiled, and keeps its gradients. Functional activations, as F.relu, are not
+    seen. Raises ValueError if no module is seen and, with the module's name,
+    for an input that is empty, not finite or has no dimension of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
+    last: list[nn.Module] = []
+
+    def watched(name: str, module: nn.Module, arguments: tuple) -> None:
+        rows.append(_row(name, module, arguments[0], threshold, last))
+
     hooks = [
-        module.register_forward_pre_hook(
-            lambda module, arguments, name=name: rows.append(_row(name, module, arguments[0], threshold))
-        )
+        module.register_forward_pre_hook(partial(watched, name))
         for name, module in model.named_modules()
         if isinstance(module, kinds)
     ]
+    hooks += [
+        module.register_forward_hook(lambda module, *_: last.append(module))
+        for module in model.modules()
+        if isinstance(module, (nn.Linear, *CONVOLUTIONS))
+    ]
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        # a compiled model would run without these hooks
+        with torch.inference_mode(False), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             model(batch)
     finally:
         for hook in hooks:
@@ -70,11 +89,16 @@ def unit_health(
     return rows
 
 
-def _row(name: str, module: nn.Module, preactivations: Tensor, threshold: float) -> Row:
+def _row(name: str, module: nn.Module, preactivations: Tensor, threshold: float, last: list[nn.Module]) -> Row:
+    shape = tuple(preactivations.shape)
+    if len(shape) < 2 or 0 in shape or not preactivations.isfinite().all():
+        raise ValueError(f"batch must give {name!r} finite values of shape (examples, units, ...), got {shape}")
+    second = isinstance(last[-1], CONVOLUTIONS) if last else len(shape) in (4, 5)
+    units = 1 if second else len(shape) - 1
     z = preactivations.detach().clone().requires_grad_()
     with torch.enable_grad():
         # not the hooks; a copy, since the module may work in place
         values = module.forward(z.clone())
     slopes = torch.autograd.grad(values, z, torch.ones_like(values))[0].abs()
-    dead, saturated = slopes.amax(dim=0) == 0.0, slopes < threshold
-    return Row(name, dead.double().mean().item(), saturated.double().mean().item())
+    dead = slopes.amax(dim=[axis for axis in range(len(shape)) if axis != units]) == 0.0
+    return Row(name, dead.double().mean().item(), (slopes < threshold).double().mean().item())

@@ -72,3 +72,9 @@ def test_what_has_no_gain_is_refused(gain, activation, named):
 def test_a_step_has_no_backward_gain():
     with pytest.raises(ValueError, match="activation must be differentiable"):
         backward_gain(lambda x: (x > 0).to(x.dtype))
+
+
+@pytest.mark.parametrize("gain", [forward_gain, backward_gain])
+def test_a_dtype_must_be_floating(gain):
+    with pytest.raises(ValueError, match=r"dtype must be floating, got torch\.int64"):
+        gain(torch.relu, torch.int64)

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from snippets.activation_functions import softmax_cross_entropy_numpy as oracle
 from snippets.activation_functions.softmax_cross_entropy_keras import softmax_cross_entropy
@@ -45,3 +46,38 @@ def test_short_dtypes_stay(dtype):
 def test_errors_name_argument_and_value(shape, labels, named):
     with pytest.raises(ValueError, match=named):
         softmax_cross_entropy(np.zeros(shape), np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "named"),
+    [
+        ("float32", "bool", "dtypes must be floating and integer, got logits .*float32 and labels .*bool"),
+        ("float32", "float32", "and labels .*float32"),
+        ("int64", "int64", "got logits .*int64"),
+    ],
+)
+def test_other_dtypes_are_refused(logits, labels, named):
+    with pytest.raises(ValueError, match=named):
+        softmax_cross_entropy((np.zeros((2, 3), logits)), (np.ones(2, labels)))
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match=r"logits must hold an example and a class, got shape \(0, 3\)"):
+        softmax_cross_entropy((np.zeros((0, 3))), (np.zeros(0, np.int64)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_every_integer_counts_a_class(dtype):
+    logits, labels = batch_of_logits()
+    loss, _ = softmax_cross_entropy((logits), (labels.astype(dtype)))
+    assert float(loss) == pytest.approx(oracle.softmax_cross_entropy(logits, labels)[0], rel=1e-12)
+
+
+def test_a_compiled_step_gives_the_same_numbers_and_nan_for_a_label_out_of_range():
+    logits, labels = batch_of_logits()
+    signature = [tf.TensorSpec([None, 5], "float64"), tf.TensorSpec([None], "int64")]
+    step = tf.function(softmax_cross_entropy, input_signature=signature)
+    for one, other in zip(step(logits, labels), softmax_cross_entropy(logits, labels), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300)
+    loss, gradient = step(logits, np.array([0, 5, 1, 1, 1, -1]))
+    assert np.isnan(loss) and np.isnan(gradient).any(axis=1).tolist() == [False, True, False, False, False, True]

@@ -61,3 +61,28 @@ def test_a_masked_class_has_no_gradient():
 def test_errors_name_argument_and_value(shape, labels, named):
     with pytest.raises(ValueError, match=named):
         softmax_cross_entropy(np.zeros(shape), np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "named"),
+    [
+        ("float32", "bool", "dtypes must be floating and integer, got logits .*float32 and labels .*bool"),
+        ("float32", "float32", "and labels .*float32"),
+        ("int64", "int64", "got logits .*int64"),
+    ],
+)
+def test_other_dtypes_are_refused(logits, labels, named):
+    with pytest.raises(ValueError, match=named):
+        softmax_cross_entropy((np.zeros((2, 3), logits)), (np.ones(2, labels)))
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match=r"logits must hold an example and a class, got shape \(0, 3\)"):
+        softmax_cross_entropy((np.zeros((0, 3))), (np.zeros(0, np.int64)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_every_integer_counts_a_class(dtype):
+    logits, labels = batch_of_logits()
+    loss, _ = softmax_cross_entropy((logits), (labels.astype(dtype)))
+    assert float(loss) == pytest.approx(softmax_cross_entropy(logits, labels)[0], rel=1e-12)

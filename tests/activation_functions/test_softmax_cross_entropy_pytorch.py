@@ -50,3 +50,35 @@ def test_extreme_logits_give_finite_numbers():
 def test_errors_name_argument_and_value(shape, labels, named):
     with pytest.raises(ValueError, match=named):
         softmax_cross_entropy(torch.zeros(shape), torch.tensor(labels))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "named"),
+    [
+        ("float32", "bool", "dtypes must be floating and integer, got logits .*float32 and labels .*bool"),
+        ("float32", "float32", "and labels .*float32"),
+        ("int64", "int64", "got logits .*int64"),
+    ],
+)
+def test_other_dtypes_are_refused(logits, labels, named):
+    with pytest.raises(ValueError, match=named):
+        softmax_cross_entropy(torch.from_numpy(np.zeros((2, 3), logits)), torch.from_numpy(np.ones(2, labels)))
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match=r"logits must hold an example and a class, got shape \(0, 3\)"):
+        softmax_cross_entropy(torch.from_numpy(np.zeros((0, 3))), torch.from_numpy(np.zeros(0, np.int64)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_every_integer_counts_a_class(dtype):
+    logits, labels = batch_of_logits()
+    loss, _ = softmax_cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels.astype(dtype)))
+    assert float(loss) == pytest.approx(oracle.softmax_cross_entropy(logits, labels)[0], rel=1e-12)
+
+
+def test_a_compiled_step_gives_the_same_numbers():
+    logits, labels = (torch.from_numpy(array) for array in batch_of_logits())
+    compiled = torch.compile(softmax_cross_entropy, fullgraph=True, backend="eager")
+    for one, other in zip(compiled(logits, labels), softmax_cross_entropy(logits, labels), strict=True):
+        assert torch.equal(one, other)

@@ -18,7 +18,7 @@ def draws(*shape: int) -> np.ndarray:
 def test_the_oracle_agrees(name):
     z = draws(3, 20, 5)
     ((_, *ours),) = unit_health(keras.Sequential([keras.Input((20, 5)), layers.Activation(name)]), z)
-    assert ours == list(oracle.unit_health(FUNCTIONS[name], z))
+    assert ours == list(oracle.unit_health(FUNCTIONS[name], z, unit_axis=-1))
 
 
 def small() -> keras.Model:
@@ -78,3 +78,37 @@ def test_what_has_no_activation_is_refused():
 def test_a_threshold_must_be_positive():
     with pytest.raises(ValueError, match=r"threshold .*-1"):
         unit_health(small(), draws(5, 4), threshold=-1)
+
+
+class Block(layers.Layer):
+    """A layer of one's own that holds another."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = layers.Dense(4, activation="relu", name="inside")
+
+    def call(self, x):
+        return self.inside(x)
+
+
+def test_what_is_inside_of_other_layers_is_seen():
+    timed = layers.TimeDistributed(layers.Dense(4, activation="tanh", name="timed"))
+    model = keras.Sequential([keras.Input((5, 4)), Block(), timed, layers.Bidirectional(layers.GRU(3)), layers.ReLU(name="end")])
+    assert {row.name for row in unit_health(model, draws(2, 5, 4))} == {"inside", "timed", "end"}
+
+
+def test_a_unit_is_a_channel_or_a_feature_at_all_positions():
+    model = keras.Sequential([keras.Input((5, 5, 3)), layers.Conv2D(4, 3, activation="relu"), layers.Dense(8, activation="relu")])
+    model.layers[0].bias.assign([-1e6, 0, 0, 0])
+    model.layers[1].kernel.assign(np.zeros((4, 8)))
+    model.layers[1].bias.assign([-1] * 2 + [1] * 6)
+    assert [row.dead for row in unit_health(model, draws(6, 5, 5, 3))] == [1 / 4, 2 / 8]
+    first = keras.Sequential([keras.Input((3, 7)), layers.Conv1D(4, 1, data_format="channels_first", activation="relu")])
+    first.layers[0].bias.assign([-1e6, 0, 0, 0])
+    assert unit_health(first, draws(6, 3, 7))[0].dead == 1 / 4
+
+
+@pytest.mark.parametrize("batch", [np.full((3, 4), np.nan), np.full((3, 4), np.inf), np.ones((0, 4))])
+def test_what_is_no_batch_of_finite_values_is_refused(batch):
+    with pytest.raises(ValueError, match="batch must give 'first' finite values"):
+        unit_health(small(), batch.astype("float32"))

@@ -15,10 +15,11 @@ def test_a_unit_is_dead_if_no_example_reaches_it():
     assert unit_health(RELU, z) == (1 / 3, 5 / 9)
 
 
-def test_every_entry_of_a_convolution_is_a_unit():
+def test_a_channel_of_a_convolution_is_one_unit_at_all_positions():
     z = np.full((5, 2, 4, 3), -1.0)
-    z[2, 1] = 1.0
-    assert unit_health(RELU, z) == (1 / 2, 1 - 12 / 120)
+    z[2, 1, 0, 0] = 1.0
+    assert unit_health(RELU, z) == (1 / 2, 1 - 1 / 120)
+    assert unit_health(RELU, np.moveaxis(z, 1, -1), unit_axis=-1) == (1 / 2, 1 - 1 / 120)
 
 
 def test_sigmoids_saturate_where_their_slope_is_small_and_never_die():
@@ -53,3 +54,15 @@ def test_a_relu_at_zero_passes_nothing():
 def test_errors_name_argument_and_value(shape, threshold, named):
     with pytest.raises(ValueError, match=named):
         unit_health(RELU, np.zeros(shape), threshold)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_is_no_health(bad):
+    with pytest.raises(ValueError, match="preactivations must be finite, got 1 others"):
+        unit_health(RELU, np.array([[1.0, bad]]))
+
+
+@pytest.mark.parametrize("axis", [0, 3, -3])
+def test_the_examples_are_no_units(axis):
+    with pytest.raises(ValueError, match=rf"unit_axis must be an axis of \(2, 3, 4\) after the first, got {axis}"):
+        unit_health(RELU, np.ones((2, 3, 4)), unit_axis=axis)

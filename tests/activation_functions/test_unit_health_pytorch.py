@@ -23,7 +23,7 @@ def draws(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 def test_the_oracle_agrees(name, dtype):
     z = draws(3, 20, 5, dtype=dtype)
     ((_, *ours),) = unit_health(nn.Sequential(MODULES[name]), z)
-    assert ours == list(oracle.unit_health(FUNCTIONS[name], z.numpy()))
+    assert ours == list(oracle.unit_health(FUNCTIONS[name], z.numpy(), unit_axis=-1))
 
 
 def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
@@ -101,3 +101,36 @@ def test_a_threshold_must_be_positive():
         unit_health(nn.ReLU(), draws(5, 4), threshold=-1)
     assert unit_health(nn.Tanh(), draws(5, 4), threshold=2.0)[0].saturated == 1.0
     assert np.isclose(unit_health(nn.Tanh(), torch.zeros(5, 4))[0].saturated, 0.0)
+
+
+def test_a_unit_is_what_has_weights_of_its_own_at_all_positions():
+    images, tokens = draws(6, 3, 5, 5), draws(6, 9, 4)
+    convolution = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2))
+    row = nn.Sequential(nn.Conv1d(9, 8, 1), nn.ReLU())
+    dense = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    with torch.no_grad():
+        convolution[1].bias.copy_(torch.tensor([-1e6, 0.0, 0.0, 0.0]))
+        row[0].bias[:2] = -1e6
+        dense[0].bias[:4] = -1e6
+    for model, inputs, wanted in ((convolution, images, 1 / 4), (row, tokens, 2 / 8), (dense, tokens, 4 / 8)):
+        assert unit_health(model, inputs)[0].dead == wanted
+    # with no layer before: the second dimension of four, the last of three
+    for shape, index in (((2, 3, 4, 5), (slice(None), 0)), ((2, 4, 3), (..., 0))):
+        inputs = torch.ones(shape)
+        inputs[index] = -1.0
+        assert unit_health(nn.Sequential(nn.ReLU()), inputs)[0].dead == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("batch", [torch.full((3, 4), torch.nan), torch.full((3, 4), torch.inf), torch.ones(0, 4), torch.ones(4)])
+def test_what_is_no_batch_of_finite_values_is_refused(batch):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    with pytest.raises(ValueError, match="batch must give '1' finite values"):
+        unit_health(model, batch)
+    assert not model[0]._forward_hooks and not model[1]._forward_pre_hooks
+
+
+def test_a_compiled_model_that_has_run_is_seen():
+    compiled = torch.compile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), backend="eager")
+    with torch.no_grad():
+        compiled(draws(8, 4))
+    assert [row.name for row in unit_health(compiled, draws(8, 4))] == ["_orig_mod.1"]
