@@ -24,24 +24,39 @@ class _LikeKeras:
         super().__init__(num_features, eps=epsilon, momentum=1.0 - momentum)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize `x`, shape (B, n, *positions)."""
+        """Normalize `x`, shape (B, n, *positions).
+
+        ValueError if training has only one value per channel. As in PyTorch,
+        the statistics stay with `track_running_stats` = False, and a `momentum`
+        of None averages over all batches.
+        """
+        self._check_input_dim(x)
         if not self.training:
             return super().forward(x)
-        before = self.running_var.clone()
-        y = super().forward(x)
-        # What this batch added to the running variance has the divisor N - 1:
-        # take 1 / N of it away. Through `.data`, because autograd holds the
-        # buffer for the backward pass, though in training it does not use it.
-        added = self.running_var - (1.0 - self.momentum) * before
-        self.running_var.data -= added * (x.shape[1] / x.numel())
-        return y
+        if x.numel() < 2 * x.shape[1]:
+            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
+        if self.track_running_stats and self.running_var is not None:
+            self._keep_statistics(x.detach())
+        return nn.functional.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+
+    @torch.no_grad()
+    def _keep_statistics(self, x: Tensor) -> None:
+        wide = x.to(torch.promote_types(x.dtype, self.running_var.dtype))
+        var, mean = torch.var_mean(wide, [axis for axis in range(x.dim()) if axis != 1], correction=0)
+        self.num_batches_tracked += 1
+        new = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
+        self.running_mean += new * (mean - self.running_mean)
+        self.running_var += new * (var - self.running_var)
 
     @torch.no_grad()
     def load_keras(self, gamma, beta, moving_mean, moving_variance) -> None:
         """Copy what Keras's layer holds under these names, arrays of shape
-        (n,).
+        (n,). ValueError for another shape, and nothing is copied.
         """
         given = (gamma, beta, moving_mean, moving_variance)
+        for name, values in zip(("gamma", "beta", "moving_mean", "moving_variance"), given, strict=True):
+            if tuple(torch.as_tensor(values).shape) != (self.num_features,):
+                raise ValueError(f"{name} must have shape ({self.num_features},), got {tuple(torch.as_tensor(values).shape)}")
         for own, values in zip((self.weight, self.bias, self.running_mean, self.running_var), given, strict=True):
             own.copy_(torch.as_tensor(values))
 

@@ -25,26 +25,39 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
     """
 
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5, axis: int = -1, **settings) -> None:
+        for name in ("synchronized", "renorm"):
+            if settings.get(name):
+                raise ValueError(f"{name} must be False, got {settings[name]!r}: PyTorch's layer has no such option")
         super().__init__(axis=axis, momentum=1.0 - momentum, epsilon=eps, **settings)
 
-    def call(self, x, training=None):
+    def call(self, x, training=None, mask=None):
         """Normalize `x`, with the statistics of the batch if `training` and the
-        layer is trainable.
+        layer is trainable. What `mask`, of the shape of `x` without its last
+        axis, hides does not count.
 
-        ValueError if these would be statistics of one value per channel.
+        ValueError if these would be statistics of one value per channel. In a
+        compiled step, where the size of a batch has no error to raise, such a
+        batch leaves the moving statistics as they are.
         """
         if not (training and self.trainable):
             return super().call(x, training=False)
         positions = [size for axis, size in enumerate(x.shape) if axis != self.axis % len(x.shape)]
         if None not in positions and math.prod(positions) < 2:
             raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
-        before = ops.copy(self.moving_variance)
-        y = super().call(x, training=True)
+        mean, before = ops.copy(self.moving_mean), ops.copy(self.moving_variance)
+        y = super().call(x, training=True, mask=mask)
         # What this batch added to the moving variance has the divisor N: add 1
         # / (N - 1) of it.
         added = self.moving_variance - self.momentum * before
-        count = ops.size(x) / ops.shape(x)[self.axis]
-        self.moving_variance.assign_add(added / ops.cast(count - 1, added.dtype))
+        if mask is None:
+            count = ops.cast(ops.size(x) / ops.shape(x)[self.axis], added.dtype)
+        else:
+            shown = ops.broadcast_to(ops.expand_dims(ops.cast(mask, added.dtype), -1), ops.shape(x))
+            count = ops.sum(shown) / ops.cast(ops.shape(x)[self.axis], added.dtype)
+        enough = count > 1.5
+        self.moving_mean.assign(ops.where(enough, self.moving_mean, mean))
+        new = self.moving_variance + added / ops.maximum(count - 1.0, 1.0)
+        self.moving_variance.assign(ops.where(enough, new, before))
         return y
 
     def load_pytorch(self, weight, bias, running_mean, running_var) -> None:

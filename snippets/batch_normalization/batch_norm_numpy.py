@@ -25,8 +25,10 @@ def batch_norm(
 
     Returns y in the shape and dtype of `x`, and the new running mean and
     variance (the old ones when not `training`). float16 is computed in float32.
-    ValueError if training has only one value per channel.
+    ValueError if training has only one value per channel, and for other shapes,
+    dtypes or a negative `eps`.
     """
+    _check(x, axis, eps, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     x_hat, mean, var, _ = _normalized(x, running_mean, running_var, training, eps, axis)
     if training:
         count = x.size // x.shape[axis]
@@ -41,8 +43,11 @@ def batch_norm_backward(
     grad_y, x, gamma, running_mean, running_var, training, eps=1e-5, *, axis=1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
-    in the shape of `x`.
+    in the shape of `x`. ValueError as in `batch_norm`.
     """
+    _check(x, axis, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    if grad_y.shape != x.shape:
+        raise ValueError(f"grad_y must have the shape of x, {x.shape}, got {grad_y.shape}")
     x_hat, _, var, axes = _normalized(x, running_mean, running_var, training, eps, axis)
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
@@ -54,13 +59,23 @@ def batch_norm_backward(
     return (_along(gamma / np.sqrt(var + eps), x, axis) * grad_x).astype(x.dtype), grad_gamma, grad_beta
 
 
+def _check(x, axis, eps, **channels):
+    if not np.issubdtype(x.dtype, np.floating) or x.ndim < 2 or not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"x must be floating and have channels on axis {axis}, got {x.dtype} of shape {x.shape}")
+    for name, values in channels.items():
+        if np.shape(values) != (x.shape[axis],):
+            raise ValueError(f"{name} must have shape ({x.shape[axis]},), one per channel, got {np.shape(values)}")
+    if not 0.0 <= eps < np.inf:
+        raise ValueError(f"eps must be finite and not negative, got {eps}")
+
+
 def _normalized(x, running_mean, running_var, training, eps, axis):
     """x_hat, the mean and variance that made it, and the axes they run over."""
     axes = tuple(index for index in range(x.ndim) if index != axis % x.ndim)
     wide = x.astype(np.result_type(x, np.float32))
     mean, var = running_mean, running_var
     if training:
-        if x.size // x.shape[axis] < 2:
+        if x.size < 2 * x.shape[axis] or not x.size:
             raise ValueError(f"x must hold at least 2 values per channel in training, got shape {x.shape}")
         mean, var = wide.mean(axes), wide.var(axes)
     return (wide - _along(mean, x, axis)) / _along(np.sqrt(var + eps), x, axis), mean, var, axes

@@ -26,8 +26,9 @@ def batch_norm(
     Returns y in the shape and dtype of `x`, and the new running mean and
     variance (the old ones when not `training`). Autograd follows y. float16 and
     bfloat16 are computed in float32. ValueError if training has only one value
-    per channel.
+    per channel, and for other shapes, dtypes or a negative `eps`.
     """
+    _check(x, eps, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
         count = x.numel() // x.shape[1]
@@ -42,8 +43,11 @@ def batch_norm_backward(
     grad_y, x, gamma, running_mean, running_var, training, eps=1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
-    in the shape of `x`.
+    in the shape of `x`. ValueError as in `batch_norm`.
     """
+    _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    if grad_y.shape != x.shape:
+        raise ValueError(f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}")
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
@@ -55,12 +59,22 @@ def batch_norm_backward(
     return (_along(gamma * torch.rsqrt(var + eps), x) * grad_x).to(x.dtype), grad_gamma, grad_beta
 
 
+def _check(x, eps, **channels):
+    if not x.is_floating_point() or x.ndim < 2:
+        raise ValueError(f"x must be floating, of shape (B, n, *positions), got {x.dtype} of {tuple(x.shape)}")
+    for name, values in channels.items():
+        if tuple(values.shape) != (x.shape[1],):
+            raise ValueError(f"{name} must have shape ({x.shape[1]},), one per channel, got {tuple(values.shape)}")
+    if not 0.0 <= eps < float("inf"):
+        raise ValueError(f"eps must be finite and not negative, got {eps}")
+
+
 def _normalized(x, running_mean, running_var, training, eps):
     """x_hat, and the mean and variance that made it."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     mean, var = running_mean, running_var
     if training:
-        if x.numel() // x.shape[1] < 2:
+        if x.numel() < 2 * x.shape[1] or not x.numel():
             raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
         var, mean = torch.var_mean(wide, [axis for axis in range(x.ndim) if axis != 1], correction=0)
     return (wide - _along(mean, x)) * torch.rsqrt(_along(var, x) + eps), mean, var

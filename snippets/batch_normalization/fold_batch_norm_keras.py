@@ -22,17 +22,14 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
     """A copy of `layer` (Dense or Conv) that computes what `norm(layer(x),
     training=False)` does; both are built.
 
-    ValueError if `layer` has an activation, which would stand between the two,
-    or if `norm` normalizes another axis than the last or has another number of
-    features than `layer` has outputs.
+    ValueError if `layer` is another one (with a `call` of its own or a kernel
+    computed from others) or has an activation, which would stand between the
+    two, if one of the two is not built, and if `norm` normalizes another axis
+    than that of the outputs or has another number of features than `layer` has
+    outputs.
     """
-    outputs = layer.kernel.shape[-1]
-    if layer.activation is not keras.activations.linear:
-        raise ValueError(f"layer must have no activation before norm, got {layer.activation.__name__!r}")
-    if norm.axis not in (-1, len(norm.get_build_config()["input_shape"]) - 1):
-        raise ValueError(f"norm must normalize the last axis, got axis {norm.axis}")
-    if norm.moving_mean.shape != (outputs,):
-        raise ValueError(f"norm must have {outputs} features, as layer has outputs, got {norm.moving_mean.shape[0]}")
+    if misfit := _misfit(layer, norm):
+        raise ValueError(misfit)
     scale, shift = ops.rsqrt(norm.moving_variance + norm.epsilon), -norm.moving_mean
     if layer.use_bias:
         shift = shift + layer.bias
@@ -48,20 +45,47 @@ def fold_model(model: keras.Sequential) -> keras.Sequential:
     """A copy of `model` in which each pair of Dense or Conv and batch
     normalization is one layer.
 
-    Goes into nested Sequentials. A batch normalization that follows no such
-    layer, or one with an activation, stays as it is.
+    Goes into nested Sequentials. What `fold_batch_norm` refuses stays as it is,
+    and so does a nested Sequential with a `call` of its own. ValueError if
+    `model` is not a Sequential, has such a `call` or is not built.
     """
+    if not _in_order(model) or not model.built:
+        raise ValueError(f"model must be a built Sequential without a call of its own, got {model!r}")
     folded: list[keras.Layer] = []
     for layer in model.layers:
-        before = folded[-1] if folded else None
-        foldable = isinstance(before, LINEAR) and before.activation is keras.activations.linear
-        if isinstance(layer, keras.Sequential):
+        if _in_order(layer):
             folded.append(fold_model(layer))
-        elif isinstance(layer, layers.BatchNormalization) and foldable:
-            folded[-1] = fold_batch_norm(before, layer)
+        elif folded and _misfit(folded[-1], layer) is None:
+            folded[-1] = fold_batch_norm(folded[-1], layer)
         else:
             folded.append(_copy(layer, layer.get_weights()))
     return keras.Sequential([keras.Input(batch_shape=model.input_shape), *folded])
+
+
+def _in_order(model: keras.Layer) -> bool:
+    return isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call
+
+
+def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
+    """Why the two are not one linear map, or None."""
+    if not any(type(layer).call is kind.call for kind in LINEAR):
+        return f"layer must be one of {[kind.__name__ for kind in LINEAR]}, got {layer!r}"
+    if not isinstance(norm, layers.BatchNormalization):
+        return f"norm must be a BatchNormalization, got {norm!r}"
+    if not (layer.built and norm.built):
+        return f"layer and norm must be built: call both on a batch first, got {layer!r} and {norm!r}"
+    # of LoRA and quantization: a tensor computed anew at every call
+    if not isinstance(layer.kernel, keras.Variable):
+        return f"layer must have a kernel of its own, got {layer!r}"
+    if layer.activation is not keras.activations.linear:
+        return f"layer must have no activation before norm, got {layer.activation.__name__!r}"
+    rank, outputs = len(norm.get_build_config()["input_shape"]), layer.kernel.shape[-1]
+    first = getattr(layer, "data_format", None) == "channels_first"
+    if norm.axis % rank != (1 if first else rank - 1):
+        return f"norm must normalize {'axis 1' if first else 'the last axis'}, got axis {norm.axis}"
+    if norm.moving_mean.shape != (outputs,):
+        return f"norm must have {outputs} features, as layer has outputs, got {norm.moving_mean.shape[0]}"
+    return None
 
 
 def _copy(layer: keras.Layer, weights: list, **changes) -> keras.Layer:

@@ -22,8 +22,10 @@ def fold_batch_norm(weight, bias, gamma, beta, running_mean, running_var, eps) -
     `bias` may be None. ValueError if the vectors do not have one entry for each
     output.
     """
-    if np.shape(gamma) != (len(weight),):
-        raise ValueError(f"gamma must have shape ({len(weight)},), one per output of weight, got {np.shape(gamma)}")
+    vectors = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+    for name, values in (vectors if bias is None else vectors | {"bias": bias}).items():
+        if np.shape(values) != (len(weight),):
+            raise ValueError(f"{name} must have shape ({len(weight)},), one per output of weight, got {np.shape(values)}")
     scale = gamma / np.sqrt(running_var + eps)
     bias = np.zeros_like(beta) if bias is None else bias
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + scale * (bias - running_mean)

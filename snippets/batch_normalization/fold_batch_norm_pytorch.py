@@ -17,8 +17,12 @@ import copy
 import torch
 from torch import nn
 
-LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORM_OF = {
+    nn.Linear: nn.BatchNorm1d,
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 
 
 @torch.no_grad()
@@ -26,23 +30,50 @@ def fold_batch_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """A copy of `layer` (Linear or Conv) that computes what `norm(layer(x))`
     does in evaluation mode.
 
-    ValueError if `norm` keeps no running statistics or has another number of
-    features than `layer` has outputs.
+    A folded Linear takes rows (B, in) alone: on more axes the two would not
+    normalize what it puts out, and it raises ValueError. ValueError also if
+    `layer` is another one (transposed, with a `forward` of its own or a weight
+    computed from other parameters), if `norm` is not of its kind, keeps no
+    running statistics or has another number of features than `layer` has
+    outputs.
     """
-    if norm.running_var is None:
-        raise ValueError(f"norm must keep running statistics to be folded, got {norm}")
-    if norm.num_features != len(layer.weight):
-        raise ValueError(f"norm must have {len(layer.weight)} features, as layer has outputs, got {norm.num_features}")
+    if misfit := _misfit(layer, norm):
+        raise ValueError(misfit)
     scale, shift = torch.rsqrt(norm.running_var + norm.eps), -norm.running_mean
     if layer.bias is not None:
         shift = shift + layer.bias
-    if norm.affine:
+    if norm.weight is not None:
         scale = scale * norm.weight
-    shift = scale * shift + (norm.bias if norm.affine else 0.0)
+    shift = scale * shift + (0.0 if norm.bias is None else norm.bias)
     folded = copy.deepcopy(layer)
     folded.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.ndim - 1)))
-    folded.bias = nn.Parameter(shift.to(layer.weight.dtype))
+    folded.bias = nn.Parameter(shift.to(layer.weight.dtype), layer.weight.requires_grad)
+    if isinstance(layer, nn.Linear):
+        folded.register_forward_pre_hook(_rows_only)
     return folded
+
+
+def _rows_only(layer: nn.Module, inputs: tuple) -> None:
+    if inputs[0].dim() != 2:
+        raise ValueError(f"x must have shape (B, in) for a Linear with a folded norm, got {tuple(inputs[0].shape)}")
+
+
+def _misfit(layer: nn.Module, norm: nn.Module) -> str | None:
+    """Why the two are not one linear map, or None."""
+    kind = next((kind for kind in NORM_OF if type(layer).forward is kind.forward), None)
+    if kind is None:
+        return f"layer must be one of {[kind.__name__ for kind in NORM_OF]}, got {layer}"
+    # weight_norm and others put a tensor computed anew at every call there
+    weight = layer._parameters.get("weight")
+    if weight is None or isinstance(weight, nn.UninitializedParameter):
+        return f"layer must have a weight of its own that holds values, got {layer}"
+    if not isinstance(norm, (NORM_OF[kind], nn.SyncBatchNorm)):
+        return f"norm must be a {NORM_OF[kind].__name__} after {kind.__name__}, got {norm}"
+    if norm.running_var is None:
+        return f"norm must keep running statistics to be folded, got {norm}"
+    if norm.num_features != len(layer.weight):
+        return f"norm must have {len(layer.weight)} features, as layer has outputs, got {norm.num_features}"
+    return None
 
 
 def fold_model(model: nn.Sequential) -> nn.Sequential:
@@ -50,15 +81,22 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
     Conv and batch normalization is one layer.
 
     Goes into nested Sequentials, and takes their order for the order of
-    computation. A batch normalization that follows no such layer stays as it
-    is.
+    computation. What `fold_batch_norm` refuses stays as it is, and so does a
+    nested Sequential with a `forward` of its own. ValueError if `model` is not
+    a Sequential or has such a `forward`.
     """
+    if not _in_order(model):
+        raise ValueError(f"model must be a Sequential without a forward of its own, got {type(model).__name__}")
     folded: list[nn.Module] = []
     for layer in model:
-        if isinstance(layer, nn.Sequential):
+        if _in_order(layer):
             folded.append(fold_model(layer))
-        elif isinstance(layer, BATCH_NORM) and folded and isinstance(folded[-1], LINEAR):
+        elif folded and _misfit(folded[-1], layer) is None:
             folded[-1] = fold_batch_norm(folded[-1], layer)
         else:
             folded.append(copy.deepcopy(layer))
     return nn.Sequential(*folded).eval()
+
+
+def _in_order(model: nn.Module) -> bool:
+    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward

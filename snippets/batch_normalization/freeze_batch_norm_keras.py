@@ -14,17 +14,13 @@ from keras.layers import BatchNormalization
 
 
 def freeze_batch_norm_(model: keras.Model) -> list[BatchNormalization]:
-    """Freeze all batch normalizations in `model`, also in nested models, in
-    place, and return them.
+    """Freeze all batch normalizations in `model` in place, wherever they are: in
+    nested models, wrappers and layers of your own. Return them.
 
     Compile `model` afterwards: a compiled one goes on as it was. To unfreeze:
     `norm.trainable = True`, and compile.
     """
-    norms = []
-    for layer in model.layers:
-        if isinstance(layer, BatchNormalization):
-            layer.trainable = False
-            norms.append(layer)
-        elif hasattr(layer, "layers"):
-            norms += freeze_batch_norm_(layer)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNormalization)]
+    for norm in norms:
+        norm.trainable = False
     return norms

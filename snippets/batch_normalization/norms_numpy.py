@@ -10,7 +10,8 @@ share a mean and a deviation.
 
 Only the first depends on the other examples of the batch, so only it needs
 running statistics for test time. A learned gamma and beta (no beta for RMS)
-follow each of them; here they are 1 and 0.
+follow each of them; here they are 1 and 0. All is computed in float64 and
+returned in the dtype of x.
 Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer
 Normalization"; Wu & He (2018), "Group Normalization"; Zhang & Sennrich (2019),
 "Root Mean Square Layer Normalization".
@@ -40,7 +41,7 @@ def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
     over channels and positions together,
     n groups are instance normalization.
     """
-    if x.shape[1] % groups:
+    if groups < 1 or x.shape[1] % groups:
         raise ValueError(f"groups must divide the {x.shape[1]} channels, got {groups}")
     grouped = x.reshape(x.shape[0], groups, -1)
     return _standardized(grouped, (-1,), eps).reshape(x.shape)
@@ -50,8 +51,18 @@ def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (..., n), each row of n features divided by its root mean
     square.
     """
-    return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps)
+    return _narrow(_wide(x) / np.sqrt((_wide(x) ** 2).mean(-1, keepdims=True) + eps), x)
 
 
 def _standardized(x, axes, eps):
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+    wide = _wide(x)
+    return _narrow((wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + eps), x)
+
+
+def _wide(x):
+    # 300 squared overflows float16, 1e20 squared float32
+    return np.asarray(x, np.float64)
+
+
+def _narrow(values, x):
+    return values.astype(x.dtype) if np.issubdtype(x.dtype, np.floating) else values

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from snippets.batch_normalization import batch_norm_numpy as oracle
 from snippets.batch_normalization.batch_norm_keras import batch_norm, batch_norm_backward
@@ -96,3 +97,23 @@ def test_one_value_per_channel_has_no_deviation():
     with pytest.raises(ValueError, match=r"x must .* at least 2 values .*\(1, 3\)"):
         batch_norm(x, gamma, beta, mean, var, True)
     assert np.isfinite(batch_norm(x, gamma, beta, mean, var, False)[0]).all()
+
+
+def test_shapes_and_dtypes_that_do_not_fit_are_named():
+    x, *channels = example((7, 3))
+    for place, name in enumerate(("gamma", "beta", "running_mean", "running_var")):
+        wrong = [array[:1] if i == place else array for i, array in enumerate(channels)]
+        with pytest.raises(ValueError, match=rf"{name} must have shape \(3,\), one per channel, got \(1,\)"):
+            batch_norm(ops.convert_to_tensor(x), *map(ops.convert_to_tensor, wrong), True)
+    gamma, _, mean, var = map(ops.convert_to_tensor, channels)
+    with pytest.raises(ValueError, match=r"grad_y must have the shape of x, \(7, 3\), got \(1, 3\)"):
+        batch_norm_backward(ops.convert_to_tensor(x[:1]), ops.convert_to_tensor(x), gamma, mean, var, True)
+    with pytest.raises(ValueError, match=r"x must be floating.*int64"):
+        batch_norm(ops.convert_to_tensor(x.astype("int64")), *map(ops.convert_to_tensor, channels), True)
+    with pytest.raises(ValueError, match=r"x must .*\(3,\)"):
+        batch_norm(ops.convert_to_tensor(x[0]), *map(ops.convert_to_tensor, channels), False)
+    for eps in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"eps must be finite and not negative, got {eps}"):
+            batch_norm(ops.convert_to_tensor(x), *map(ops.convert_to_tensor, channels), True, eps=eps)
+    with pytest.raises(ValueError, match=r"x must hold at least 2 values per channel in training, got shape \(0, 3\)"):
+        batch_norm(ops.convert_to_tensor(x[:0]), *map(ops.convert_to_tensor, channels), True)

@@ -66,5 +66,51 @@ def test_gradients_are_those_of_the_formula(kind, shape):
 
 
 def test_a_shape_that_does_not_fit_is_refused():
-    with pytest.raises(RuntimeError, match="size"):
+    with pytest.raises(ValueError, match=r"gamma must have shape \(3,\), got \(5,\)"):
         BatchNorm1dLikeKeras(3).load_keras(*np.ones((4, 5), np.float32))
+
+
+def test_without_tracking_the_statistics_stay():
+    layer, (x, *_, var) = loaded(BatchNorm1dLikeKeras, (7, 3))
+    layer.track_running_stats = False
+    layer(torch.from_numpy(x))
+    np.testing.assert_array_equal(layer.running_var, var)
+
+
+def test_statistics_over_all_batches():
+    """`update_bn` sets a momentum of None: the plain mean over the batches."""
+    layer, batches = BatchNorm1dLikeKeras(3), [torch.from_numpy(example((7, 3), seed=s, dtype=np.float32)[0]) for s in range(3)]
+    torch.optim.swa_utils.update_bn(batches, layer)
+    np.testing.assert_allclose(layer.running_mean, np.mean([x.mean(0) for x in batches], axis=0), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var, np.mean([x.var(0, correction=0) for x in batches], axis=0), rtol=1e-5)
+
+
+def test_it_compiles_exports_and_goes_through_transforms():
+    layer, (x, gamma, beta, mean, var) = loaded(BatchNorm1dLikeKeras, (7, 3))
+    x = torch.from_numpy(x)
+    y, mean, var = oracle.batch_norm(x.numpy(), gamma, beta, mean, var, True, 0.01, 1e-3, unbiased=False)
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), torch.from_numpy(y), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer.running_var, var, rtol=1e-5)
+    state = dict(layer.named_parameters()), dict(layer.named_buffers())
+
+    def loss(*state):
+        return torch.func.functional_call(layer, state, (x,)).square().sum()
+
+    assert torch.func.grad(loss)(*state)["bias"].isfinite().all()
+    exported = torch.export.export(layer, (x,)).module()
+    assert exported(x).shape == x.shape
+
+
+def test_gradients_accumulate_over_two_passes():
+    layer, x = BatchNorm1dLikeKeras(3), torch.randn(7, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    (layer(x).square() + layer(2.0 * x)).sum().backward()
+    assert x.grad.isfinite().all() and int(layer.num_batches_tracked) == 2
+
+
+@every_kind
+def test_one_value_per_channel_has_no_deviation(kind, shape):
+    layer = kind(3)
+    for x in (torch.ones(1, 3, *[1] * (len(shape) - 2)), torch.ones(0, *shape[1:])):
+        with pytest.raises(ValueError, match="x must hold at least 2 values per channel in training"):
+            layer(x)
+    assert layer.running_var.tolist() == [1.0] * 3

@@ -79,3 +79,32 @@ def test_one_value_per_channel_has_no_deviation(shape, axis):
     with pytest.raises(ValueError, match=r"x must .* at least 2 values .*\(1, "):
         layer(x, training=True)
     assert np.isfinite(layer(x)).all()
+
+
+def test_a_last_batch_of_one_leaves_the_statistics():
+    """33 rows in batches of 32: compiled, the size of the last one has no error to raise."""
+    x = example((33, 3), dtype=np.float32)[0]
+    model = keras.Sequential([keras.Input((3,)), BatchNormLikePyTorch(momentum=0.5)])
+    model.compile("sgd", "mse")
+    model.fit(x, x, batch_size=32, epochs=1, verbose=0, shuffle=False)
+    np.testing.assert_allclose(model.layers[0].moving_variance, 0.5 + 0.5 * x[:32].var(0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(model.layers[0].moving_mean, 0.5 * x[:32].mean(0), rtol=1e-5)
+    assert np.isfinite(model.predict(x, verbose=0)).all()
+
+
+def test_what_a_mask_hides_does_not_count():
+    layer, (x, gamma, beta, mean, var) = loaded((4, 5, 3))
+    mask = np.arange(20).reshape(4, 5) % 3 > 0
+    _, mean, var = oracle.batch_norm(x[mask], gamma, beta, mean, var, True)
+    x[~mask] = 100.0
+    layer(x, training=True, mask=mask)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, var, rtol=1e-4)
+    layer(x, training=True, mask=np.arange(20).reshape(4, 5) == 3)
+    np.testing.assert_allclose(layer.moving_variance, var, rtol=1e-4)
+
+
+@pytest.mark.parametrize("option", ["synchronized", "renorm"])
+def test_what_pytorch_does_not_do_is_refused(option):
+    with pytest.raises(ValueError, match=f"{option} must be False, got True"):
+        BatchNormLikePyTorch(**{option: True})

@@ -91,3 +91,52 @@ def test_errors_name_what_does_not_fit():
         fold_batch_norm(*built(lambda: layers.Dense(4, activation="relu"), {}, (3,)).layers)
     with pytest.raises(ValueError, match="norm must normalize the last axis, got axis 1"):
         fold_batch_norm(*built(lambda: layers.Conv1D(4, 1), {"axis": 1}, (4, 4)).layers)
+
+
+class Residual(keras.Sequential):
+    """A Sequential with a call of its own."""
+
+    def call(self, x, training=None, mask=None):
+        return x + super().call(x, training=training, mask=mask)
+
+
+def test_what_is_no_plain_pair_stays_as_it_is():
+    lora = layers.Dense(4)
+    block = Residual([keras.Input((4,)), layers.Dense(4), layers.BatchNormalization()])
+    model = keras.Sequential([
+        keras.Input((4, 4)), layers.Conv1D(4, 1), layers.BatchNormalization(axis=1), layers.Flatten(), layers.Dense(4),
+        block, lora, layers.BatchNormalization(),
+    ])  # fmt: skip
+    lora.enable_lora(2)
+    trained(model)
+    folded = fold_model(model)
+    np.testing.assert_allclose(folded(batch((4, 4))), model(batch((4, 4))), rtol=1e-4, atol=1e-4)
+    assert [type(layer) for layer in folded.layers] == [type(layer) for layer in model.layers]
+
+
+def test_a_model_with_a_call_of_its_own_or_not_built_is_refused():
+    for model in (Residual([keras.Input((4,)), layers.Dense(4)]), keras.Sequential([layers.Dense(4)])):
+        with pytest.raises(ValueError, match="model must be a built Sequential without a call of its own"):
+            fold_model(model)
+
+
+def test_channels_first_are_folded():
+    settings = {"data_format": "channels_first"}
+    model = built(lambda: layers.Conv1D(4, 1, **settings), {"axis": 1}, (4, 5))
+    np.testing.assert_allclose(fold_batch_norm(*model.layers)(batch((4, 5))), model(batch((4, 5))), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="norm must normalize axis 1, got axis -1"):
+        fold_batch_norm(*built(lambda: layers.Conv1D(4, 1, **settings), {}, (4, 4)).layers)
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "message"),
+    [
+        (layers.ReLU(), layers.BatchNormalization(), "layer must be one of .*'Dense'.*got <ReLU"),
+        (layers.Conv1DTranspose(4, 1), layers.BatchNormalization(), "layer must be one of .*got <Conv1DTranspose"),
+        (layers.Dense(4), layers.LayerNormalization(), "norm must be a BatchNormalization, got <LayerNorm"),
+        (layers.Dense(4), layers.BatchNormalization(), "layer and norm must be built"),
+    ],
+)
+def test_other_layers_are_refused_by_name(layer, norm, message):
+    with pytest.raises(ValueError, match=message):
+        fold_batch_norm(layer, norm)

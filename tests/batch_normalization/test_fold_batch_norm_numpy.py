@@ -31,3 +31,13 @@ def test_kernels_are_scaled_per_output():
 def test_vectors_must_fit_the_outputs():
     with pytest.raises(ValueError, match=r"gamma must have shape \(5,\).*\(4,\)"):
         fold_batch_norm(np.ones((5, 3)), None, *statistics(), 1e-3)
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_every_vector_is_looked_at(place):
+    names = ("gamma", "beta", "running_mean", "running_var")
+    vectors = [np.ones(1 if i == place else 5) for i in range(4)]
+    with pytest.raises(ValueError, match=rf"{names[place]} must have shape \(5,\).*\(1,\)"):
+        fold_batch_norm(np.ones((5, 3)), np.ones(5), *vectors, 1e-5)
+    with pytest.raises(ValueError, match=r"bias must have shape \(5,\).*\(1,\)"):
+        fold_batch_norm(np.ones((5, 3)), np.ones(1), *[np.ones(5)] * 4, 1e-5)

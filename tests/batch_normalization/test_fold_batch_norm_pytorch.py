@@ -93,3 +93,83 @@ def test_errors_name_what_does_not_fit():
         fold_batch_norm(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
     with pytest.raises(ValueError, match="norm must have 4 features.* got 5"):
         fold_batch_norm(nn.Linear(3, 4), nn.BatchNorm1d(5))
+
+
+class Residual(nn.Sequential):
+    """A Sequential with a forward of its own."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Masked(nn.Linear):
+    """A Linear with a forward of its own."""
+
+    def forward(self, x):
+        return super().forward(x) * 2.0
+
+
+def test_what_is_no_plain_pair_stays_as_it_is():
+    torch.manual_seed(0)
+    model = trained(
+        nn.Sequential(
+            Residual(nn.Linear(4, 4), nn.BatchNorm1d(4)),
+            nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)),
+            nn.BatchNorm1d(4),
+            Masked(4, 4),
+            nn.BatchNorm1d(4),
+            nn.Unflatten(1, (4, 1, 1)),
+            nn.ConvTranspose2d(4, 4, 2),
+            nn.BatchNorm2d(4),
+            nn.Conv2d(4, 4, 1),
+            nn.BatchNorm2d(4, track_running_stats=False),
+            nn.Flatten(2),
+            nn.Linear(4, 6),
+            nn.BatchNorm1d(4),
+        )
+    )
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    folded = fold_model(model)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
+    assert [type(layer) for layer in folded] == [type(layer) for layer in model]
+
+
+def test_a_model_with_a_forward_of_its_own_is_refused():
+    for model in (Residual(nn.Linear(4, 4), nn.BatchNorm1d(4)), nn.Linear(4, 4)):
+        with pytest.raises(ValueError, match=f"model must be a Sequential .* got {type(model).__name__}"):
+            fold_model(model)
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "message"),
+    [
+        (nn.ConvTranspose2d(4, 4, 2), nn.BatchNorm2d(4), "layer must be one of .*'Conv3d'.*ConvTranspose2d"),
+        (nn.ReLU(), nn.BatchNorm2d(4), "layer must be one of .*ReLU"),
+        (nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)), nn.BatchNorm1d(4), "layer must be one of|weight of its own"),
+        (nn.LazyLinear(4), nn.BatchNorm1d(4), "layer must be one of|holds values"),
+        (nn.Linear(4, 4), nn.BatchNorm2d(4), "norm must be a BatchNorm1d after Linear"),
+        (nn.Linear(4, 4), nn.LayerNorm(4), "norm must be a BatchNorm1d after Linear, got LayerNorm"),
+    ],
+)
+def test_other_layers_are_refused_by_name(layer, norm, message):
+    with pytest.raises(ValueError, match=message):
+        fold_batch_norm(layer, norm)
+
+
+def test_a_folded_linear_takes_rows_alone():
+    """On (B, 4, 4) the norm works on axis 1 and the Linear on axis 2."""
+    folded = fold_batch_norm(trained(nn.Linear(4, 4)), trained(nn.BatchNorm1d(4)))
+    with pytest.raises(ValueError, match=r"x must have shape \(B, in\) .* got \(2, 4, 4\)"):
+        folded(torch.ones(2, 4, 4))
+
+
+def test_the_bias_learns_if_the_weight_does():
+    layer = nn.Linear(3, 4).requires_grad_(False)
+    assert not fold_batch_norm(layer, nn.BatchNorm1d(4)).bias.requires_grad
+    assert fold_batch_norm(nn.Linear(3, 4), nn.BatchNorm1d(4)).bias.requires_grad
+
+
+def test_a_norm_without_bias_is_folded():
+    norm = trained(nn.BatchNorm1d(4))
+    norm.bias, layer = None, trained(nn.Linear(3, 4))
+    torch.testing.assert_close(fold_batch_norm(layer, norm)(torch.ones(2, 3)), norm(layer(torch.ones(2, 3))))

@@ -59,3 +59,24 @@ def test_a_compiled_model_goes_on_as_it_was():
     before = net.layers[2].moving_mean.numpy()
     fitted(net)
     np.testing.assert_array_equal(net.layers[2].moving_mean, before)
+
+
+class Block(layers.Layer):
+    """A layer of one's own that holds a norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.norm(x, training=training)
+
+
+def test_those_inside_of_other_layers_are_found():
+    timed = layers.TimeDistributed(layers.BatchNormalization())
+    model = keras.Sequential([keras.Input((3, 4)), Block(), timed, keras.Sequential([Block()])])
+    model(np.ones((2, 3, 4)))
+    assert len(freeze_batch_norm_(model)) == 3
+    before = model.get_weights()
+    model(np.ones((2, 3, 4)), training=True)
+    assert all((old == new).all() for old, new in zip(before, model.get_weights(), strict=True))

@@ -84,3 +84,19 @@ def test_a_norm_without_statistics_is_refused_and_nothing_is_changed():
     with pytest.raises(ValueError, match="model must keep running statistics .* '1' does not"):
         freeze_batch_norm_(net)
     assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_a_lazy_norm_is_refused_until_it_has_seen_a_batch():
+    net = nn.Sequential(nn.Linear(4, 3), nn.LazyBatchNorm1d())
+    with pytest.raises(ValueError, match="model must have seen a batch: '1' is lazy"):
+        freeze_batch_norm_(net)
+    net(torch.randn(5, 4))
+    assert len(freeze_batch_norm_(net)) == 1
+
+
+def test_a_compiled_model_would_not_see_it():
+    compiled, inside = torch.compile(model(), backend="eager"), model()
+    inside.compile(backend="eager")
+    for net in (compiled, inside, nn.Sequential(compiled)):
+        with pytest.raises(ValueError, match="model must not be compiled or scripted yet"):
+            freeze_batch_norm_(net)

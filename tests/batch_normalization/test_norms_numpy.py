@@ -52,3 +52,17 @@ def test_all_four_forget_the_scale_of_what_comes_in():
 def test_groups_must_divide_the_channels():
     with pytest.raises(ValueError, match="groups .* 6 channels, got 4"):
         group_norm(example(2, 6), 4)
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(200.0, np.float16), (1e20, np.float32), (1, np.int64)])
+def test_large_values_are_normalized_and_the_dtype_stays(size, dtype):
+    x = (np.array([[-1, 1, -1, 1], [1, -1, -1, 1]]) * size).astype(dtype)
+    for norm in (batch_norm, layer_norm, lambda x: group_norm(x, 1), rms_norm):
+        y = norm(x)
+        assert y.dtype == (dtype if np.issubdtype(dtype, np.floating) else np.float64)
+        np.testing.assert_allclose(np.abs(y).max(), 1.0, rtol=1e-4)
+
+
+def test_there_is_at_least_one_group():
+    with pytest.raises(ValueError, match="groups must divide the 4 channels, got 0"):
+        group_norm(np.ones((2, 4)), 0)
