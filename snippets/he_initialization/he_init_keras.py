@@ -11,12 +11,17 @@ One difference from keras.initializers: an instance draws anew with every call.
 Keras's own `HeNormal()`, seeded or not, gives the same kernel to all layers of
 the same shape that share it. Copies do not share: share one seeded instance, or
 give each layer a seed of its own, but do not clone a model that has an integer
-seed in several layers.
+seed in several layers. MultiHeadAttention and Bidirectional copy: give them no
+seed, since one makes Q, K and V, or both directions, equal. Their kernels have
+more axes: Keras 3.15 says which are inputs, and these initializers follow it.
+The kernel of a DepthwiseConv counts as that of a Conv, unless you name the axes:
+`HeNormal(input_axes=(0, 1), output_axes=(0, 1, 3))`.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """
 
 import math
+import numbers
 import random
 from functools import partial
 
@@ -26,42 +31,60 @@ import keras
 TRUNCATED_STD = 0.87962566103423978
 
 
-class _He(keras.initializers.Initializer):
+class _He(keras.initializers.VarianceScaling):
     """`a`: slope for negative inputs; `mode`: "fan_in" (forward) or "fan_out"
-    (backward); `seed`: None for any draw.
+    (backward); `seed`: an integer, or None for any draw. Layers whose kernels
+    have more axes give `input_axes` and `output_axes`.
     """
 
-    def __init__(self, *, a: float = 0.0, mode: str = "fan_in", seed: int | None = None) -> None:
+    def __init__(
+        self, *, a: float = 0.0, mode: str = "fan_in", seed: int | None = None, input_axes=None, output_axes=None
+    ) -> None:
+        if not math.isfinite(a):
+            raise ValueError(f"a must be finite, got {a}")
         if mode not in ("fan_in", "fan_out"):
             raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
-        if not (seed is None or isinstance(seed, int)):
+        # EinsumDense copies its initializer and hands on what stands in `seed`:
+        # the sequence itself, so that copies go on in it.
+        if not (seed is None or isinstance(seed, random.Random | numbers.Integral) and not isinstance(seed, bool)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
-        self.a, self.mode, self.seed = a, mode, seed
+        self.input_axes, self.output_axes = input_axes, output_axes
+        self.a, self.mode = a, mode
         # One seed per call. Without `seed` Python's global generator decides,
         # which keras.utils.set_random_seed sets.
-        self.seeds = random.Random(random.getrandbits(64) if seed is None else seed)
+        self.first = int(seed) if isinstance(seed, numbers.Integral) else None
+        start = random.getrandbits(64) if seed is None else self.first
+        self.seed = seed if isinstance(seed, random.Random) else random.Random(start)
 
     def variance(self, shape: tuple[int, ...]) -> float:
         """Variance for a kernel of `shape` (*kernel, in, out), as Dense and
-        Conv store it.
+        Conv store it, none of them 0.
         """
-        if len(shape) < 2:
-            raise ValueError(f"shape must have at least 2 dimensions (*kernel, in, out), got {tuple(shape)}")
-        fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
+        if len(shape) < 2 or 0 in shape:
+            raise ValueError(f"shape must have at least 2 dimensions (*kernel, in, out), none 0, got {tuple(shape)}")
+        axes = self.input_axes if self.mode == "fan_in" else self.output_axes
+        if axes is None:
+            fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
+        else:
+            fan = math.prod(shape[axis] for axis in axes)
         return 2.0 / (1.0 + self.a**2) / fan
 
     def _draw(self, sample, dtype):
         # TensorFlow knows only 128 values of a uniform bfloat16, so short
         # dtypes are drawn in float32 and rounded.
-        dtype = dtype or keras.config.floatx()
+        dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(f"dtype must be floating, got {dtype!r}")
         precise = keras.backend.result_type(dtype, "float32")
-        return keras.ops.cast(sample(dtype=precise, seed=self.seeds.getrandbits(31)), dtype)
+        return keras.ops.cast(sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype)
 
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed
         again.
         """
-        return {"a": self.a, "mode": self.mode, "seed": self.seed}
+        config = {"a": self.a, "mode": self.mode, "seed": self.first}
+        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return config | {name: value for name, value in axes.items() if value is not None}
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")

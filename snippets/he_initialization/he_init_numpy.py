@@ -26,8 +26,10 @@ def kaiming_std(
     """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts
     only with "leaky_relu".
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), got {tuple(shape)}")
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}")
+    if not math.isfinite(a):
+        raise ValueError(f"a must be finite, got {a}")
     kernel = math.prod(shape[2:])
     fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
     gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + a**2))}
@@ -48,7 +50,7 @@ def kaiming_normal(
     dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (kaiming_std(shape, a, mode, nonlinearity) * generator.standard_normal(shape)).astype(dtype)
+    return (kaiming_std(shape, a, mode, nonlinearity) * generator.standard_normal(shape)).astype(_floating(dtype))
 
 
 def kaiming_uniform(
@@ -64,7 +66,7 @@ def kaiming_uniform(
     U(-b, b) has the variance b^2 / 3.
     """
     bound = math.sqrt(3.0) * kaiming_std(shape, a, mode, nonlinearity)
-    return generator.uniform(-bound, bound, shape).astype(dtype)
+    return generator.uniform(-bound, bound, shape).astype(_floating(dtype))
 
 
 def kaiming_truncated_normal(
@@ -82,4 +84,10 @@ def kaiming_truncated_normal(
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
-    return (kaiming_std(shape, a, mode, nonlinearity) / TRUNCATED_STD * draws).astype(dtype)
+    return (kaiming_std(shape, a, mode, nonlinearity) / TRUNCATED_STD * draws).astype(_floating(dtype))
+
+
+def _floating(dtype: type) -> type:
+    if not np.issubdtype(dtype, np.floating):
+        raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")
+    return dtype

@@ -7,7 +7,8 @@ ReLU layers constant over depth.
 
 `fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient),
 and `a` is the slope of the activation for negative inputs: 0 for ReLU. Draws
-exactly the numbers of torch.nn.init for the same generator.
+exactly the numbers of torch.nn.init for the same generator, but raises
+ValueError for a weight without entries, where torch.nn.init warns.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """
@@ -28,8 +29,10 @@ def kaiming_std(
     `a` counts only with "leaky_relu". "linear" has gain 1, "relu" sqrt(2). The
     derivation covers no other activation.
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), got {tuple(shape)}")
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}")
+    if not math.isfinite(a):
+        raise ValueError(f"a must be finite, got {a}")
     kernel = math.prod(shape[2:])
     fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
     gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + a**2))}
@@ -50,11 +53,9 @@ def kaiming_normal_(
     """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
     from N(0, std^2), and return it.
     """
-    if tensor.numel():
-        std = kaiming_std(tensor.shape, a, mode, nonlinearity)
-        with torch.no_grad():
-            tensor.normal_(0.0, std, generator=generator)
-    return tensor
+    std = kaiming_std(_floating(tensor).shape, a, mode, nonlinearity)
+    with torch.no_grad():
+        return tensor.normal_(0.0, std, generator=generator)
 
 
 def kaiming_uniform_(
@@ -67,8 +68,12 @@ def kaiming_uniform_(
     """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
     standard deviation std; return it.
     """
-    if tensor.numel():
-        bound = math.sqrt(3.0) * kaiming_std(tensor.shape, a, mode, nonlinearity)
-        with torch.no_grad():
-            tensor.uniform_(-bound, bound, generator=generator)
+    bound = math.sqrt(3.0) * kaiming_std(_floating(tensor).shape, a, mode, nonlinearity)
+    with torch.no_grad():
+        return tensor.uniform_(-bound, bound, generator=generator)
+
+
+def _floating(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        raise ValueError(f"tensor must be floating, got {tensor.dtype}")
     return tensor

@@ -5,8 +5,9 @@ each with draws of its own.
 
 Their kernels have three axes: (d, heads, head_dim) on the way in, (heads,
 head_dim, d) on the way out. The fans are d and heads * head_dim, which Keras's
-own initializers know since pull request 22789; before, and for initializers of
-your own, the kernel counts as that of a convolution. One trap is left: the
+own initializers, and those derived from VarianceScaling, know since pull
+request 22789; before, and for others, the kernel counts as that of a
+convolution. One trap is left: the
 layer copies its initializer for every kernel, so that
 `kernel_initializer=GlorotUniform(seed=0)` makes W_Q, W_K and W_V equal.
 Source: Glorot & Bengio (2010), equation 16; keras.layers.MultiHeadAttention;
@@ -43,6 +44,9 @@ def xavier_attention(attention: keras.Layer, gain: float = 1.0, *, seed: int) ->
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     generator = np.random.default_rng(seed)
+    for name, dense, _ in projections(attention):
+        if not isinstance(dense.kernel, keras.Variable):
+            raise ValueError(f"attention must hold a kernel of its own in {name!r}, got one with LoRA or quantized")
     for _, dense, axes in projections(attention):
         shape = dense.kernel.shape
         bound = gain * math.sqrt(6.0 / (math.prod(shape[:axes]) + math.prod(shape[axes:])))

@@ -40,8 +40,17 @@ def xavier_attention_(
     zero and return the layer.
 
     `gain` multiplies the bounds. `bias_k` and `bias_v`, which are extra tokens
-    and no biases, stay as they are.
+    and no biases, stay as they are. Raises ValueError for a `gain` that is
+    negative or not finite, for another layer and for one whose weights are
+    computed from other parameters, as by weight_norm.
     """
+    if not isinstance(attention, nn.MultiheadAttention):
+        raise ValueError(f"attention must be a MultiheadAttention, got {attention}")
+    own = attention._parameters
+    stacked = own.get("in_proj_weight") is not None
+    split = all(own.get(f"{name}_proj_weight") is not None for name in "qkv")
+    if not (stacked or split) or attention.out_proj._parameters.get("weight") is None:
+        raise ValueError(f"attention must hold its weights as parameters of its own, got {attention}")
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     for _, weight in projections(attention):

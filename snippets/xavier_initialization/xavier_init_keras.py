@@ -11,14 +11,16 @@ One difference from keras.initializers: an instance draws anew with every call.
 Keras's own `GlorotUniform()`, seeded or not, gives the same kernel to all
 layers of the same shape that share it. Copies do not share: share one seeded
 instance, or give each layer a seed of its own. MultiHeadAttention copies its
-initializer for each of its kernels, and these have more axes than a Dense
-kernel: packed_attention_keras.py is for them.
+initializer for each of its kernels, so that a seed makes them equal:
+packed_attention_keras.py is for them. These kernels have more axes than a Dense
+kernel; Keras 3.15 says which are inputs, and these initializers follow it.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
 theirs: the frameworks added it.
 """
 
 import math
+import numbers
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -38,6 +40,8 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    if nonlinearity == "leaky_relu" and not math.isfinite(param):
+        raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
         raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
     return gains[nonlinearity]
@@ -49,37 +53,55 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}")
+    if not 0.0 <= gain < math.inf:
+        raise ValueError(f"gain must be finite and not negative, got {gain}")
     fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
 
 
-class _Xavier(keras.initializers.Initializer):
+class _Xavier(keras.initializers.VarianceScaling):
     """`gain`: factor of the standard deviation; `seed`: an integer, or None for
-    any draw.
+    any draw. Layers whose kernels have more axes give `input_axes` and
+    `output_axes`.
     """
 
-    def __init__(self, *, gain: float = 1.0, seed: int | None = None) -> None:
+    def __init__(self, *, gain: float = 1.0, seed: int | None = None, input_axes=None, output_axes=None) -> None:
         if not 0.0 <= gain < math.inf:
             raise ValueError(f"gain must be finite and not negative, got {gain}")
-        if not (seed is None or isinstance(seed, int)):
+        # EinsumDense copies its initializer and hands on what stands in `seed`:
+        # the sequence itself, so that copies go on in it.
+        if not (seed is None or isinstance(seed, random.Random | numbers.Integral) and not isinstance(seed, bool)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
-        self.gain, self.seed = gain, seed
+        self.input_axes, self.output_axes = input_axes, output_axes
+        self.gain = gain
         # One seed per call. Without `seed` Python's global generator decides,
         # which keras.utils.set_random_seed sets.
-        self.seeds = random.Random(random.getrandbits(64) if seed is None else seed)
+        self.first = int(seed) if isinstance(seed, numbers.Integral) else None
+        start = random.getrandbits(64) if seed is None else self.first
+        self.seed = seed if isinstance(seed, random.Random) else random.Random(start)
+
+    def std(self, shape: Sequence[int]) -> float:
+        """Standard deviation for a kernel of `shape`."""
+        if self.input_axes is None or self.output_axes is None:
+            return xavier_std(shape, self.gain)
+        # as a matrix (in, out)
+        return xavier_std([math.prod(shape[i] for i in axes) for axes in (self.input_axes, self.output_axes)], self.gain)
 
     def _draw(self, sample, dtype):
         # TensorFlow knows only 128 values of a uniform bfloat16, so short
         # dtypes are drawn in float32 and rounded.
-        dtype = dtype or keras.config.floatx()
+        dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(f"dtype must be floating, got {dtype!r}")
         precise = keras.backend.result_type(dtype, "float32")
-        return keras.ops.cast(sample(dtype=precise, seed=self.seeds.getrandbits(31)), dtype)
+        return keras.ops.cast(sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype)
 
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed
         again.
         """
-        return {"gain": self.gain, "seed": self.seed}
+        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return {"gain": self.gain, "seed": self.first} | {name: value for name, value in axes.items() if value is not None}
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
@@ -92,7 +114,7 @@ class XavierUniform(_Xavier):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        bound = math.sqrt(3.0) * xavier_std(shape, self.gain)
+        bound = math.sqrt(3.0) * self.std(shape)
         return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)
 
 
@@ -106,5 +128,5 @@ class XavierNormal(_Xavier):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        stddev = xavier_std(shape, self.gain) / TRUNCATED_STD
+        stddev = self.std(shape) / TRUNCATED_STD
         return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)

@@ -30,6 +30,8 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    if nonlinearity == "leaky_relu" and not math.isfinite(param):
+        raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
         raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
     return gains[nonlinearity]
@@ -54,14 +56,14 @@ def xavier_uniform(
     U(-b, b) has the variance b^2 / 3.
     """
     bound = math.sqrt(3.0) * xavier_std(shape, gain)
-    return generator.uniform(-bound, bound, shape).astype(dtype)
+    return generator.uniform(-bound, bound, shape).astype(_floating(dtype))
 
 
 def xavier_normal(
     shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (xavier_std(shape, gain) * generator.standard_normal(shape)).astype(dtype)
+    return (xavier_std(shape, gain) * generator.standard_normal(shape)).astype(_floating(dtype))
 
 
 def xavier_truncated_normal(
@@ -73,4 +75,10 @@ def xavier_truncated_normal(
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
-    return (xavier_std(shape, gain) / TRUNCATED_STD * draws).astype(dtype)
+    return (xavier_std(shape, gain) / TRUNCATED_STD * draws).astype(_floating(dtype))
+
+
+def _floating(dtype: type) -> type:
+    if not np.issubdtype(dtype, np.floating):
+        raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")
+    return dtype

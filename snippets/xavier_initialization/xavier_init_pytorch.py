@@ -27,6 +27,8 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     """
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    if nonlinearity == "leaky_relu" and not math.isfinite(param):
+        raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
         raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
     return gains[nonlinearity]
@@ -48,7 +50,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generato
     """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
     standard deviation std; return it.
     """
-    bound = math.sqrt(3.0) * xavier_std(tensor.shape, gain)
+    bound = math.sqrt(3.0) * xavier_std(_floating(tensor).shape, gain)
     with torch.no_grad():
         return tensor.uniform_(-bound, bound, generator=generator)
 
@@ -57,6 +59,12 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator
     """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
     from N(0, std^2), and return it.
     """
-    std = xavier_std(tensor.shape, gain)
+    std = xavier_std(_floating(tensor).shape, gain)
     with torch.no_grad():
         return tensor.normal_(0.0, std, generator=generator)
+
+
+def _floating(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        raise ValueError(f"tensor must be floating, got {tensor.dtype}")
+    return tensor

@@ -163,3 +163,43 @@ def test_errors_name_argument_and_value(kind):
         kind(mode="fan_avg")
     with pytest.raises(ValueError, match="seed .*0.5"):
         kind(seed=0.5)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
+@every_kind
+def test_a_dtype_must_be_floating(kind, dtype):
+    with pytest.raises(ValueError, match=f"dtype must be floating, got '{dtype}'"):
+        kind()((4, 3), dtype)
+
+
+@every_kind
+def test_a_layer_may_say_which_axes_are_inputs(kind):
+    attention = keras.layers.MultiHeadAttention(8, 30, kernel_initializer=kind())
+    attention(np.zeros((1, 3, 240)), np.zeros((1, 3, 240)))
+    dense = keras.layers.EinsumDense("btd,dhe->bthe", (None, 8, 30), kernel_initializer=kind())
+    dense.build((None, None, 240))
+    for kernel in (attention.query_dense.kernel, attention.output_dense.kernel, dense.kernel):
+        assert array(kernel).std() == pytest.approx((2 / 240) ** 0.5, rel=0.02)
+
+
+@every_kind
+def test_copies_for_other_axes_go_on_in_one_sequence(kind):
+    shared = kind(seed=np.int64(5))
+    dense = [keras.layers.EinsumDense("btd,dhe->bthe", (None, 2, 3), kernel_initializer=shared) for _ in range(2)]
+    for layer in dense:
+        layer.build((None, None, 4))
+    assert (array(dense[0].kernel) != array(dense[1].kernel)).any()
+    assert kind(seed=5, input_axes=[0], output_axes=[1, 2]).get_config()["input_axes"] == [0]
+    assert shared.get_config() == kind(seed=5).get_config()
+
+
+def test_a_depthwise_kernel_counts_its_taps_where_the_axes_say_so():
+    assert HeNormal(input_axes=(0, 1), output_axes=(0, 1, 3)).variance((3, 3, 64, 2)) == pytest.approx(2 / 9)
+
+
+def test_zero_and_what_is_not_finite_are_refused():
+    with pytest.raises(ValueError, match=r"shape .*none 0, got \(7, 0\)"):
+        HeNormal()((7, 0))
+    for a in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"a must be finite, got {a}"):
+            HeNormal(a=a)

@@ -63,10 +63,17 @@ def test_a_seeded_initializer_makes_equal_projections_and_this_function_does_not
         assert (q != k).any() and (k != v).any() and (q != v).any()
 
 
-def test_keras_counts_the_fans_of_its_own_initializers_right_and_of_others_as_convolutions():
+def test_keras_counts_the_fans_of_initializers_derived_from_its_own_right_and_of_others_as_convolutions():
     ours, theirs = attention(kernel_initializer=XavierUniform(seed=0)), attention()
     assert_law(array(theirs.query_dense.kernel), math.sqrt(2 / (240 + 240)), UNIFORM)
-    assert_law(array(ours.query_dense.kernel), math.sqrt(2 / (240 * 8 + 240 * 30)), UNIFORM)
+    assert_law(array(ours.query_dense.kernel), math.sqrt(2 / (240 + 240)), UNIFORM)
+    other = attention(kernel_initializer=Other())
+    assert_law(array(other.query_dense.kernel), math.sqrt(2 / (240 * 8 + 240 * 30)), UNIFORM)
+
+
+class Other(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.initializers.GlorotUniform(seed=0)(shape, dtype)
 
 
 def test_the_seed_decides_and_the_global_state_stays():
@@ -91,3 +98,12 @@ def test_errors_name_argument_and_value():
 def test_run_by_itself_it_shows_the_difference(capsys):
     runpy.run_path(packed_attention_keras.__file__, run_name="__main__")
     assert capsys.readouterr().out.splitlines() == ["W_Q equals W_K: True", "W_Q equals W_K: False"]
+
+
+def test_a_kernel_that_is_computed_from_others_is_refused():
+    layer = attention()
+    layer.key_dense.enable_lora(2)
+    before = kernels(layer)[0]
+    with pytest.raises(ValueError, match="attention must hold a kernel of its own in 'k'"):
+        xavier_attention(layer, seed=0)
+    assert (kernels(layer)[0] == before).all()

@@ -90,3 +90,16 @@ def test_run_by_itself_it_shows_the_difference(capsys):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines] == ["q", "k", "v", "out"]
     assert all(float(line[2]) < 0.035 and 0.0435 < float(line[4]) < 0.045 for line in lines)
+
+
+@pytest.mark.parametrize("options", [{}, {"kdim": 160, "vdim": 320}])
+def test_weights_that_are_computed_from_others_are_refused(options):
+    layer = attention(options)
+    nn.utils.parametrizations.orthogonal(layer, "q_proj_weight" if options else "in_proj_weight")
+    for other in (layer, nn.Linear(2, 2)):
+        with pytest.raises(ValueError, match="attention must "):
+            xavier_attention_(other)
+    layer = attention(options)
+    nn.utils.parametrizations.weight_norm(layer.out_proj)
+    with pytest.raises(ValueError, match="attention must hold its weights as parameters of its own"):
+        xavier_attention_(layer)

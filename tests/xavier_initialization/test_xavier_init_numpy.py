@@ -123,3 +123,15 @@ def test_the_slope_belongs_to_the_leaky_relu_alone():
 def test_an_activation_without_a_gain_is_refused():
     with pytest.raises(ValueError, match="nonlinearity .*'gelu'"):
         calculate_gain("gelu")
+
+
+def test_a_slope_must_be_finite():
+    with pytest.raises(ValueError, match="param must be finite, got nan"):
+        calculate_gain("leaky_relu", float("nan"))
+    assert calculate_gain("tanh", float("nan")) == 5.0 / 3.0
+
+
+@every_kind
+def test_a_dtype_must_be_floating(draw):
+    with pytest.raises(ValueError, match="dtype must be floating, got int64"):
+        draw((4, 3), generator=generator(), dtype=np.int64)

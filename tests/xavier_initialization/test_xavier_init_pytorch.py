@@ -114,3 +114,15 @@ def test_errors_name_argument_and_value(fill, shape, gain, named):
 def test_an_activation_without_a_gain_is_refused():
     with pytest.raises(ValueError, match="nonlinearity .*'gelu'"):
         calculate_gain("gelu")
+
+
+def test_a_slope_must_be_finite():
+    with pytest.raises(ValueError, match="param must be finite, got nan"):
+        calculate_gain("leaky_relu", float("nan"))
+    assert calculate_gain("tanh", float("nan")) == 5.0 / 3.0
+
+
+@every_kind
+def test_a_weight_must_be_floating(fill):
+    with pytest.raises(ValueError, match=r"tensor must be floating, got torch\.int64"):
+        fill(torch.ones(4, 3, dtype=torch.int64))
