@@ -1,8 +1,9 @@
-r"""Where the gradient shrinks in every layer, training stops at some depth; where it does not, depth trains.
+r"""Where the gradient shrinks in every layer, training starts with a plateau that grows with depth; elsewhere it does not.
 
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", sections
 3.1 and 4.2, for the sigmoid and the normalized initialization; He, Zhang, Ren & Sun (2015), "Delving Deep into
-Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, norms clipped to 1.
+Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, norms clipped to 1. One
+network that stalls is trained once more, by 400 steps of Adam.
 """
 
 import math
@@ -18,7 +19,7 @@ from snippets.laboratory.digits import load_digits
 from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
 
 DEPTHS = (1, 3, 5, 10)
-WIDTH, CLASSES, STEPS = 64, 10, 200
+WIDTH, CLASSES, STEPS, ADAM_STEPS = 64, 10, 200, 400
 
 
 class Outcome(NamedTuple):
@@ -46,34 +47,60 @@ class Outcomes(NamedTuple):
     he_relu: Outcome
     """He, learning rate 0.1."""
 
+    default_relu_adam: float
+    """Test accuracy of ten layers at PyTorch's default scale after `ADAM_STEPS` of Adam, learning rate 0.001."""
 
-def _outcome(activation: type[nn.Module], std: Callable[[int, int], float], learning_rate: float, seed: int) -> Outcome:
+
+Scale = Callable[[int, int], float]
+"""Takes fan_in and fan_out and gives the standard deviation of the weights."""
+
+
+def _xavier(fan_in: int, fan_out: int) -> float:
+    return math.sqrt(2 / (fan_in + fan_out))
+
+
+def _default(fan_in: int, _: int) -> float:
+    return math.sqrt(1 / 3 / fan_in)
+
+
+def _he(fan_in: int, _: int) -> float:
+    return math.sqrt(2 / fan_in)
+
+
+def _network(activation: type[nn.Module], std: Scale, depth: int, seed: int) -> nn.Sequential:
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(weight: Tensor) -> None:
+        bound = math.sqrt(3) * std(weight.shape[1], weight.shape[0])
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
+
+    return multilayer_perceptron([64, *[WIDTH] * depth, CLASSES], activation, uniform)
+
+
+def _outcome(activation: type[nn.Module], std: Scale, learning_rate: float, seed: int) -> Outcome:
     digits, losses, accuracies = load_digits(), [], []
     for depth in DEPTHS:
-        generator = torch.Generator().manual_seed(seed)
-
-        def uniform(weight: Tensor, generator: torch.Generator = generator) -> None:
-            bound = math.sqrt(3) * std(weight.shape[1], weight.shape[0])
-            nn.init.uniform_(weight, -bound, bound, generator=generator)
-
-        network = multilayer_perceptron([64, *[WIDTH] * depth, CLASSES], activation, uniform)
+        network = _network(activation, std, depth, seed)
         history = train(network, digits, steps=STEPS, learning_rate=learning_rate, seed=seed, clip_norm=1.0)
         losses.append(sum(history[-20:]) / 20)
         accuracies.append(accuracy_on_test_digits(network, digits))
     return Outcome(losses, accuracies)
 
 
+def _with_adam(seed: int) -> float:
+    digits, network = load_digits(), _network(nn.ReLU, _default, DEPTHS[-1], seed)
+    train(network, digits, steps=ADAM_STEPS, learning_rate=1e-3, seed=seed, optimizer=torch.optim.Adam)
+    return accuracy_on_test_digits(network, digits)
+
+
 def measure(seed: int = 0) -> Outcomes:
-    """Sixteen trainings. The seed moves weights and batches."""
-
-    def xavier(fan_in: int, fan_out: int) -> float:
-        return math.sqrt(2 / (fan_in + fan_out))
-
+    """Seventeen trainings. The seed moves weights and batches."""
     return Outcomes(
-        _outcome(nn.Sigmoid, xavier, 1.0, seed),
-        _outcome(nn.ReLU, lambda fan_in, _: math.sqrt(1 / 3 / fan_in), 0.1, seed),
-        _outcome(nn.Tanh, xavier, 0.1, seed),
-        _outcome(nn.ReLU, lambda fan_in, _: math.sqrt(2 / fan_in), 0.1, seed),
+        _outcome(nn.Sigmoid, _xavier, 1.0, seed),
+        _outcome(nn.ReLU, _default, 0.1, seed),
+        _outcome(nn.Tanh, _xavier, 0.1, seed),
+        _outcome(nn.ReLU, _he, 0.1, seed),
+        _with_adam(seed),
     )
 
 
@@ -106,10 +133,17 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
-        statement="The same, 10 hidden layers: loss",
+        statement="The same, 10 hidden layers: loss after 200 steps",
         value=lambda result: _at(result.default_relu.losses, 10),
         interval=STUCK,
         reason="$\\ln 10$ within 2 %: no activation saturates here, the weights alone are too small.",
+        format=".3f",
+    ),
+    Claim(
+        statement="The plateau ends: the same 10 layers after 400 steps of Adam, test accuracy",
+        value=lambda result: result.default_relu_adam,
+        interval=(0.55, 1),
+        reason="0.75 to 0.93 over six seeds on three kinds of processor; 0.1 is guessing. Adam divides each gradient by its size, here at the learning rate 0.001.",
         format=".3f",
     ),
     Claim(

@@ -1,6 +1,6 @@
-r"""Under Xavier a sigmoid network of five hidden layers does not start to learn; a tanh network does.
+r"""Under Xavier a sigmoid network of five hidden layers stays on a plateau for long; a tanh network learns at once.
 
-Digits, hidden layers of 64 units, 200 steps of SGD with batches of 64 and learning rate 0.3.
+Digits, hidden layers of 64 units, 200 steps of SGD with batches of 64 and learning rate 0.3; once 2,000 steps with 3.
 
 Source: Glorot & Bengio (2010), section 3.1 and table 1: a sigmoid network of depth five never left saturation on
 Shapeset-3x2, one of depth four did, slowly. Scaled down: the digits, 64 units in the place of 1000, 200 steps.
@@ -21,6 +21,8 @@ from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 DEPTHS = (1, 3, 5, 7)
 STEPS, WIDTH, LEARNING_RATE = 200, 64, 0.3
+LONG, FAST = 2000, 3.0
+"""Steps and learning rate that reach the end of the plateau."""
 EXACT = chi(fixed_variance(SIGMOID, 1.0), SIGMOID, 1.0) ** 0.5
 """Factor per layer of the gradient's rms in wide sigmoid layers under Xavier."""
 
@@ -34,8 +36,8 @@ class SigmoidDepth(NamedTuple):
     tanh: list[float]
     """The same for tanh."""
 
-    sigmoid_fast: float
-    """The same for sigmoid with 5 hidden layers and the learning rate 1."""
+    sigmoid_long: float
+    """The same for sigmoid with 5 hidden layers after `LONG` steps with the learning rate `FAST`."""
 
     factor: float
     """Factor per layer of the rms of dL/dz on the way back, before training, in 10 sigmoid layers of 512 units."""
@@ -43,7 +45,7 @@ class SigmoidDepth(NamedTuple):
 
 def measure(seed: int = 0) -> SigmoidDepth:
     accuracies = [[_accuracy(activation, depth, seed) for depth in DEPTHS] for activation in (nn.Sigmoid, nn.Tanh)]
-    return SigmoidDepth(*accuracies, _accuracy(nn.Sigmoid, 5, seed, learning_rate=1.0), _factor(seed))
+    return SigmoidDepth(*accuracies, _accuracy(nn.Sigmoid, 5, seed, LONG, FAST), _factor(seed))
 
 
 def _network(activation: type[nn.Module], depth: int, width: int, seed: int) -> nn.Sequential:
@@ -52,9 +54,11 @@ def _network(activation: type[nn.Module], depth: int, width: int, seed: int) -> 
     return multilayer_perceptron(widths, activation, lambda weight: xavier_uniform_(weight, generator=generator))
 
 
-def _accuracy(activation: type[nn.Module], depth: int, seed: int, learning_rate: float = LEARNING_RATE) -> float:
+def _accuracy(
+    activation: type[nn.Module], depth: int, seed: int, steps: int = STEPS, learning_rate: float = LEARNING_RATE
+) -> float:
     digits, model = load_digits(), _network(activation, depth, WIDTH, seed)
-    train(model, digits, steps=STEPS, learning_rate=learning_rate, seed=seed)
+    train(model, digits, steps=steps, learning_rate=learning_rate, seed=seed)
     return accuracy_on_test_digits(model, digits)
 
 
@@ -68,7 +72,7 @@ def _factor(seed: int) -> float:
 
 CLAIMS = (
     Claim(
-        statement="Sigmoid, five hidden layers: accuracy on the test digits",
+        statement="Sigmoid, five hidden layers: accuracy on the test digits after 200 steps",
         value=lambda found: found.sigmoid[2],
         interval=(0.08, 0.2),
         reason="0.1 is guessing; every seed tried stays there.",
@@ -77,10 +81,10 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
-        statement="The same with the learning rate 1",
-        value=lambda found: found.sigmoid_fast,
-        interval=(0.08, 0.2),
-        reason="Guessing again: the step is not too small, the gradient carries nothing of the input.",
+        statement="The same with ten times the steps and ten times the learning rate: the plateau ends",
+        value=lambda found: found.sigmoid_long,
+        interval=(0.5, 1.0),
+        reason="0.76 to 0.97 over six seeds on three kinds of processor.",
         format=".3f",
     ),
     Claim(

@@ -66,7 +66,7 @@ CRITICAL_TANH_Q = fixed_variance(TANH, math.sqrt(1.761), math.sqrt(0.05))
         ("constant and $\\chi=", chi(CRITICAL_TANH_Q, TANH, math.sqrt(1.761)), 1e-3),
         ("is not 1 but $8/(3\\pi)\\approx", 8 / (3 * math.pi), 1e-3),
         ("mean singular value of a layer is", mean_singular_value(), 2e-3),
-        ("$1-0.849^2=", 1 - (8 / (3 * math.pi)) ** 2, 1.1e-3),
+        ("$1-(8/(3\\pi))^2=", 1 - (8 / (3 * math.pi)) ** 2, 1e-4),
         ("per layer. Only at gain", CRITICAL, 1e-3),
         ("still keeps only\n$\\chi=", chi(fixed_variance(SIGMOID, 4.0), SIGMOID, 4.0), 1e-3),
         ("For $d=512$ that is", math.sqrt(6 / (4 * 512)), 1e-4),
