@@ -62,13 +62,13 @@ CLAIMS = (
     Claim(
         statement="Post-LN: gradient of the last block in 24 over that in 6",
         value=lambda measured: measured.post[24][-1] / measured.post[6][-1],
-        interval=(0.7, 2.2),
+        interval=(0.82, 1.85),
         reason="Their bound does not contain the depth. 1.16 to 1.50 over 6 seeds.",
     ),
     Claim(
         statement="Pre-LN: the same ratio",
         value=lambda measured: measured.pre[24][-1] / measured.pre[6][-1],
-        interval=(0.35, 0.9),
+        interval=(0.5, 0.8),
         reason=r"The stream grows like $\sqrt L$ and the final norm divides by it: $\sqrt{6/24}=1/2$ for many blocks. "
         "0.60 to 0.70 over 6 seeds.",
     ),

@@ -1,4 +1,4 @@
-r"""With the last layer of $N$ residual branches over $\sqrt N$, as in GPT-2, the stream keeps its size at any depth.
+r"""With the last layer of $N$ residual branches over $\sqrt N$, as in GPT-2, the stream's size does not depend on depth.
 
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask Learners", section 2.3, for the scaling;
 the residual stream is simplified to pre-norm branches of two linear layers with ReLU, width 64.

@@ -1,4 +1,4 @@
-"""Equal weights stay equal: after 300 steps of training the layer still has rank 1.
+"""Equal weights stay equal: the layer keeps rank 1. Small noise breaks the symmetry, hundreds of steps later.
 
 Source: Goodfellow, Bengio & Courville (2016), "Deep Learning", section 8.4, for the need to break symmetry; the
 experiment is ours. A network of 64-32-32-10 ReLU units on the digits, SGD, float64, so that equal means equal.
@@ -14,7 +14,7 @@ from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
 
-WIDTH = 32
+WIDTH, STEPS, MORE = 32, 300, 700
 
 
 class Symmetry(NamedTuple):
@@ -28,6 +28,9 @@ class Symmetry(NamedTuple):
 
     zero_weight_gradient: float
     """Largest absolute value of any weight gradient of the network that starts at zero."""
+
+    noise_later: float
+    """Accuracy of the network from the constant with noise after `MORE` further steps."""
 
 
 def measure(seed: int = 0) -> Symmetry:
@@ -45,7 +48,7 @@ def measure(seed: int = 0) -> Symmetry:
         ),
         "Xavier": lambda weight: nn.init.xavier_uniform_(weight, generator=generator),
     }
-    accuracy, spectrum, zero_weight_gradient = {}, {}, 0.0
+    accuracy, spectrum, zero_weight_gradient, noise_later = {}, {}, 0.0, 0.0
     for name, start in starts.items():
 
         def initialize(weight: Tensor, start=start) -> None:
@@ -53,13 +56,16 @@ def measure(seed: int = 0) -> Symmetry:
                 start(weight)
 
         model = multilayer_perceptron([64, WIDTH, WIDTH, 10], nn.ReLU, initialize).double()
-        train(model, data, steps=300, learning_rate=0.3, seed=seed)
+        train(model, data, steps=STEPS, learning_rate=0.3, seed=seed)
         if name == "zeros":
             zero_weight_gradient = max(layer.weight.grad.abs().max().item() for layer in model[::2])
         singular_values = torch.linalg.svdvals(model[2].weight.detach())
         spectrum[name] = (singular_values / singular_values[0].clamp(min=1e-300)).tolist()
         accuracy[name] = accuracy_on_test_digits(model, data)
-    return Symmetry(accuracy, spectrum, zero_weight_gradient)
+        if name == "constant + noise":
+            train(model, data, steps=MORE, learning_rate=0.3, seed=seed + 1000)
+            noise_later = accuracy_on_test_digits(model, data)
+    return Symmetry(accuracy, spectrum, zero_weight_gradient, noise_later)
 
 
 CLAIMS = (
@@ -77,22 +83,15 @@ CLAIMS = (
         format=".1g",
     ),
     Claim(
-        statement="So the network learns as one of width 1 would; accuracy on the test digits",
+        statement="So all units of a layer act as one; accuracy on the test digits after 300 steps",
         value=lambda measured: measured.accuracy["constant"],
         interval=(0.08, 0.35),
         reason="0.16 to 0.25 over 9 seeds; chance is 0.1.",
     ),
     Claim(
-        statement="Noise of 1 % of the constant gives full rank: the smallest singular value over the largest",
-        value=lambda measured: measured.spectrum["constant + noise"][-1],
-        interval=(1e-9, 1e-2),
-        reason="A Gaussian matrix has full rank with probability 1.",
-        format=".1g",
-    ),
-    Claim(
-        statement="Yet few directions have grown: singular values above a tenth of the largest, of 32",
+        statement="From the constant with noise of 1 %, few directions have grown: singular values above a tenth of the largest, of 32",
         value=lambda measured: sum(value > 0.1 for value in measured.spectrum["constant + noise"]),
-        interval=(1, 10),
+        interval=(1, 5),
         reason="2 to 3 over 9 seeds; the layer started from Xavier has 26 to 28.",
         format=".0f",
     ),
@@ -101,6 +100,12 @@ CLAIMS = (
         value=lambda measured: measured.accuracy["constant + noise"] / measured.accuracy["Xavier"],
         interval=(0.2, 0.85),
         reason="0.36 to 0.60 over 9 seeds.",
+    ),
+    Claim(
+        statement="The symmetry does break, later: accuracy with noise after 1,000 steps",
+        value=lambda measured: measured.noise_later,
+        interval=(0.85, 1.0),
+        reason="0.91 to 0.96 over six seeds on three kinds of processor.",
     ),
     Claim(
         statement="Started from Xavier, the same network learns; accuracy",
