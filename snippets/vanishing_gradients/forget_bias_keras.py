@@ -8,10 +8,14 @@ gives it.
 Along the cell state the gradient is multiplied by f_t at each step.
 `keras.layers.LSTM` has one bias vector, and with `unit_forget_bias=True`, its
 default, the forget part starts at 1; the rest starts at 0. For 1 nothing is to
-be done. Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget";
-Jozefowicz, Zaremba & Sutskever (2015), "An empirical exploration of recurrent
-network architectures", section 2.2.
+be done.
+Needs Keras 3.9 or newer.
+Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
+Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
+architectures", section 2.2.
 """
+
+import math
 
 import keras
 from keras import layers
@@ -22,8 +26,11 @@ def set_forget_bias(lstm: layers.LSTM | layers.LSTMCell, value: float = 1.0) -> 
     and return it.
 
     The biases of the other gates and all weights stay. Raises ValueError for a
-    layer that is no LSTM, has no bias or is not built.
+    layer that is no LSTM, has no bias or is not built, and for a `value` that
+    is not finite.
     """
+    if not math.isfinite(value):
+        raise ValueError(f"value must be finite, got {value}")
     cell = lstm.cell if isinstance(lstm, layers.LSTM) else lstm
     if not isinstance(cell, layers.LSTMCell) or not cell.built or not cell.use_bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell that is built and has a bias, got {lstm}")

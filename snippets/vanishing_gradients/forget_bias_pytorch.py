@@ -8,10 +8,13 @@ steps of training.
 Along the cell state the gradient is multiplied by f_t at each step. PyTorch
 draws both biases around 0, so f_t starts near 1/2. It adds two bias vectors:
 filling both with 1 gives a forget bias of 2.
+Needs PyTorch 2.6 or newer.
 Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
 Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
 architectures", section 2.2.
 """
+
+import math
 
 import torch
 from torch import nn
@@ -23,12 +26,18 @@ def set_forget_bias_(lstm: nn.LSTM | nn.LSTMCell, value: float = 1.0) -> nn.LSTM
     direction of `lstm`, in place, and return it.
 
     The biases of the other gates and all weights stay. Raises ValueError for a
-    module that is no LSTM or has no biases.
+    module that is no LSTM or has no biases, for biases that are computed from
+    other parameters and for a `value` that is not finite.
     """
+    if not math.isfinite(value):
+        raise ValueError(f"value must be finite, got {value}")
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell with biases, got {lstm}")
-    size = lstm.hidden_size
-    for name, bias in lstm.named_parameters():
+    size, own = lstm.hidden_size, dict(lstm.named_parameters(recurse=False))
+    chains = lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1
+    if sum(name.startswith("bias") for name in own) != 2 * chains:
+        raise ValueError(f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}")
+    for name, bias in own.items():
         # (input | forget | cell | output), each of `size` entries
         if name.startswith("bias"):
             bias[size : 2 * size] = value if name.startswith("bias_ih") else 0.0

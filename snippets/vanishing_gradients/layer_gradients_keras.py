@@ -16,6 +16,7 @@ not.
     print(factor_per_layer(rows[:-1]))
 
 Needs the TensorFlow backend: Keras itself has no function for a gradient.
+Needs Keras 3.9 or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """
@@ -112,6 +113,8 @@ def _kernel(layer: keras.Layer) -> keras.Variable | None:
 
 def _rms(gradient: tf.Tensor) -> float:
     values = tf.cast(gradient, tf.float64).numpy()
+    if not values.size:
+        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

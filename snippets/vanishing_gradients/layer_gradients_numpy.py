@@ -15,6 +15,7 @@ fall where dL/dW does not.
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))
 
+Needs NumPy 1.26 or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """
@@ -112,6 +113,8 @@ def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 def _rms(values: np.ndarray) -> float:
     values = np.asarray(values, dtype=np.float64)
+    if not values.size:
+        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

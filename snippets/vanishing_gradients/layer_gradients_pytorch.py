@@ -15,6 +15,7 @@ the weights does not.
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))
 
+Needs PyTorch 2.6 or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """
@@ -52,8 +53,10 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
     output and returns a scalar. The pass runs in the mode that `model` is in.
     Parameters, gradients, buffers, hooks, mode and random state (of the CPU and
     of the model's CUDA devices) are afterwards what they were, also after an
-    error. Recurrent layers have no row: their weights are many. Raises
-    ValueError when no layer with a row ran and when `loss` returns no scalar.
+    error. A compiled model runs uncompiled, since hooks are not part of what
+    was compiled. Recurrent layers have no row: their weights are many. Raises
+    ValueError when no layer with a row ran, for an empty batch and when `loss`
+    returns no scalar.
     """
     ran: list[tuple[str, nn.Module, Tensor]] = []
 
@@ -67,7 +70,17 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
     hooks = [layer.register_forward_hook(partial(_keep, name)) for name, layer in layers]
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     try:
-        with torch.enable_grad(), torch.random.fork_rng(devices):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.random.fork_rng(devices),
+            torch.compiler.set_stance("force_eager"),
+        ):
+            # autograd keeps no tensor that inference_mode made
+            several = inputs if isinstance(inputs, tuple) else (inputs,)
+            inputs = tuple(
+                value.clone() if isinstance(value, Tensor) and value.is_inference() else value for value in several
+            )
             # The pass changes copies of the buffers: batch normalization keeps
             # its running statistics.
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -109,6 +122,8 @@ def _weight(layer: nn.Module) -> Tensor | None:
 
 def _rms(gradient: Tensor) -> float:
     values = gradient.detach().to("cpu", torch.float64).numpy()
+    if not values.size:
+        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

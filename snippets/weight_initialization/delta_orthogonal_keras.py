@@ -6,6 +6,7 @@ middle of the kernel, zeros around it.
 At the start the convolution turns the channels of every pixel by Q, so it keeps
 the norm of every image. Flattening a kernel to (taps * in, out) and making that
 orthogonal, as keras.initializers.Orthogonal does, keeps no norm.
+Needs Keras 3.9 or newer.
 Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
 CNNs", arXiv:1806.05393.
 """
@@ -29,6 +30,13 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         Raises ValueError if there are fewer outputs than inputs (then no map
         keeps the norm) or a kernel has no middle.
         """
+        if len(shape) < 2 or 0 in shape:
+            raise ValueError(f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}")
+        dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(f"dtype must be floating, got {dtype!r}")
+        if not 0.0 <= self.gain < float("inf"):
+            raise ValueError(f"gain must be finite and not negative, got {self.gain}")
         *kernel, inputs, outputs = shape
         if outputs < inputs:
             raise ValueError(f"shape must have at least as many outputs as inputs, got {tuple(shape)}")

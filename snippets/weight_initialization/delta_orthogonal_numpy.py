@@ -6,6 +6,7 @@ middle of the kernel, zeros around it.
 At the start the convolution turns the channels of every pixel by Q, so it keeps
 the norm of every image. Flattening a kernel to (out, in * taps) and making that
 orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+Needs NumPy 1.26 or newer.
 Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
 CNNs", arXiv:1806.05393.
 """
@@ -24,6 +25,12 @@ def delta_orthogonal(
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
+    if not np.issubdtype(dtype, np.floating):
+        raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")
+    if not 0.0 <= gain < np.inf:
+        raise ValueError(f"gain must be finite and not negative, got {gain}")
     outputs, inputs, *kernel = shape
     if outputs < inputs:
         raise ValueError(f"shape must have at least as many outputs as inputs, got {tuple(shape)}")

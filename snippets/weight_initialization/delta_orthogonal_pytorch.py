@@ -6,6 +6,7 @@ middle of the kernel, zeros around it.
 At the start the convolution turns the channels of every pixel by Q, so it keeps
 the norm of every image. Flattening a kernel to (out, in * taps) and making that
 orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+Needs PyTorch 2.6 or newer.
 Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
 CNNs", arXiv:1806.05393.
 """
@@ -23,6 +24,11 @@ def delta_orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Genera
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
+    if weight.dim() < 2 or not weight.numel() or not weight.is_floating_point():
+        got = f"{weight.dtype} {tuple(weight.shape)}"
+        raise ValueError(f"weight must be floating, of shape (out, in, *kernel), got {got}")
+    if not 0.0 <= gain < float("inf"):
+        raise ValueError(f"gain must be finite and not negative, got {gain}")
     outputs, inputs, *kernel = weight.shape
     if outputs < inputs:
         raise ValueError(f"weight must have at least as many outputs as inputs, got shape {tuple(weight.shape)}")

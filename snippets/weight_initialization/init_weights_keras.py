@@ -14,8 +14,10 @@ activation, a report of every variable.
 and transposed convolutions is not what keras.initializers reads off the kernel.
 Draws are plain normal, not truncated as in keras.initializers.HeNormal; the
 variance is the same. The first layer gets the gain as well, though no
-activation stands before it: a single factor does not grow with depth. Residual
-branches want a smaller last layer: scale it afterwards.
+activation stands before it: for ReLU a single factor does not grow with depth.
+For GELU and SiLU it does: name the layer in `first`. Residual branches want a
+smaller last layer: scale it afterwards.
+Needs Keras 3.9 or newer.
 Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and
 fan); Saxe et al. (2014), arXiv:1312.6120 (orthogonal); Jozefowicz et al.
 (2015), "An Empirical Exploration of Recurrent Network Architectures" (forget
@@ -87,24 +89,31 @@ def true_fan_in(layer: keras.Layer) -> float:
 
 
 def init_weights(
-    model: keras.Model, *, seed: int, gain: float = GAINS["relu"], output: str | None = None
+    model: keras.Model,
+    *,
+    seed: int,
+    gain: float = GAINS["relu"],
+    output: str | None = None,
+    first: str | None = None,
 ) -> list[Row]:
     """Initialize `model`, which must be built, in place and report each of its
     weights once.
 
     `gain` belongs to the activation between the layers. `output` is the name of
     the layer that no activation follows; by default it is the linear or
-    convolutional layer that comes last. Variables that are not trainable
+    convolutional layer that comes last. `first` names the layer that reads the
+    inputs: it gets gain 1 as no activation stands before it; by default it gets
+    `gain`. Variables that are not trainable
     (frozen layers, moving averages) stay as they are. A tied variable is drawn
     once, with the smallest std its users want. What no rule covers is left, and
     the report says so. Draws come from a NumPy generator of its own: a `seed`
     gives the same weights on every backend, up to rounding in every floating
     dtype. No global state changes.
-    Raises ValueError for a `gain` that is not positive, for an unknown `output`
-    and for a model that is not built.
+    Raises ValueError for a `gain` that is not positive and finite, for an
+    unknown `output` or `first` and for a model that is not built.
     """
-    if not gain > 0.0:
-        raise ValueError(f"gain must be positive, got {gain}")
+    if not 0.0 < gain < math.inf:
+        raise ValueError(f"gain must be positive and finite, got {gain}")
     if not model.built:
         raise ValueError(f"model must be built, call it on a batch or build(input_shape) first, got {model.name!r}")
     every = list(_walk(model, set()))
@@ -113,10 +122,14 @@ def init_weights(
     last = next((layer for layer in reversed(summing) if output in (None, layer.name)), None)
     if output is not None and last is None:
         raise ValueError(f"output must be one of {[layer.name for layer in summing]}, got {output!r}")
+    reading = next((layer for layer in summing if layer.name == first), None)
+    if first is not None and reading is None:
+        raise ValueError(f"first must be one of {[layer.name for layer in summing]}, got {first!r}")
 
     rules: dict[int, Rule] = {}
     for layer in every:
-        role = ("output", 1.0) if layer is last else ("linear", 1.0) if id(layer) in projections else ("gain", gain)
+        plain = id(layer) in projections or layer is reading
+        role = ("output", 1.0) if layer is last else ("linear", 1.0) if plain else ("gain", gain)
         for variable, rule in _rules(layer, *role):
             known = rules.get(id(variable), rule)
             rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)

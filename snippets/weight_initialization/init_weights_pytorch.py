@@ -12,9 +12,10 @@ activation, a report of every parameter.
 
 `fan_in` is the true number of summands in an output value, which for transposed
 convolutions is not what torch.nn.init reads off the weight. The first layer
-gets the gain as well, though no activation stands before it: a single factor
-does not grow with depth. Residual branches want a smaller last layer: scale it
-afterwards.
+gets the gain as well, though no activation stands before it: for ReLU a single
+factor does not grow with depth. For GELU and SiLU it does: name the layer in
+`first`. Residual branches want a smaller last layer: scale it afterwards.
+Needs PyTorch 2.6 or newer.
 Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and
 fan); Saxe et al. (2014), arXiv:1312.6120 (orthogonal); Jozefowicz et al.
 (2015), "An Empirical Exploration of Recurrent Network Architectures" (forget
@@ -75,26 +76,32 @@ def true_fan_in(layer: nn.Module) -> float:
 
 @torch.no_grad()
 def init_weights_(
-    model: nn.Module, *, seed: int, gain: float = GAINS["relu"], output: str | None = None
+    model: nn.Module,
+    *,
+    seed: int,
+    gain: float = GAINS["relu"],
+    output: str | None = None,
+    first: str | None = None,
 ) -> list[Row]:
     """Initialize `model` in place and report each parameter once, in the order
     of `named_parameters`.
 
     `gain` belongs to the activation between the layers. `output` names the
     layer that no activation follows, as in `named_modules`; by default it is
-    the linear or convolutional layer registered last. Parameters that do not
-    require gradients and all buffers stay as they are; the padding row of an
-    embedding becomes 0. A tied parameter is drawn once, with the smallest std
-    that its users want. What no rule covers is left, and the report says so.
-    Draws come from a generator of its own on the CPU: a `seed` gives the same
-    weights on every device and, up to rounding, in every floating dtype below
-    float64. No global state changes.
-    Raises ValueError for a `gain` that is not positive, for an unknown
-    `output`, for parameters on the meta device and for lazy ones without a
-    shape.
+    the linear or convolutional layer registered last. `first` names the layer
+    that reads the inputs: it gets gain 1 as no activation stands before it; by
+    default it gets `gain`. Parameters that do not require gradients and all
+    buffers stay as they are; the padding row of an embedding becomes 0. A tied
+    parameter is drawn once, with the smallest std that its users want. What no
+    rule covers is left, and the report says so. Draws come from a generator of
+    its own on the CPU: a `seed` gives the same weights on every device and, up
+    to rounding, in every floating dtype below float64. No global state changes.
+    Raises ValueError for a `gain` that is not positive and finite, for an
+    unknown `output` or `first`, for parameters on the meta device and for lazy
+    ones without a shape.
     """
-    if not gain > 0.0:
-        raise ValueError(f"gain must be positive, got {gain}")
+    if not 0.0 < gain < math.inf:
+        raise ValueError(f"gain must be positive and finite, got {gain}")
     for name, parameter in model.named_parameters():
         if parameter.is_meta or isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must hold values: give {name!r} memory first (to_empty, or a batch if it is lazy)")
@@ -104,13 +111,15 @@ def init_weights_(
         for name, layer in model.named_modules()
         if isinstance(layer, LINEAR) and id(layer) not in projections
     }
-    if output is not None and output not in layers:
-        raise ValueError(f"output must be one of {list(layers)}, got {output!r}")
+    for argument, name in (("output", output), ("first", first)):
+        if name is not None and name not in layers:
+            raise ValueError(f"{argument} must be one of {list(layers)}, got {name!r}")
     last = layers[output] if output is not None else next(reversed(layers.values()), None)
 
     rules: dict[nn.Parameter, Rule] = {}
     for layer in model.modules():
-        role = ("output", 1.0) if layer is last else ("linear", 1.0) if id(layer) in projections else ("gain", gain)
+        plain = id(layer) in projections or layer is layers.get(first)
+        role = ("output", 1.0) if layer is last else ("linear", 1.0) if plain else ("gain", gain)
         for parameter, rule in _rules(layer, *role):
             known = rules.get(parameter, rule)
             rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)

@@ -8,10 +8,13 @@ linear") initialization.
 Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
 and no gradient fades, at any depth. Start with a learning rate of about 0.5 /
 (number of layers).
+Needs Keras 3.9 or newer.
 Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
 arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).
 """
+
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -36,6 +39,18 @@ def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     return np.concatenate([block, -block], axis=0) if rows else block
 
 
+def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
+    by_depth = getattr(model, "_nodes_by_depth", {})  # of a functional model
+    calls = [node.operation for nodes in by_depth.values() for node in nodes]
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            yield from [layer] * max(1, calls.count(layer))
+        elif isinstance(layer, keras.Model):
+            yield from _chain(layer)
+        elif any(len(weight.shape) > 1 for weight in layer.weights):
+            raise ValueError(f"model must be a chain of Dense layers, {layer.path!r} is {type(layer).__name__}")
+
+
 def looks_linear(model: keras.Model, *, seed: int) -> None:
     """Initialize the Dense layers of `model`, which must be built, in place;
     they form a chain with ReLU in between.
@@ -43,10 +58,18 @@ def looks_linear(model: keras.Model, *, seed: int) -> None:
     The map is an isometry if every hidden width is at least twice the number of
     inputs; narrower layers project. Draws come from a NumPy generator of its
     own, so that a `seed` gives the same weights on every backend.
-    Raises ValueError if the layers do not fit one behind the other or a hidden
-    width is odd.
+    Nested models are entered, in the order of their layers. Raises ValueError,
+    and nothing is changed, if the layers do not fit one behind the other, a
+    hidden width is odd or there is none, and by name for another layer with
+    weight matrices, such as a wrapper, and for a layer used twice or with a
+    kernel computed from others (LoRA).
     """
-    chain = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    chain = list(_chain(model))
+    if not chain or not model.built:
+        raise ValueError(f"model must be built and hold a Dense layer, got {model.layers}")
+    for i, layer in enumerate(chain):
+        if not isinstance(layer.kernel, keras.Variable) or layer in chain[:i]:
+            raise ValueError(f"model must hold a kernel of its own in every layer, {layer.path!r} does not")
     shapes = [layer.kernel.shape for layer in chain]  # (fan_in, fan_out)
     for (_, outputs), (inputs, _) in zip(shapes[:-1], shapes[1:], strict=True):
         if outputs != inputs:

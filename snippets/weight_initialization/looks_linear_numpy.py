@@ -6,9 +6,11 @@ linear") initialization, in NumPy.
     last layer     [Q, -Q],   with Q orthogonal and all biases 0
 
 Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
-and no gradient fades, at any depth. Source: Balduzzi et al. (2017), "The
-Shattered Gradients Problem", arXiv:1702.08591 (mirrored blocks); Saxe et al.
-(2014), arXiv:1312.6120 (orthogonal).
+and no gradient fades, at any depth.
+Needs NumPy 1.26 or newer.
+Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
+arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
+(orthogonal).
 """
 
 from collections.abc import Sequence
@@ -44,8 +46,11 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
     (inputs, hidden, ..., outputs).
 
     The map is an isometry if every hidden width is at least twice the number of
-    inputs; narrower layers project. Raises ValueError for an odd hidden width.
+    inputs; narrower layers project. Raises ValueError for an odd hidden width,
+    for fewer than two widths and for one below 1.
     """
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"widths must be two or more, each at least 1, got {list(widths)}")
     if odd := [width for width in widths[1:-1] if width % 2]:
         raise ValueError(f"hidden widths must be even, got {odd[0]}")
     generator = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ linear") initialization.
 Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
 and no gradient fades, at any depth. Start with a learning rate of about 0.5 /
 (number of layers).
+Needs PyTorch 2.6 or newer.
 Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
 arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).
@@ -34,9 +35,22 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
     The map is an isometry if every hidden width is at least twice the number of
     inputs; narrower layers project. Draws come from a generator of its own on
     the CPU, so that a `seed` gives the same weights on every device.
-    Raises ValueError if the layers do not fit one behind the other or a hidden
-    width is odd.
+    Raises ValueError, and nothing is changed, if the layers do not fit one
+    behind the other, a hidden width is odd or there is none, and by name for
+    another layer with a weight matrix and for a weight that is shared, lazy or
+    computed from other parameters (weight_norm).
     """
+    weights: set[int] = set()
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear):
+            weight = layer._parameters.get("weight")
+            if weight is None or isinstance(weight, nn.UninitializedParameter) or id(weight) in weights:
+                raise ValueError(f"model must hold a weight of its own in every layer, {name!r} does not")
+            weights.add(id(weight))
+        elif any(parameter.dim() > 1 and id(parameter) not in weights for parameter in layer.parameters(recurse=False)):
+            raise ValueError(f"model must be a chain of Linear layers, {name!r} is {type(layer).__name__}")
+    if not weights:
+        raise ValueError(f"model must hold a Linear layer, got {model}")
     chain = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     for layer, following in zip(chain[:-1], chain[1:], strict=True):
         if layer.out_features != following.in_features:

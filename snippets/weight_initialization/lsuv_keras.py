@@ -6,6 +6,7 @@ divided by the deviation it puts out.
 The result is the gain of every layer, measured instead of derived, whatever the
 activation is. One division is enough: a layer without bias is linear in its
 weight.
+Needs Keras 3.9 or newer.
 Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422,
 algorithm 1
 (there with repeated passes).
@@ -24,16 +25,25 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
 
     Returns, in the order of the layers, by which factor each kernel was
     divided: the deviation, over all entries, of what the layer puts out before
-    its activation. Biases become zero. Layers inside other models are not
-    reached. Raises ValueError if an output does not vary: the signal died
-    before it.
+    its activation. Biases become zero. Raises ValueError if an output does not
+    vary: the signal died before it. Also, before anything is changed, for a
+    model without such a layer, and by name for one inside of another layer or
+    model, used twice, or with a kernel computed from others (LoRA).
     """
+    reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
+    if not reached or not model.built:
+        raise ValueError(f"model must be built and hold a Dense or Conv layer, got {model.layers}")
+    for layer in model._flatten_layers():
+        if isinstance(layer, SUMMING) and (
+            layer not in reached or not isinstance(layer.kernel, keras.Variable) or len(layer._inbound_nodes) != 1
+        ):
+            raise ValueError(f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}")
     found: dict[str, float] = {}
-    for i, layer in enumerate(layer for layer in model.layers if isinstance(layer, SUMMING)):
+    for i, layer in enumerate(reached):
         orthogonal = keras.initializers.Orthogonal(seed=seed + i)
         layer.kernel.assign(orthogonal(layer.kernel.shape, layer.kernel.dtype))
         if layer.use_bias:
-            layer.bias.assign(keras.ops.zeros_like(layer.bias))
+            layer.bias.assign(keras.ops.zeros(layer.bias.shape, layer.bias.dtype))
         before = keras.Model(model.inputs[0], layer.input)(inputs)
         activation, layer.activation = layer.activation, keras.activations.linear
         try:

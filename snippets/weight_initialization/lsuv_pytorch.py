@@ -6,6 +6,7 @@ divided by the deviation it puts out.
 The result is the gain of every layer, measured instead of derived, whatever the
 activation is. One pass is enough: a layer without bias is linear in its weight,
 so what it would put out after the division is its output divided.
+Needs PyTorch 2.6 or newer.
 Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422,
 algorithm 1
 (there with repeated passes).
@@ -26,9 +27,18 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
     the deviation, over all entries, of the layer's output before. A layer
     called twice is measured at its first call; one that is not called stays
     orthogonal. The model runs in the mode it is in: call eval() first if it has
-    dropout or batch norm.
-    Raises ValueError if an output does not vary: the signal died before it.
+    dropout or batch norm. Raises ValueError if an output does not vary: the
+    signal died before it. Also for a layer, by name, whose weight is shared,
+    lazy or computed from other parameters (weight_norm), before anything is
+    changed, and if no layer runs.
     """
+    owners: dict[int, str] = {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, SUMMING):
+            weight = layer._parameters.get("weight")
+            if weight is None or isinstance(weight, nn.UninitializedParameter) or id(weight) in owners:
+                raise ValueError(f"model must hold a weight of its own in every layer, {name!r} does not")
+            owners[id(weight)] = name
     names = {layer: name for name, layer in model.named_modules() if isinstance(layer, SUMMING)}
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, float] = {}
@@ -51,8 +61,12 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
             layer.bias.zero_()
         hooks.append(layer.register_forward_hook(unit_variance))
     try:
-        model(inputs)
+        # a compiled model would run without these hooks
+        with torch.compiler.set_stance("force_eager"):
+            model(inputs)
     finally:
         for hook in hooks:
             hook.remove()
+    if not found:
+        raise ValueError(f"model must run a linear or convolutional layer, got {model}")
     return found

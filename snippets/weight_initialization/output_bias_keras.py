@@ -10,6 +10,7 @@ C for C equally frequent ones.
     Dense(1, bias_initializer=keras.initializers.Constant(sigmoid_bias(0.01)))
     output_layer.bias.assign(softmax_bias(np.bincount(labels)))
 
+Needs Keras 3.9 or newer.
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
 arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
@@ -33,6 +34,8 @@ def softmax_bias(counts):
     (or frequencies) of C classes.
     """
     counts = keras.ops.cast(counts, "float32")
+    if len(counts.shape) != 1 or 0 in counts.shape or not bool(keras.ops.all(keras.ops.isfinite(counts))):
+        raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not bool(keras.ops.all(counts > 0)):
         raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
     return keras.ops.log(counts / keras.ops.sum(counts))

@@ -5,8 +5,10 @@ output layer, in NumPy.
     softmax: b_c = log(p_c)            p_c: frequency of class c
 
 With small output weights the loss then starts at the entropy of the classes: ln
-C for C equally frequent ones. Source: Lin et al. (2017), "Focal Loss for Dense
-Object Detection", arXiv:1708.02002 (the sigmoid, with p = 0.01).
+C for C equally frequent ones.
+Needs NumPy 1.26 or newer.
+Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
+arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
 
 import math
@@ -29,6 +31,8 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
     (or frequencies) of C classes.
     """
     counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 1 or not counts.size or not np.isfinite(counts).all():
+        raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not (counts > 0.0).all():
         raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
     return np.log(counts / counts.sum())

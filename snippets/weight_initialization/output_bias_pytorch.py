@@ -10,6 +10,7 @@ C for C equally frequent ones.
     nn.init.constant_(model.output.bias, sigmoid_bias(0.01))
     model.output.bias.data.copy_(softmax_bias(torch.bincount(labels)))
 
+Needs PyTorch 2.6 or newer.
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
 arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
@@ -33,6 +34,8 @@ def softmax_bias(counts: Tensor) -> Tensor:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    if counts.dim() != 1 or not counts.numel() or not counts.isfinite().all():
+        raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not (counts > 0).all():
         raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
     return (counts / counts.sum(dtype=torch.float64)).log()

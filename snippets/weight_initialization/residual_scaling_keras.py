@@ -8,7 +8,11 @@ stays bounded: h <- h + branch(h).
 
 Call after an initialization that suits a plain chain (He). A branch is the list
 of layers between the skip's fork and its sum, in the order in which they are
-applied; all must be built.
+applied, or one layer or model; all must be built. A kernel that several
+branches share is scaled once. All three raise ValueError, before anything is
+changed, for a branch without such a weight and, by name, for a layer whose
+kernel is computed from others (LoRA) or lies inside where its place is unknown.
+Needs Keras 3.9 or newer.
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask
 Learners", section 2.3; Zhang, Dauphin & Ma (2019), "Fixup Initialization",
 arXiv:1901.09321; Goyal et al. (2017), arXiv:1706.02677, section 5.1 (zero
@@ -16,33 +20,47 @@ gamma).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 
-Branch = Sequence[keras.Layer]
+Branch = keras.Layer | Sequence[keras.Layer]
+ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
-def _parts(branch: Branch, attribute: str) -> list[keras.Variable]:
-    found = [getattr(layer, attribute, None) for layer in branch]
-    if not (found := [variable for variable in found if isinstance(variable, keras.Variable)]):
-        raise ValueError(f"branches must each hold a built layer with a {attribute}, got {branch}")
-    return found
+def _all_parts(branches: Iterable[Branch], attribute: str) -> list[list[keras.Variable]]:
+    every = [list(_parts([branch] if isinstance(branch, keras.Layer) else branch, attribute)) for branch in branches]
+    if not every or not all(every):
+        raise ValueError(f"branches must each hold a built layer with a {attribute}, got {branches}")
+    return every
 
 
-def gpt2_scale(branches: Sequence[Branch]) -> None:
+def _parts(branch: Iterable[keras.Layer], attribute: str) -> Iterator[keras.Variable]:
+    for layer in branch:
+        if isinstance(layer, ATTENTION) and layer.built:
+            inside = (layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense)
+            yield from _parts(inside, attribute)
+        elif isinstance(layer, keras.Model):
+            yield from _parts(layer.layers, attribute)
+        elif isinstance(variable := getattr(layer, attribute, None), keras.Variable):
+            yield variable
+        elif variable is not None or any(hasattr(child, attribute) for child in layer._flatten_layers(False)):
+            raise ValueError(f"branches must hold layers with a {attribute} of their own, {layer.path!r} does not")
+
+
+def gpt2_scale(branches: Iterable[Branch]) -> None:
     """Divide the last kernel of each branch by sqrt(N): N unit contributions
     then add up to a variance of 1, not N.
 
     Give all N branches of the network: two per transformer block, attention and
     MLP.
     """
-    for branch in branches:
-        last = _parts(branch, "kernel")[-1]
-        last.assign(last / math.sqrt(len(branches)))
+    every = _all_parts(branches, "kernel")
+    for last in {id(parts[-1]): parts[-1] for parts in every}.values():
+        last.assign(last / math.sqrt(len(every)))
 
 
-def fixup(branches: Sequence[Branch]) -> None:
+def fixup(branches: Iterable[Branch]) -> None:
     """Zero the last kernel of each branch and shrink the others, so that one
     step of SGD moves the output by O(1).
 
@@ -50,17 +68,15 @@ def fixup(branches: Sequence[Branch]) -> None:
     multiplier to each branch: do that in the model. Norms inside the branches
     would undo it.
     """
-    for branch in branches:
-        *others, last = _parts(branch, "kernel")
-        for kernel in others:
-            kernel.assign(kernel * len(branches) ** (-1.0 / (2 * len(others))))
-        last.assign(keras.ops.zeros_like(last))
+    every = _all_parts(branches, "kernel")
+    factors = {id(kernel): (kernel, len(every) ** (-0.5 / len(others))) for *others, _ in every for kernel in others}
+    for kernel, factor in (factors | {id(parts[-1]): (parts[-1], 0.0) for parts in every}).values():
+        kernel.assign(kernel * factor)
 
 
-def zero_gamma(branches: Sequence[Branch]) -> None:
+def zero_gamma(branches: Iterable[Branch]) -> None:
     """Zero the scale of the last norm of each branch, the branch's last layer:
     each block starts as identity.
     """
-    for branch in branches:
-        gamma = _parts(branch, "gamma")[-1]
-        gamma.assign(keras.ops.zeros_like(gamma))
+    for *_, gamma in _all_parts(branches, "gamma"):
+        gamma.assign(keras.ops.zeros(gamma.shape, gamma.dtype))

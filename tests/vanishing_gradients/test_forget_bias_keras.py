@@ -50,3 +50,8 @@ def test_what_has_no_forget_bias_is_refused(layer):
         built(layer)
     with pytest.raises(ValueError, match="lstm must be .*got <"):
         set_forget_bias(layer)
+
+
+def test_a_value_must_be_finite():
+    with pytest.raises(ValueError, match="value must be finite, got nan"):
+        set_forget_bias(layers.LSTM(3), float("nan"))

@@ -52,3 +52,13 @@ def test_the_default_is_one():
 def test_what_has_no_forget_bias_is_refused(module):
     with pytest.raises(ValueError, match=r"lstm must be .*(GRU|LSTM|Linear)\("):
         set_forget_bias_(module)
+
+
+def test_biases_that_are_computed_from_others_and_values_that_are_not_finite_are_refused():
+    lstm = nn.LSTM(2, 3)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"value must be finite, got {value}"):
+            set_forget_bias_(lstm, value)
+    nn.utils.parametrize.register_parametrization(lstm, "bias_ih_l0", nn.Identity())
+    with pytest.raises(ValueError, match="lstm must hold 2 biases as parameters of its own"):
+        set_forget_bias_(lstm)

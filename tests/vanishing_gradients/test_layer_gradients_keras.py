@@ -179,3 +179,9 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="model must run a layer .*'plain'"):
         plain = keras.Sequential([layers.Input((3,)), layers.ReLU()], name="plain")
         layer_gradients(plain, np.ones((2, 3)), keras.ops.sum)
+
+
+def test_an_empty_batch_is_refused():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="inputs must hold an example"):
+        layer_gradients(model, np.ones((0, 3), "float32"), keras.ops.sum)

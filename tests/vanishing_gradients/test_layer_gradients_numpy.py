@@ -122,3 +122,9 @@ def test_the_model_and_the_batch_stay():
     again, (same_inputs, _) = perceptron("relu"), batch()
     assert np.array_equal(inputs, same_inputs)
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, again.weights, strict=True))
+
+
+def test_an_empty_batch_is_refused():
+    model = Perceptron([np.ones((2, 3))], [np.zeros(2)], "tanh")
+    with pytest.raises(ValueError, match="inputs must hold an example"):
+        layer_gradients(model, np.ones((0, 3)), np.ones_like)

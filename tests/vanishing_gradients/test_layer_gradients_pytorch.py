@@ -191,3 +191,25 @@ def test_bad_arguments_are_named():
         layer_gradients(chain("tanh"), torch.tensor(batch()[0]), lambda output: output)
     with pytest.raises(ValueError, match=r"model must run a layer .*ReLU\(\)"):
         layer_gradients(nn.ReLU(), torch.ones(2, 3, requires_grad=True), torch.sum)
+
+
+def test_a_compiled_model_that_has_run_has_its_rows():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    compiled, inputs = torch.compile(model, backend="eager"), torch.ones(2, 3)
+    compiled(inputs).sum().backward()
+    wanted = layer_gradients(model, inputs, torch.sum)
+    rows = layer_gradients(compiled, inputs, torch.sum)
+    assert [row[1:] for row in rows] == [row[1:] for row in wanted]
+    assert [row.name for row in rows] == ["_orig_mod.0", "_orig_mod.2"]
+
+
+def test_it_works_in_inference_mode():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    wanted = layer_gradients(model, torch.ones(2, 3), torch.sum)
+    with torch.inference_mode():
+        assert layer_gradients(model, torch.ones(2, 3), torch.sum) == wanted
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="inputs must hold an example"):
+        layer_gradients(nn.Linear(3, 1), torch.ones(0, 3), torch.sum)

@@ -40,3 +40,13 @@ def test_dtype():
 def test_shapes_without_such_a_kernel_are_refused(shape, named):
     with pytest.raises(ValueError, match=named):
         DeltaOrthogonal()(shape)
+
+
+def test_other_shapes_dtypes_and_gains_are_refused():
+    for shape in ((4,), (0, 4)):
+        with pytest.raises(ValueError, match=r"shape must be \(\*kernel, in, out\), all at least 1, got \("):
+            DeltaOrthogonal()(shape)
+    with pytest.raises(ValueError, match="dtype must be floating, got 'int64'"):
+        DeltaOrthogonal()((3, 3, 4), "int64")
+    with pytest.raises(ValueError, match="gain must be finite and not negative, got nan"):
+        DeltaOrthogonal(gain=float("nan"))((3, 3, 4))

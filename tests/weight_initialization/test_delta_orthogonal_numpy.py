@@ -41,3 +41,14 @@ def test_dtype_and_generator():
 def test_shapes_without_such_a_kernel_are_refused(shape, named):
     with pytest.raises(ValueError, match=named):
         delta_orthogonal(shape, generator=generator())
+
+
+def test_other_shapes_dtypes_and_gains_are_refused():
+    generator = np.random.default_rng(0)
+    for shape in ((4,), (4, 0)):
+        with pytest.raises(ValueError, match=r"shape must be \(out, in, \*kernel\), all at least 1, got \(4,"):
+            delta_orthogonal(shape, generator=generator)
+    with pytest.raises(ValueError, match="dtype must be floating, got int64"):
+        delta_orthogonal((4, 3, 3), generator=generator, dtype=np.int64)
+    with pytest.raises(ValueError, match="gain must be finite and not negative, got nan"):
+        delta_orthogonal((4, 3, 3), np.nan, generator=generator)

@@ -49,3 +49,12 @@ def test_short_dtypes_get_the_same_weights_rounded(dtype):
 def test_shapes_without_such_a_kernel_are_refused(shape, named):
     with pytest.raises(ValueError, match=named):
         delta_orthogonal_(torch.empty(shape))
+
+
+def test_other_weights_and_gains_are_refused():
+    for weight in (torch.ones(4, 3, 3, dtype=torch.int64), torch.ones(4), torch.ones(4, 0)):
+        with pytest.raises(ValueError, match=r"weight must be floating, of shape \(out, in, \*kernel\), got torch\."):
+            delta_orthogonal_(weight)
+    for gain in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"gain must be finite and not negative, got {gain}"):
+            delta_orthogonal_(torch.ones(4, 3, 3), gain)

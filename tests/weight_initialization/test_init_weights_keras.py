@@ -316,3 +316,14 @@ def test_a_model_without_layers_is_fine():
 def test_a_model_that_is_not_built_is_refused():
     with pytest.raises(ValueError, match="built.*'unfinished'"):
         init_weights(keras.Sequential([layers.Dense(3)], name="unfinished"), seed=0)
+
+
+def test_the_first_layer_may_have_a_gain_of_one():
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(64, name="a"), layers.Dense(64), layers.Dense(4)])
+    report = init_weights(model, seed=0, gain=GAINS["silu"], first="a")
+    assert [row.rule for row in report if row.fan_in] == ["linear", "gain", "output"]
+    assert report[0].std_wanted == pytest.approx(1 / 8)
+    with pytest.raises(ValueError, match="first must be one of .* got 'none'"):
+        init_weights(model, seed=0, first="none")
+    with pytest.raises(ValueError, match="gain must be positive and finite, got inf"):
+        init_weights(model, seed=0, gain=float("inf"))

@@ -273,3 +273,19 @@ def test_a_model_without_values_is_refused():
         init_weights_(nn.Linear(3, 3, device="meta"), seed=0)
     with pytest.raises(ValueError, match="'weight'"):
         init_weights_(nn.LazyLinear(3), seed=0)
+
+
+def test_the_first_layer_may_have_a_gain_of_one_and_then_silu_keeps_the_mean_square():
+    """With the gain before the inputs as well, the mean square of layer 20 is some hundred."""
+    torch.manual_seed(0)
+    model = nn.Sequential(*[part for _ in range(20) for part in (nn.Linear(256, 256), nn.SiLU())][:-1])
+    inputs, found = torch.randn(256, 256), {}
+    for first in (None, "0"):
+        report = init_weights_(model, seed=0, gain=GAINS["silu"], output="38", first=first)
+        found[first] = model(inputs).square().mean().item(), report[0].rule
+    assert found["0"][1] == "linear" and found[None][1] == "gain"
+    assert found["0"][0] < 20.0 < 100.0 < found[None][0]
+    with pytest.raises(ValueError, match="first must be one of .* got 'none'"):
+        init_weights_(model, seed=0, first="none")
+    with pytest.raises(ValueError, match="gain must be positive and finite, got inf"):
+        init_weights_(model, seed=0, gain=math.inf)

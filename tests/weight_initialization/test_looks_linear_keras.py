@@ -42,3 +42,38 @@ def test_what_is_no_chain_is_refused():
     split = keras.Model(inputs, [layers.Dense(8)(inputs), layers.Dense(2)(inputs)])
     with pytest.raises(ValueError, match="4 inputs after 8"):
         looks_linear(split, seed=0)
+
+
+def test_nested_models_are_entered_in_order():
+    def parts() -> list:
+        return [keras.layers.Dense(8, "relu"), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)]
+
+    first, second, last = parts()
+    nested = keras.Sequential([keras.Input((2,)), first, keras.Sequential([keras.Input((8,)), second]), last])
+    flat = keras.Sequential([keras.Input((2,)), *parts()])
+    for model in (nested, flat):
+        looks_linear(model, seed=0)
+    for one, other in zip(nested.weights, flat.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_a_write_would_not_reach_is_named_before_a_change():
+    lora, shared = keras.layers.Dense(8), keras.layers.Dense(8)
+    timed = keras.layers.TimeDistributed(keras.layers.Dense(8))
+    for others, message in (
+        ([lora], "model must hold a kernel of its own in every layer"),
+        ([shared, shared], "model must hold a kernel of its own in every layer"),
+        ([keras.layers.Reshape((1, 8)), timed], "a chain of Dense layers, .* is TimeDistributed"),
+    ):
+        out = entry = keras.Input((2,))
+        first = keras.layers.Dense(8)
+        for layer in (first, *others):
+            out = layer(out)
+        if others == [lora]:
+            lora.enable_lora(2)
+        before = first.kernel.numpy()
+        with pytest.raises(ValueError, match=message):
+            looks_linear(keras.Model(entry, out), seed=0)
+        np.testing.assert_array_equal(first.kernel, before)
+    with pytest.raises(ValueError, match="model must be built and hold a Dense layer"):
+        looks_linear(keras.Sequential([keras.Input((2,)), keras.layers.ReLU()]), seed=0)

@@ -51,3 +51,9 @@ def test_the_seed_decides():
 def test_an_odd_width_has_no_mirror():
     with pytest.raises(ValueError, match="hidden widths .*7"):
         looks_linear([4, 8, 7, 3], seed=0)
+
+
+@pytest.mark.parametrize("widths", [(4,), (4, 0, 2)])
+def test_widths_must_make_a_chain(widths):
+    with pytest.raises(ValueError, match="widths must be two or more, each at least 1"):
+        looks_linear(widths, seed=0)

@@ -53,3 +53,22 @@ def test_a_chain_without_biases():
 def test_what_is_no_chain_is_refused(model, named):
     with pytest.raises(ValueError, match=named):
         looks_linear_(model, seed=0)
+
+
+def test_what_a_write_would_not_reach_is_named_before_a_change():
+    tied = nn.Linear(4, 4)
+    twin = nn.Linear(4, 4)
+    twin.weight = tied.weight
+    for others, message in (
+        ([nn.utils.parametrizations.orthogonal(nn.Linear(4, 4))], "a weight of its own in every layer, '2' does not"),
+        ([nn.LazyLinear(4)], "a weight of its own in every layer, '2' does not"),
+        ([tied, twin], "a weight of its own in every layer, '3' does not"),
+        ([nn.Bilinear(4, 4, 4)], "a chain of Linear layers, '2' is Bilinear"),
+    ):
+        model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), *others)
+        before = model[0].weight.detach().clone()
+        with pytest.raises(ValueError, match=f"model must (hold|be) {message}"):
+            looks_linear_(model, seed=0)
+        assert torch.equal(model[0].weight, before)
+    with pytest.raises(ValueError, match="model must hold a Linear layer, got ReLU"):
+        looks_linear_(nn.ReLU(), seed=0)

@@ -62,3 +62,25 @@ def test_a_dead_signal_is_refused_and_activations_stay():
     with pytest.raises(ValueError, match="'dead' has deviation 0"):
         lsuv(model, np.zeros((4, 8), "float32"), seed=0)
     assert model.layers[0].activation.__name__ == "relu"
+
+
+def test_what_a_write_would_not_reach_is_named_before_a_change():
+    inputs, shared = np.ones((2, 3, 4), "float32"), keras.layers.Dense(4)
+    lora = keras.layers.Dense(4)
+    entry = keras.Input((3, 4))
+    timed, nested = keras.layers.TimeDistributed(keras.layers.Dense(4)), keras.Sequential([keras.layers.Dense(4)])
+    for inside in ([timed], [nested], [lora], [shared] * 2):
+        first, out = keras.layers.Dense(4), entry
+        for layer in (first, *inside):
+            out = layer(out)
+        if inside == [lora]:
+            lora.enable_lora(2)
+        before = first.kernel.numpy()
+        with pytest.raises(ValueError, match="model must hold every Dense and Conv itself, once"):
+            lsuv(keras.Model(entry, out), inputs, seed=0)
+        np.testing.assert_array_equal(first.kernel, before)
+
+
+def test_a_model_without_such_a_layer_is_refused():
+    with pytest.raises(ValueError, match="model must be built and hold a Dense or Conv layer"):
+        lsuv(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()]), np.ones((2, 4)), seed=0)

@@ -72,3 +72,29 @@ def test_a_dead_signal_is_refused_and_the_hooks_go():
     with pytest.raises(ValueError, match="'2' has deviation 0"):
         lsuv_(model, batch(4, 32), seed=0)
     assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_weights_that_a_write_would_not_reach_are_refused_before_a_change():
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    for other in (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.LazyLinear(4), tied):
+        model = nn.Sequential(nn.Linear(4, 4), other)
+        before = model[0].weight.detach().clone()
+        with pytest.raises(ValueError, match="model must hold a weight of its own in every layer, '1"):
+            lsuv_(model, torch.ones(2, 4), seed=0)
+        assert torch.equal(model[0].weight, before)
+
+
+def test_a_model_that_runs_no_such_layer_is_refused():
+    with pytest.raises(ValueError, match="model must run a linear or convolutional layer, got ReLU"):
+        lsuv_(nn.ReLU(), torch.ones(2, 4), seed=0)
+
+
+def test_a_compiled_model_that_has_run_is_reached():
+    inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    compiled = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        compiled(inputs)
+    assert list(lsuv_(compiled, inputs, seed=0)) == ["_orig_mod.0", "_orig_mod.2"]
+    assert model(inputs).std(correction=0).item() == pytest.approx(1.0, rel=1e-4)

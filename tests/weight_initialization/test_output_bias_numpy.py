@@ -34,3 +34,9 @@ def test_a_class_that_is_never_or_always_there_is_refused(frequency):
 def test_a_class_that_was_not_seen_is_refused():
     with pytest.raises(ValueError, match="counts"):
         softmax_bias([3, 0, 1])
+
+
+@pytest.mark.parametrize("counts", [[float("inf"), 1.0], [float("nan"), 1.0], [], [[1.0, 2.0]]])
+def test_counts_are_finite_and_one_for_each_class(counts):
+    with pytest.raises(ValueError, match="counts must be finite, one for each class"):
+        softmax_bias(counts)

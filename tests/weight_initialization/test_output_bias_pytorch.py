@@ -27,3 +27,9 @@ def test_bad_frequencies_are_refused():
         sigmoid_bias(1.5)
     with pytest.raises(ValueError, match="counts"):
         softmax_bias(torch.tensor([1, 0]))
+
+
+@pytest.mark.parametrize("counts", [[float("inf"), 1.0], [float("nan"), 1.0], [], [[1.0, 2.0]]])
+def test_counts_are_finite_and_one_for_each_class(counts):
+    with pytest.raises(ValueError, match="counts must be finite, one for each class"):
+        softmax_bias(torch.tensor(counts))

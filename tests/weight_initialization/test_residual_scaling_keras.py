@@ -57,3 +57,41 @@ def test_zero_gamma():
 def test_a_branch_without_such_a_layer_is_refused(scale, missing):
     with pytest.raises(ValueError, match=f"branches .*{missing}.*ReLU"):
         scale([[layers.ReLU()]])
+
+
+def built_layer(layer: keras.Layer, shape=(None, 4)) -> keras.Layer:
+    layer.build(shape)
+    return layer
+
+
+def test_attention_ends_with_its_output_projection():
+    attention = [keras.layers.MultiHeadAttention(2, 3) for _ in range(4)]
+    tokens = np.ones((1, 2, 4), "float32")
+    for layer in attention:
+        layer(tokens, tokens)
+    before = [layer.output_dense.kernel.numpy() for layer in attention]
+    gpt2_scale([[attention[0]], attention[1], keras.Sequential([attention[2]]), [attention[3]]])
+    for layer, old in zip(attention, before, strict=True):
+        np.testing.assert_allclose(layer.output_dense.kernel, old / 2, rtol=1e-6)
+
+
+def test_a_shared_kernel_is_scaled_once():
+    shared, end = built_layer(keras.layers.Dense(4)), built_layer(keras.layers.Dense(4))
+    before = shared.kernel.numpy()
+    gpt2_scale([[shared]] * 4)
+    np.testing.assert_allclose(shared.kernel, before / 2, rtol=1e-6)
+    fixup([[shared, end]] * 4)
+    np.testing.assert_allclose(shared.kernel, before / 4, rtol=1e-6)
+
+
+def test_what_cannot_be_reached_is_named_before_a_change():
+    plain, lora = built_layer(keras.layers.Dense(4)), built_layer(keras.layers.Dense(4))
+    before = plain.kernel.numpy()
+    lora.enable_lora(2)
+    timed = built_layer(keras.layers.TimeDistributed(keras.layers.Dense(4)), (None, 3, 4))
+    for layer in (lora, timed):
+        with pytest.raises(ValueError, match="branches must hold layers with a kernel of their own, .* does not"):
+            gpt2_scale([[plain], [layer]])
+    with pytest.raises(ValueError, match="branches must each hold a built layer"):
+        gpt2_scale([])
+    np.testing.assert_array_equal(plain.kernel, before)

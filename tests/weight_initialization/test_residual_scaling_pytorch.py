@@ -53,7 +53,7 @@ def test_zero_gamma():
 def test_convolutions_count_as_well():
     many = [ones(nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.ConvTranspose2d(2, 2, 3)))] * 1
     gpt2_scale_(many * 4)
-    assert many[0][3].weight[0, 0, 0, 0].item() == pytest.approx(1 / 16)  # the same branch four times, halved each
+    assert many[0][3].weight[0, 0, 0, 0].item() == 0.5  # the same branch four times, halved once
     assert (many[0][0].weight == 1).all()
 
 
@@ -73,3 +73,34 @@ def test_the_sum_of_many_scaled_branches_has_the_variance_of_one():
 def test_a_branch_without_such_a_layer_is_refused(scale):
     with pytest.raises(ValueError, match="branches .*ReLU"):
         scale([nn.ReLU()])
+
+
+@pytest.mark.parametrize("scale", [gpt2_scale_, fixup_])
+def test_weights_that_are_computed_from_others_or_lazy_are_refused_before_a_change(scale):
+    plain = nn.Linear(3, 3)
+    before = plain.weight.detach().clone()
+    for other in (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), nn.LazyLinear(3)):
+        with pytest.raises(ValueError, match="branches must hold weights of their own, '0' does not"):
+            scale([plain, nn.Sequential(other)])
+    assert torch.equal(plain.weight, before)
+    with pytest.raises(ValueError, match="branches must hold weights of their own"):
+        zero_gamma_([nn.BatchNorm1d(3, affine=False)])
+
+
+def test_branches_come_in_a_list():
+    with pytest.raises(ValueError, match="branches must be a list of modules, got one Sequential"):
+        gpt2_scale_(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)))
+    with pytest.raises(ValueError, match="branches must hold a branch, got none"):
+        zero_gamma_([])
+    layers = nn.ModuleList([nn.Linear(3, 3, bias=False) for _ in range(4)])
+    before = layers[0].weight.detach().clone()
+    gpt2_scale_(iter(layers))
+    assert torch.equal(layers[0].weight, before / 2)
+
+
+def test_fixup_scales_a_shared_weight_once():
+    shared, ends = nn.Linear(2, 2), [nn.Linear(2, 2) for _ in range(4)]
+    nn.init.ones_(shared.weight)
+    fixup_([nn.Sequential(shared, end) for end in ends])
+    assert shared.weight[0, 0].item() == pytest.approx(4**-0.5)
+    assert not any(end.weight.any() for end in ends)
