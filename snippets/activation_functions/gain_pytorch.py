@@ -8,6 +8,7 @@ torch.nn.init.calculate_gain does not know.
 Preactivations of variance 1 keep it through a layer with weights of std =
 forward / sqrt(fan_in); the gradient keeps its mean square through weights of
 std = backward / sqrt(fan_out). No single gain does both unless the two agree.
+Needs PyTorch 2.6 or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
 networks through transient chaos", section 2, for the integrals.
@@ -43,8 +44,8 @@ def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, devic
     mean square of a standard normal.
 
     A function or a module; one with parameters is called with their `dtype` and
-    `device`. The mean is in float64. Raises ValueError for a `dtype` that is not
-    floating and for an activation without such a mean square.
+    `device`. The mean is in float64. Raises ValueError for a `dtype` that is
+    not floating and for an activation without such a mean square.
     """
     return _gain(_values(activation, _points(dtype, device)))
 

@@ -10,6 +10,7 @@ logit is taken off first, so that no exponential overflows and the logarithm
 never sees a zero. In a model use
 SparseCategoricalCrossentropy(from_logits=True) and no softmax layer: without
 from_logits=True, Keras takes what it gets for probabilities.
+Needs Keras 3.9 or newer.
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 4.3.4.
 """
@@ -24,8 +25,8 @@ def softmax_cross_entropy(logits, labels):
 
     `logits`: tensor or array of any floating dtype, shape (B, K). `labels`:
     integers in 0 ... K - 1, shape (B,). Raises ValueError for other shapes,
-    dtypes or labels and for an empty batch. A compiled function cannot raise for
-    a value: there a label out of range makes loss and gradient NaN.
+    dtypes or labels and for an empty batch. A compiled function cannot raise
+    for a value: there a label out of range makes loss and gradient NaN.
     """
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
     if len(logits.shape) != 2 or len(labels.shape) != 1 or len({*labels.shape, logits.shape[0]} - {None}) > 1:

@@ -9,6 +9,7 @@ A unit is an output with weights of its own: in a convolution a channel, in a
 layer on tokens a feature, at all positions together. Of a healthy ReLU layer
 about half of all entries are saturated (off), and no unit is dead. Take a
 batch of a few hundred examples.
+Needs Keras 3.9 or newer.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
 of training deep feedforward neural networks", section 3, for saturation.
@@ -47,9 +48,9 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
     in a layer or a configuration with "channels_first". Seen are layers with an
     `activation` argument and the layers ReLU, LeakyReLU and ELU, wherever they
     are: in nested models, wrappers and layers of your own. Passed over are
-    recurrent layers and what is linear or softmax. Raises ValueError if no layer
-    is seen and, with the layer's name, for an output that is empty, not finite
-    or has no axis of examples.
+    recurrent layers and what is linear or softmax. Raises ValueError if no
+    layer is seen and, with the layer's name, for an output that is empty, not
+    finite or has no axis of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")

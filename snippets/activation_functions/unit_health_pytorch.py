@@ -9,6 +9,7 @@ A unit is an output with weights of its own: in a convolution a channel, in a
 layer on tokens a feature, at all positions together. Of a healthy ReLU layer
 about half of all entries are saturated (off), and no unit is dead. Take a
 batch of a few hundred examples.
+Needs PyTorch 2.6 or newer.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty
 of training deep feedforward neural networks", section 3, for saturation.
@@ -53,11 +54,12 @@ def unit_health(
 
     The first dimension counts the examples. Which one counts the units says the
     linear or convolutional layer that ran last: the last or the second; if none
-    did, the second of four or five, else the last. The model runs in the mode it
-    is in (call `model.eval()` first to spare the statistics of BatchNorm), not
-    compiled, and keeps its gradients. Functional activations, as F.relu, are not
-    seen. Raises ValueError if no module is seen and, with the module's name,
-    for an input that is empty, not finite or has no dimension of examples.
+    did, the second of four or five, else the last. The model runs in the mode
+    it is in (call `model.eval()` first to spare the statistics of BatchNorm),
+    not compiled, and keeps its gradients. Functional activations, as F.relu,
+    are not seen. Raises ValueError if no module is seen and, with the module's
+    name, for an input that is empty, not finite or has no dimension of
+    examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")

@@ -12,6 +12,7 @@ Only the first depends on the other examples of the batch, so only it needs
 running statistics for test time. A learned gamma and beta (no beta for RMS)
 follow each of them; here they are 1 and 0. All is computed in float64 and
 returned in the dtype of x.
+Needs NumPy 1.26 or newer.
 Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer
 Normalization"; Wu & He (2018), "Group Normalization"; Zhang & Sennrich (2019),
 "Root Mean Square Layer Normalization".

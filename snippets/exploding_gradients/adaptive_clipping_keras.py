@@ -7,8 +7,10 @@ A unit's part of a kernel (*kernel, in, out) is one column: all that one output
 reads. A limit relative to the weights needs no search for a norm that fits the
 model; it bounds by how much one step can change a unit. Call it in a
 `train_step` of your own, between the gradient and `optimizer.apply`. The paper
-leaves the last linear layer unclipped. Source: Brock, De, Smith & Simonyan
-(2021), "High-performance large-scale image recognition without normalization".
+leaves the last linear layer unclipped.
+Needs Keras 3.9 or newer.
+Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
+recognition without normalization".
 """
 
 from typing import Any

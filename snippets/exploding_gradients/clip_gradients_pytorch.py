@@ -12,6 +12,7 @@ accumulation, clip once, before the step.
 `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do the same, but for
 three things: `clip_grad_norm_` divides by the norm + 1e-6, its norm of finite
 gradients can overflow, and neither takes the sparse gradient of an embedding.
+Needs PyTorch 2.6 or newer.
 Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """
@@ -51,9 +52,9 @@ def clip_by_global_norm_(
     Parameters without a gradient are passed over. As in PyTorch, a norm of Inf
     makes finite entries 0 and infinite ones NaN, and a norm of NaN makes all
     NaN: a GradScaler, which has seen the Inf, skips that step. Without one, ask
-    for `error_if_nonfinite`: then FloatingPointError is raised and the gradients
-    stay. Raises ValueError if `max_norm` is not positive and for a generator
-    that is exhausted.
+    for `error_if_nonfinite`: then FloatingPointError is raised and the
+    gradients stay. Raises ValueError if `max_norm` is not positive and for a
+    generator that is exhausted.
     """
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")

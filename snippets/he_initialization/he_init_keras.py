@@ -6,16 +6,17 @@ share between layers.
 
 `a` is the slope of the activation for negative inputs: 0 for ReLU. As in Keras,
 the normal variant is cut off at two standard deviations of the parent
-distribution and widened by 1 / 0.8796, so that `std` holds after the cut.
-One difference from keras.initializers: an instance draws anew with every call.
+distribution and widened by 1 / 0.8796, so that `std` holds after the cut. One
+difference from keras.initializers: an instance draws anew with every call.
 Keras's own `HeNormal()`, seeded or not, gives the same kernel to all layers of
 the same shape that share it. Copies do not share: share one seeded instance, or
 give each layer a seed of its own, but do not clone a model that has an integer
 seed in several layers. MultiHeadAttention and Bidirectional copy: give them no
 seed, since one makes Q, K and V, or both directions, equal. Their kernels have
 more axes: Keras 3.15 says which are inputs, and these initializers follow it.
-The kernel of a DepthwiseConv counts as that of a Conv, unless you name the axes:
-`HeNormal(input_axes=(0, 1), output_axes=(0, 1, 3))`.
+The kernel of a DepthwiseConv counts as that of a Conv, unless you name the
+axes: `HeNormal(input_axes=(0, 1), output_axes=(0, 1, 3))`.
+Needs Keras 3.9 or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """

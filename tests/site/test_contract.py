@@ -172,3 +172,12 @@ def test_a_chapter_has_its_question_and_its_rungs(chapter: Path):
     assert found == [rung for rung in rungs if rung in found], f"the ladder has its order: {found}"
     if list(ROOT.glob(f"snippets/{chapter.stem.replace('-', '_')}/experiment_*.py")):
         assert found == rungs, f"a chapter with experiments has every rung, this one has {found}"
+
+
+@every_copyable
+def test_a_copyable_file_states_the_oldest_version_it_needs(snippet: Path):
+    if snippet.parent.name == "diagnostics":
+        return
+    oldest = {"numpy": "NumPy 1.26", "pytorch": "PyTorch 2.6", "keras": "Keras 3.9"}[snippet.stem.rpartition("_")[2]]
+    text = ast.get_docstring(ast.parse((ROOT / snippet).read_text(encoding="utf-8")))
+    assert f"Needs {oldest} or newer." in text
