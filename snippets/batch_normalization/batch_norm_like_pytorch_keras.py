@@ -36,9 +36,9 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
         layer is trainable. What `mask`, of the shape of `x` without its last
         axis, hides does not count.
 
-        ValueError if these would be statistics of one value per channel. In a
-        compiled step, where the size of a batch has no error to raise, such a
-        batch leaves the moving statistics as they are.
+        ValueError if these would be statistics of one value per channel. Where
+        a compiled step does not know the size of a batch, as in TensorFlow, or
+        a mask hides the others, the moving statistics stay as they are.
         """
         if not (training and self.trainable):
             return super().call(x, training=False)
