@@ -1,4 +1,4 @@
-"""A learning rate that is too high kills ReLUs; a network of leaky ones survives it.
+"""A learning rate that is too high kills ReLUs; a network of leaky ones goes on learning.
 
 Source: the mechanism is that of Lu et al. (2020), section 1; here it is training that kills. Digits, 64-128-128-10 units, He initialization,
 150 steps of Adam; a unit is dead if it is off for each of the 1,437 training digits.

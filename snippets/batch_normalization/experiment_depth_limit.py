@@ -1,10 +1,11 @@
-"""A plain ReLU network with batch normalization stops training at about 40 layers; with skip connections it goes on.
+"""A plain ReLU network with batch normalization learns the less in 80 steps the deeper it is; one with skips learns.
 
 Source: Yang et al. (2019), section 4 and figure 2: networks deeper than about 50 layers are untrainable, whatever the
 batch size, near $16\\xi$ with $\\xi=1/\\ln\\chi$ and $\\chi$ the growth of squared gradients per layer. Scaled down:
 width 64, 80 steps on batches of 64 digits, learning rate 0.1, He initialization.
 """
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -42,6 +43,9 @@ class Depths(NamedTuple):
     ratios: np.ndarray
     """Gradient norm of the first weight matrix over that of the last hidden one, before training, per depth."""
 
+    ratio_after_a_step: float
+    """The same for the greatest depth after one step of training."""
+
     plain: np.ndarray
     """Accuracy on the test digits after training, with their statistics as one batch, per depth."""
 
@@ -53,6 +57,11 @@ def measure(seed: int = 0) -> Depths:
     digits = load_digits()
     inputs, labels = torch.from_numpy(digits.train_inputs[:BATCH]), torch.from_numpy(digits.train_labels[:BATCH])
     ratios, accuracies = [], []
+
+    def ratio(model: nn.Module) -> float:
+        layers = signals(model, inputs, lambda output: nn.functional.cross_entropy(output, labels))
+        return (layers[0].weight_gradient.norm() / layers[-2].weight_gradient.norm()).item()
+
     for depth in DEPTHS:
         generator = torch.Generator().manual_seed(seed)
         model = multilayer_perceptron(
@@ -60,8 +69,11 @@ def measure(seed: int = 0) -> Depths:
             lambda: nn.Sequential(nn.BatchNorm1d(WIDTH), nn.ReLU()),
             lambda weight, generator=generator: nn.init.kaiming_normal_(weight, generator=generator),
         )
-        layers = signals(model, inputs, lambda output: nn.functional.cross_entropy(output, labels))
-        ratios.append((layers[0].weight_gradient.norm() / layers[-2].weight_gradient.norm()).item())
+        ratios.append(ratio(model))
+        if depth == DEPTHS[-1]:
+            stepped = copy.deepcopy(model)
+            train(stepped, digits, steps=1, learning_rate=RATE, seed=seed, batch_size=BATCH)
+            ratio_after_a_step = ratio(stepped)
         train(model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH)
         accuracies.append(accuracy_on_test_digits(model, digits))
     generator = torch.Generator().manual_seed(seed)
@@ -71,7 +83,7 @@ def measure(seed: int = 0) -> Depths:
     blocks = (Residual(generator) for _ in range(DEPTHS[-1]))
     residual = nn.Sequential(first, *blocks, nn.BatchNorm1d(WIDTH), last)
     train(residual, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH)
-    return Depths(np.array(ratios), np.array(accuracies), accuracy_on_test_digits(residual, digits))
+    return Depths(np.array(ratios), ratio_after_a_step, np.array(accuracies), accuracy_on_test_digits(residual, digits))
 
 
 CLAIMS = (
@@ -84,23 +96,30 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
+        statement="50 layers: gradient norm of the first layer over the last, before training over after one step",
+        value=lambda m: float(m.ratios[-1]) / m.ratio_after_a_step,
+        interval=(100, 1e5),
+        reason="730 to 12,000 over six seeds; 1 if the explosion lasted.",
+        format=",.0f",
+    ),
+    Claim(
         statement="Accuracy with 10 layers",
         value=lambda m: float(m.plain[DEPTHS.index(10)]),
         interval=(0.8, 1.0),
         reason="Spread over seeds 0 to 5: 0.89 to 0.94.",
     ),
     Claim(
-        statement="Accuracy with 50 layers",
+        statement="Accuracy with 50 layers after 80 steps",
         value=lambda m: float(m.plain[-1]),
         interval=(0.0, 0.45),
-        reason="Spread over seeds 0 to 5: 0.13 to 0.19.",
+        reason="Spread over seeds 0 to 5: 0.13 to 0.21.",
         paper="untrainable",
     ),
     Claim(
         statement="Accuracy with 50 layers and skip connections",
         value=lambda m: m.residual,
         interval=(0.85, 1.0),
-        reason="Spread over seeds 0 to 5: 0.93 to 0.94.",
+        reason="Spread over seeds 0 to 5: 0.93 to 0.95.",
     ),
 )
 

@@ -67,19 +67,19 @@ CLAIMS = (
     Claim(
         statement="Accuracy after 40 steps by the statistics of the batch",
         value=lambda m: _at(40, m.batch),
-        interval=(0.7, 0.95),
+        interval=(0.75, 0.95),
         reason="Spread over seeds 0 to 5: 0.83 to 0.88.",
     ),
     Claim(
         statement="By averages with weight 0.1, as in PyTorch",
         value=lambda m: _at(40, m.tenth),
-        interval=(0.7, 0.95),
+        interval=(0.75, 0.95),
         reason="$0.9^{40}=0.015$ of the initial values is left. Seeds 0 to 5: 0.81 to 0.87.",
     ),
     Claim(
         statement="By averages with weight 0.01, as in Keras",
         value=lambda m: _at(40, m.hundredth),
-        interval=(0.3, 0.72),
+        interval=(0.35, 0.74),
         reason="$0.99^{40}=0.67$ of the initial values is left. Seeds 0 to 5: 0.49 to 0.62.",
     ),
     Claim(

@@ -43,7 +43,10 @@ def accuracies(normalized: bool, seed: int) -> np.ndarray:
     scales, rates = grid[:, 0].reshape(-1, 1, 1), grid[:, 1].reshape(-1, 1, 1)
     widths = [64] + [WIDTH] * DEPTH + [10]
     weights = [
-        (scales * torch.randn(fan_out, fan_in, generator=generator) * (2 / fan_in) ** 0.5).requires_grad_()
+        # The output layer has no normalization behind it: it keeps He's scale.
+        ((scales if fan_out == WIDTH else torch.ones_like(scales)) * torch.randn(fan_out, fan_in, generator=generator))
+        .mul((2 / fan_in) ** 0.5)
+        .requires_grad_()
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)
     ]
     gains = [torch.ones(len(scales), 1, WIDTH, requires_grad=True) for _ in range(DEPTH)]
@@ -80,26 +83,26 @@ CLAIMS = (
     Claim(
         statement="Of the networks with batch normalization, this part reaches 90 %",
         value=lambda m: _trained(m.normalized),
-        interval=(0.45, 0.8),
-        reason="Spread over seeds 0 to 5: 0.59 to 0.64.",
+        interval=(0.55, 0.8),
+        reason="Spread over seeds 0 to 5: 0.64 to 0.70.",
     ),
     Claim(
         statement="Of those without, this part does",
         value=lambda m: _trained(m.plain),
         interval=(0.0, 0.15),
-        reason="Spread over seeds 0 to 5: 0.02 to 0.05.",
+        reason="Spread over seeds 0 to 5: 0.04 to 0.09.",
     ),
     Claim(
         statement="With it, some learning rate trains every scale from 1/16 to 8 times He's: the worst best accuracy",
         value=lambda m: float(m.normalized.max(axis=1).min()),
-        interval=(0.85, 1.0),
-        reason="Spread over seeds 0 to 5: 0.90 to 0.92.",
+        interval=(0.9, 1.0),
+        reason="Spread over seeds 0 to 5: 0.93 to 0.95.",
     ),
     Claim(
         statement="Insensitive is not immune: with it, the largest weights and the lowest rate reach",
         value=lambda m: float(m.normalized[-1, 0]),
-        interval=(0.0, 0.5),
-        reason="The direction of the weights turns with the rate over their squared norm. Seeds 0 to 5: 0.12 to 0.21.",
+        interval=(0.0, 0.3),
+        reason="The direction of the weights turns with the rate over their squared norm. Seeds 0 to 5: 0.06 to 0.18.",
     ),
 )
 

@@ -154,5 +154,7 @@ def test_eval(run):
         [keras.Input((20,)), layers.Dense(30), layers.BatchNormalization(), layers.ReLU(), layers.Dense(10)]
     )
     normalized.layers[0].kernel.assign(20.0 * normalized.layers[0].kernel)
-    training, evaluation = map(float, run("eval", model=normalized))
+    before = normalized.get_weights()
+    evaluation, training = map(float, run("eval", model=normalized))
     assert evaluation > training + 0.5
+    assert all((value == old).all() for value, old in zip(normalized.get_weights(), before, strict=True))

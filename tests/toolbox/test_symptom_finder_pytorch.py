@@ -1,5 +1,6 @@
 """The tests that the symptom finder offers for PyTorch: each tells a network with the fault from one without it."""
 
+import copy
 import math
 import re
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("seeded_pytorch")
 
 SECTIONS = sections("symptom-finder.md")
 FILES = (unit_health, global_norm, finite_guard, factor_per_layer, layer_gradients)
-NAMES = {"torch": torch, "F": F, "math": math} | {function.__name__: function for function in FILES}
+NAMES = {"torch": torch, "F": F, "math": math, "copy": copy} | {function.__name__: function for function in FILES}
 
 
 @pytest.fixture
@@ -91,7 +92,6 @@ def test_flat_step(run):
     for rate in (0.01, 1e-7):
         model = network()
         optimizer = torch.optim.SGD(model.parameters(), rate)
-        F.cross_entropy(model(batch()["inputs"]), batch()["labels"]).backward()
         changes[rate] = float(run("flat", 2, model=model, optimizer=optimizer)[0].split()[1])
     assert 1e-5 < changes[0.01] < 1e-2 and changes[1e-7] < 1e-6
     other = torch.optim.SGD(network().parameters(), 0.1)
@@ -105,6 +105,7 @@ def test_plateau(run):
     assert not ones.match(sums) and all(float(line.split()[1]) > 0.3 for line in ratios)
     with_softmax = nn.Sequential(network(), nn.Softmax(1))
     assert ones.match(run("plateau", model=with_softmax)[0])
+    assert len(run("plateau", model=nn.Linear(20, 1))) == 1  # of one row there is no second singular value
     constant = network()
     nn.init.constant_(constant[2].weight, 0.1)
     assert float(run("plateau", model=constant)[2].split()[1]) < 1e-5
@@ -154,8 +155,10 @@ def test_eval(run):
     assert len(set(run("eval", model=network()))) == 1
     normalized = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30, momentum=1e-3), nn.ReLU(), nn.Linear(30, 10))
     normalized[0].weight.data *= 20.0
-    training, evaluation = map(float, run("eval", model=normalized))
+    before = copy.deepcopy(normalized.state_dict())
+    evaluation, training = map(float, run("eval", model=normalized))
     assert evaluation > training + 0.5
+    assert all(torch.equal(value, before[name]) for name, value in normalized.state_dict().items())
 
 
 def test_every_piece_of_code_is_tried():
