@@ -37,7 +37,9 @@ class Project:
         return {
             "args": [sys.executable, "-m", *arguments],
             "cwd": self.root,
-            "env": os.environ | {"PYTHONPATH": str(self.root)} | environment,
+            "env": {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
+            | {"PYTHONPATH": str(self.root)}
+            | environment,
             "text": True,
         }
 

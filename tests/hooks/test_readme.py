@@ -14,6 +14,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROSE = re.sub(r"^(`{3,}).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE)
 EXPERIMENT = "snippets/sigmoid_slope/experiment_quarter.py"
 CHAPTER = "docs/chapters/sigmoid-slope.md"
+DRAWN_ALONE = '''
+
+@pytest.fixture(scope="session")
+def built_site() -> Path:
+    return ROOT / "docs"
+'''
+"""What stands for the built site where one figure is all that is asked of it."""
 
 
 def block(language: str) -> str:
@@ -97,7 +104,7 @@ def test_the_worked_example_is_a_proof(followed):
 
 
 def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_passes(tmp_path):
-    """In a copy of the whole project; what needs the built site is left out, and what runs every snippet alone."""
+    """In a copy of the whole project, of which nothing is built but the figure, by the README's two commands."""
     no_caches = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
     for folder in ("docs", "snippets", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_caches)
@@ -110,9 +117,15 @@ def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_p
     line = block("yaml").strip()
     project.write("mkdocs.yml", re.sub(r"(?m)^( +)(- chapters/)", rf"\1{line}\n\1\2", settings, count=1))
 
+    for step in re.findall(r"`python -m (docs\.hooks\.\w+\.run)`", PROSE):
+        run = project.run(step, EXPERIMENT)
+        assert run.returncode == 0, run.stdout
+    with (tmp_path / "tests" / "conftest.py").open("a", encoding="utf-8") as file:
+        file.write(DRAWN_ALONE)
+
     tests = [f"tests/{name}.py" for name in ("site/test_contract", "site/test_explorer_chapters", "test_experiments")]
     chosen = "sigmoid and (slope or quarter) or test_one_slug or test_there or test_every_snippet"
-    run = project.run("pytest", "-p", "no:cacheprovider", *tests, "-k", f"({chosen}) and not the_build")
+    run = project.run("pytest", "-p", "no:cacheprovider", *tests, "-k", chosen)
 
     assert run.returncode == 0, run.stdout
     passed = int(re.search(r"(\d+) passed", run.stdout)[1])
