@@ -98,8 +98,8 @@ CLAIMS = (
     Claim(
         statement="50 layers: gradient norm of the first layer over the last, before training over after one step",
         value=lambda m: float(m.ratios[-1]) / m.ratio_after_a_step,
-        interval=(100, 1e5),
-        reason="730 to 12,000 over six seeds; 1 if the explosion lasted.",
+        interval=(20, 4e5),
+        reason="350 to 13,000 over six seeds on three kinds of processor; 1 if the explosion lasted.",
         format=",.0f",
     ),
     Claim(
@@ -112,7 +112,7 @@ CLAIMS = (
         statement="Accuracy with 50 layers after 80 steps",
         value=lambda m: float(m.plain[-1]),
         interval=(0.0, 0.45),
-        reason="Spread over seeds 0 to 5: 0.13 to 0.21.",
+        reason="0.13 to 0.23 over six seeds on three kinds of processor.",
         paper="untrainable",
     ),
     Claim(
