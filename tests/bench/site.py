@@ -30,7 +30,7 @@ from tests.bench.table import Row, table
 EDITS = 5
 """Live reload looks for changes twice a second, so that one edit may be lucky."""
 
-PATIENCE = 60
+PATIENCE = 600
 """Seconds to wait for the server or for an edit before giving up."""
 
 AS_IN_THE_MAKEFILE = {"NO_MKDOCS_2_WARNING": "1", "NBCONVERT_DISABLE_CONFIG_EXPORTERS": "1"}

@@ -1,5 +1,7 @@
 """The benchmark of check_model counts in steps of the model that it checks."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
@@ -8,9 +10,16 @@ from tests.bench import check_model
 
 
 def test_the_ratio_is_that_of_the_two_times(monkeypatch):
-    monkeypatch.setattr(check_model, "check_model", lambda *_: [torch.randn(500_000).sort() for _ in range(20)])
-    monkeypatch.setattr(check_model, "step", lambda _: torch.randn(500_000).sort())
-    assert 5 < check_model.ratio(features(nn.Linear(64, 10))) < 80
+    """On a clock that only the two tools move."""
+    clock = SimpleNamespace(now=0.0, process_time=lambda: clock.now)
+
+    def take(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(check_model, "time", clock)
+    monkeypatch.setattr(check_model, "check_model", lambda *_: take(6.0))
+    monkeypatch.setattr(check_model, "step", lambda _: take(2.0))
+    assert check_model.ratio(features(nn.Linear(64, 10))) == 3.0
 
 
 def test_every_model_is_timed(monkeypatch, capsys):
