@@ -73,10 +73,11 @@ def test_every_integer_counts_a_class(dtype):
     assert float(loss) == pytest.approx(oracle.softmax_cross_entropy(logits, labels)[0], rel=1e-12)
 
 
-def test_a_compiled_step_gives_the_same_numbers_and_nan_for_a_label_out_of_range():
+@pytest.mark.parametrize("autograph", [False, True])
+def test_a_compiled_step_gives_the_same_numbers_and_nan_for_a_label_out_of_range(autograph):
     logits, labels = batch_of_logits()
     signature = [tf.TensorSpec([None, 5], "float64"), tf.TensorSpec([None], "int64")]
-    step = tf.function(softmax_cross_entropy, input_signature=signature)
+    step = tf.function(softmax_cross_entropy, input_signature=signature, autograph=autograph)
     for one, other in zip(step(logits, labels), softmax_cross_entropy(logits, labels), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300)
     loss, gradient = step(logits, np.array([0, 5, 1, 1, 1, -1]))
