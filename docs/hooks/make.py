@@ -20,7 +20,7 @@ from docs.hooks import actions, tasks
 from docs.hooks.measure import processes
 from docs.hooks.progress import Progress
 from docs.hooks.show import labs
-from docs.hooks.store import ROOT
+from docs.hooks.store import ROOT, forget_unfinished
 
 # Relative to the root, where `main` goes: so the state can be carried to another folder, as a cache of CI does.
 STATE = Path(".cache", "doit.json")
@@ -76,6 +76,7 @@ def main() -> int:
     }
     with contextlib.chdir(ROOT), processes.settings():
         forget_damaged_caches()
+        forget_unfinished()
         return DoitMain(Tasks(vars(tasks)), extra_config={"GLOBAL": settings}).run(["run"])
 
 

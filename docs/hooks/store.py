@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,14 @@ def write_if_changed(path: Path, content: str | bytes) -> bool:
             os.unlink(temporary)
         raise
     return True
+
+
+def forget_unfinished() -> None:
+    """Remove what a build that was killed an hour ago or earlier had begun to write; younger may be another build's."""
+    for path in UNFINISHED.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - 3600:
+                path.unlink()
 
 
 def digest(content: bytes) -> str:

@@ -1,5 +1,6 @@
 """What is stored comes back as it was, or counts as not stored."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -51,3 +52,14 @@ def test_an_unchanged_file_is_not_written_and_a_failed_one_leaves_nothing(tmp_pa
     with pytest.raises(ZeroDivisionError):
         store.write_if_changed(file, "three")
     assert file.read_text() == "two" and list(store.UNFINISHED.iterdir()) == []
+
+
+def test_what_a_killed_build_left_goes_and_what_another_build_writes_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "UNFINISHED", tmp_path)
+    for name in ("old", "young"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / "old", (0, 0))
+
+    store.forget_unfinished()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["young"]
