@@ -26,18 +26,18 @@ def test_a_stand_in_makes_the_libraries_choose_as_it_says(name):
 
 def test_a_failure_under_one_stand_in_fails_the_run_and_is_named(monkeypatch, capfd):
     calls = []
-    monkeypatch.setattr(machines, "pytest", lambda *call: calls.append(call) or int(len(calls) == 2))
+    monkeypatch.setattr(machines, "passes", lambda *call: calls.append(call) or len(calls) != 2)
     assert machines.main(some=False) == 1
     able = list(machines.machines())
     assert len(calls) == 2 * len(able)
     assert f"Failed: {able[0]} with 2 threads" in capfd.readouterr().out
-    monkeypatch.setattr(machines, "pytest", lambda *call: 0)
+    monkeypatch.setattr(machines, "passes", lambda *call: True)
     assert machines.main(some=True) == 0
 
 
 def test_the_part_of_every_landing_is_one_thread_and_not_this_processor(monkeypatch):
     calls = []
-    monkeypatch.setattr(machines, "pytest", lambda *call: calls.append(call) or 0)
+    monkeypatch.setattr(machines, "passes", lambda *call: calls.append(call) or True)
     machines.main(some=True)
     able = machines.machines()
     assert [settings for settings, *_ in calls] == [able[name] for name in list(able)[:-1] or able]
@@ -50,3 +50,11 @@ def test_the_number_of_threads_reaches_the_tests(threads):
     code = "import tests.conftest, torch; print(torch.get_num_threads())"
     command = {"args": [sys.executable, "-c", code], "cwd": machines.ROOT, "env": machines.environment({}, threads)}
     assert subprocess.run(**command, capture_output=True, text=True, check=True).stdout.split() == [threads]
+
+
+@pytest.mark.parametrize(("statuses", "passed"), [((0, 0), True), ((1, 0), False), ((0, 5), False), ((-9, 0), False)])
+def test_both_halves_must_pass_and_both_run(statuses, passed, monkeypatch):
+    left = list(statuses)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], left.pop(0)))
+    assert machines.passes({}, "1", []) is passed
+    assert left == []
