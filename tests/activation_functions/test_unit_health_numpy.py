@@ -66,3 +66,9 @@ def test_what_is_not_finite_is_no_health(bad):
 def test_the_examples_are_no_units(axis):
     with pytest.raises(ValueError, match=rf"unit_axis must be an axis of \(2, 3, 4\) after the first, got {axis}"):
         unit_health(RELU, np.ones((2, 3, 4)), unit_axis=axis)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e12])
+def test_the_slope_is_right_at_points_of_any_size(scale):
+    """A step that does not grow with the point would be rounded away."""
+    assert left_slope(RELU, scale * np.array([-1.0, 0.0, 1.0])) == pytest.approx([0.0, 0.0, 1.0], abs=1e-7)

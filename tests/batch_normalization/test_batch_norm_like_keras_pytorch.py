@@ -51,6 +51,8 @@ def test_test_time_is_that_of_keras_and_changes_nothing(kind, shape):
 def test_momentum_and_epsilon_have_the_meaning_of_keras():
     layer = BatchNorm1dLikeKeras(3, momentum=0.75, epsilon=0.5)
     assert (layer.momentum, layer.eps) == (0.25, 0.5)
+    default = BatchNorm1dLikeKeras(3)
+    assert (default.momentum, default.eps) == (pytest.approx(0.01), 1e-3)
 
 
 @every_kind

@@ -45,6 +45,8 @@ def test_test_time_is_that_of_pytorch_and_changes_nothing(shape, axis):
 def test_momentum_and_eps_have_the_meaning_of_pytorch():
     layer = BatchNormLikePyTorch(momentum=0.25, eps=0.5)
     assert (layer.momentum, layer.epsilon) == (0.75, 0.5)
+    default = BatchNormLikePyTorch()
+    assert (default.momentum, default.epsilon) == (0.9, 1e-5)
 
 
 def test_frozen_it_neither_uses_nor_keeps_the_statistics_of_the_batch():
