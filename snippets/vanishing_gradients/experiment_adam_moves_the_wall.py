@@ -167,7 +167,7 @@ def plot(measured: Runs) -> Figure:
     lines = (
         (measured.gradient_descent, "C1", "gradient descent, 5 layers", (20, 2.62)),
         (measured.deep_adam, "C2", "Adam, 13 layers", (270, 2.62)),
-        (measured.deep_adam_tiny_epsilon, "C3", r"the same, $\epsilon=10^{-30}$", (270, 1.62)),
+        (measured.deep_adam_tiny_epsilon, "C3", r"the same, $\epsilon=10^{-30}$", (300, 1.66)),
         (measured.adam, "C0", "Adam, 5 layers", (90, 0.95)),
     )
     window = 10
