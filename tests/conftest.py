@@ -47,9 +47,7 @@ class Project:
         """Run a module to its end; standard output and error come together, as a reader sees them."""
         command = self.command(*arguments, **environment)
         # The limit ends a hang; ten times what the slowest takes on a machine with four times too much to do.
-        return subprocess.run(
-            **command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False
-        )
+        return subprocess.run(**command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
 
     def make_figures(self, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run("docs.hooks.make", **environment)

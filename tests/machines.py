@@ -1,8 +1,8 @@
 """Hold the claims, the parity of the explorer and the tests of all snippets on stand-ins for other machines.
 
     python -m tests.machines         every stand-in, all seeds: about forty minutes on two cores
-    python -m tests.machines --some  what every landing runs beside the tests: the first seed, one thread, the processors
-                                     that differ from this one
+    python -m tests.machines --some  what every landing runs beside the tests: the first seed, one thread, the
+                                     processors that differ from this one
 
 The libraries choose their kernels by the processor, and kernels add in another order. So the last digits of a sum are
 another machine's business; a training multiplies them. These settings make one machine choose as others would.
@@ -46,7 +46,12 @@ THREADS = ("1", "2")
 
 CLAIMS = "tests/test_experiments.py::test_claims_hold"
 PARITY = ("tests/site/test_explorer_engine.py", "tests/site/test_explorer_training.py")
-SNIPPETS = ("diagnostics", "laboratory", "toolbox", *(path.parent.name for path in sorted(ROOT.glob("snippets/*/*.py"))))
+SNIPPETS = (
+    "diagnostics",
+    "laboratory",
+    "toolbox",
+    *(path.parent.name for path in sorted(ROOT.glob("snippets/*/*.py"))),
+)
 
 
 def machines() -> dict[str, dict[str, str]]:
@@ -57,7 +62,9 @@ def machines() -> dict[str, dict[str, str]]:
 
     names = list(X86)
     able = torch.backends.cpu.get_cpu_capability()
-    return {name: X86[name] for name in names[: names.index(able) + 1]} if able in names else {"DEFAULT": X86["DEFAULT"]}
+    return (
+        {name: X86[name] for name in names[: names.index(able) + 1]} if able in names else {"DEFAULT": X86["DEFAULT"]}
+    )
 
 
 def environment(settings: dict[str, str], threads: str) -> dict[str, str]:
@@ -71,10 +78,21 @@ def passes(settings: dict[str, str], threads: str, arguments: list[str]) -> bool
     """Whether all tests pass. In two halves, since PyTorch and TensorFlow do not share a process."""
     # More threads than cores would wait for each other in every operation.
     processes = max(1, min(4, (os.cpu_count() or 1) // int(threads)))
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-n", str(processes), "--dist", "worksteal", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "-n",
+        str(processes),
+        "--dist",
+        "worksteal",
+        *arguments,
+    ]
     run = {"cwd": ROOT, "env": environment(settings, threads), "check": False}
     # A half that a signal ended has a negative status.
-    return all([subprocess.run([*command, "-m", half], **run).returncode == 0 for half in ("not keras", "keras")])
+    return all(subprocess.run([*command, "-m", half], **run).returncode == 0 for half in ("not keras", "keras"))
 
 
 def main(some: bool) -> int:

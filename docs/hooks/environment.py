@@ -69,13 +69,13 @@ def find_python(names):
             # The base of a virtual environment, since `.venv` may be the active one and is about to be cleared.
             version, base, missing = json.loads(asked.stdout.decode())
         except ValueError:
-            reasons.append("{} ({}) does not run Python".format(name, path))
+            reasons.append(f"{name} ({path}) does not run Python")
             continue
         if not OLDEST <= tuple(version[:2]) <= NEWEST:
             reasons.append("{} is Python {}.{}.{}".format(name, *version))
         elif missing:
             reasons.append(
-                "{} is Python {}.{}.{} without its module {}. On Debian and Ubuntu: apt install python{}.{}-venv".format(
+                "{} is Python {}.{}.{} without its module {}. On Debian, Ubuntu: apt install python{}.{}-venv".format(
                     name, *version, " and ".join(missing), *version[:2]
                 )
             )
@@ -83,8 +83,8 @@ def find_python(names):
             return Python(version, base)
     found = "".join("\n  " + reason for reason in reasons) or "\n  nothing called " + " or ".join(names)
     raise CannotMake(
-        "Python 3.11, 3.12 or 3.13 is needed. Found:{}\n"
-        "Install one, or name one: make PYTHON=/path/to/python3.13 ...".format(found)
+        f"Python 3.11, 3.12 or 3.13 is needed. Found:{found}\n"
+        "Install one, or name one: make PYTHON=/path/to/python3.13 ..."
     )
 
 
@@ -112,7 +112,7 @@ def bring_up_to_date(names):
     else:
         python = find_python(names or NAMES)
         wanted["python"] = python.path
-        print("Making .venv with Python {}: about 1 GB to download, 4 GB on the disk, minutes.".format(python.version))
+        print(f"Making .venv with Python {python.version}: about 1 GB to download, 4 GB on the disk, minutes.")
         create(venv, python)
     install([str(venv / "bin" / "python"), "-m", "pip", "install", *OPTIONS, *cpu_wheels()])
     stamp.write_text(json.dumps(wanted))
@@ -132,7 +132,7 @@ def create(venv, python):
     command = [python.path, "-m", "venv", "--clear", str(venv)]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if made.returncode:
-        raise CannotMake("{}\nPython cannot make a virtual environment.".format(made.stdout.decode().strip()))
+        raise CannotMake(f"{made.stdout.decode().strip()}\nPython cannot make a virtual environment.")
 
 
 def cpu_wheels():
@@ -155,11 +155,11 @@ def install(command):
         lines.append(raw.decode(errors="replace").rstrip())
         told = progress(lines[-1])
         if told:
-            print("{:5.0f} s  {}".format(time.time() - started, told))
+            print(f"{time.time() - started:5.0f} s  {told}")
             sys.stdout.flush()
     if process.wait():
         raise CannotMake(explain(lines))
-    print("{:5.0f} s  done".format(time.time() - started))
+    print(f"{time.time() - started:5.0f} s  done")
 
 
 def progress(line):
@@ -168,7 +168,7 @@ def progress(line):
     if download:
         name, version, size, unit = download.groups()
         if unit == "GB" or float(size) >= WORTH_A_LINE:
-            return "downloading {} {} ({} {})".format(name, urllib.parse.unquote(version), size, unit)
+            return f"downloading {name} {urllib.parse.unquote(version)} ({size} {unit})"
     if line.startswith("Installing collected packages:"):
         return "installing {} packages".format(line.count(",") + 1)
     return ""
@@ -186,7 +186,7 @@ def explain(lines):
             "Then run the same command again; pip keeps what has arrived."
         )
     last = "\n".join(line for line in lines[-15:] if line)
-    return "{}\nThe packages cannot be installed; pip says why above.".format(last)
+    return f"{last}\nThe packages cannot be installed; pip says why above."
 
 
 def main(names):
@@ -196,7 +196,7 @@ def main(names):
         try:
             bring_up_to_date(names)
         except CannotMake as reason:
-            return "\n{}\n".format(reason)
+            return f"\n{reason}\n"
         except KeyboardInterrupt:
             return "\nInterrupted. The next `make` starts the environment anew."
     return 0

@@ -1,7 +1,7 @@
 """Without $1/\\sqrt{d_k}$, wide attention heads saturate their softmax; with it, the width does not matter.
 
-Source: Vaswani et al. (2017), section 3.2.1 and its footnote on the variance of a dot product. Queries and keys of independent
-standard normal components, one query and 32 keys, 1,000 draws per width.
+Source: Vaswani et al. (2017), section 3.2.1 and its footnote on the variance of a dot product. Queries and keys of
+independent standard normal components, one query and 32 keys, 1,000 draws per width.
 """
 
 import math
@@ -52,9 +52,13 @@ def measure(seed: int = 0) -> Attention:
             square = (p**2).sum(axis=1)
             frobenius = np.sqrt((p**2 * (1.0 - 2.0 * p)).sum(axis=1) + square**2)
             delta = scale * p * (incoming - (p * incoming).sum(axis=1, keepdims=True))
-            query_gradient = np.linalg.norm(np.einsum("nk,nkd->nd", delta, keys), axis=1)
+            query_gradient = np.linalg.norm(
+                np.einsum("nk,nkd->nd", delta, keys), axis=1
+            )
             medians += [np.median(frobenius), np.median(query_gradient)]
-        rows.append((width, logits.std(), medians[0], medians[2], medians[1], medians[3]))
+        rows.append(
+            (width, logits.std(), medians[0], medians[2], medians[1], medians[3])
+        )
     return Attention(*np.array(rows).T)
 
 
@@ -114,8 +118,14 @@ def plot(measured: Attention) -> Figure:
         axes.loglog(measured.width, scaled, "C2o-", markersize=5)
         axes.minorticks_off()
     top.set(ylabel="norm of $J$", ylim=(3e-5, 2))
-    bottom.set(ylabel="norm of $\\partial L/\\partial q$", xlabel="width of the head, $d_k$", ylim=(5e-4, 3))
+    bottom.set(
+        ylabel="norm of $\\partial L/\\partial q$",
+        xlabel="width of the head, $d_k$",
+        ylim=(5e-4, 3),
+    )
     bottom.set_xticks(WIDTHS[::2], [str(width) for width in WIDTHS[::2]])
-    top.text(1024, 0.3, r"logits $q\cdot k/\sqrt{d_k}$", color="C2", ha="right", va="bottom")
+    top.text(
+        1024, 0.3, r"logits $q\cdot k/\sqrt{d_k}$", color="C2", ha="right", va="bottom"
+    )
     top.text(90, 0.012, r"logits $q\cdot k$", color="C1", ha="right")
     return figure

@@ -1,7 +1,8 @@
 """A deep narrow ReLU network is often born dead: with probability $1-(1-2^{-N})^L$ for one input.
 
-Source: the event "some layer is off as a whole" of Lu et al. (2020); for a single input the probability is that of Rister &
-Rubin (2020), whose lower bound on living networks it is. $N$ units per layer, $L$ layers, normal weights, no biases; 4,000 networks.
+Source: the event "some layer is off as a whole" of Lu et al. (2020); for a single input the probability is that of
+Rister & Rubin (2020), whose lower bound on living networks it is. $N$ units per layer, $L$ layers, normal weights, no
+biases; 4,000 networks.
 """
 
 import math
@@ -25,13 +26,17 @@ class Deaths(NamedTuple):
     """Fraction of networks of width 3 whose output is zero for each of 32 normal inputs, shape (DEPTH,)."""
 
 
-def dead_by_depth(width: int, inputs: int, generator: np.random.Generator) -> np.ndarray:
+def dead_by_depth(
+    width: int, inputs: int, generator: np.random.Generator
+) -> np.ndarray:
     """Fraction of networks that give zero for all `inputs`, after each layer."""
     hidden = generator.standard_normal((NETWORKS, width, inputs))
     dead = np.empty(DEPTH)
     for layer in range(DEPTH):
         # ReLU keeps the sign of a scale, so the standard deviation of the weights does not matter.
-        hidden = np.maximum(generator.standard_normal((NETWORKS, width, width)) @ hidden, 0.0)
+        hidden = np.maximum(
+            generator.standard_normal((NETWORKS, width, width)) @ hidden, 0.0
+        )
         dead[layer] = np.mean(~hidden.any(axis=(1, 2)))
     return dead
 
@@ -78,9 +83,28 @@ def plot(measured: Deaths) -> Figure:
     shown = np.arange(4, DEPTH, 5)
     for index, width in enumerate(WIDTHS):
         axes.plot(depth, born_dead(width, depth), color="C5", linewidth=1.2)
-        axes.plot(depth[shown], measured.dead[index, shown], "o", color=f"C{index}", markersize=5)
-    labels = ((8, 1.02, "bottom"), (26, 0.955, "top"), (38, 0.87, "top"), (56, 0.53, "top"), (57, 0.155, "top"))
+        axes.plot(
+            depth[shown],
+            measured.dead[index, shown],
+            "o",
+            color=f"C{index}",
+            markersize=5,
+        )
+    labels = (
+        (8, 1.02, "bottom"),
+        (26, 0.955, "top"),
+        (38, 0.87, "top"),
+        (56, 0.53, "top"),
+        (57, 0.155, "top"),
+    )
     for index, (x, y, vertical) in enumerate(labels):
-        axes.text(x, y, f"$N={WIDTHS[index]}$", color=f"C{index}", va=vertical, ha="center")
-    axes.set(xlabel="depth $L$", ylabel="networks born dead", ylim=(0, 1.12), xlim=(0, DEPTH + 1))
+        axes.text(
+            x, y, f"$N={WIDTHS[index]}$", color=f"C{index}", va=vertical, ha="center"
+        )
+    axes.set(
+        xlabel="depth $L$",
+        ylabel="networks born dead",
+        ylim=(0, 1.12),
+        xlim=(0, DEPTH + 1),
+    )
     return figure

@@ -1,7 +1,9 @@
-"""When the answer is confidently wrong, cross-entropy pulls with norm $\\sqrt2$ and a squared error with almost nothing.
+"""When the answer is confidently wrong, cross-entropy pulls with norm $\\sqrt2$ and a squared error with almost
+nothing.
 
 Source: closed form; Glorot & Bengio (2010), section 4.1, compare the two losses in training.
-Ten classes, the logit $a$ on a wrong class and 0 on all others. The gradient of the cross-entropy comes from the file to copy.
+Ten classes, the logit $a$ on a wrong class and 0 on all others. The gradient of the cross-entropy comes from the file
+to copy.
 """
 
 import math
@@ -10,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from snippets.activation_functions.softmax_cross_entropy_numpy import softmax_cross_entropy
+from snippets.activation_functions.softmax_cross_entropy_numpy import (
+    softmax_cross_entropy,
+)
 from snippets.laboratory.claim import Claim
 
 CLASSES, WRONG, RIGHT = 10, 0, 1
@@ -41,13 +45,21 @@ def squared_error(logits: np.ndarray) -> tuple[float, np.ndarray]:
 def measure() -> Gradients:
     logit = np.linspace(0.0, 20.0, 81)
     logits = logit[:, None] * np.eye(CLASSES)[WRONG]
-    cross_entropy = [np.linalg.norm(softmax_cross_entropy(row[None], np.array([RIGHT]))[1]) for row in logits]
+    cross_entropy = [
+        np.linalg.norm(softmax_cross_entropy(row[None], np.array([RIGHT]))[1])
+        for row in logits
+    ]
     squared = [np.linalg.norm(squared_error(row)[1]) for row in logits]
     steps = 1e-5 * np.eye(CLASSES)
     row = logits[16]
-    quotient = [(squared_error(row + step)[0] - squared_error(row - step)[0]) / 2e-5 for step in steps]
+    quotient = [
+        (squared_error(row + step)[0] - squared_error(row - step)[0]) / 2e-5
+        for step in steps
+    ]
     difference = np.abs(squared_error(row)[1] - quotient).max()
-    return Gradients(logit, np.array(cross_entropy), np.array(squared), float(difference))
+    return Gradients(
+        logit, np.array(cross_entropy), np.array(squared), float(difference)
+    )
 
 
 def at(logit: float, measured: Gradients, name: str) -> float:
@@ -68,7 +80,8 @@ CLAIMS = (
         statement="Gradient of the squared error at $a=10$",
         value=lambda m: at(10, m, "squared"),
         interval=(0.998 * LIMIT * math.exp(-10), 1.002 * LIMIT * math.exp(-10)),
-        reason="$J(p-y)\\to e^{-a}(K,-2,-1,\\dots,-1)$ to first order, of norm $\\sqrt{K^2+4+K-2}\\,e^{-a}$ with $K=10$.",
+        reason="$J(p-y)\\to e^{-a}(K,-2,-1,\\dots,-1)$ to first order, of norm $\\sqrt{K^2+4+K-2}\\,e^{-a}$ with "
+        "$K=10$.",
         format=".2e",
     ),
     Claim(

@@ -1,7 +1,7 @@
 """A learning rate that is too high kills ReLUs; a network of leaky ones goes on learning.
 
-Source: the mechanism is that of Lu et al. (2020), section 1; here it is training that kills. Digits, 64-128-128-10 units, He initialization,
-150 steps of Adam; a unit is dead if it is off for each of the 1,437 training digits.
+Source: the mechanism is that of Lu et al. (2020), section 1; here it is training that kills. Digits, 64-128-128-10
+units, He initialization, 150 steps of Adam; a unit is dead if it is off for each of the 1,437 training digits.
 """
 
 from functools import partial
@@ -15,7 +15,11 @@ from torch import nn
 from snippets.activation_functions.unit_health_pytorch import unit_health
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 RATES = (1e-3, 1e-2, 1e-1, 3e-1)
 
@@ -44,13 +48,30 @@ def measure(seed: int = 0) -> Deaths:
     for rate in RATES:
         for activation in (nn.ReLU, nn.LeakyReLU):
             generator = torch.Generator().manual_seed(seed)
-            initialize = partial(nn.init.kaiming_normal_, nonlinearity="relu", generator=generator)
+            initialize = partial(
+                nn.init.kaiming_normal_, nonlinearity="relu", generator=generator
+            )
             model = multilayer_perceptron([64, 128, 128, 10], activation, initialize)
             before = unit_health(model, inputs)[-1].dead
-            train(model, data, steps=150, learning_rate=rate, seed=seed, optimizer=torch.optim.Adam)
-            rows.append((before, unit_health(model, inputs)[-1].dead, accuracy_on_test_digits(model, data)))
+            train(
+                model,
+                data,
+                steps=150,
+                learning_rate=rate,
+                seed=seed,
+                optimizer=torch.optim.Adam,
+            )
+            rows.append(
+                (
+                    before,
+                    unit_health(model, inputs)[-1].dead,
+                    accuracy_on_test_digits(model, data),
+                )
+            )
     before, dead, accuracy = np.array(rows).reshape(len(RATES), 2, 3).transpose(2, 0, 1)
-    return Deaths(np.array(RATES), dead[:, 0], accuracy[:, 0], accuracy[:, 1], before[0, 0].item())
+    return Deaths(
+        np.array(RATES), dead[:, 0], accuracy[:, 0], accuracy[:, 1], before[0, 0].item()
+    )
 
 
 CLAIMS = (

@@ -1,8 +1,8 @@
 """At its own gain tanh holds the signal over depth, ReLU keeps what it gets, and GELU and SiLU lose it.
 
-Source: the variance map of Poole et al. (2016), section 2, and the gradient's factor of Schoenholz et al. (2017), section 3; that the
-fixed point of GELU and SiLU repels is computed here. 30 layers of 300 units, no biases, every weight with the forward
-gain of its activation, 8 networks, inputs of variance 1.
+Source: the variance map of Poole et al. (2016), section 2, and the gradient's factor of Schoenholz et al. (2017),
+section 3; that the fixed point of GELU and SiLU repels is computed here. 30 layers of 300 units, no biases, every
+weight with the forward gain of its activation, 8 networks, inputs of variance 1.
 """
 
 import math
@@ -48,7 +48,9 @@ class Signal(NamedTuple):
     """Derivative of the variance map at its fixed point 1: above 1 it repels."""
 
 
-def simulate(function: Callable[[Tensor], Tensor], generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+def simulate(
+    function: Callable[[Tensor], Tensor], generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """E z_l^2 and E (dL/dz_l)^2 of one network."""
     std = forward_gain(function) / math.sqrt(WIDTH)
     hidden = torch.randn(BATCH, WIDTH, generator=generator)
@@ -59,13 +61,20 @@ def simulate(function: Callable[[Tensor], Tensor], generator: torch.Generator) -
         hidden = function(preactivations[-1])
     incoming = torch.randn(BATCH, WIDTH, generator=generator)
     gradients = torch.autograd.grad(preactivations[-1], preactivations, incoming)
-    return tuple(np.array([z.square().mean().item() for z in zs]) for zs in (preactivations, gradients))
+    return tuple(
+        np.array([z.square().mean().item() for z in zs])
+        for zs in (preactivations, gradients)
+    )
 
 
-def theory(function: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.ndarray, float]:
+def theory(
+    function: Callable[[Tensor], Tensor],
+) -> tuple[np.ndarray, np.ndarray, float]:
     activation, gain = from_torch(function), forward_gain(function)
     wide = propagate(activation, gain, DEPTH, q=gain**2)
-    slope = (next_variance(1.001, activation, gain) - next_variance(0.999, activation, gain)) / 0.002
+    slope = (
+        next_variance(1.001, activation, gain) - next_variance(0.999, activation, gain)
+    ) / 0.002
     return np.array(wide.preactivation), np.sqrt(wide.gradient), slope
 
 
@@ -76,7 +85,9 @@ def measure(seed: int = 0) -> dict[str, Signal]:
         runs = [simulate(function, generator) for _ in range(NETWORKS)]
         variance, square = np.mean(runs, axis=0)
         q, gradient, slope = theory(function)
-        signals[name] = Signal(variance, np.sqrt(square / square[-1]), q, gradient, slope)
+        signals[name] = Signal(
+            variance, np.sqrt(square / square[-1]), q, gradient, slope
+        )
     return signals
 
 
@@ -127,7 +138,7 @@ def plot(measured: dict[str, Signal]) -> Figure:
     figure = Figure(figsize=(4.6, 5.6))
     top, bottom = figure.subplots(2, sharex=True)
     layer = np.arange(1, DEPTH + 1)
-    for index, (name, signal) in enumerate(measured.items()):
+    for index, signal in enumerate(measured.values()):
         for axes, found, expected in (
             (top, signal.variance, signal.variance_theory),
             (bottom, signal.gradient, signal.gradient_theory),
@@ -135,11 +146,35 @@ def plot(measured: dict[str, Signal]) -> Figure:
             axes.semilogy(layer, expected, "C5--", linewidth=1.2)
             axes.semilogy(layer, found, color=f"C{index}")
     for axes, labels in (
-        (top, ((27, 2.2e4, "right"), (20, 110, "right"), (30, 4.2, "right"), (2, 0.25, "left"), (7, 0.25, "left"))),
-        (bottom, ((6, 140, "left"), (8.5, 9.0, "left"), (1, 0.45, "left"), (1, 1.4, "left"), (4, 3.6, "left"))),
+        (
+            top,
+            (
+                (27, 2.2e4, "right"),
+                (20, 110, "right"),
+                (30, 4.2, "right"),
+                (2, 0.25, "left"),
+                (7, 0.25, "left"),
+            ),
+        ),
+        (
+            bottom,
+            (
+                (6, 140, "left"),
+                (8.5, 9.0, "left"),
+                (1, 0.45, "left"),
+                (1, 1.4, "left"),
+                (4, 3.6, "left"),
+            ),
+        ),
     ):
-        for index, ((x, y, side), name) in enumerate(zip(labels, measured, strict=True)):
+        for index, ((x, y, side), name) in enumerate(
+            zip(labels, measured, strict=True)
+        ):
             axes.text(x, y, name, color=f"C{index}", ha=side)
     top.set(ylabel="$E\\,z_l^2$", ylim=(0.1, 1e5))
-    bottom.set(ylabel="rms of $\\partial L/\\partial z_l$, last = 1", xlabel="layer $l$", ylim=(0.2, 500))
+    bottom.set(
+        ylabel="rms of $\\partial L/\\partial z_l$, last = 1",
+        xlabel="layer $l$",
+        ylim=(0.2, 500),
+    )
     return figure

@@ -71,7 +71,10 @@ class Table(NamedTuple):
 def measure() -> Table:
     p = np.array([0.5, 0.5, 0.0])
     norm = np.linalg.norm(np.diag(p) - np.outer(p, p), 2)
-    return Table({name: row(*activation) for name, activation in ACTIVATIONS.items()}, float(norm))
+    return Table(
+        {name: row(*activation) for name, activation in ACTIVATIONS.items()},
+        float(norm),
+    )
 
 
 def row(name: str, function: Callable[[Tensor], Tensor]) -> Row:
@@ -134,7 +137,9 @@ CLAIMS = (
     ),
     Claim(
         statement="Smallest $\\mathbb E[\\phi'^2]/\\mathbb E[\\phi^2]$ of the activations with mean zero",
-        value=lambda m: min((r.forward / r.backward) ** 2 for r in m.rows.values() if abs(r.mean) < 1e-9),
+        value=lambda m: min(
+            (r.forward / r.backward) ** 2 for r in m.rows.values() if abs(r.mean) < 1e-9
+        ),
         interval=(1.05, 1.10),
         reason="Poincaré's inequality says more than 1 for all but the identity; SELU has 1.0716 by Gauss-Hermite.",
         format=".4f",
@@ -150,8 +155,16 @@ CLAIMS = (
 
 
 def table(measured: Table) -> list[tuple[str, ...]]:
-    head = ("activation", "largest slope", "E[φ′²]", "mean", "forward gain", "backward gain", "`calculate_gain`",
-            f"slope below {FLAT}")  # fmt: skip
+    head = (
+        "activation",
+        "largest slope",
+        "E[φ′²]",
+        "mean",
+        "forward gain",
+        "backward gain",
+        "`calculate_gain`",
+        f"slope below {FLAT}",
+    )
     rows = [
         (
             name,
@@ -163,7 +176,12 @@ def table(measured: Table) -> list[tuple[str, ...]]:
         )
         for name, r in measured.rows.items()
     ]
-    softmax = ("softmax (vector)", f"{measured.softmax_norm:.3f}", *["—"] * 5, "one probability near 1")
+    softmax = (
+        "softmax (vector)",
+        f"{measured.softmax_norm:.3f}",
+        *["—"] * 5,
+        "one probability near 1",
+    )
     return [head, *rows, softmax]
 
 
@@ -182,16 +200,33 @@ def plot(measured: Table) -> Figure:
     axes = figure.subplots()
     rows = sorted(measured.rows.items(), key=lambda item: item[1].forward, reverse=True)
     for height, (_, r) in enumerate(rows):
-        axes.plot([r.forward, r.backward], [height, height], color="C5", linewidth=1.2, zorder=1)
+        axes.plot(
+            [r.forward, r.backward],
+            [height, height],
+            color="C5",
+            linewidth=1.2,
+            zorder=1,
+        )
     heights = range(len(rows))
     axes.plot([r.backward for _, r in rows], heights, "s", color="C1", markersize=7)
     axes.plot([r.forward for _, r in rows], heights, "o", color="C0", markersize=7)
-    axes.plot([r.pytorch for _, r in rows], heights, "x", color="C3", markersize=8, markeredgewidth=2)
+    axes.plot(
+        [r.pytorch for _, r in rows],
+        heights,
+        "x",
+        color="C3",
+        markersize=8,
+        markeredgewidth=2,
+    )
     axes.set_yticks(list(heights), [name for name, _ in rows])
     axes.set_xscale("log")
     axes.set_xticks([0.75, 1, 1.5, 2, 3, 5], ["0.75", "1", "1.5", "2", "3", "5"])
     axes.minorticks_off()
     axes.set(xlabel="gain", xlim=(0.68, 7))
-    for label, x, colour in (("forward", 0.72, "C0"), ("backward", 1.28, "C1"), ("calculate_gain", 2.4, "C3")):
+    for label, x, colour in (
+        ("forward", 0.72, "C0"),
+        ("backward", 1.28, "C1"),
+        ("calculate_gain", 2.4, "C3"),
+    ):
         axes.text(x, 1.02, label, color=colour, transform=axes.get_xaxis_transform())
     return figure

@@ -1,7 +1,7 @@
 """Tanh saturates sooner than the sigmoid: beyond $|x|\\approx1.66$ its slope is the smaller one.
 
-Source: closed form. $\\tanh'(x)=\\operatorname{sech}^2x$ and $\\sigma'(x)=\\tfrac14\\operatorname{sech}^2(x/2)$ are equal where
-$\\cosh x=2\\cosh(x/2)$, which gives $x=2\\operatorname{arcosh}\\frac{1+\\sqrt3}2$.
+Source: closed form. $\\tanh'(x)=\\operatorname{sech}^2x$ and $\\sigma'(x)=\\tfrac14\\operatorname{sech}^2(x/2)$ are
+equal where $\\cosh x=2\\cosh(x/2)$, which gives $x=2\\operatorname{arcosh}\\frac{1+\\sqrt3}2$.
 """
 
 import math
@@ -68,7 +68,8 @@ CLAIMS = (
         statement="There the slope of the sigmoid is larger by this factor",
         value=lambda m: at(5.0, m, "sigmoid") / at(5.0, m, "tanh"),
         interval=(0.985 * math.exp(5) / 4, math.exp(5) / 4),
-        reason="$\\sigma'\\to e^{-x}$ with a relative error of $2e^{-x}=1.3\\,\\%$, so the ratio tends to $e^x/4$ from below.",
+        reason="$\\sigma'\\to e^{-x}$ with a relative error of $2e^{-x}=1.3\\,\\%$, so the ratio tends to $e^x/4$ "
+        "from below.",
     ),
 )
 
@@ -85,6 +86,13 @@ def plot(measured: Slopes) -> Figure:
     axes.text(4.0, 0.032, "sigmoid", color="C0")
     axes.text(3.5, 7e-4, "tanh", color="C1", ha="right")
     axes.text(-0.2, 1.6e-5, "ReLU: exactly 0", color="C2", ha="right")
-    axes.text(measured.crossing + 0.1, 1.6e-5, f"equal at {measured.crossing:.3f}", color="C5")
-    axes.set(xlabel="preactivation $x$", ylabel="slope: factor on the gradient", ylim=(8e-6, 3), xlim=(-7, 7))
+    axes.text(
+        measured.crossing + 0.1, 1.6e-5, f"equal at {measured.crossing:.3f}", color="C5"
+    )
+    axes.set(
+        xlabel="preactivation $x$",
+        ylabel="slope: factor on the gradient",
+        ylim=(8e-6, 3),
+        xlim=(-7, 7),
+    )
     return figure

@@ -1,7 +1,7 @@
 """SELU pulls mean and variance to (0, 1) with gain 1; the gain that `calculate_gain` returns gives that up.
 
-Source: Klambauer et al. (2017), sections 2 and 3, for SELU, its fixed point and weights of variance $1/n$. 50 layers of 256 units,
-no biases, 3 networks, batches of 64.
+Source: Klambauer et al. (2017), sections 2 and 3, for SELU, its fixed point and weights of variance $1/n$. 50 layers of
+256 units, no biases, 3 networks, batches of 64.
 """
 
 import math
@@ -48,13 +48,17 @@ class Selu(NamedTuple):
     """The same with the gain of `calculate_gain`, at the variance where that settles."""
 
 
-def deviations(gain: float, start: float, generator: torch.Generator, mean: float = 0.0) -> tuple[np.ndarray, float]:
+def deviations(
+    gain: float, start: float, generator: torch.Generator, mean: float = 0.0
+) -> tuple[np.ndarray, float]:
     """Standard deviation of the activations of each layer, mean over the networks, and the mean of the last layer's."""
     found, means = np.empty((NETWORKS, DEPTH)), []
     for network in range(NETWORKS):
         hidden = mean + start * torch.randn(BATCH, WIDTH, generator=generator)
         for layer in range(DEPTH):
-            weight = gain / math.sqrt(WIDTH) * torch.randn(WIDTH, WIDTH, generator=generator)
+            weight = (
+                gain / math.sqrt(WIDTH) * torch.randn(WIDTH, WIDTH, generator=generator)
+            )
             hidden = functional.selu(hidden @ weight)
             found[network, layer] = hidden.std().item()
         means.append(hidden.mean().item())
@@ -69,7 +73,10 @@ def contraction() -> float:
 
     def moments(variance: float) -> np.ndarray:
         first, second = (
-            gaussian_mean(lambda xi, power=power: SELU.value(math.sqrt(variance) * xi) ** power) for power in (1, 2)
+            gaussian_mean(
+                lambda xi, power=power: SELU.value(math.sqrt(variance) * xi) ** power
+            )
+            for power in (1, 2)
         )
         return np.array([first, second - first**2])
 
@@ -80,7 +87,8 @@ def measure(seed: int = 0) -> Selu:
     generator = torch.Generator().manual_seed(seed)
     gain = nn.init.calculate_gain("selu")
     normalizing, recommended = (
-        np.array([deviations(g, start, generator)[0] for start in STARTS]) for g in (1.0, gain)
+        np.array([deviations(g, start, generator)[0] for start in STARTS])
+        for g in (1.0, gain)
     )
     shifted, mean = deviations(1.0, math.sqrt(1.4), generator, mean=0.2)
     settled = fixed_variance(SELU, gain)
@@ -142,7 +150,8 @@ CLAIMS = (
         statement="Gain 3/4: the same, where the variance settles",
         value=lambda m: m.chi_recommended,
         interval=(1.003, 1.0045),
-        reason="At variance 0.023 SELU is nearly a leaky ReLU, and any leaky ReLU whose variance stays has 1; iterating the map gives 1.0037.",
+        reason="At variance 0.023 SELU is nearly a leaky ReLU, and any leaky ReLU whose variance stays has 1; "
+        "iterating the map gives 1.0037.",
         format=".4f",
     ),
 )
@@ -157,7 +166,14 @@ def plot(measured: Selu) -> Figure:
             axes.semilogy(layer, row, colour)
     axes.axhline(1.0, color="C5", linestyle="--", linewidth=1.2)
     axes.text(50, 1.15, "gain 1", color="C2", ha="right", va="bottom")
-    axes.text(50, 0.27, f"gain {measured.gain:g} of calculate_gain", color="C1", ha="right", va="bottom")
+    axes.text(
+        50,
+        0.27,
+        f"gain {measured.gain:g} of calculate_gain",
+        color="C1",
+        ha="right",
+        va="bottom",
+    )
     axes.set(xlabel="layer", ylabel="deviation of the activations", ylim=(0.1, 4))
     axes.set_yticks([0.1, 0.2, 0.5, 1, 2, 4], ["0.1", "0.2", "0.5", "1", "2", "4"])
     axes.minorticks_off()

@@ -1,7 +1,7 @@
 """The Jacobian of softmax never stretches by more than 1/2, and larger logits first raise it, then kill it.
 
-Source: $J=\\operatorname{diag}(p)-pp^\\top$ in closed form; the bound 1/2 also in Nair (2025), "Softmax is 1/2-Lipschitz".
-Ten classes, 2,000 vectors of independent normal logits for each standard deviation.
+Source: $J=\\operatorname{diag}(p)-pp^\\top$ in closed form; the bound 1/2 also in Nair (2025), "Softmax is
+1/2-Lipschitz". Ten classes, 2,000 vectors of independent normal logits for each standard deviation.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,9 @@ def jacobian(p: np.ndarray) -> np.ndarray:
 def measure(seed: int = 0) -> Norms:
     generator = np.random.default_rng(seed)
     spread = np.array([0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 11, 16, 22, 32])
-    logits = spread[:, None, None] * generator.standard_normal((len(spread), DRAWS, CLASSES))
+    logits = spread[:, None, None] * generator.standard_normal(
+        (len(spread), DRAWS, CLASSES)
+    )
     norms = np.linalg.eigvalsh(jacobian(softmax(logits)))[..., -1]
     quantiles = np.quantile(norms, [0.1, 0.5, 0.9], axis=1).T
     uniform = np.linalg.norm(jacobian(softmax(np.zeros(CLASSES))), 2)
@@ -76,7 +78,8 @@ CLAIMS = (
         statement="Median norm at standard deviation 32",
         value=lambda m: median(m, 32),
         interval=(4e-7, 2.5e-5),
-        reason="Behind the largest logit by $\\Delta$, the second leaves a norm of $2e^{-\\Delta}$, and $\\Delta$ is about 13 in the "
+        reason="Behind the largest logit by $\\Delta$, the second leaves a norm of $2e^{-\\Delta}$, and $\\Delta$ "
+        "is about 13 in the "
         "median; 1.5e-6 to 6.2e-6 over ten seeds.",
     ),
 )
@@ -95,7 +98,11 @@ def plot(measured: Norms) -> Figure:
     axes.text(9.5, 0.02, "median", color="C0", ha="right", va="top")
     axes.text(27, 0.16, "90 %", color="C0", ha="right")
     axes.text(4.6, 3e-4, "10 %", color="C0", ha="right")
-    axes.set(xlabel="standard deviation of the logits", ylabel="spectral norm of $J$", ylim=(1e-6, 2))
+    axes.set(
+        xlabel="standard deviation of the logits",
+        ylabel="spectral norm of $J$",
+        ylim=(1e-6, 2),
+    )
     axes.set_xticks([0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"])
     axes.minorticks_off()
     return figure

@@ -1,7 +1,7 @@
 """With a squared error, the wait behind a confidently wrong output grows like $e^b$; cross-entropy does not wait.
 
-Source: Glorot & Bengio (2010), section 4.1, find plateaus with the quadratic cost that the log-likelihood lacks; the start
-with a wrong bias $b$ is ours. Digits, 64-64-10 units, tanh, Xavier, SGD with learning rate 0.5 and batches of 64.
+Source: Glorot & Bengio (2010), section 4.1, find plateaus with the quadratic cost that the log-likelihood lacks; the
+start with a wrong bias $b$ is ours. Digits, 64-64-10 units, tanh, Xavier, SGD with learning rate 0.5 and batches of 64.
 """
 
 import math
@@ -17,7 +17,11 @@ from torch.nn import functional
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 STEPS = {7.0: 60, 8.0: 80, 9.0: 150, 10.0: 350, 11.0: 900}
 """For each bias at which class 0 starts, steps that are enough for the squared error."""
@@ -48,13 +52,21 @@ def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
     return 0.5 * error.square().sum(dim=1).mean()
 
 
-def trained(bias: float, criterion: Callable[[Tensor, Tensor], Tensor], steps: int, seed: int) -> tuple[float, float]:
+def trained(
+    bias: float, criterion: Callable[[Tensor, Tensor], Tensor], steps: int, seed: int
+) -> tuple[float, float]:
     """Steps until the loss is halved, and the accuracy at the end."""
     data = load_digits()
     generator = torch.Generator().manual_seed(seed)
-    model = multilayer_perceptron([64, 64, 10], nn.Tanh, partial(nn.init.xavier_normal_, generator=generator))
+    model = multilayer_perceptron(
+        [64, 64, 10], nn.Tanh, partial(nn.init.xavier_normal_, generator=generator)
+    )
     nn.init.constant_(model[-1].bias[:1], bias)
-    losses = np.array(train(model, data, steps=steps, learning_rate=0.5, seed=seed, criterion=criterion))
+    losses = np.array(
+        train(
+            model, data, steps=steps, learning_rate=0.5, seed=seed, criterion=criterion
+        )
+    )
     halved = losses < losses[0] / 2
     wait = float(np.argmax(halved)) if halved.any() else math.nan
     return wait, accuracy_on_test_digits(model, data)
@@ -63,8 +75,15 @@ def trained(bias: float, criterion: Callable[[Tensor, Tensor], Tensor], steps: i
 def measure(seed: int = 0) -> Waits:
     return Waits(
         np.array(list(STEPS)),
-        np.array([trained(bias, functional.cross_entropy, 20, seed)[0] for bias in STEPS]),
-        np.array([trained(bias, squared_error, steps, seed)[0] for bias, steps in STEPS.items()]),
+        np.array(
+            [trained(bias, functional.cross_entropy, 20, seed)[0] for bias in STEPS]
+        ),
+        np.array(
+            [
+                trained(bias, squared_error, steps, seed)[0]
+                for bias, steps in STEPS.items()
+            ]
+        ),
         trained(FAR, functional.cross_entropy, FEW, seed)[1],
         trained(FAR, squared_error, FEW, seed)[1],
     )
@@ -116,5 +135,9 @@ def plot(measured: Waits) -> Figure:
     axes.text(9.9, 110, "squared error", color="C1", ha="right")
     axes.text(11, 1.3, "cross-entropy", color="C2", ha="right", va="bottom")
     axes.text(7.6, 2.6, "$\\propto e^b$", color="C5")
-    axes.set(xlabel="bias $b$ of a wrong class at the start", ylabel="steps until the loss is halved", ylim=(0.7, 700))
+    axes.set(
+        xlabel="bias $b$ of a wrong class at the start",
+        ylabel="steps until the loss is halved",
+        ylim=(0.7, 700),
+    )
     return figure

@@ -37,7 +37,9 @@ def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
     nodes, weights = np.polynomial.legendre.leggauss(16)
     edges = np.arange(-12.0, 12.0, 0.5)
     points = (edges[:, None] + 0.25 * (nodes + 1.0)).ravel()
-    return points, np.tile(0.25 * weights, len(edges)) * np.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
+    return points, np.tile(0.25 * weights, len(edges)) * np.exp(
+        -0.5 * points**2
+    ) / math.sqrt(2.0 * math.pi)
 
 
 def forward_gain(activation: Function) -> float:
@@ -57,23 +59,34 @@ def backward_gain(activation: Function) -> float:
     than 2.6e-3 to the edge of its panel, so no usual kink comes between.
     """
     points, step = gaussian_rule()[0], 1e-3
-    near, far = (_values(activation, points + h) - _values(activation, points - h) for h in (step, 2.0 * step))
+    near, far = (
+        _values(activation, points + h) - _values(activation, points - h)
+        for h in (step, 2.0 * step)
+    )
     return _gain((8.0 * near - far) / (12.0 * step))
 
 
 def _values(activation: Function, points: np.ndarray) -> np.ndarray:
     function = keras.activations.get(activation)
     values, alone = (
-        keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(some, "float64")))
+        keras.ops.convert_to_numpy(
+            function(keras.ops.convert_to_tensor(some, "float64"))
+        )
         for some in (points, points[:2])
     )
-    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (1.0 + abs(alone[0])):
-        raise ValueError(f"activation must act on every entry by itself, got {activation}")
+    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
+        1.0 + abs(alone[0])
+    ):
+        raise ValueError(
+            f"activation must act on every entry by itself, got {activation}"
+        )
     return values
 
 
 def _gain(factors: np.ndarray) -> float:
     mean_square = float(gaussian_rule()[1] @ factors**2)
     if not 0.0 < mean_square < math.inf:
-        raise ValueError(f"activation must have a positive and finite mean square, got {mean_square}")
+        raise ValueError(
+            f"activation must have a positive and finite mean square, got {mean_square}"
+        )
     return 1.0 / math.sqrt(mean_square)

@@ -40,7 +40,9 @@ def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
     nodes, weights = np.polynomial.legendre.leggauss(16)
     edges = np.arange(-REACH, REACH, 0.5)
     points = (edges[:, None] + 0.25 * (nodes + 1.0)).ravel()
-    return points, np.tile(0.25 * weights, len(edges)) * np.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
+    return points, np.tile(0.25 * weights, len(edges)) * np.exp(
+        -0.5 * points**2
+    ) / math.sqrt(2.0 * math.pi)
 
 
 def gaussian_mean(function: Function) -> float:
@@ -73,20 +75,29 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
 
     No node of `gaussian_rule` is closer than 2.6e-3 to the edge of its panel.
     """
-    near, far = (_values(activation, points + h) - _values(activation, points - h) for h in (step, 2.0 * step))
+    near, far = (
+        _values(activation, points + h) - _values(activation, points - h)
+        for h in (step, 2.0 * step)
+    )
     return (8.0 * near - far) / (12.0 * step)
 
 
 def _values(activation: Function, points: np.ndarray) -> np.ndarray:
     values = activation(points.copy())
     alone = activation(points[:2].copy())
-    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (1.0 + abs(alone[0])):
-        raise ValueError(f"activation must act on every entry by itself, got {activation}")
+    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
+        1.0 + abs(alone[0])
+    ):
+        raise ValueError(
+            f"activation must act on every entry by itself, got {activation}"
+        )
     return values
 
 
 def _gain(factors: np.ndarray) -> float:
     mean_square = float(gaussian_rule()[1] @ factors**2)
     if not 0.0 < mean_square < math.inf:
-        raise ValueError(f"activation must have a positive and finite mean square, got {mean_square}")
+        raise ValueError(
+            f"activation must have a positive and finite mean square, got {mean_square}"
+        )
     return 1.0 / math.sqrt(mean_square)

@@ -32,14 +32,20 @@ def gaussian_rule() -> tuple[Tensor, Tensor]:
     of hard tanh, 3 of hard sigmoid) are edges of panels and cost no accuracy,
     as they do with Gauss-Hermite.
     """
-    nodes, weights = (torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(16))
+    nodes, weights = (
+        torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(16)
+    )
     edges = torch.arange(-12.0, 12.0, 0.5, dtype=torch.float64)
     points = (edges[:, None] + 0.25 * (nodes + 1.0)).flatten()
-    return points, 0.25 * weights.repeat(len(edges)) * torch.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
+    return points, 0.25 * weights.repeat(len(edges)) * torch.exp(
+        -0.5 * points**2
+    ) / math.sqrt(2.0 * math.pi)
 
 
 @torch.no_grad()
-def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
+def forward_gain(
+    activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu"
+) -> float:
     """Factor that makes up for what the elementwise `activation` does to the
     mean square of a standard normal.
 
@@ -52,14 +58,18 @@ def forward_gain(activation: Function, dtype: torch.dtype = torch.float64, devic
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def backward_gain(activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
+def backward_gain(
+    activation: Function, dtype: torch.dtype = torch.float64, device: str = "cpu"
+) -> float:
     """Factor that makes up for what the slope of the elementwise `activation`
     does to the mean square of a gradient.
     """
     points = _points(dtype, device).requires_grad_()
     values = _values(activation, points)
     if not values.requires_grad:
-        raise ValueError(f"activation must be differentiable by autograd, got {activation}")
+        raise ValueError(
+            f"activation must be differentiable by autograd, got {activation}"
+        )
     return _gain(torch.autograd.grad(values.sum(), points)[0])
 
 
@@ -72,13 +82,19 @@ def _points(dtype: torch.dtype, device: str) -> Tensor:
 def _values(activation: Function, points: Tensor) -> Tensor:
     values = activation(points.clone())  # an activation may work in place
     alone = activation(points[:2].clone())
-    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (1.0 + abs(alone[0])):
-        raise ValueError(f"activation must act on every entry by itself, got {activation}")
+    if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
+        1.0 + abs(alone[0])
+    ):
+        raise ValueError(
+            f"activation must act on every entry by itself, got {activation}"
+        )
     return values
 
 
 def _gain(factors: Tensor) -> float:
     mean_square = (gaussian_rule()[1] @ factors.cpu().double() ** 2).item()
     if not 0.0 < mean_square < math.inf:
-        raise ValueError(f"activation must have a positive and finite mean square, got {mean_square}")
+        raise ValueError(
+            f"activation must have a positive and finite mean square, got {mean_square}"
+        )
     return 1.0 / math.sqrt(mean_square)

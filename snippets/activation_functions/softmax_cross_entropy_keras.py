@@ -29,15 +29,25 @@ def softmax_cross_entropy(logits, labels):
     for a value: there a label out of range makes loss and gradient NaN.
     """
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
-    if len(logits.shape) != 2 or len(labels.shape) != 1 or len({*labels.shape, logits.shape[0]} - {None}) > 1:
+    if (
+        len(logits.shape) != 2
+        or len(labels.shape) != 1
+        or len({*labels.shape, logits.shape[0]} - {None}) > 1
+    ):
         raise ValueError(
             f"shapes must be (B, K) and (B,), got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
         )
-    dtype, kind = (keras.backend.standardize_dtype(tensor.dtype) for tensor in (logits, labels))
+    dtype, kind = (
+        keras.backend.standardize_dtype(tensor.dtype) for tensor in (logits, labels)
+    )
     if not (keras.backend.is_float_dtype(dtype) and keras.backend.is_int_dtype(kind)):
-        raise ValueError(f"dtypes must be floating and integer, got logits {dtype} and labels {kind}")
+        raise ValueError(
+            f"dtypes must be floating and integer, got logits {dtype} and labels {kind}"
+        )
     if 0 in logits.shape:
-        raise ValueError(f"logits must hold an example and a class, got shape {tuple(logits.shape)}")
+        raise ValueError(
+            f"logits must hold an example and a class, got shape {tuple(logits.shape)}"
+        )
     labels, classes = ops.cast(labels, "int32"), logits.shape[1]
     valid = ops.logical_and(labels >= 0, labels < classes)[:, None]
     try:
@@ -46,10 +56,14 @@ def softmax_cross_entropy(logits, labels):
         inside = True
     if not inside:
         lowest, highest = int(ops.min(labels)), int(ops.max(labels))
-        raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {lowest} ... {highest}")
+        raise ValueError(
+            f"labels must lie in 0 ... {classes - 1}, got {lowest} ... {highest}"
+        )
     shifted = logits - ops.max(logits, axis=1, keepdims=True)
     log_p = shifted - ops.log(ops.sum(ops.exp(shifted), axis=1, keepdims=True))
     log_p = ops.where(valid, log_p, float("nan"))
     target = ops.one_hot(labels, classes, dtype=dtype)
-    loss = -ops.mean(ops.take_along_axis(log_p, ops.clip(labels, 0, classes - 1)[:, None], axis=1))
+    loss = -ops.mean(
+        ops.take_along_axis(log_p, ops.clip(labels, 0, classes - 1)[:, None], axis=1)
+    )
     return loss, (ops.exp(log_p) - target) / ops.cast(ops.shape(logits)[0], dtype)

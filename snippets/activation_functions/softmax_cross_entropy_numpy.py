@@ -16,7 +16,9 @@ Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 import numpy as np
 
 
-def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+def softmax_cross_entropy(
+    logits: np.ndarray, labels: np.ndarray
+) -> tuple[float, np.ndarray]:
     """Mean loss over the batch in nats, and its gradient with respect to the
     logits, of their shape and dtype.
 
@@ -25,14 +27,25 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float
     an empty batch.
     """
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"shapes must be (B, K) and (B,), got logits {logits.shape} and labels {labels.shape}")
-    if not (np.issubdtype(logits.dtype, np.floating) and np.issubdtype(labels.dtype, np.integer)):
-        raise ValueError(f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}")
+        raise ValueError(
+            f"shapes must be (B, K) and (B,), got logits {logits.shape} and labels {labels.shape}"
+        )
+    if not (
+        np.issubdtype(logits.dtype, np.floating)
+        and np.issubdtype(labels.dtype, np.integer)
+    ):
+        raise ValueError(
+            f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}"
+        )
     if not logits.size:
-        raise ValueError(f"logits must hold an example and a class, got shape {logits.shape}")
+        raise ValueError(
+            f"logits must hold an example and a class, got shape {logits.shape}"
+        )
     batch, classes = logits.shape
     if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}")
+        raise ValueError(
+            f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}"
+        )
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(batch)

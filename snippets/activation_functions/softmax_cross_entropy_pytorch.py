@@ -31,16 +31,26 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
         raise ValueError(
             f"shapes must be (B, K) and (B,), got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
         )
-    integer = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    integer = not (
+        labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool
+    )
     if not (logits.is_floating_point() and integer):
-        raise ValueError(f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}")
+        raise ValueError(
+            f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}"
+        )
     if not logits.numel():
-        raise ValueError(f"logits must hold an example and a class, got shape {tuple(logits.shape)}")
+        raise ValueError(
+            f"logits must hold an example and a class, got shape {tuple(logits.shape)}"
+        )
     batch, classes = logits.shape
     labels = labels.long()  # uint8 as an index would be a mask
     # a compiled function cannot branch on values
-    if not torch.compiler.is_compiling() and (labels.min() < 0 or labels.max() >= classes):
-        raise ValueError(f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}")
+    if not torch.compiler.is_compiling() and (
+        labels.min() < 0 or labels.max() >= classes
+    ):
+        raise ValueError(
+            f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}"
+        )
     shifted = logits - logits.max(dim=1, keepdim=True).values
     log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
     rows = torch.arange(batch, device=logits.device)

@@ -24,7 +24,11 @@ from keras import layers, ops
 
 ACTIVATION_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU)
 CELLS = (layers.SimpleRNNCell, layers.GRUCell, layers.LSTMCell, layers.RNN)
-NOT_ELEMENTWISE = (keras.activations.linear, keras.activations.softmax, keras.activations.log_softmax)
+NOT_ELEMENTWISE = (
+    keras.activations.linear,
+    keras.activations.softmax,
+    keras.activations.log_softmax,
+)
 
 
 class Row(NamedTuple):
@@ -63,23 +67,40 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
         model(batch)
     finally:
         for (layer, place), activation in zip(places, before, strict=True):
-            delattr(layer, place) if place == "call" else setattr(layer, place, activation)
+            delattr(layer, place) if place == "call" else setattr(
+                layer, place, activation
+            )
     if not rows:
-        raise ValueError(f"model must have a layer with an activation, got the layers {model.layers}")
+        raise ValueError(
+            f"model must have a layer with an activation, got the layers {model.layers}"
+        )
     return rows
 
 
-def _watched(layer: keras.Layer, activation: Callable, threshold: float, rows: list[Row]) -> Callable:
+def _watched(
+    layer: keras.Layer, activation: Callable, threshold: float, rows: list[Row]
+) -> Callable:
     def call(z, *arguments, **keywords):
         """Add a row, then do what the activation does."""
         shape = tuple(z.shape)
         if len(shape) < 2 or 0 in shape or not bool(ops.all(ops.isfinite(z))):
-            raise ValueError(f"batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}")
+            raise ValueError(
+                f"batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}"
+            )
         slopes = np.abs(_left_slope(activation, z))
-        order = getattr(layer, "data_format", keras.config.image_data_format() if len(shape) > 3 else None)
+        order = getattr(
+            layer,
+            "data_format",
+            keras.config.image_data_format() if len(shape) > 3 else None,
+        )
         units = 1 if order == "channels_first" else len(shape) - 1
-        dead = slopes.max(axis=tuple(axis for axis in range(len(shape)) if axis != units)) == 0.0
-        rows.append(Row(layer.name, float(dead.mean()), float((slopes < threshold).mean())))
+        dead = (
+            slopes.max(axis=tuple(axis for axis in range(len(shape)) if axis != units))
+            == 0.0
+        )
+        rows.append(
+            Row(layer.name, float(dead.mean()), float((slopes < threshold).mean()))
+        )
         return activation(z, *arguments, **keywords)
 
     return call
@@ -93,7 +114,10 @@ def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
         # a recurrent cell runs its activation at every step
         elif hasattr(layer, "recurrent_kernel") or isinstance(layer, CELLS):
             continue
-        elif vars(layer).get("activation", keras.activations.linear) not in NOT_ELEMENTWISE:
+        elif (
+            vars(layer).get("activation", keras.activations.linear)
+            not in NOT_ELEMENTWISE
+        ):
             yield layer, "activation"
 
 

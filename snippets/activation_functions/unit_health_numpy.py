@@ -44,11 +44,17 @@ def unit_health(
     are not finite.
     """
     if preactivations.ndim < 2 or not preactivations.size:
-        raise ValueError(f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}")
+        raise ValueError(
+            f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}"
+        )
     if not -preactivations.ndim < unit_axis < preactivations.ndim or unit_axis == 0:
-        raise ValueError(f"unit_axis must be an axis of {preactivations.shape} after the first, got {unit_axis}")
+        raise ValueError(
+            f"unit_axis must be an axis of {preactivations.shape} after the first, got {unit_axis}"
+        )
     if not np.isfinite(preactivations).all():
-        raise ValueError(f"preactivations must be finite, got {np.count_nonzero(~np.isfinite(preactivations))} others")
+        raise ValueError(
+            f"preactivations must be finite, got {np.count_nonzero(~np.isfinite(preactivations))} others"
+        )
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     slopes = np.abs(left_slope(activation, preactivations))
@@ -56,7 +62,9 @@ def unit_health(
     return Health(float((largest == 0.0).mean()), float((slopes < threshold).mean()))
 
 
-def left_slope(activation: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
+def left_slope(
+    activation: Callable[[np.ndarray], np.ndarray], points: np.ndarray
+) -> np.ndarray:
     """Difference quotient of a small step to the left, float64: exactly 0 for a
     ReLU at 0, as autograd has it.
     """

@@ -22,13 +22,32 @@ import torch
 from torch import Tensor, nn
 
 ACTIVATIONS = (
-    nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus,
-    nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish,
-)  # fmt: skip
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softsign,
+    nn.Hardtanh,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+)
 
 CONVOLUTIONS = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
-)  # fmt: skip
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 class Row(NamedTuple):
@@ -47,7 +66,10 @@ class Row(NamedTuple):
 
 
 def unit_health(
-    model: nn.Module, batch: Tensor, threshold: float = 0.05, kinds: tuple[type[nn.Module], ...] = ACTIVATIONS
+    model: nn.Module,
+    batch: Tensor,
+    threshold: float = 0.05,
+    kinds: tuple[type[nn.Module], ...] = ACTIVATIONS,
 ) -> list[Row]:
     """One row per call of an activation module of `kinds`, in the order of the
     forward pass of `batch`.
@@ -81,20 +103,34 @@ def unit_health(
     ]
     try:
         # a compiled model would run without these hooks
-        with torch.inference_mode(False), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            torch.compiler.set_stance("force_eager"),
+        ):
             model(batch)
     finally:
         for hook in hooks:
             hook.remove()
     if not rows:
-        raise ValueError(f"model must call a module of kinds {[kind.__name__ for kind in kinds]}, got {model}")
+        raise ValueError(
+            f"model must call a module of kinds {[kind.__name__ for kind in kinds]}, got {model}"
+        )
     return rows
 
 
-def _row(name: str, module: nn.Module, preactivations: Tensor, threshold: float, last: list[nn.Module]) -> Row:
+def _row(
+    name: str,
+    module: nn.Module,
+    preactivations: Tensor,
+    threshold: float,
+    last: list[nn.Module],
+) -> Row:
     shape = tuple(preactivations.shape)
     if len(shape) < 2 or 0 in shape or not preactivations.isfinite().all():
-        raise ValueError(f"batch must give {name!r} finite values of shape (examples, units, ...), got {shape}")
+        raise ValueError(
+            f"batch must give {name!r} finite values of shape (examples, units, ...), got {shape}"
+        )
     second = isinstance(last[-1], CONVOLUTIONS) if last else len(shape) in (4, 5)
     units = 1 if second else len(shape) - 1
     z = preactivations.detach().clone().requires_grad_()
@@ -103,4 +139,6 @@ def _row(name: str, module: nn.Module, preactivations: Tensor, threshold: float,
         values = module.forward(z.clone())
     slopes = torch.autograd.grad(values, z, torch.ones_like(values))[0].abs()
     dead = slopes.amax(dim=[axis for axis in range(len(shape)) if axis != units]) == 0.0
-    return Row(name, dead.double().mean().item(), (slopes < threshold).double().mean().item())
+    return Row(
+        name, dead.double().mean().item(), (slopes < threshold).double().mean().item()
+    )

@@ -19,7 +19,9 @@ import math
 from keras import backend, ops
 
 
-def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.99, eps=1e-3) -> tuple:
+def batch_norm(
+    x, gamma, beta, running_mean, running_var, training, momentum=0.99, eps=1e-3
+) -> tuple:
     """Normalize `x`, shape (B, *positions, n), any floating dtype; all other
     tensors have shape (n,).
 
@@ -29,24 +31,38 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.9
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
     x = ops.convert_to_tensor(x)
-    _check(x, eps, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    _check(
+        x,
+        eps,
+        gamma=gamma,
+        beta=beta,
+        running_mean=running_mean,
+        running_var=running_var,
+    )
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
-        running_mean = momentum * running_mean + (1.0 - momentum) * ops.stop_gradient(mean)
+        running_mean = momentum * running_mean + (1.0 - momentum) * ops.stop_gradient(
+            mean
+        )
         running_var = momentum * running_var + (1.0 - momentum) * ops.stop_gradient(var)
     return ops.cast(gamma * x_hat + beta, x.dtype), running_mean, running_var
 
 
-def batch_norm_backward(grad_y, x, gamma, running_mean, running_var, training, eps=1e-3) -> tuple:
+def batch_norm_backward(
+    grad_y, x, gamma, running_mean, running_var, training, eps=1e-3
+) -> tuple:
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
     in the shape of `x`. ValueError as in `batch_norm`.
     """
     x = ops.convert_to_tensor(x)
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
     if len(grad_y.shape) != len(x.shape) or any(
-        None not in sizes and len(set(sizes)) > 1 for sizes in zip(grad_y.shape, x.shape, strict=True)
+        None not in sizes and len(set(sizes)) > 1
+        for sizes in zip(grad_y.shape, x.shape, strict=True)
     ):
-        raise ValueError(f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}")
+        raise ValueError(
+            f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}"
+        )
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = tuple(range(x.ndim - 1))
     grad_y = ops.cast(grad_y, x_hat.dtype)
@@ -55,16 +71,29 @@ def batch_norm_backward(grad_y, x, gamma, running_mean, running_var, training, e
     # mean and deviation move with x: take out the parts of the gradient along 1
     # and along x_hat
     if training:
-        grad_x = grad_y - ops.mean(grad_y, axes) - x_hat * ops.mean(grad_y * x_hat, axes)
-    return ops.cast(gamma * ops.rsqrt(var + eps) * grad_x, x.dtype), grad_gamma, grad_beta
+        grad_x = (
+            grad_y - ops.mean(grad_y, axes) - x_hat * ops.mean(grad_y * x_hat, axes)
+        )
+    return (
+        ops.cast(gamma * ops.rsqrt(var + eps) * grad_x, x.dtype),
+        grad_gamma,
+        grad_beta,
+    )
 
 
 def _check(x, eps, **channels):
-    if not backend.is_float_dtype(backend.standardize_dtype(x.dtype)) or len(x.shape) < 2:
-        raise ValueError(f"x must be floating, of shape (B, *positions, n), got {x.dtype} of {tuple(x.shape)}")
+    if (
+        not backend.is_float_dtype(backend.standardize_dtype(x.dtype))
+        or len(x.shape) < 2
+    ):
+        raise ValueError(
+            f"x must be floating, of shape (B, *positions, n), got {x.dtype} of {tuple(x.shape)}"
+        )
     for name, values in channels.items():
         if tuple(values.shape) != (x.shape[-1],):
-            raise ValueError(f"{name} must have shape ({x.shape[-1]},), one per channel, got {tuple(values.shape)}")
+            raise ValueError(
+                f"{name} must have shape ({x.shape[-1]},), one per channel, got {tuple(values.shape)}"
+            )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")
 
@@ -75,6 +104,8 @@ def _normalized(x, running_mean, running_var, training, eps):
     mean, var = running_mean, running_var
     if training:
         if None not in x.shape and math.prod(x.shape[:-1]) < 2:
-            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
+            raise ValueError(
+                f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}"
+            )
         mean, var = ops.moments(wide, tuple(range(x.ndim - 1)))
     return (wide - mean) * ops.rsqrt(var + eps), mean, var

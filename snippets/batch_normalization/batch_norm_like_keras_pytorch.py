@@ -21,7 +21,9 @@ class _LikeKeras:
     The channels stay on axis 1.
     """
 
-    def __init__(self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
+    def __init__(
+        self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3
+    ) -> None:
         super().__init__(num_features, eps=epsilon, momentum=1.0 - momentum)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,15 +37,21 @@ class _LikeKeras:
         if not self.training:
             return super().forward(x)
         if x.numel() < 2 * x.shape[1]:
-            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
+            raise ValueError(
+                f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}"
+            )
         if self.track_running_stats and self.running_var is not None:
             self._keep_statistics(x.detach())
-        return nn.functional.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return nn.functional.batch_norm(
+            x, None, None, self.weight, self.bias, training=True, eps=self.eps
+        )
 
     @torch.no_grad()
     def _keep_statistics(self, x: Tensor) -> None:
         wide = x.to(torch.promote_types(x.dtype, self.running_var.dtype))
-        var, mean = torch.var_mean(wide, [axis for axis in range(x.dim()) if axis != 1], correction=0)
+        var, mean = torch.var_mean(
+            wide, [axis for axis in range(x.dim()) if axis != 1], correction=0
+        )
         self.num_batches_tracked += 1
         new = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
         self.running_mean += new * (mean - self.running_mean)
@@ -55,10 +63,18 @@ class _LikeKeras:
         (n,). ValueError for another shape, and nothing is copied.
         """
         given = (gamma, beta, moving_mean, moving_variance)
-        for name, values in zip(("gamma", "beta", "moving_mean", "moving_variance"), given, strict=True):
+        for name, values in zip(
+            ("gamma", "beta", "moving_mean", "moving_variance"), given, strict=True
+        ):
             if tuple(torch.as_tensor(values).shape) != (self.num_features,):
-                raise ValueError(f"{name} must have shape ({self.num_features},), got {tuple(torch.as_tensor(values).shape)}")
-        for own, values in zip((self.weight, self.bias, self.running_mean, self.running_var), given, strict=True):
+                raise ValueError(
+                    f"{name} must have shape ({self.num_features},), got {tuple(torch.as_tensor(values).shape)}"
+                )
+        for own, values in zip(
+            (self.weight, self.bias, self.running_mean, self.running_var),
+            given,
+            strict=True,
+        ):
             own.copy_(torch.as_tensor(values))
 
 

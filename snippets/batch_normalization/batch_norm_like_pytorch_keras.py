@@ -25,10 +25,14 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
     `axis`: that of the channels, -1 in Keras.
     """
 
-    def __init__(self, momentum: float = 0.1, eps: float = 1e-5, axis: int = -1, **settings) -> None:
+    def __init__(
+        self, momentum: float = 0.1, eps: float = 1e-5, axis: int = -1, **settings
+    ) -> None:
         for name in ("synchronized", "renorm"):
             if settings.get(name):
-                raise ValueError(f"{name} must be False, got {settings[name]!r}: PyTorch's layer has no such option")
+                raise ValueError(
+                    f"{name} must be False, got {settings[name]!r}: PyTorch's layer has no such option"
+                )
         super().__init__(axis=axis, momentum=1.0 - momentum, epsilon=eps, **settings)
 
     def call(self, x, training=None, mask=None):
@@ -42,9 +46,15 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
         """
         if not (training and self.trainable):
             return super().call(x, training=False)
-        positions = [size for axis, size in enumerate(x.shape) if axis != self.axis % len(x.shape)]
+        positions = [
+            size
+            for axis, size in enumerate(x.shape)
+            if axis != self.axis % len(x.shape)
+        ]
         if None not in positions and math.prod(positions) < 2:
-            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
+            raise ValueError(
+                f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}"
+            )
         mean, before = ops.copy(self.moving_mean), ops.copy(self.moving_variance)
         y = super().call(x, training=True, mask=mask)
         # What this batch added to the moving variance has the divisor N: add 1
@@ -53,7 +63,9 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
         if mask is None:
             count = ops.cast(ops.size(x) / ops.shape(x)[self.axis], added.dtype)
         else:
-            shown = ops.broadcast_to(ops.expand_dims(ops.cast(mask, added.dtype), -1), ops.shape(x))
+            shown = ops.broadcast_to(
+                ops.expand_dims(ops.cast(mask, added.dtype), -1), ops.shape(x)
+            )
             count = ops.sum(shown) / ops.cast(ops.shape(x)[self.axis], added.dtype)
         enough = count > 1.5
         self.moving_mean.assign(ops.where(enough, self.moving_mean, mean))

@@ -19,7 +19,17 @@ import numpy as np
 
 
 def batch_norm(
-    x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5, *, axis=1, unbiased=True
+    x,
+    gamma,
+    beta,
+    running_mean,
+    running_var,
+    training,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    axis=1,
+    unbiased=True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalize `x`, shape (B, n, *positions) with the n channels on `axis`;
     all other arrays have shape (n,).
@@ -29,7 +39,15 @@ def batch_norm(
     ValueError if training has only one value per channel, and for other shapes,
     dtypes or a negative `eps`.
     """
-    _check(x, axis, eps, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    _check(
+        x,
+        axis,
+        eps,
+        gamma=gamma,
+        beta=beta,
+        running_mean=running_mean,
+        running_var=running_var,
+    )
     x_hat, mean, var, _ = _normalized(x, running_mean, running_var, training, eps, axis)
     if training:
         count = x.size // x.shape[axis]
@@ -46,9 +64,13 @@ def batch_norm_backward(
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
     in the shape of `x`. ValueError as in `batch_norm`.
     """
-    _check(x, axis, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    _check(
+        x, axis, eps, gamma=gamma, running_mean=running_mean, running_var=running_var
+    )
     if grad_y.shape != x.shape:
-        raise ValueError(f"grad_y must have the shape of x, {x.shape}, got {grad_y.shape}")
+        raise ValueError(
+            f"grad_y must have the shape of x, {x.shape}, got {grad_y.shape}"
+        )
     x_hat, _, var, axes = _normalized(x, running_mean, running_var, training, eps, axis)
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
@@ -56,16 +78,31 @@ def batch_norm_backward(
     # and along x_hat
     if training:
         count = x.size // x.shape[axis]
-        grad_x = grad_y - (_along(grad_beta, x, axis) + x_hat * _along(grad_gamma, x, axis)) / count
-    return (_along(gamma / np.sqrt(var + eps), x, axis) * grad_x).astype(x.dtype), grad_gamma, grad_beta
+        grad_x = (
+            grad_y
+            - (_along(grad_beta, x, axis) + x_hat * _along(grad_gamma, x, axis)) / count
+        )
+    return (
+        (_along(gamma / np.sqrt(var + eps), x, axis) * grad_x).astype(x.dtype),
+        grad_gamma,
+        grad_beta,
+    )
 
 
 def _check(x, axis, eps, **channels):
-    if not np.issubdtype(x.dtype, np.floating) or x.ndim < 2 or not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"x must be floating and have channels on axis {axis}, got {x.dtype} of shape {x.shape}")
+    if (
+        not np.issubdtype(x.dtype, np.floating)
+        or x.ndim < 2
+        or not -x.ndim <= axis < x.ndim
+    ):
+        raise ValueError(
+            f"x must be floating and have channels on axis {axis}, got {x.dtype} of shape {x.shape}"
+        )
     for name, values in channels.items():
         if np.shape(values) != (x.shape[axis],):
-            raise ValueError(f"{name} must have shape ({x.shape[axis]},), one per channel, got {np.shape(values)}")
+            raise ValueError(
+                f"{name} must have shape ({x.shape[axis]},), one per channel, got {np.shape(values)}"
+            )
     if not 0.0 <= eps < np.inf:
         raise ValueError(f"eps must be finite and not negative, got {eps}")
 
@@ -77,11 +114,20 @@ def _normalized(x, running_mean, running_var, training, eps, axis):
     mean, var = running_mean, running_var
     if training:
         if x.size < 2 * x.shape[axis] or not x.size:
-            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {x.shape}")
+            raise ValueError(
+                f"x must hold at least 2 values per channel in training, got shape {x.shape}"
+            )
         mean, var = wide.mean(axes), wide.var(axes)
-    return (wide - _along(mean, x, axis)) / _along(np.sqrt(var + eps), x, axis), mean, var, axes
+    return (
+        (wide - _along(mean, x, axis)) / _along(np.sqrt(var + eps), x, axis),
+        mean,
+        var,
+        axes,
+    )
 
 
 def _along(channels, x, axis):
     """Shape (n,) as an array that broadcasts over `x` along `axis`."""
-    return channels.reshape([-1 if index == axis % x.ndim else 1 for index in range(x.ndim)])
+    return channels.reshape(
+        [-1 if index == axis % x.ndim else 1 for index in range(x.ndim)]
+    )

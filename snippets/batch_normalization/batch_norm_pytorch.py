@@ -29,12 +29,21 @@ def batch_norm(
     bfloat16 are computed in float32. ValueError if training has only one value
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
-    _check(x, eps, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    _check(
+        x,
+        eps,
+        gamma=gamma,
+        beta=beta,
+        running_mean=running_mean,
+        running_var=running_var,
+    )
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
         count = x.numel() // x.shape[1]
         running_mean = (1.0 - momentum) * running_mean + momentum * mean.detach()
-        running_var = (1.0 - momentum) * running_var + momentum * var.detach() * count / (count - 1)
+        running_var = (
+            1.0 - momentum
+        ) * running_var + momentum * var.detach() * count / (count - 1)
     y = _along(gamma, x) * x_hat + _along(beta, x)
     return y.to(x.dtype), running_mean, running_var
 
@@ -48,7 +57,9 @@ def batch_norm_backward(
     """
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
     if grad_y.shape != x.shape:
-        raise ValueError(f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}")
+        raise ValueError(
+            f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}"
+        )
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
@@ -56,16 +67,26 @@ def batch_norm_backward(
     # mean and deviation move with x: take out the parts of the gradient along 1
     # and along x_hat
     if training:
-        grad_x = grad_y - (_along(grad_beta, x) + x_hat * _along(grad_gamma, x)) / (x.numel() // x.shape[1])
-    return (_along(gamma * torch.rsqrt(var + eps), x) * grad_x).to(x.dtype), grad_gamma, grad_beta
+        grad_x = grad_y - (_along(grad_beta, x) + x_hat * _along(grad_gamma, x)) / (
+            x.numel() // x.shape[1]
+        )
+    return (
+        (_along(gamma * torch.rsqrt(var + eps), x) * grad_x).to(x.dtype),
+        grad_gamma,
+        grad_beta,
+    )
 
 
 def _check(x, eps, **channels):
     if not x.is_floating_point() or x.ndim < 2:
-        raise ValueError(f"x must be floating, of shape (B, n, *positions), got {x.dtype} of {tuple(x.shape)}")
+        raise ValueError(
+            f"x must be floating, of shape (B, n, *positions), got {x.dtype} of {tuple(x.shape)}"
+        )
     for name, values in channels.items():
         if tuple(values.shape) != (x.shape[1],):
-            raise ValueError(f"{name} must have shape ({x.shape[1]},), one per channel, got {tuple(values.shape)}")
+            raise ValueError(
+                f"{name} must have shape ({x.shape[1]},), one per channel, got {tuple(values.shape)}"
+            )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")
 
@@ -76,8 +97,12 @@ def _normalized(x, running_mean, running_var, training, eps):
     mean, var = running_mean, running_var
     if training:
         if x.numel() < 2 * x.shape[1] or not x.numel():
-            raise ValueError(f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}")
-        var, mean = torch.var_mean(wide, [axis for axis in range(x.ndim) if axis != 1], correction=0)
+            raise ValueError(
+                f"x must hold at least 2 values per channel in training, got shape {tuple(x.shape)}"
+            )
+        var, mean = torch.var_mean(
+            wide, [axis for axis in range(x.ndim) if axis != 1], correction=0
+        )
     return (wide - _along(mean, x)) * torch.rsqrt(_along(var, x) + eps), mean, var
 
 

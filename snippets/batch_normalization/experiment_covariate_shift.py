@@ -16,7 +16,11 @@ from torch import Tensor, nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 DEPTH, WIDTH, STEPS = 8, 64, 150
 FAST, SLOW = 1.0, 0.1
@@ -66,7 +70,9 @@ def measure(seed: int = 0) -> Courses:
     seeds = count(1000 * seed)
     return Courses(
         normalized=course(lambda: nn.BatchNorm1d(WIDTH), FAST, seed),
-        shifted=course(lambda: nn.Sequential(nn.BatchNorm1d(WIDTH), Shift(next(seeds))), FAST, seed),
+        shifted=course(
+            lambda: nn.Sequential(nn.BatchNorm1d(WIDTH), Shift(next(seeds))), FAST, seed
+        ),
         plain=course(nn.Identity, FAST, seed),
         plain_slow=course(nn.Identity, SLOW, seed),
     )
@@ -82,7 +88,9 @@ def course(norm: Callable[[], nn.Module], rate: float, seed: int) -> Course:
     inputs_of_the_relu = model[-2][0]
     moments: list[Tensor] = []
     watch = inputs_of_the_relu.register_forward_hook(
-        lambda _, __, hidden: moments.append(torch.stack([hidden.detach().mean(0), hidden.detach().std(0)]))
+        lambda _, __, hidden: moments.append(
+            torch.stack([hidden.detach().mean(0), hidden.detach().std(0)])
+        )
     )
     losses = train(model, digits, steps=STEPS, learning_rate=rate, seed=seed)
     watch.remove()
@@ -156,5 +164,7 @@ def plot(measured: Courses) -> Figure:
         smooth = np.convolve(losses, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")
         axes.semilogy(np.arange(SMOOTHED, STEPS + 1), smooth, color=color)
         axes.annotate(name, place, color=color)
-    axes.set(xlabel="step", ylabel=f"loss, mean of {SMOOTHED} steps [nats]", ylim=(0.05, 10))
+    axes.set(
+        xlabel="step", ylabel=f"loss, mean of {SMOOTHED} steps [nats]", ylim=(0.05, 10)
+    )
     return figure

@@ -18,7 +18,11 @@ from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.mean_field import batch_norm_chi_relu
 from snippets.laboratory.signals import signals
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 WIDTH, BATCH, STEPS, RATE = 64, 64, 80, 0.1
 DEPTHS = (10, 20, 35, 50)
@@ -55,35 +59,62 @@ class Depths(NamedTuple):
 
 def measure(seed: int = 0) -> Depths:
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs[:BATCH]), torch.from_numpy(digits.train_labels[:BATCH])
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs[:BATCH]),
+        torch.from_numpy(digits.train_labels[:BATCH]),
+    )
     ratios, accuracies = [], []
 
     def ratio(model: nn.Module) -> float:
-        layers = signals(model, inputs, lambda output: nn.functional.cross_entropy(output, labels))
-        return (layers[0].weight_gradient.norm() / layers[-2].weight_gradient.norm()).item()
+        layers = signals(
+            model, inputs, lambda output: nn.functional.cross_entropy(output, labels)
+        )
+        return (
+            layers[0].weight_gradient.norm() / layers[-2].weight_gradient.norm()
+        ).item()
 
     for depth in DEPTHS:
         generator = torch.Generator().manual_seed(seed)
         model = multilayer_perceptron(
             [64] + [WIDTH] * depth + [10],
             lambda: nn.Sequential(nn.BatchNorm1d(WIDTH), nn.ReLU()),
-            lambda weight, generator=generator: nn.init.kaiming_normal_(weight, generator=generator),
+            lambda weight, generator=generator: nn.init.kaiming_normal_(
+                weight, generator=generator
+            ),
         )
         ratios.append(ratio(model))
         if depth == DEPTHS[-1]:
             stepped = copy.deepcopy(model)
-            train(stepped, digits, steps=1, learning_rate=RATE, seed=seed, batch_size=BATCH)
+            train(
+                stepped,
+                digits,
+                steps=1,
+                learning_rate=RATE,
+                seed=seed,
+                batch_size=BATCH,
+            )
             ratio_after_a_step = ratio(stepped)
-        train(model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH)
+        train(
+            model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH
+        )
         accuracies.append(accuracy_on_test_digits(model, digits))
     generator = torch.Generator().manual_seed(seed)
     first, _, last = multilayer_perceptron(
-        [64, WIDTH, 10], nn.Identity, lambda weight: nn.init.kaiming_normal_(weight, generator=generator)
+        [64, WIDTH, 10],
+        nn.Identity,
+        lambda weight: nn.init.kaiming_normal_(weight, generator=generator),
     )
     blocks = (Residual(generator) for _ in range(DEPTHS[-1]))
     residual = nn.Sequential(first, *blocks, nn.BatchNorm1d(WIDTH), last)
-    train(residual, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH)
-    return Depths(np.array(ratios), ratio_after_a_step, np.array(accuracies), accuracy_on_test_digits(residual, digits))
+    train(
+        residual, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=BATCH
+    )
+    return Depths(
+        np.array(ratios),
+        ratio_after_a_step,
+        np.array(accuracies),
+        accuracy_on_test_digits(residual, digits),
+    )
 
 
 CLAIMS = (
@@ -129,16 +160,30 @@ def plot(measured: Depths) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True)
     depths = np.array(DEPTHS)
     upper.semilogy(depths, CHI ** ((depths - 1) / 2), color="C5", linestyle="--")
-    upper.annotate("√χ per layer", (26, CHI**14.5), (0, 4), textcoords="offset points", color="C5", ha="right")
+    upper.annotate(
+        "√χ per layer",
+        (26, CHI**14.5),
+        (0, 4),
+        textcoords="offset points",
+        color="C5",
+        ha="right",
+    )
     upper.semilogy(depths, measured.ratios, color="C1", marker="o")
     upper.set_ylabel("gradient norm,\nfirst / last layer")
     lower.axvline(DEPTH_SCALE, color="C5", linestyle="--")
-    lower.annotate("16 ξ", (DEPTH_SCALE, 0.62), (4, 0), textcoords="offset points", color="C5")
+    lower.annotate(
+        "16 ξ", (DEPTH_SCALE, 0.62), (4, 0), textcoords="offset points", color="C5"
+    )
     lower.plot(depths, measured.plain, color="C0", marker="o")
     lower.annotate("plain", (21, 0.6), color="C0", ha="right")
     lower.plot(depths[-1], measured.residual, color="C2", marker="s", linestyle="none")
     lower.annotate(
-        "with skips", (DEPTHS[-1], measured.residual), (4, -18), textcoords="offset points", color="C2", ha="right"
+        "with skips",
+        (DEPTHS[-1], measured.residual),
+        (4, -18),
+        textcoords="offset points",
+        color="C2",
+        ha="right",
     )
     lower.set(xlabel="hidden layers", ylabel="accuracy", ylim=(0, 1.1))
     return figure

@@ -47,7 +47,10 @@ def measure(seed: int = 0) -> Courses:
 def course(seed: int, scale: float, rate: float) -> np.ndarray:
     generator = torch.Generator().manual_seed(seed)
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs).double(), torch.from_numpy(digits.train_labels)
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs).double(),
+        torch.from_numpy(digits.train_labels),
+    )
     model = multilayer_perceptron(
         [64, WIDTH, WIDTH, 10],
         lambda: nn.Sequential(nn.BatchNorm1d(WIDTH, eps=1e-30), nn.ReLU()),
@@ -57,8 +60,14 @@ def course(seed: int, scale: float, rate: float) -> np.ndarray:
     with torch.no_grad():
         for weight in hidden:
             weight *= scale
-    others = [parameter for parameter in model.parameters() if all(parameter is not weight for weight in hidden)]
-    update = torch.optim.SGD([{"params": hidden, "lr": rate}, {"params": others, "lr": RATE}])
+    others = [
+        parameter
+        for parameter in model.parameters()
+        if all(parameter is not weight for weight in hidden)
+    ]
+    update = torch.optim.SGD(
+        [{"params": hidden, "lr": rate}, {"params": others, "lr": RATE}]
+    )
     losses = []
     for _ in range(STEPS):
         batch = torch.randint(len(inputs), (64,), generator=generator)
@@ -106,7 +115,15 @@ def plot(measured: Courses) -> Figure:
     axes.semilogy(steps, measured.large, color="C1")
     axes.semilogy(steps, measured.standard, color="C0", linewidth=5, alpha=0.4)
     axes.semilogy(steps, measured.large_fast, color="C0")
-    axes.annotate("weights × 10, thin,\nand rate / 100, wide", (118, 2.4), color="C1", ha="right", va="top")
-    axes.annotate("He, wide, and weights × 10\nwith rate × 100, thin", (3, 0.09), color="C0")
+    axes.annotate(
+        "weights × 10, thin,\nand rate / 100, wide",
+        (118, 2.4),
+        color="C1",
+        ha="right",
+        va="top",
+    )
+    axes.annotate(
+        "He, wide, and weights × 10\nwith rate × 100, thin", (3, 0.09), color="C0"
+    )
     axes.set(xlabel="step", ylabel="loss of the batch [nats]")
     return figure

@@ -31,10 +31,14 @@ class Growth(NamedTuple):
 
 
 def measure(seed: int = 0) -> Growth:
-    return Growth(*(
-        np.array([factor(activation, batch_size, seed) for batch_size in BATCH_SIZES])
-        for activation in (nn.ReLU, nn.Identity)
-    ))  # fmt: skip
+    return Growth(
+        *(
+            np.array(
+                [factor(activation, batch_size, seed) for batch_size in BATCH_SIZES]
+            )
+            for activation in (nn.ReLU, nn.Identity)
+        )
+    )
 
 
 def factor(activation: type[nn.Module], batch_size: int, seed: int) -> float:
@@ -45,12 +49,18 @@ def factor(activation: type[nn.Module], batch_size: int, seed: int) -> float:
         model = multilayer_perceptron(
             [WIDTH] * (DEPTH + 1),
             lambda: nn.Sequential(nn.BatchNorm1d(WIDTH, eps=1e-12), activation()),
-            lambda weight: nn.init.normal_(weight, 0.0, WIDTH**-0.5, generator=generator),
+            lambda weight: nn.init.normal_(
+                weight, 0.0, WIDTH**-0.5, generator=generator
+            ),
         ).double()
-        inputs, coefficients = torch.randn(2, batch_size, WIDTH, generator=generator, dtype=torch.float64)
+        inputs, coefficients = torch.randn(
+            2, batch_size, WIDTH, generator=generator, dtype=torch.float64
+        )
         layers = signals(model, inputs, lambda output: (coefficients * output).sum())
         first, last = layers[1], layers[-3]
-        logarithms.append(2 * math.log(rms(first.delta) / rms(last.delta)) / (DEPTH - 4))
+        logarithms.append(
+            2 * math.log(rms(first.delta) / rms(last.delta)) / (DEPTH - 4)
+        )
     return math.exp(np.mean(logarithms))
 
 
@@ -73,7 +83,9 @@ CLAIMS = (
     ),
     Claim(
         statement="The same over Yang's rate for finite $B$: the batch size with the largest deviation",
-        value=lambda m: _farthest_from_one(m.relu / [batch_norm_chi_relu(size) for size in BATCH_SIZES]),
+        value=lambda m: _farthest_from_one(
+            m.relu / [batch_norm_chi_relu(size) for size in BATCH_SIZES]
+        ),
         interval=(0.92, 1.08),
         reason="At $B=6$ few degrees of freedom make heavy tails. Seeds 0 to 5: 0.97 to 1.04.",
         paper="1",
@@ -89,7 +101,9 @@ CLAIMS = (
     ),
     Claim(
         statement="The same over $(B-2)/(B-3)$: the batch size with the largest deviation",
-        value=lambda m: _farthest_from_one(m.linear / [batch_norm_chi_linear(size) for size in BATCH_SIZES]),
+        value=lambda m: _farthest_from_one(
+            m.linear / [batch_norm_chi_linear(size) for size in BATCH_SIZES]
+        ),
         interval=(0.95, 1.05),
         reason="As above. Seeds 0 to 5: 0.98 to 1.02.",
         paper="1",
@@ -110,8 +124,17 @@ def plot(measured: Growth) -> Figure:
         axes.plot(BATCH_SIZES, factors, color=color, marker="o", linestyle="none")
         axes.annotate(name, place, color=color)
     axes.axhline(LIMIT, color="C5", linestyle="--", linewidth=1)
-    axes.annotate("π/(π − 1)", (6.2, LIMIT), (0, -4), textcoords="offset points", color="C5", va="top")
+    axes.annotate(
+        "π/(π − 1)",
+        (6.2, LIMIT),
+        (0, -4),
+        textcoords="offset points",
+        color="C5",
+        va="top",
+    )
     axes.set_xscale("log", base=2)
     axes.set_xticks(BATCH_SIZES, [str(size) for size in BATCH_SIZES])
-    axes.set(xlabel="batch size B", ylabel="squared gradient, per layer", ylim=(0.95, 2.1))
+    axes.set(
+        xlabel="batch size B", ylabel="squared gradient, per layer", ylim=(0.95, 2.1)
+    )
     return figure

@@ -15,7 +15,11 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 DEPTH, WIDTH, RATE = 3, 64, 0.05
 CHECKS = (5, 10, 20, 40, 80, 160, 320)
@@ -53,7 +57,13 @@ def course(momentum: float, seed: int) -> tuple[list[float], list[float]]:
     )
     batch, running = [], []
     for before, check in zip((0, *CHECKS), CHECKS, strict=False):
-        train(model, digits, steps=check - before, learning_rate=RATE, seed=1000 * seed + check)
+        train(
+            model,
+            digits,
+            steps=check - before,
+            learning_rate=RATE,
+            seed=1000 * seed + check,
+        )
         batch.append(accuracy_on_test_digits(copy.deepcopy(model), digits))
         running.append(accuracy_on_test_digits(copy.deepcopy(model).eval(), digits))
     return batch, running
@@ -105,5 +115,9 @@ def plot(measured: Accuracies) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(CHECKS, [str(check) for check in CHECKS])
     axes.minorticks_off()
-    axes.set(xlabel="steps of training", ylabel="accuracy on the test digits", ylim=(0.0, 1.1))
+    axes.set(
+        xlabel="steps of training",
+        ylabel="accuracy on the test digits",
+        ylim=(0.0, 1.1),
+    )
     return figure

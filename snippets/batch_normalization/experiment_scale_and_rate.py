@@ -4,6 +4,7 @@ Source: Ioffe & Szegedy (2015), section 3.3, claims higher learning rates and le
 this figure. Scaled down: 4 hidden layers of 64 ReLU units, 56 networks of each kind, 100 steps on batches of 64 digits.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -38,19 +39,29 @@ def accuracies(normalized: bool, seed: int) -> np.ndarray:
     """All networks at once: tensors of shape (networks, rows, features)."""
     generator = torch.Generator().manual_seed(seed)
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs), torch.from_numpy(digits.train_labels)
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs),
+        torch.from_numpy(digits.train_labels),
+    )
     grid = torch.cartesian_prod(torch.tensor(SCALES), torch.tensor(RATES))
     scales, rates = grid[:, 0].reshape(-1, 1, 1), grid[:, 1].reshape(-1, 1, 1)
     widths = [64] + [WIDTH] * DEPTH + [10]
     weights = [
         # The output layer has no normalization behind it: it keeps He's scale.
-        ((scales if fan_out == WIDTH else torch.ones_like(scales)) * torch.randn(fan_out, fan_in, generator=generator))
+        (
+            (scales if fan_out == WIDTH else torch.ones_like(scales))
+            * torch.randn(fan_out, fan_in, generator=generator)
+        )
         .mul((2 / fan_in) ** 0.5)
         .requires_grad_()
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)
+        for fan_in, fan_out in itertools.pairwise(widths)
     ]
-    gains = [torch.ones(len(scales), 1, WIDTH, requires_grad=True) for _ in range(DEPTH)]
-    shifts = [torch.zeros(len(scales), 1, WIDTH, requires_grad=True) for _ in range(DEPTH)]
+    gains = [
+        torch.ones(len(scales), 1, WIDTH, requires_grad=True) for _ in range(DEPTH)
+    ]
+    shifts = [
+        torch.zeros(len(scales), 1, WIDTH, requires_grad=True) for _ in range(DEPTH)
+    ]
     parameters = [*weights, *gains, *shifts]
 
     def logits(rows: Tensor) -> Tensor:
@@ -58,7 +69,9 @@ def accuracies(normalized: bool, seed: int) -> np.ndarray:
         for weight, gain, shift in zip(weights, gains, shifts, strict=False):
             hidden = hidden @ weight.mT
             if normalized:
-                variance, mean = torch.var_mean(hidden, dim=1, correction=0, keepdim=True)
+                variance, mean = torch.var_mean(
+                    hidden, dim=1, correction=0, keepdim=True
+                )
                 hidden = (hidden - mean) * torch.rsqrt(variance + 1e-5)
             hidden = (gain * hidden + shift).relu()
         return hidden @ weights[-1].mT
@@ -66,12 +79,21 @@ def accuracies(normalized: bool, seed: int) -> np.ndarray:
     for _ in range(STEPS):
         batch = torch.randint(len(inputs), (BATCH,), generator=generator)
         targets = labels[batch].expand(len(scales), BATCH)
-        loss = nn.functional.cross_entropy(logits(inputs[batch]).mT, targets, reduction="sum") / BATCH
+        loss = (
+            nn.functional.cross_entropy(
+                logits(inputs[batch]).mT, targets, reduction="sum"
+            )
+            / BATCH
+        )
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            for parameter, gradient in zip(
+                parameters, torch.autograd.grad(loss, parameters), strict=True
+            ):
                 parameter -= rates * gradient
     with torch.no_grad():
-        right = logits(torch.from_numpy(digits.test_inputs)).argmax(2) == torch.from_numpy(digits.test_labels)
+        right = logits(torch.from_numpy(digits.test_inputs)).argmax(
+            2
+        ) == torch.from_numpy(digits.test_labels)
     return right.double().mean(1).reshape(len(SCALES), len(RATES)).numpy()
 
 
@@ -116,13 +138,19 @@ def plot(measured: Plane) -> Figure:
         (lower, "With it", measured.normalized),
     ):
         axes.grid(False)
-        mesh = axes.pcolormesh(*edges, plane, vmin=0.0, vmax=1.0, cmap="viridis", rasterized=True)
+        mesh = axes.pcolormesh(
+            *edges, plane, vmin=0.0, vmax=1.0, cmap="viridis", rasterized=True
+        )
         axes.set_title(title)
-        axes.set_yticks(range(len(SCALES)), ["1/16", "1/8", "1/4", "1/2", "1", "2", "4", "8"])
+        axes.set_yticks(
+            range(len(SCALES)), ["1/16", "1/8", "1/4", "1/2", "1", "2", "4", "8"]
+        )
         axes.set_ylabel("weights, in He's std")
     lower.set_xticks(range(len(RATES)), [f"{rate:g}" for rate in RATES])
     lower.set_xlabel("learning rate")
-    bar = figure.colorbar(mesh, ax=(upper, lower), location="bottom", aspect=30, pad=0.02)
+    bar = figure.colorbar(
+        mesh, ax=(upper, lower), location="bottom", aspect=30, pad=0.02
+    )
     bar.set_label("accuracy on the test digits")
     bar.outline.set_visible(False)
     return figure

@@ -40,25 +40,46 @@ class Invariance(NamedTuple):
 def measure(seed: int = 0) -> Invariance:
     generator = torch.Generator().manual_seed(seed)
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs[:256]).double(), torch.from_numpy(digits.train_labels[:256])
-    weight = torch.randn(WIDTH, 64, generator=generator, dtype=torch.float64) * (2 / 64) ** 0.5
-    output = torch.randn(10, WIDTH, generator=generator, dtype=torch.float64) * WIDTH**-0.5
-    one, zero = torch.ones(WIDTH, dtype=torch.float64), torch.zeros(WIDTH, dtype=torch.float64)
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs[:256]).double(),
+        torch.from_numpy(digits.train_labels[:256]),
+    )
+    weight = (
+        torch.randn(WIDTH, 64, generator=generator, dtype=torch.float64)
+        * (2 / 64) ** 0.5
+    )
+    output = (
+        torch.randn(10, WIDTH, generator=generator, dtype=torch.float64) * WIDTH**-0.5
+    )
+    one, zero = (
+        torch.ones(WIDTH, dtype=torch.float64),
+        torch.zeros(WIDTH, dtype=torch.float64),
+    )
 
     def loss_and_gradient(scale: float, eps: float) -> tuple[float, Tensor, Tensor]:
         scaled = (scale * weight).requires_grad_()
-        hidden, _, _ = batch_norm(inputs @ scaled.T, one, zero, zero, one, True, eps=eps)
+        hidden, _, _ = batch_norm(
+            inputs @ scaled.T, one, zero, zero, one, True, eps=eps
+        )
         loss = nn.functional.cross_entropy(hidden.relu() @ output.T, labels)
         return loss.item(), torch.autograd.grad(loss, scaled)[0], scaled.detach()
 
     reference, unit, _ = loss_and_gradient(1.0, 0.0)
     exact = [loss_and_gradient(scale, 0.0) for scale in SCALES]
-    cosines = [torch.cosine_similarity(w.flatten(), g.flatten(), dim=0).abs().item() for _, g, w in exact]
+    cosines = [
+        torch.cosine_similarity(w.flatten(), g.flatten(), dim=0).abs().item()
+        for _, g, w in exact
+    ]
     gradients = {
-        name: np.array([loss_and_gradient(scale, eps)[1].norm().item() for scale in SCALES]) / unit.norm().item()
+        name: np.array(
+            [loss_and_gradient(scale, eps)[1].norm().item() for scale in SCALES]
+        )
+        / unit.norm().item()
         for name, eps in EPSILONS.items()
     }
-    return Invariance(max(abs(loss / reference - 1) for loss, _, _ in exact), max(cosines), gradients)
+    return Invariance(
+        max(abs(loss / reference - 1) for loss, _, _ in exact), max(cosines), gradients
+    )
 
 
 CLAIMS = (
@@ -106,7 +127,9 @@ def plot(measured: Invariance) -> Figure:
     axes.loglog(SCALES, 1 / SCALES, color="C5", linestyle="--")
     axes.annotate("1/a", (3.0, 1 / 3.0), (6, 3), textcoords="offset points", color="C5")
     labels = (("C0", (4e-4, 5e3)), ("C1", (1e-4, 75.0)), ("C2", (1e-4, 7.0)))
-    for (color, place), (name, norms) in zip(labels, measured.gradients.items(), strict=True):
+    for (color, place), (name, norms) in zip(
+        labels, measured.gradients.items(), strict=True
+    ):
         axes.loglog(SCALES, norms, color=color, marker="o", markersize=3)
         axes.annotate(name, place, color=color)
     axes.set(xlabel="scale a of the weights W", ylabel="gradient norm, at a = 1: 1")

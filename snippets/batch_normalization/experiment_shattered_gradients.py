@@ -1,4 +1,5 @@
-"""With batch normalization a deep ReLU network's gradient becomes white noise in the input; at He without it, it does not.
+"""With batch normalization a deep ReLU network's gradient becomes white noise in the input; at He without it, it does
+not.
 
 Source: Balduzzi et al. (2017): networks from one number to one number, 200 ReLU units per layer, the gradient at 256
 inputs between -2 and 2. Here the statistics of the batch normalization are those of the 256 inputs, held fixed while
@@ -58,9 +59,14 @@ def measure(seed: int = 0) -> Gradients:
     shallow, _ = gradients(2, seed)
     deep, _ = gradients(24, seed)
     residual, _ = gradients(50, seed, residual=True)
-    chaotic, _ = gradients(24, seed, normalized=False, gain=2.0, bias=0.05**0.5, activation=torch.tanh)
+    chaotic, _ = gradients(
+        24, seed, normalized=False, gain=2.0, bias=0.05**0.5, activation=torch.tanh
+    )
     return Gradients(
-        *(autocorrelation(rows) for rows in (plain, biased, shallow, deep, residual, chaotic)),
+        *(
+            autocorrelation(rows)
+            for rows in (plain, biased, shallow, deep, residual, chaotic)
+        ),
         plain_switching,
         *(rows[0] / np.sqrt((rows[0] ** 2).mean()) for rows in (plain, deep)),
     )
@@ -84,16 +90,28 @@ def gradients(
         generator = torch.Generator().manual_seed(1000 * seed + network)
 
         def weight(fan_in: int, fan_out: int, generator=generator) -> Tensor:
-            return torch.randn(fan_in, fan_out, generator=generator, dtype=torch.float64) * gain / fan_in**0.5
+            return (
+                torch.randn(fan_in, fan_out, generator=generator, dtype=torch.float64)
+                * gain
+                / fan_in**0.5
+            )
 
         x = torch.from_numpy(INPUTS)[:, None].requires_grad_()
-        z = x @ weight(1, WIDTH) + bias * torch.randn(WIDTH, generator=generator, dtype=torch.float64)
+        z = x @ weight(1, WIDTH) + bias * torch.randn(
+            WIDTH, generator=generator, dtype=torch.float64
+        )
         for _ in range(depth - 1):
             hidden = activation(_standardized(z) if normalized else z)
-            skipped = z if residual else bias * torch.randn(WIDTH, generator=generator, dtype=torch.float64)
+            skipped = (
+                z
+                if residual
+                else bias * torch.randn(WIDTH, generator=generator, dtype=torch.float64)
+            )
             z = hidden @ weight(WIDTH, WIDTH) + skipped
         preactivation = _standardized(z) if normalized else z
-        (gradient,) = torch.autograd.grad((activation(preactivation) @ weight(WIDTH, 1)).sum(), x)
+        (gradient,) = torch.autograd.grad(
+            (activation(preactivation) @ weight(WIDTH, 1)).sum(), x
+        )
         active = preactivation > 0
         rows.append(gradient[:, 0].numpy())
         switching.append((active.any(0) & ~active.all(0)).double().mean().item())
@@ -109,7 +127,10 @@ def autocorrelation(rows: np.ndarray) -> np.ndarray:
     """Mean over the rows, each about its own mean and in units of its own variance."""
     centred = rows - rows.mean(axis=1, keepdims=True)
     length = rows.shape[1]
-    products = [(centred[:, : length - lag] * centred[:, lag:]).sum(axis=1) for lag in range(LAGS)]
+    products = [
+        (centred[:, : length - lag] * centred[:, lag:]).sum(axis=1)
+        for lag in range(LAGS)
+    ]
     return (np.array(products) / products[0]).mean(axis=1)
 
 
@@ -150,7 +171,8 @@ CLAIMS = (
         statement="The reason: units of the last layer that switch between the inputs, without normalization",
         value=lambda m: m.plain_switching,
         interval=(0.0, 0.1),
-        reason="Each layer turns the inputs of one sign towards each other. Seeds 0 to 5: 0.04 to 0.06. With batch normalization all "
+        reason="Each layer turns the inputs of one sign towards each other. Seeds 0 to 5: 0.04 to 0.06. With batch "
+        "normalization all "
         "switch: a unit whose mean over the inputs is 0 is positive for some of them and negative for others.",
     ),
     Claim(
@@ -179,5 +201,9 @@ def plot(measured: Gradients) -> Figure:
     ):
         lower.plot(distance, curve, color=color)
         lower.annotate(name, place, color=color)
-    lower.set(xlabel="distance between two inputs", ylabel="correlation of gradients", ylim=(-0.25, 1.15))
+    lower.set(
+        xlabel="distance between two inputs",
+        ylabel="correlation of gradients",
+        ylim=(-0.25, 1.15),
+    )
     return figure

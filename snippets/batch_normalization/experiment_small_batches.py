@@ -15,7 +15,11 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 DEPTH, WIDTH, STEPS, RATE = 3, 64, 400, 0.05
 BATCH_SIZES = (2, 4, 8, 32)
@@ -32,11 +36,17 @@ class Accuracies(NamedTuple):
 
 
 def measure(seed: int = 0) -> Accuracies:
-    pair = torch.randn(2, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    pair = torch.randn(
+        2, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     outputs = nn.functional.batch_norm(pair, None, None, training=True, eps=1e-30)
     return Accuracies(
-        np.array([accuracy(nn.BatchNorm1d, batch_size, seed) for batch_size in BATCH_SIZES]),
-        np.array([accuracy(nn.LayerNorm, batch_size, seed) for batch_size in BATCH_SIZES]),
+        np.array(
+            [accuracy(nn.BatchNorm1d, batch_size, seed) for batch_size in BATCH_SIZES]
+        ),
+        np.array(
+            [accuracy(nn.LayerNorm, batch_size, seed) for batch_size in BATCH_SIZES]
+        ),
         (outputs.abs() - 1).abs().max().item(),
     )
 
@@ -48,7 +58,9 @@ def accuracy(norm: Callable[[int], nn.Module], batch_size: int, seed: int) -> fl
         lambda: nn.Sequential(norm(WIDTH), nn.ReLU()),
         lambda weight: nn.init.kaiming_normal_(weight, generator=generator),
     )
-    train(model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=batch_size)
+    train(
+        model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=batch_size
+    )
     return accuracy_on_test_digits(model.eval(), digits)
 
 
@@ -86,9 +98,17 @@ def plot(measured: Accuracies) -> Figure:
     axes = figure.add_subplot()
     axes.plot(BATCH_SIZES, measured.layer_norm, color="C2", marker="s")
     axes.plot(BATCH_SIZES, measured.batch_norm, color="C0", marker="o")
-    axes.annotate("layer normalization", (2, measured.layer_norm[0]), (0, 9), textcoords="offset points", color="C2")
+    axes.annotate(
+        "layer normalization",
+        (2, measured.layer_norm[0]),
+        (0, 9),
+        textcoords="offset points",
+        color="C2",
+    )
     axes.annotate("batch normalization", (2.6, 0.42), color="C0")
     axes.set_xscale("log", base=2)
     axes.set_xticks(BATCH_SIZES, [str(size) for size in BATCH_SIZES])
-    axes.set(xlabel="batch size", ylabel="accuracy on the test digits", ylim=(0.0, 1.15))
+    axes.set(
+        xlabel="batch size", ylabel="accuracy on the test digits", ylim=(0.0, 1.15)
+    )
     return figure

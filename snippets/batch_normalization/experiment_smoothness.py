@@ -61,7 +61,10 @@ class Courses(NamedTuple):
 
 
 def measure(seed: int = 0) -> Courses:
-    pairs = [(course(True, PAIRS * seed + pair), course(False, PAIRS * seed + pair)) for pair in range(PAIRS)]
+    pairs = [
+        (course(True, PAIRS * seed + pair), course(False, PAIRS * seed + pair))
+        for pair in range(PAIRS)
+    ]
     return Courses(
         *pairs[0],
         [plain.range() / normalized.range() for normalized, plain in pairs],
@@ -73,10 +76,15 @@ def measure(seed: int = 0) -> Courses:
 
 def course(normalized: bool, seed: int) -> Course:
     generator, digits = torch.Generator().manual_seed(seed), load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs), torch.from_numpy(digits.train_labels)
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs),
+        torch.from_numpy(digits.train_labels),
+    )
     model = multilayer_perceptron(
         [64] + [WIDTH] * DEPTH + [10],
-        lambda: nn.Sequential(nn.BatchNorm1d(WIDTH), nn.ReLU()) if normalized else nn.ReLU(),
+        lambda: (
+            nn.Sequential(nn.BatchNorm1d(WIDTH), nn.ReLU()) if normalized else nn.ReLU()
+        ),
         lambda weight: nn.init.kaiming_normal_(weight, generator=generator),
     )
     parameters = list(model.parameters())
@@ -92,7 +100,9 @@ def course(normalized: bool, seed: int) -> Course:
 
         def move(distance: float, start=start, gradient=gradient) -> None:
             with torch.no_grad():
-                for parameter, origin, slope in zip(parameters, start, gradient, strict=True):
+                for parameter, origin, slope in zip(
+                    parameters, start, gradient, strict=True
+                ):
                     parameter.copy_(origin - distance * RATE * slope)
 
         losses = []
@@ -105,8 +115,17 @@ def course(normalized: bool, seed: int) -> Course:
         lowest.append(min(losses).item())
         highest.append(max(losses).item())
         before = nn.utils.parameters_to_vector(gradient)
-        changes.append(((nn.utils.parameters_to_vector(after) - before).norm() / before.norm()).item())
-    return Course(np.array(lowest), np.array(highest), np.array(changes), accuracy_on_test_digits(model, digits))
+        changes.append(
+            (
+                (nn.utils.parameters_to_vector(after) - before).norm() / before.norm()
+            ).item()
+        )
+    return Course(
+        np.array(lowest),
+        np.array(highest),
+        np.array(changes),
+        accuracy_on_test_digits(model, digits),
+    )
 
 
 CLAIMS = (
@@ -127,7 +146,8 @@ CLAIMS = (
         statement="The same, plain",
         value=lambda m: np.median(m.plain_changes),
         interval=(1.2, 1.6),
-        reason="Ten seeds on three kinds of processor gave 1.32 to 1.40; 1.41 is what an unrelated gradient of the same norm gives.",
+        reason="Ten seeds on three kinds of processor gave 1.32 to 1.40; 1.41 is what an unrelated gradient of the "
+        "same norm gives.",
     ),
     Claim(
         statement="Smoother is not better by as much: accuracy normalized minus plain",
@@ -147,7 +167,9 @@ def plot(measured: Courses) -> Figure:
         ("C1", "plain", measured.plain, (45, 50.0)),
         ("C0", "batch normalization", measured.normalized, (22, 0.045)),
     ):
-        axes.fill_between(steps, course.lowest, course.highest, color=color, alpha=0.35, linewidth=0)
+        axes.fill_between(
+            steps, course.lowest, course.highest, color=color, alpha=0.35, linewidth=0
+        )
         axes.plot(steps, course.lowest, color=color, linewidth=1)
         axes.plot(steps, course.highest, color=color, linewidth=1)
         axes.annotate(name, place, color=color)

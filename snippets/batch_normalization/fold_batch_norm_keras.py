@@ -51,7 +51,9 @@ def fold_model(model: keras.Sequential) -> keras.Sequential:
     `model` is not a Sequential, has such a `call` or is not built.
     """
     if not _in_order(model) or not model.built:
-        raise ValueError(f"model must be a built Sequential without a call of its own, got {model!r}")
+        raise ValueError(
+            f"model must be a built Sequential without a call of its own, got {model!r}"
+        )
     folded: list[keras.Layer] = []
     for layer in model.layers:
         if _in_order(layer):
@@ -64,13 +66,18 @@ def fold_model(model: keras.Sequential) -> keras.Sequential:
 
 
 def _in_order(model: keras.Layer) -> bool:
-    return isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call
+    return (
+        isinstance(model, keras.Sequential)
+        and type(model).call is keras.Sequential.call
+    )
 
 
 def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
     """Why the two are not one linear map, or None."""
     if not any(type(layer).call is kind.call for kind in LINEAR):
-        return f"layer must be one of {[kind.__name__ for kind in LINEAR]}, got {layer!r}"
+        return (
+            f"layer must be one of {[kind.__name__ for kind in LINEAR]}, got {layer!r}"
+        )
     if not isinstance(norm, layers.BatchNormalization):
         return f"norm must be a BatchNormalization, got {norm!r}"
     if not (layer.built and norm.built):

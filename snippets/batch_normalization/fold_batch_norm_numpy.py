@@ -16,17 +16,28 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 import numpy as np
 
 
-def fold_batch_norm(weight, bias, gamma, beta, running_mean, running_var, eps) -> tuple[np.ndarray, np.ndarray]:
+def fold_batch_norm(
+    weight, bias, gamma, beta, running_mean, running_var, eps
+) -> tuple[np.ndarray, np.ndarray]:
     """Weight and bias of the folded layer, from a `weight` of shape (out, in,
     *kernel) and vectors of shape (out,).
 
     `bias` may be None. ValueError if the vectors do not have one entry for each
     output.
     """
-    vectors = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+    vectors = {
+        "gamma": gamma,
+        "beta": beta,
+        "running_mean": running_mean,
+        "running_var": running_var,
+    }
     for name, values in (vectors if bias is None else vectors | {"bias": bias}).items():
         if np.shape(values) != (len(weight),):
-            raise ValueError(f"{name} must have shape ({len(weight)},), one per output of weight, got {np.shape(values)}")
+            raise ValueError(
+                f"{name} must have shape ({len(weight)},), one per output of weight, got {np.shape(values)}"
+            )
     scale = gamma / np.sqrt(running_var + eps)
     bias = np.zeros_like(beta) if bias is None else bias
-    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + scale * (bias - running_mean)
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + scale * (
+        bias - running_mean
+    )

@@ -56,20 +56,26 @@ def fold_batch_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
 
 def _rows_only(layer: nn.Module, inputs: tuple) -> None:
     if inputs[0].dim() != 2:
-        raise ValueError(f"x must have shape (B, in) for a Linear with a folded norm, got {tuple(inputs[0].shape)}")
+        raise ValueError(
+            f"x must have shape (B, in) for a Linear with a folded norm, got {tuple(inputs[0].shape)}"
+        )
 
 
 def _misfit(layer: nn.Module, norm: nn.Module) -> str | None:
     """Why the two are not one linear map, or None."""
     kind = next((kind for kind in NORM_OF if type(layer).forward is kind.forward), None)
     if kind is None:
-        return f"layer must be one of {[kind.__name__ for kind in NORM_OF]}, got {layer}"
+        return (
+            f"layer must be one of {[kind.__name__ for kind in NORM_OF]}, got {layer}"
+        )
     # weight_norm and others put a tensor computed anew at every call there
     weight = layer._parameters.get("weight")
     if weight is None or isinstance(weight, nn.UninitializedParameter):
         return f"layer must have a weight of its own that holds values, got {layer}"
     if not isinstance(norm, (NORM_OF[kind], nn.SyncBatchNorm)):
-        return f"norm must be a {NORM_OF[kind].__name__} after {kind.__name__}, got {norm}"
+        return (
+            f"norm must be a {NORM_OF[kind].__name__} after {kind.__name__}, got {norm}"
+        )
     if norm.running_var is None:
         return f"norm must keep running statistics to be folded, got {norm}"
     if norm.num_features != len(layer.weight):
@@ -87,7 +93,9 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
     a Sequential or has such a `forward`.
     """
     if not _in_order(model):
-        raise ValueError(f"model must be a Sequential without a forward of its own, got {type(model).__name__}")
+        raise ValueError(
+            f"model must be a Sequential without a forward of its own, got {type(model).__name__}"
+        )
     folded: list[nn.Module] = []
     for layer in model:
         if _in_order(layer):
@@ -100,4 +108,7 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
 
 
 def _in_order(model: nn.Module) -> bool:
-    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
+    return (
+        isinstance(model, nn.Sequential)
+        and type(model).forward is nn.Sequential.forward
+    )

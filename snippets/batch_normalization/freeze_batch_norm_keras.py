@@ -21,7 +21,11 @@ def freeze_batch_norm_(model: keras.Model) -> list[BatchNormalization]:
     Compile `model` afterwards: a compiled one goes on as it was. To unfreeze:
     `norm.trainable = True`, and compile.
     """
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNormalization)]
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, BatchNormalization)
+    ]
     for norm in norms:
         norm.trainable = False
     return norms

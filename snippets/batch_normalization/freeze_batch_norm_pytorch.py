@@ -14,9 +14,14 @@ import torch
 from torch import nn
 
 BATCH_NORM = (
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
-    nn.LazyBatchNorm1d, nn.LazyBatchNorm2d, nn.LazyBatchNorm3d,
-)  # fmt: skip
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.LazyBatchNorm1d,
+    nn.LazyBatchNorm2d,
+    nn.LazyBatchNorm3d,
+)
 
 
 def freeze_batch_norm_(model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
@@ -30,16 +35,28 @@ def freeze_batch_norm_(model: nn.Module) -> list[torch.utils.hooks.RemovableHand
     seen a batch, and for a compiled or scripted model: freeze it before.
     """
     if any(
-        hasattr(module, "_orig_mod") or module._compiled_call_impl or isinstance(module, torch.jit.ScriptModule)
+        hasattr(module, "_orig_mod")
+        or module._compiled_call_impl
+        or isinstance(module, torch.jit.ScriptModule)
         for module in model.modules()
     ):
-        raise ValueError(f"model must not be compiled or scripted yet, got {type(model).__name__}: freeze it before")
-    norms = {name: module for name, module in model.named_modules() if isinstance(module, BATCH_NORM)}
+        raise ValueError(
+            f"model must not be compiled or scripted yet, got {type(model).__name__}: freeze it before"
+        )
+    norms = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, BATCH_NORM)
+    }
     for name, norm in norms.items():
         if norm.running_var is None:
-            raise ValueError(f"model must keep running statistics in every batch normalization, {name!r} does not")
+            raise ValueError(
+                f"model must keep running statistics in every batch normalization, {name!r} does not"
+            )
         if isinstance(norm.running_var, nn.UninitializedBuffer):
-            raise ValueError(f"model must have seen a batch: {name!r} is lazy and holds no statistics yet")
+            raise ValueError(
+                f"model must have seen a batch: {name!r} is lazy and holds no statistics yet"
+            )
     for norm in norms.values():
         norm.requires_grad_(False)
     return [norm.register_forward_pre_hook(_evaluate) for norm in norms.values()]

@@ -29,8 +29,7 @@ def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
 
 
 def layer_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-    """`x`, shape (..., n), each row of n features with mean 0 and deviation 1.
-    """
+    """`x`, shape (..., n), each row of n with mean 0 and deviation 1."""
     return _standardized(x, (-1,), eps)
 
 
@@ -57,7 +56,11 @@ def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
 
 def _standardized(x, axes, eps):
     wide = _wide(x)
-    return _narrow((wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + eps), x)
+    return _narrow(
+        (wide - wide.mean(axes, keepdims=True))
+        / np.sqrt(wide.var(axes, keepdims=True) + eps),
+        x,
+    )
 
 
 def _wide(x):

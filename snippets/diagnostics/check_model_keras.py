@@ -33,13 +33,21 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
+
 # These have no public name: the generator behind random operations without a
 # seed, and what sees every operation that runs eagerly.
 from keras.src.random.seed_generator import global_seed_generator
@@ -200,18 +208,26 @@ class ModelReport(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
-        findings = [finding._asdict() | {"layers": list(finding.layers)} for finding in self.findings]
+        findings = [
+            finding._asdict() | {"layers": list(finding.layers)}
+            for finding in self.findings
+        ]
         return self._asdict() | {"layers": rows, "findings": findings}
 
     def __str__(self) -> str:
         chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
         factors = ", ".join(
             f"{direction} {factor:.3g}"
-            for direction, factor in (("forward", self.forward), ("backward", self.backward))
+            for direction, factor in (
+                ("forward", self.forward),
+                ("backward", self.backward),
+            )
             if factor is not None
         )
         lines = [
-            *_wrapped(f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"),
+            *_wrapped(
+                f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
+            ),
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
             _line("layer", *_COLUMNS),
@@ -219,7 +235,9 @@ class ModelReport(NamedTuple):
             "",
         ]
         for finding in self.findings:
-            lines += _wrapped(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
+            lines += _wrapped(
+                f"{finding.level.upper()} {finding.code}: {finding.symptom}"
+            )
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
@@ -237,8 +255,14 @@ class ModelReport(NamedTuple):
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
             named = {name for finding in self.findings for name in finding.layers}
-            places = [place for place, layer in enumerate(self.layers) if layer.name in named]
-            kept = {*range(_ROWS // 2 - 10), *range(len(kept) - _ROWS // 2 + 10, len(kept)), *places[:10]}
+            places = [
+                place for place, layer in enumerate(self.layers) if layer.name in named
+            ]
+            kept = {
+                *range(_ROWS // 2 - 10),
+                *range(len(kept) - _ROWS // 2 + 10, len(kept)),
+                *places[:10],
+            }
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -258,8 +282,17 @@ class ModelReport(NamedTuple):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         panels = figure.subplots(2, sharex=True)
-        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "|dL/d(output)|"), strict=True):
-            panel.plot([getattr(layer, what) or math.nan for layer in self.layers], "o-", markersize=4)
+        for panel, what, label in zip(
+            panels,
+            ("std", "gradient"),
+            ("std of output", "|dL/d(output)|"),
+            strict=True,
+        ):
+            panel.plot(
+                [getattr(layer, what) or math.nan for layer in self.layers],
+                "o-",
+                markersize=4,
+            )
             panel.set(yscale="log", ylabel=label)
         panels[1].set_xlabel("layer, in the order of the forward pass")
         return figure
@@ -268,22 +301,45 @@ class ModelReport(NamedTuple):
 _ROWS = 60
 _NAME = 28
 _COLUMNS = {
-    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
-}  # fmt: skip
+    "mean": 9,
+    "std": 8,
+    "dead": 5,
+    "sat": 5,
+    "peak": 5,
+    "cos": 7,
+    "dL/dout": 8,
+    "dL/dW": 8,
+    "ratio": 8,
+    "gain": 8,
+}
 
 
 def _wrapped(text: str, start: str = "") -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=start, subsequent_indent=" " * 11, break_on_hyphens=False)
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=start,
+        subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )
 
 
 def _line(name: str, *cells: str) -> str:
-    return f"{name:{_NAME}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+    return f"{name:{_NAME}}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True)
+    )
 
 
 def _row(name: str, layer: LayerReport) -> str:
-    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    percents = (
+        "" if value is None else f"{value:.0%}"
+        for value in (layer.dead, layer.saturated, layer.peaked)
+    )
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    sizes = (
+        _short(value)
+        for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
+    )
     return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
@@ -318,11 +374,17 @@ def _short_name(name: str) -> str:
 def _extremes(values: list[float | None]) -> set[int]:
     """The places of the smallest and of the largest number."""
     there = [place for place, value in enumerate(values) if value is not None]
-    return {min(there, key=values.__getitem__), max(there, key=values.__getitem__)} if there else set()
+    return (
+        {min(there, key=values.__getitem__), max(there, key=values.__getitem__)}
+        if there
+        else set()
+    )
 
 
 def _names(layers: tuple[str, ...]) -> str:
-    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+    return ", ".join(layers[:4]) + (
+        f" and {len(layers) - 4} more" if len(layers) > 4 else ""
+    )
 
 
 ADVICE = {
@@ -580,9 +642,13 @@ class _Weight(NamedTuple):
 
 
 _RANGES = {
-    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
-    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
-}  # fmt: skip
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Exp": (0.0, math.inf),
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+}
 """Of what an operation returns."""
 
 
@@ -616,7 +682,9 @@ class _Seen:
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
-        self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+        self.findings.append(
+            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+        )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
         if all(finding.code != code for finding in self.findings):
@@ -641,10 +709,19 @@ class _Seen:
         numbers in another shape.
         """
         size = math.prod(one)
-        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
-            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
+        if (
+            len(one) != len(other)
+            and size == math.prod(other)
+            and math.prod(result) > size
+        ):
+            self.find_once(
+                "broadcast-loss",
+                f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}",
+            )
 
-    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+    def quietly(
+        self, look: Callable[..., None] | None, *args: Any, **kwargs: Any
+    ) -> None:
         """A look that fails neither stops the model nor hides its own words."""
         with suppress(Exception):
             try:
@@ -661,7 +738,13 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
+        row = (
+            dict.fromkeys(
+                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+            )
+            | numbers
+            | {"layer": name}
+        )
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -670,11 +753,17 @@ class _Seen:
         reports = []
         for row in self.rows:
             weights = [self.weights[name] for name in row["weights"]]
-            norms = [weight.gradient for weight in weights if weight.gradient is not None]
+            norms = [
+                weight.gradient for weight in weights if weight.gradient is not None
+            ]
             size = math.hypot(*(weight.norm for weight in weights))
             row["weight_gradient"] = gradient = math.hypot(*norms) if norms else None
-            row["ratio"] = None if gradient is None else gradient / size if size else math.inf
-            reports.append(LayerReport(**{key: row[key] for key in LayerReport._fields}))
+            row["ratio"] = (
+                None if gradient is None else gradient / size if size else math.inf
+            )
+            reports.append(
+                LayerReport(**{key: row[key] for key in LayerReport._fields})
+            )
         return tuple(reports)
 
 
@@ -687,21 +776,39 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
-    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
+    wild = [
+        weight.name
+        for weight in weights
+        if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD
+    ]
     bad_layers = [layer for layer in layers if layer.non_finite]
-    bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
+    bad_gradients = [
+        weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)
+    ]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
     elif wild:
-        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
+        find(
+            "uninitialized-weights",
+            f"limits {FAINT:g} and {WILD:g} for the root mean square",
+            *wild,
+        )
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
+        find(
+            "non-finite-activation",
+            f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
+            bad_layers[0].name,
+        )
     elif not math.isfinite(seen.loss) and _went_back(seen):
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
+        find(
+            "non-finite-gradient",
+            f"{len(bad_gradients)} of {len(weights)}",
+            *bad_gradients,
+        )
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
@@ -720,32 +827,58 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
-    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    idle = {
+        name
+        for place, row in enumerate(seen.rows)
+        if {place, row["before"]} & off
+        for name in row["weights"]
+    }
     stuck = [
-        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+        weight
+        for weight in weights
+        if weight.gradient == 0
+        and weight.matrix
+        and weight.name not in seen.idle | idle
     ]
     # A zero layer that has a gradient is none of them.
     symmetric = [
         weight.name
         for weight in weights
-        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+        if weight.alike
+        and weight.gradient_alike
+        and not (opening and weight.gradient == 0)
     ]
     if symmetric:
-        find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
+        find(
+            "symmetric-units",
+            "the units of the weight are equal, and those of its gradient",
+            *symmetric,
+        )
     dead = [] if symmetric else _judge_dead(seen, layers)
     # The sigmoid or tanh of a prediction may well be near its ends.
-    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    hidden = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["predicts"]
+    ]
     _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
     if stuck and not symmetric and not dead and not opening:
-        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+        find(
+            "zero-gradient",
+            f"{len(stuck)} weights with a gradient of 0",
+            *(weight.name for weight in stuck),
+        )
     gains = [layer.gain for layer in layers if layer.gain]
     middle = statistics.median_high(gains) if gains else 0.0
     low, high = middle / ODD / 10, middle * ODD
     odd = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+        if layer.gain
+        and len(gains) > 4
+        and not low < layer.gain < high
+        and _is_plain(row["weights"])
     ]
     if odd:
         sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
@@ -753,10 +886,17 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in chain], "vanishing-activation",
-         "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
-    ):  # fmt: skip
+        (
+            [layer.std for layer in chain],
+            "vanishing-activation",
+            "residual-growth" if seen.sums >= 3 else "exploding-activation",
+        ),
+        (
+            [layer.gradient for layer in reversed(chain)],
+            "vanishing-gradient",
+            "exploding-gradient",
+        ),
+    ):
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
         # What the layers do one by one must be there from end to end as well:
@@ -773,9 +913,15 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+        find(
+            "collapsed-angles",
+            f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+        )
     if seen.excess - seen.doubt > EXCESS and not odd:
-        find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+        find(
+            "confident-at-start",
+            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+        )
 
 
 def _is_plain(weights: list[str]) -> bool:
@@ -790,8 +936,14 @@ def _opens(seen: _Seen) -> bool:
     """A scale or a last layer of a branch that starts at zero, and leaves it in
     the first step: until then, no gradient passes it.
     """
-    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
-    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+    zero = [
+        weight
+        for weight in seen.weights.values()
+        if weight.norm == 0 and weight.gradient
+    ]
+    return any(
+        weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero
+    )
 
 
 def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
@@ -800,7 +952,9 @@ def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
     fatal = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+        if not row["narrow"]
+        or row["before"] is None
+        or layers[row["before"]].gradient == 0
     ]
     return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
@@ -814,10 +968,18 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
-    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+def _beyond(
+    seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]
+) -> list[str]:
+    over = {
+        layer.name: fraction
+        for layer in layers
+        if (fraction := getattr(layer, what) or 0.0) > limit
+    }
     if over:
-        seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+        seen.find(
+            code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over
+        )
     return list(over)
 
 
@@ -828,23 +990,39 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         return
     severed = list[str]()
     for layer, row in zip(layers, seen.rows, strict=True):
-        reached = [seen.weights[name].gradient is not None for name in row["weights"] if seen.weights[name].trained]
+        reached = [
+            seen.weights[name].gradient is not None
+            for name in row["weights"]
+            if seen.weights[name].trained
+        ]
         if any(reached):
             break
         severed += [layer.name] if reached else []
     if severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
-        seen.find("unused-weights", f"{len(unused)} of {len(trained)} trained tensors", *unused)
+        seen.find(
+            "unused-weights",
+            f"{len(unused)} of {len(trained)} trained tensors",
+            *unused,
+        )
 
 
 def _slope(sizes: list[float | None]) -> float:
     """Median slope (Theil and Sen) of log10(size) over the index, which no
     single layer can bend; 0 without two.
     """
-    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = [
+        (i, math.log10(size))
+        for i, size in enumerate(sizes)
+        if size and math.isfinite(size)
+    ]
     points = points[:: 1 + len(points) // 200]
-    slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
+    slopes = [
+        (y - b) / (x - a)
+        for place, (x, y) in enumerate(points)
+        for a, b in points[:place]
+    ]
     return statistics.median(slopes) if slopes else 0.0
 
 
@@ -854,7 +1032,11 @@ def _ends(sizes: list[float | None]) -> float:
     """
     logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
     some = 3 if len(logs) > 12 else 1
-    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
+    return (
+        statistics.median(logs[-some:]) - statistics.median(logs[:some])
+        if logs
+        else 0.0
+    )
 
 
 def _factor(sizes: list[float | None]) -> float | None:
@@ -863,9 +1045,13 @@ def _factor(sizes: list[float | None]) -> float | None:
 
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
 _CONTAINERS = (
-    (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
-    (deque, deque.extend), (bytearray, bytearray.extend),
-)  # fmt: skip
+    (OrderedDict, OrderedDict.update),
+    (dict, dict.update),
+    (list, list.extend),
+    (set, set.update),
+    (deque, deque.extend),
+    (bytearray, bytearray.extend),
+)
 _CLOSED = sys.stdlib_module_names | {"tensorflow"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
 us.
@@ -907,7 +1093,9 @@ class _Before:
     def keep(self, name: str, value: Any) -> list[tuple[str, Any]]:
         """Remember one object, and return what it holds."""
         kind = type(value)
-        base, fill = next((pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None))
+        base, fill = next(
+            (pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None)
+        )
         if base:
             if not value and kind is base:
                 self.empty.append(value)
@@ -915,7 +1103,10 @@ class _Before:
             held = base(value)
             self.undo.append((name, partial(_refill, value, base, fill, held)))
             pairs = held.items() if isinstance(held, dict) else enumerate(held)
-            parts = [(f"{name}.{key}" if isinstance(key, str | int) else name, part) for key, part in pairs]
+            parts = [
+                (f"{name}.{key}" if isinstance(key, str | int) else name, part)
+                for key, part in pairs
+            ]
             return parts if kind is base else parts + self.keep_attributes(name, value)
         if issubclass(kind, tuple | frozenset):
             return [(name, part) for part in tuple(value)]
@@ -925,11 +1116,19 @@ class _Before:
             return [(name, value.func), (name, value.args), (name, value.keywords)]
         if kind is CellType:
             with suppress(ValueError):  # it may be empty
-                self.undo.append((name, partial(setattr, value, "cell_contents", value.cell_contents)))
+                self.undo.append(
+                    (
+                        name,
+                        partial(setattr, value, "cell_contents", value.cell_contents),
+                    )
+                )
                 return [(name, value.cell_contents)]
             return []
         if kind is FunctionType:
-            parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
+            parts = [
+                (name, part)
+                for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
+            ]
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -944,8 +1143,15 @@ class _Before:
         if isinstance(value, random.Random):
             return partial(value.setstate, value.getstate())
         if numpy and isinstance(value, numpy.random.Generator):
-            return partial(setattr, value.bit_generator, "state", value.bit_generator.state)
-        if not numpy or not isinstance(value, numpy.ndarray) or not value.flags.writeable or value.dtype == object:
+            return partial(
+                setattr, value.bit_generator, "state", value.bit_generator.state
+            )
+        if (
+            not numpy
+            or not isinstance(value, numpy.ndarray)
+            or not value.flags.writeable
+            or value.dtype == object
+        ):
             return None
         if value.nbytes > self.room:
             return partial(_same_sum, value, _sum(value))
@@ -957,17 +1163,27 @@ class _Before:
         with suppress(AttributeError):
             attributes = object.__getattribute__(value, "__dict__")
             held |= attributes
-            self.undo.append((name, partial(_refill, attributes, dict, dict.update, dict(held))))
+            self.undo.append(
+                (name, partial(_refill, attributes, dict, dict.update, dict(held)))
+            )
         for base in type(value).__mro__:
             slots = vars(base).items() if "__slots__" in vars(base) else ()
-            for slot in (slot for slot, place in slots if isinstance(place, MemberDescriptorType)):
+            for slot in (
+                slot for slot, place in slots if isinstance(place, MemberDescriptorType)
+            ):
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
-                    self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
+                    self.undo.append(
+                        (name, partial(object.__setattr__, value, slot, held[slot]))
+                    )
         # PyTorch keeps what a module holds in dictionaries of these names.
         inside = {"_parameters", "_modules", "_buffers"}
         return [
-            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+            (
+                name if key in inside else key if name == "model" else f"{name}.{key}",
+                part,
+            )
+            for key, part in held.items()
         ]
 
 
@@ -980,7 +1196,9 @@ def _same_sum(array: Any, wanted: int) -> None:
         raise ValueError("it was too large for a copy")
 
 
-def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+def _refill(
+    container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any
+) -> None:
     # The methods of the base class: those of a subclass may count or refuse.
     kind.clear(container)
     fill(container, held)
@@ -1018,7 +1236,9 @@ ADVICE |= {
 }
 
 
-def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
+def check_model(
+    model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None
+) -> ModelReport:
     """Run `model` and its loss forward and backward once, with `training=True`,
     and report.
 
@@ -1032,39 +1252,64 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     no gradient, and another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"the Keras backend must be tensorflow, got {keras.backend.backend()}")
+        raise ValueError(
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+        )
     if not model.built or not model.weights:
-        raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
+        raise ValueError(
+            f"model must have weights (build it, or run it on a batch once before), got {model.name!r}"
+        )
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        got = f"{len(batch)} items" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise ValueError(f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}")
+        got = (
+            f"{len(batch)} items"
+            if isinstance(batch, tuple | list)
+            else type(batch).__name__
+        )
+        raise ValueError(
+            f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}"
+        )
     inputs, targets = batch
     if loss_fn is None:
         loss_fn = getattr(model, "loss", None)
         if loss_fn is None:
-            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+            raise ValueError(
+                "loss_fn must be given for a model that is not compiled with a loss"
+            )
     if isinstance(loss_fn, type):
-        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+        raise ValueError(
+            f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
+        )
     if isinstance(loss_fn, dict | list | tuple):
         # of several outputs: the compiled model knows how they add up
-        loss_fn = lambda targets, output: model.compute_loss(x=inputs, y=targets, y_pred=output)
+        def loss_fn(targets: Any, output: Any) -> Any:
+            return model.compute_loss(x=inputs, y=targets, y_pred=output)
+
     loss_fn = losses.get(loss_fn)
     empty = [value.shape for value in _arrays(inputs) if not value.size]
     if empty:
-        raise ValueError(f"batch must hold an example at least, got inputs of shape {empty[0]}")
+        raise ValueError(
+            f"batch must hold an example at least, got inputs of shape {empty[0]}"
+        )
     watch = _Watch(model, inputs, targets)
     trained = list(model.trainable_variables)
     slopes: list[Any] = [None] * len(trained)
-    with _untouched(model, watch.layers, batch, loss_fn) as before, tf.GradientTape() as tape:
+    with (
+        _untouched(model, watch.layers, batch, loss_fn) as before,
+        tf.GradientTape() as tape,
+    ):
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
             watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
-                slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
+                slopes = tape.gradient(
+                    value, [*(variable.value for variable in trained), *outputs]
+                )
             if all(slope is None for slope in slopes[: len(trained)]):
-                raise ValueError("loss has no gradient: pass a trainable model, and a loss that depends on it")
+                raise ValueError(
+                    "loss has no gradient: pass a trainable model, and a loss that depends on it"
+                )
         except _Stop:
             pass
     watch.measure(trained, slopes)
@@ -1087,7 +1332,9 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
 
 
 @contextmanager
-def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any) -> Iterator["_Variables"]:
+def _untouched(
+    model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
+) -> Iterator["_Variables"]:
     """Whatever runs inside, model, batch, loss and random states come back."""
     states = random.getstate(), np.random.get_state()
     before = _Variables(max(ROOM, 4 * model.count_params()))
@@ -1095,7 +1342,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
         named = [(part.path, part) for part in (*parts, model)]
         before.look(named[::-1])
         before.inside = set(before.seen)
-        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())])
+        before.look(
+            [("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())]
+        )
         yield before
     finally:
         before.restore()
@@ -1137,10 +1386,14 @@ class _Watch(_Seen):
         self.paths: dict[int, tuple[int, Any]] = {}
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.inputs, self.targets = _arrays(inputs), _arrays(targets)
-        self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        self.examples = (
+            len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        )
         self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
         bad = [
-            value.shape for value in self.inputs + self.targets if not np.isfinite(value).all() and not _is_mask(value)
+            value.shape
+            for value in self.inputs + self.targets
+            if not np.isfinite(value).all() and not _is_mask(value)
         ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
 
@@ -1148,53 +1401,86 @@ class _Watch(_Seen):
         """The loss, a scalar."""
         for layer in self.layers:
             object.__setattr__(layer, "call", self.watched(layer, layer.call))
-        mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
+        mode = (
+            {"training": True}
+            if getattr(self.model, "_call_has_training_arg", True)
+            else {}
+        )
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
         self.in_loss = False
         try:
-            with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
+            with _explained(
+                lambda: (
+                    f"batch of shape {shapes}: {self.where()!r} does not take what it is given"
+                )
+            ):
                 output = self.model(self.given, **mode)
         finally:
             op_callbacks.remove_op_callback(self.operation)
-        results = [part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        results = [
+            part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
+        ]
         self.chain = self.longest(results)
         sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
             self.quietly(self.judge_loss, loss_fn, output)
-        shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
-        with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
+        shapes = [
+            [value.shape for value in self.targets],
+            [tuple(part.shape) for part in tree.flatten(output)],
+        ]
+        with _explained(
+            lambda: (
+                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"
+            )
+        ):
             self.in_loss = True
             op_callbacks.add_op_callback(self.operation)
             try:
                 value = tf.convert_to_tensor(loss_fn(self.wanted, output))
             finally:
                 op_callbacks.remove_op_callback(self.operation)
-        if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
+        if (
+            math.prod(value.shape) != 1
+            and not hasattr(loss_fn, "get_config")
+            and value.shape[:1] == (self.examples,)
+        ):
             # a function of keras.losses gives one number per example
             value = tf.reduce_mean(value)
         if math.prod(value.shape) != 1:
-            raise ValueError(f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}")
+            raise ValueError(
+                f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}"
+            )
         return tf.reshape(value, ())
 
     def where(self) -> str:
         return self.running[-1][0].path if self.running else self.model.name
 
-    def watched(self, layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(
+        self, layer: keras.Layer, call: Callable[..., Any]
+    ) -> Callable[..., Any]:
         weights = _weights(layer)
 
         def run(*arguments: Any, **keywords: Any) -> Any:
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
-            given = [part for part in tree.flatten((arguments, keywords)) if isinstance(part, tf.Tensor)]
+            given = [
+                part
+                for part in tree.flatten((arguments, keywords))
+                if isinstance(part, tf.Tensor)
+            ]
             if isinstance(layer, layers.Embedding):
                 self.quietly(self.check_indices, layer, *arguments, **keywords)
-            elif weights and not any(_weights(part) for part in layer._flatten_layers(include_self=False)):
+            elif weights and not any(
+                _weights(part) for part in layer._flatten_layers(include_self=False)
+            ):
                 self.quietly(self.look_at_inputs, given)
-            frame = dict[str, Any].fromkeys(("before", "after", "dead", "saturated", "peaked")) | {"weights": weights}
+            frame = dict[str, Any].fromkeys(
+                ("before", "after", "dead", "saturated", "peaked")
+            ) | {"weights": weights}
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
@@ -1206,11 +1492,20 @@ class _Watch(_Seen):
     def look_at_inputs(self, given: list[tf.Tensor]) -> None:
         """What the first weights read, if it comes from the data alone."""
         for tensor in given:
-            if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
+            if (
+                tensor.dtype.is_floating
+                and tensor._id not in self.learned
+                and not _is_mask(_array(tensor))
+            ):
                 self.scale = max(self.scale, _rms(_array(tensor)))
 
     def look(
-        self, layer: keras.Layer, weights: list[Any], given: list[tf.Tensor], output: Any, frame: dict[str, Any]
+        self,
+        layer: keras.Layer,
+        weights: list[Any],
+        given: list[tf.Tensor],
+        output: Any,
+        frame: dict[str, Any],
     ) -> None:
         tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
         tensor = next((part for part in tensors if part.dtype.is_floating), None)
@@ -1235,8 +1530,12 @@ class _Watch(_Seen):
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
         }
-        numbers |= {what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")}
-        frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
+        numbers |= {
+            what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
+        }
+        frame["row"] = self.add(
+            layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
+        )
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
         """The most layers on the way to one of some tensors, and which."""
@@ -1251,20 +1550,39 @@ class _Watch(_Seen):
         return places[::-1]
 
     def operation(
-        self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+        self,
+        kind: str | bytes,
+        inputs: Any,
+        _attributes: Any,
+        outputs: Any,
+        op_name: Any = None,
+        graph: Any = None,
     ) -> None:
         """Called by TensorFlow after every operation, and for each that is put
         into a graph, where tensors have no values.
         """
         if graph is not None:
             return
-        self.quietly(self.after, kind.decode() if isinstance(kind, bytes) else kind, inputs, outputs)
+        self.quietly(
+            self.after,
+            kind.decode() if isinstance(kind, bytes) else kind,
+            inputs,
+            outputs,
+        )
 
-    def after(self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]) -> None:
+    def after(
+        self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+    ) -> None:
         numbers = [value._id for value in inputs]
         path = self.path(numbers)
-        learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
-        if self.in_loss and len(inputs) == 2 and (numbers[0] in self.learned) != (numbers[1] in self.learned):
+        learned = any(
+            value.dtype == tf.resource for value in inputs
+        ) or not self.learned.isdisjoint(numbers)
+        if (
+            self.in_loss
+            and len(inputs) == 2
+            and (numbers[0] in self.learned) != (numbers[1] in self.learned)
+        ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
@@ -1287,7 +1605,9 @@ class _Watch(_Seen):
             if row:
                 self.activation(kind, row, inputs[0], outputs[0])
 
-    def activation(self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor) -> None:
+    def activation(
+        self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
+    ) -> None:
         values = _array(result)
         if kind == "Softmax":
             if values.ndim > 2 and values.shape[-1] >= 8:
@@ -1308,9 +1628,15 @@ class _Watch(_Seen):
                 self.note(row, "dead", float(dead.mean()))
                 row["narrow"] = len(dead) < UNITS
 
-    def check_indices(self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any) -> None:
+    def check_indices(
+        self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any
+    ) -> None:
         indices = _array(given)
-        if not reverse and indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+        if (
+            not reverse
+            and indices.size
+            and not 0 <= indices.min() <= indices.max() < layer.input_dim
+        ):
             self.find(
                 "index-out-of-range",
                 f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
@@ -1335,37 +1661,76 @@ class _Watch(_Seen):
         # What the softmax and the sigmoid of Keras return remembers its logits,
         # and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
-        logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
+        logits, targets = (
+            settings.get("from_logits", False) or known is not None,
+            self.targets[0],
+        )
         maker = "" if known is not None else self.maker(output)
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
             if logits and maker == "Relu":
-                self.find("relu-before-loss", f"{(values == 0).mean():.0%} of the logits are exactly 0")
+                self.find(
+                    "relu-before-loss",
+                    f"{(values == 0).mean():.0%} of the logits are exactly 0",
+                )
             if "binary" in name:
                 self.judge_binary(logits, maker == "Sigmoid", values, targets)
             elif "categorical" in name:
-                self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
-        elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
+                self.judge_classes(
+                    logits,
+                    values,
+                    targets,
+                    "sparse" in name,
+                    settings.get("ignore_class"),
+                )
+        elif name in (
+            "mean_squared_error",
+            "mean_absolute_error",
+            "huber_loss",
+            "huber",
+            "log_cosh",
+        ):
             if values.shape != targets.shape:
-                self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+                self.find(
+                    "broadcast-loss", f"output {values.shape}, targets {targets.shape}"
+                )
             self.judge_range(self.maker(output), targets, targets.size)
             if _rms(targets) > INPUT:
-                self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
+                self.find(
+                    "target-scale",
+                    f"root mean square {_rms(targets):.3g}, more than {INPUT:g}",
+                )
 
-    def judge_classes(self, logits: bool, values: np.ndarray, targets: np.ndarray, sparse: bool, ignored: Any) -> None:
+    def judge_classes(
+        self,
+        logits: bool,
+        values: np.ndarray,
+        targets: np.ndarray,
+        sparse: bool,
+        ignored: Any,
+    ) -> None:
         classes, rows = values.shape[-1], values.reshape(-1, values.shape[-1])
         if sparse:
             labels = targets.reshape(-1)
             kept = np.full(labels.shape, True) if ignored is None else labels != ignored
-            if kept.any() and not 0 <= labels[kept].min() <= labels[kept].max() < classes:
+            if (
+                kept.any()
+                and not 0 <= labels[kept].min() <= labels[kept].max() < classes
+            ):
                 span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
                 self.find("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
-            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+            self.find(
+                "softmax-before-cross-entropy",
+                "every row of the loss's input is >= 0 and has the sum 1",
+            )
         elif not logits and not sums_to_one and np.isfinite(rows).all():
-            self.find("logits-without-from-logits", f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1")
+            self.find(
+                "logits-without-from-logits",
+                f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1",
+            )
         if logits:
             shifted = rows - rows.max(-1, keepdims=True)
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -1387,23 +1752,38 @@ class _Watch(_Seen):
             self.excess = float(costs.mean()) - self.chance_loss
             self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
-    def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
+    def judge_binary(
+        self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray
+    ) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
         if logits and doubled:
-            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
-        elif not logits and np.isfinite(values).all() and not 0 <= values.min() <= values.max() <= 1:
+            self.find(
+                "sigmoid-before-logits-loss",
+                "the loss's input is the output of a sigmoid",
+            )
+        elif (
+            not logits
+            and np.isfinite(values).all()
+            and not 0 <= values.min() <= values.max() <= 1
+        ):
             span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
             self.find("logits-without-from-logits", span)
         if values.shape != targets.shape:
             return
         if logits:
-            costs = np.maximum(values, 0) - values * targets + np.log1p(np.exp(-abs(values)))
+            costs = (
+                np.maximum(values, 0)
+                - values * targets
+                + np.log1p(np.exp(-abs(values)))
+            )
         else:
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
 
-    def judge_variables(self, used: tuple[tf.Variable, ...], before: _Variables) -> None:
+    def judge_variables(
+        self, used: tuple[tf.Variable, ...], before: _Variables
+    ) -> None:
         """Variables that the tape saw and that are neither the model's nor the
         loss's.
         """
@@ -1412,18 +1792,34 @@ class _Watch(_Seen):
         strange = [variable for variable in used if id(variable) not in own | outside]
         if strange:
             names = dict.fromkeys(variable.name for variable in strange)
-            self.find("unregistered-weights", f"{len(strange)} variables that are not model.variables", *names)
+            self.find(
+                "unregistered-weights",
+                f"{len(strange)} variables that are not model.variables",
+                *names,
+            )
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""
-        arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
-        gradients = {id(weight): slope for weight, slope in zip(trained, arrays[: len(trained)], strict=True)}
+        arrays = [
+            None if slope is None else _array(tf.convert_to_tensor(slope))
+            for slope in slopes
+        ]
+        gradients = {
+            id(weight): slope
+            for weight, slope in zip(trained, arrays[: len(trained)], strict=True)
+        }
         for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
             row["gradient"] = None if slope is None else _norm(slope)
         twins = _twins(self.model.weights)
-        owners = {id(weight): layer for layer in self.layers for weight in _weights(layer)}
+        owners = {
+            id(weight): layer for layer in self.layers for weight in _weights(layer)
+        }
         for weight in self.model.weights:
-            slope, owner, values = gradients.get(id(weight)), owners.get(id(weight)), _array(weight)
+            slope, owner, values = (
+                gradients.get(id(weight)),
+                owners.get(id(weight)),
+                _array(weight),
+            )
             alike = owner is not None and _alike(_units(owner, values), 0.0)
             self.weights[weight.path] = _Weight(
                 name=weight.path,
@@ -1434,7 +1830,9 @@ class _Watch(_Seen):
                 alike=alike,
                 copy=id(weight) in twins,
                 gradient=None if slope is None else _norm(slope),
-                gradient_alike=alike and slope is not None and _alike(_units(owner, slope), 1e-5),
+                gradient_alike=alike
+                and slope is not None
+                and _alike(_units(owner, slope), 1e-5),
             )
 
 
@@ -1450,29 +1848,47 @@ def _leaves(model: keras.Model) -> list[keras.Layer]:
     """All layers but the model; a recurrent layer stands for its cell, which
     runs once per time step.
     """
-    cells = {id(part) for layer in model._flatten_layers() if isinstance(layer, layers.RNN)
-             for part in layer._flatten_layers(include_self=False)}  # fmt: skip
-    return [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in cells]
+    cells = {
+        id(part)
+        for layer in model._flatten_layers()
+        if isinstance(layer, layers.RNN)
+        for part in layer._flatten_layers(include_self=False)
+    }
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if id(layer) not in cells
+    ]
 
 
 def _weights(layer: keras.Layer) -> list[Any]:
     """The layer's own weights of two or more dimensions."""
     own = [*layer._trainable_variables, *layer._non_trainable_variables]
     own = layer.weights if isinstance(layer, layers.RNN) else own
-    return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
+    return [
+        weight
+        for weight in own
+        if len(weight.shape) > 1 and "float" in str(weight.dtype)
+    ]
 
 
 def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
     """A weight as a matrix (fan_in, units)."""
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
         return values.reshape(-1, math.prod(values.shape[-2:]))
-    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
+    if isinstance(
+        layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose
+    ):
         values = np.moveaxis(values, -2, -1)
     elif isinstance(layer, layers.EinsumDense):
         letters, output = layer.equation.partition(",")[2].split("->")
-        read = [axis for axis, letter in enumerate(letters.strip()) if letter not in output]
+        read = [
+            axis for axis, letter in enumerate(letters.strip()) if letter not in output
+        ]
         rest = [axis for axis in range(values.ndim) if axis not in read]
-        return values.transpose(read + rest).reshape(math.prod(values.shape[axis] for axis in read), -1)
+        return values.transpose(read + rest).reshape(
+            math.prod(values.shape[axis] for axis in read), -1
+        )
     return values.reshape(-1, values.shape[-1])
 
 
@@ -1490,8 +1906,15 @@ def _twins(weights: list[Any]) -> set[int]:
     seen: dict[bytes, list[int]] = {}
     for weight in weights:
         values = _array(weight)
-        if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
-            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(id(weight))
+        if (
+            values.ndim > 1
+            and values.size > 1
+            and values.min() < values.max()
+            and values.dtype.kind == "f"
+        ):
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(
+                id(weight)
+            )
     return {weight for same in seen.values() if len(same) > 1 for weight in same}
 
 
@@ -1499,7 +1922,9 @@ def _alike(units: np.ndarray, within: float) -> bool:
     """Two or more columns that hold the same numbers, up to a part of the
     largest.
     """
-    return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
+    return units.shape[1] > 1 and bool(
+        (abs(units - units[:, :1]) <= within * abs(units).max()).all()
+    )
 
 
 def _arrays(values: Any) -> list[np.ndarray]:
@@ -1507,7 +1932,11 @@ def _arrays(values: Any) -> list[np.ndarray]:
     found = []
     for value in tree.flatten(values):
         if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
-            value = value.flat_values if isinstance(value, tf.RaggedTensor) else value.values
+            value = (
+                value.flat_values
+                if isinstance(value, tf.RaggedTensor)
+                else value.values
+            )
         array = np.asarray(value)
         if array.dtype.kind not in "OSU":
             found.append(_array(array))
@@ -1532,7 +1961,11 @@ def _sample(values: np.ndarray) -> np.ndarray:
     alone.
     """
     flat = values.reshape(-1)
-    return flat if len(flat) <= SAMPLES else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+    return (
+        flat
+        if len(flat) <= SAMPLES
+        else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+    )
 
 
 def _rms(values: np.ndarray) -> float:
@@ -1550,7 +1983,12 @@ def _moments(values: np.ndarray) -> dict[str, float]:
 
 
 def _cosine(values: np.ndarray, examples: int) -> float | None:
-    if examples < 2 or not values.size or values.shape[:1] != (examples,) or not np.isfinite(values).all():
+    if (
+        examples < 2
+        or not values.size
+        or values.shape[:1] != (examples,)
+        or not np.isfinite(values).all()
+    ):
         return None
     some = values[:8].reshape(min(8, examples), -1)
     norms = np.linalg.norm(some, axis=1, keepdims=True)
@@ -1570,4 +2008,6 @@ if __name__ == "__main__":
     deep = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10)])
     data = np.random.default_rng(0)
     pair = data.normal(size=(32, 64)).astype("float32"), data.integers(10, size=32)
-    print(check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True)))
+    print(
+        check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True))
+    )

@@ -32,7 +32,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any, NamedTuple
 
 import torch
@@ -194,18 +201,26 @@ class ModelReport(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
-        findings = [finding._asdict() | {"layers": list(finding.layers)} for finding in self.findings]
+        findings = [
+            finding._asdict() | {"layers": list(finding.layers)}
+            for finding in self.findings
+        ]
         return self._asdict() | {"layers": rows, "findings": findings}
 
     def __str__(self) -> str:
         chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
         factors = ", ".join(
             f"{direction} {factor:.3g}"
-            for direction, factor in (("forward", self.forward), ("backward", self.backward))
+            for direction, factor in (
+                ("forward", self.forward),
+                ("backward", self.backward),
+            )
             if factor is not None
         )
         lines = [
-            *_wrapped(f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"),
+            *_wrapped(
+                f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
+            ),
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
             _line("layer", *_COLUMNS),
@@ -213,7 +228,9 @@ class ModelReport(NamedTuple):
             "",
         ]
         for finding in self.findings:
-            lines += _wrapped(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
+            lines += _wrapped(
+                f"{finding.level.upper()} {finding.code}: {finding.symptom}"
+            )
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
@@ -231,8 +248,14 @@ class ModelReport(NamedTuple):
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
             named = {name for finding in self.findings for name in finding.layers}
-            places = [place for place, layer in enumerate(self.layers) if layer.name in named]
-            kept = {*range(_ROWS // 2 - 10), *range(len(kept) - _ROWS // 2 + 10, len(kept)), *places[:10]}
+            places = [
+                place for place, layer in enumerate(self.layers) if layer.name in named
+            ]
+            kept = {
+                *range(_ROWS // 2 - 10),
+                *range(len(kept) - _ROWS // 2 + 10, len(kept)),
+                *places[:10],
+            }
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -252,8 +275,17 @@ class ModelReport(NamedTuple):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         panels = figure.subplots(2, sharex=True)
-        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "|dL/d(output)|"), strict=True):
-            panel.plot([getattr(layer, what) or math.nan for layer in self.layers], "o-", markersize=4)
+        for panel, what, label in zip(
+            panels,
+            ("std", "gradient"),
+            ("std of output", "|dL/d(output)|"),
+            strict=True,
+        ):
+            panel.plot(
+                [getattr(layer, what) or math.nan for layer in self.layers],
+                "o-",
+                markersize=4,
+            )
             panel.set(yscale="log", ylabel=label)
         panels[1].set_xlabel("layer, in the order of the forward pass")
         return figure
@@ -262,22 +294,45 @@ class ModelReport(NamedTuple):
 _ROWS = 60
 _NAME = 28
 _COLUMNS = {
-    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
-}  # fmt: skip
+    "mean": 9,
+    "std": 8,
+    "dead": 5,
+    "sat": 5,
+    "peak": 5,
+    "cos": 7,
+    "dL/dout": 8,
+    "dL/dW": 8,
+    "ratio": 8,
+    "gain": 8,
+}
 
 
 def _wrapped(text: str, start: str = "") -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=start, subsequent_indent=" " * 11, break_on_hyphens=False)
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=start,
+        subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )
 
 
 def _line(name: str, *cells: str) -> str:
-    return f"{name:{_NAME}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+    return f"{name:{_NAME}}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True)
+    )
 
 
 def _row(name: str, layer: LayerReport) -> str:
-    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    percents = (
+        "" if value is None else f"{value:.0%}"
+        for value in (layer.dead, layer.saturated, layer.peaked)
+    )
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    sizes = (
+        _short(value)
+        for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
+    )
     return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
@@ -312,11 +367,17 @@ def _short_name(name: str) -> str:
 def _extremes(values: list[float | None]) -> set[int]:
     """The places of the smallest and of the largest number."""
     there = [place for place, value in enumerate(values) if value is not None]
-    return {min(there, key=values.__getitem__), max(there, key=values.__getitem__)} if there else set()
+    return (
+        {min(there, key=values.__getitem__), max(there, key=values.__getitem__)}
+        if there
+        else set()
+    )
 
 
 def _names(layers: tuple[str, ...]) -> str:
-    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+    return ", ".join(layers[:4]) + (
+        f" and {len(layers) - 4} more" if len(layers) > 4 else ""
+    )
 
 
 ADVICE = {
@@ -574,9 +635,13 @@ class _Weight(NamedTuple):
 
 
 _RANGES = {
-    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
-    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
-}  # fmt: skip
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Exp": (0.0, math.inf),
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+}
 """Of what an operation returns."""
 
 
@@ -610,7 +675,9 @@ class _Seen:
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
-        self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+        self.findings.append(
+            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+        )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
         if all(finding.code != code for finding in self.findings):
@@ -635,10 +702,19 @@ class _Seen:
         numbers in another shape.
         """
         size = math.prod(one)
-        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
-            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
+        if (
+            len(one) != len(other)
+            and size == math.prod(other)
+            and math.prod(result) > size
+        ):
+            self.find_once(
+                "broadcast-loss",
+                f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}",
+            )
 
-    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+    def quietly(
+        self, look: Callable[..., None] | None, *args: Any, **kwargs: Any
+    ) -> None:
         """A look that fails neither stops the model nor hides its own words."""
         with suppress(Exception):
             try:
@@ -655,7 +731,13 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
+        row = (
+            dict.fromkeys(
+                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+            )
+            | numbers
+            | {"layer": name}
+        )
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -664,11 +746,17 @@ class _Seen:
         reports = []
         for row in self.rows:
             weights = [self.weights[name] for name in row["weights"]]
-            norms = [weight.gradient for weight in weights if weight.gradient is not None]
+            norms = [
+                weight.gradient for weight in weights if weight.gradient is not None
+            ]
             size = math.hypot(*(weight.norm for weight in weights))
             row["weight_gradient"] = gradient = math.hypot(*norms) if norms else None
-            row["ratio"] = None if gradient is None else gradient / size if size else math.inf
-            reports.append(LayerReport(**{key: row[key] for key in LayerReport._fields}))
+            row["ratio"] = (
+                None if gradient is None else gradient / size if size else math.inf
+            )
+            reports.append(
+                LayerReport(**{key: row[key] for key in LayerReport._fields})
+            )
         return tuple(reports)
 
 
@@ -681,21 +769,39 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
-    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
+    wild = [
+        weight.name
+        for weight in weights
+        if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD
+    ]
     bad_layers = [layer for layer in layers if layer.non_finite]
-    bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
+    bad_gradients = [
+        weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)
+    ]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
     elif wild:
-        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
+        find(
+            "uninitialized-weights",
+            f"limits {FAINT:g} and {WILD:g} for the root mean square",
+            *wild,
+        )
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
+        find(
+            "non-finite-activation",
+            f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
+            bad_layers[0].name,
+        )
     elif not math.isfinite(seen.loss) and _went_back(seen):
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
+        find(
+            "non-finite-gradient",
+            f"{len(bad_gradients)} of {len(weights)}",
+            *bad_gradients,
+        )
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
@@ -714,32 +820,58 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
-    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    idle = {
+        name
+        for place, row in enumerate(seen.rows)
+        if {place, row["before"]} & off
+        for name in row["weights"]
+    }
     stuck = [
-        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+        weight
+        for weight in weights
+        if weight.gradient == 0
+        and weight.matrix
+        and weight.name not in seen.idle | idle
     ]
     # A zero layer that has a gradient is none of them.
     symmetric = [
         weight.name
         for weight in weights
-        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+        if weight.alike
+        and weight.gradient_alike
+        and not (opening and weight.gradient == 0)
     ]
     if symmetric:
-        find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
+        find(
+            "symmetric-units",
+            "the units of the weight are equal, and those of its gradient",
+            *symmetric,
+        )
     dead = [] if symmetric else _judge_dead(seen, layers)
     # The sigmoid or tanh of a prediction may well be near its ends.
-    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    hidden = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["predicts"]
+    ]
     _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
     if stuck and not symmetric and not dead and not opening:
-        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+        find(
+            "zero-gradient",
+            f"{len(stuck)} weights with a gradient of 0",
+            *(weight.name for weight in stuck),
+        )
     gains = [layer.gain for layer in layers if layer.gain]
     middle = statistics.median_high(gains) if gains else 0.0
     low, high = middle / ODD / 10, middle * ODD
     odd = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+        if layer.gain
+        and len(gains) > 4
+        and not low < layer.gain < high
+        and _is_plain(row["weights"])
     ]
     if odd:
         sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
@@ -747,10 +879,17 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in chain], "vanishing-activation",
-         "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
-    ):  # fmt: skip
+        (
+            [layer.std for layer in chain],
+            "vanishing-activation",
+            "residual-growth" if seen.sums >= 3 else "exploding-activation",
+        ),
+        (
+            [layer.gradient for layer in reversed(chain)],
+            "vanishing-gradient",
+            "exploding-gradient",
+        ),
+    ):
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
         # What the layers do one by one must be there from end to end as well:
@@ -767,9 +906,15 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+        find(
+            "collapsed-angles",
+            f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+        )
     if seen.excess - seen.doubt > EXCESS and not odd:
-        find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+        find(
+            "confident-at-start",
+            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+        )
 
 
 def _is_plain(weights: list[str]) -> bool:
@@ -784,8 +929,14 @@ def _opens(seen: _Seen) -> bool:
     """A scale or a last layer of a branch that starts at zero, and leaves it in
     the first step: until then, no gradient passes it.
     """
-    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
-    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+    zero = [
+        weight
+        for weight in seen.weights.values()
+        if weight.norm == 0 and weight.gradient
+    ]
+    return any(
+        weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero
+    )
 
 
 def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
@@ -794,7 +945,9 @@ def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
     fatal = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+        if not row["narrow"]
+        or row["before"] is None
+        or layers[row["before"]].gradient == 0
     ]
     return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
@@ -808,10 +961,18 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
-    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+def _beyond(
+    seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]
+) -> list[str]:
+    over = {
+        layer.name: fraction
+        for layer in layers
+        if (fraction := getattr(layer, what) or 0.0) > limit
+    }
     if over:
-        seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+        seen.find(
+            code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over
+        )
     return list(over)
 
 
@@ -822,23 +983,39 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         return
     severed = list[str]()
     for layer, row in zip(layers, seen.rows, strict=True):
-        reached = [seen.weights[name].gradient is not None for name in row["weights"] if seen.weights[name].trained]
+        reached = [
+            seen.weights[name].gradient is not None
+            for name in row["weights"]
+            if seen.weights[name].trained
+        ]
         if any(reached):
             break
         severed += [layer.name] if reached else []
     if severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
-        seen.find("unused-weights", f"{len(unused)} of {len(trained)} trained tensors", *unused)
+        seen.find(
+            "unused-weights",
+            f"{len(unused)} of {len(trained)} trained tensors",
+            *unused,
+        )
 
 
 def _slope(sizes: list[float | None]) -> float:
     """Median slope (Theil and Sen) of log10(size) over the index, which no
     single layer can bend; 0 without two.
     """
-    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = [
+        (i, math.log10(size))
+        for i, size in enumerate(sizes)
+        if size and math.isfinite(size)
+    ]
     points = points[:: 1 + len(points) // 200]
-    slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
+    slopes = [
+        (y - b) / (x - a)
+        for place, (x, y) in enumerate(points)
+        for a, b in points[:place]
+    ]
     return statistics.median(slopes) if slopes else 0.0
 
 
@@ -848,7 +1025,11 @@ def _ends(sizes: list[float | None]) -> float:
     """
     logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
     some = 3 if len(logs) > 12 else 1
-    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
+    return (
+        statistics.median(logs[-some:]) - statistics.median(logs[:some])
+        if logs
+        else 0.0
+    )
 
 
 def _factor(sizes: list[float | None]) -> float | None:
@@ -857,9 +1038,13 @@ def _factor(sizes: list[float | None]) -> float | None:
 
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
 _CONTAINERS = (
-    (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
-    (deque, deque.extend), (bytearray, bytearray.extend),
-)  # fmt: skip
+    (OrderedDict, OrderedDict.update),
+    (dict, dict.update),
+    (list, list.extend),
+    (set, set.update),
+    (deque, deque.extend),
+    (bytearray, bytearray.extend),
+)
 _CLOSED = sys.stdlib_module_names | {"tensorflow"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
 us.
@@ -901,7 +1086,9 @@ class _Before:
     def keep(self, name: str, value: Any) -> list[tuple[str, Any]]:
         """Remember one object, and return what it holds."""
         kind = type(value)
-        base, fill = next((pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None))
+        base, fill = next(
+            (pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None)
+        )
         if base:
             if not value and kind is base:
                 self.empty.append(value)
@@ -909,7 +1096,10 @@ class _Before:
             held = base(value)
             self.undo.append((name, partial(_refill, value, base, fill, held)))
             pairs = held.items() if isinstance(held, dict) else enumerate(held)
-            parts = [(f"{name}.{key}" if isinstance(key, str | int) else name, part) for key, part in pairs]
+            parts = [
+                (f"{name}.{key}" if isinstance(key, str | int) else name, part)
+                for key, part in pairs
+            ]
             return parts if kind is base else parts + self.keep_attributes(name, value)
         if issubclass(kind, tuple | frozenset):
             return [(name, part) for part in tuple(value)]
@@ -919,11 +1109,19 @@ class _Before:
             return [(name, value.func), (name, value.args), (name, value.keywords)]
         if kind is CellType:
             with suppress(ValueError):  # it may be empty
-                self.undo.append((name, partial(setattr, value, "cell_contents", value.cell_contents)))
+                self.undo.append(
+                    (
+                        name,
+                        partial(setattr, value, "cell_contents", value.cell_contents),
+                    )
+                )
                 return [(name, value.cell_contents)]
             return []
         if kind is FunctionType:
-            parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
+            parts = [
+                (name, part)
+                for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
+            ]
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -938,8 +1136,15 @@ class _Before:
         if isinstance(value, random.Random):
             return partial(value.setstate, value.getstate())
         if numpy and isinstance(value, numpy.random.Generator):
-            return partial(setattr, value.bit_generator, "state", value.bit_generator.state)
-        if not numpy or not isinstance(value, numpy.ndarray) or not value.flags.writeable or value.dtype == object:
+            return partial(
+                setattr, value.bit_generator, "state", value.bit_generator.state
+            )
+        if (
+            not numpy
+            or not isinstance(value, numpy.ndarray)
+            or not value.flags.writeable
+            or value.dtype == object
+        ):
             return None
         if value.nbytes > self.room:
             return partial(_same_sum, value, _sum(value))
@@ -951,17 +1156,27 @@ class _Before:
         with suppress(AttributeError):
             attributes = object.__getattribute__(value, "__dict__")
             held |= attributes
-            self.undo.append((name, partial(_refill, attributes, dict, dict.update, dict(held))))
+            self.undo.append(
+                (name, partial(_refill, attributes, dict, dict.update, dict(held)))
+            )
         for base in type(value).__mro__:
             slots = vars(base).items() if "__slots__" in vars(base) else ()
-            for slot in (slot for slot, place in slots if isinstance(place, MemberDescriptorType)):
+            for slot in (
+                slot for slot, place in slots if isinstance(place, MemberDescriptorType)
+            ):
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
-                    self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
+                    self.undo.append(
+                        (name, partial(object.__setattr__, value, slot, held[slot]))
+                    )
         # PyTorch keeps what a module holds in dictionaries of these names.
         inside = {"_parameters", "_modules", "_buffers"}
         return [
-            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+            (
+                name if key in inside else key if name == "model" else f"{name}.{key}",
+                part,
+            )
+            for key, part in held.items()
         ]
 
 
@@ -974,7 +1189,9 @@ def _same_sum(array: Any, wanted: int) -> None:
         raise ValueError("it was too large for a copy")
 
 
-def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+def _refill(
+    container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any
+) -> None:
     # The methods of the base class: those of a subclass may count or refuse.
     kind.clear(container)
     fill(container, held)
@@ -1026,7 +1243,9 @@ ADVICE |= {
 }
 
 
-def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None) -> ModelReport:
+def check_model(
+    model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tensor] | None = None
+) -> ModelReport:
     """Run `model` and its loss forward and backward once, in the mode and
     precision it is in, and report.
 
@@ -1045,24 +1264,42 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     parameters = list(model.parameters())
-    if not parameters or any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())):
-        raise ValueError(f"model must have parameters (run a lazy model once before), got {type(model).__name__}")
+    if not parameters or any(
+        nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())
+    ):
+        raise ValueError(
+            f"model must have parameters (run a lazy model once before), got {type(model).__name__}"
+        )
     if isinstance(loss_fn, type):
-        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+        raise ValueError(
+            f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
+        )
     if not isinstance(batch, Tensor | Mapping | tuple | list):
-        raise ValueError(f"batch must be a tensor, or a tuple, list or dict, {_BATCH}, got {type(batch).__name__}")
+        raise ValueError(
+            f"batch must be a tensor, or a tuple, list or dict, {_BATCH}, got {type(batch).__name__}"
+        )
     if any(tensor.is_meta for tensor in (*parameters, *_tensors(batch))):
-        raise ValueError("model and batch must hold numbers, got a tensor on the device meta")
+        raise ValueError(
+            "model and batch must hold numbers, got a tensor on the device meta"
+        )
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = batch if pair else (batch, batch)
     if hasattr(inputs, "__array__") and not isinstance(inputs, Tensor):
-        raise ValueError(f"batch must hold tensors, {_BATCH}, got {type(inputs).__name__}")
+        raise ValueError(
+            f"batch must hold tensors, {_BATCH}, got {type(inputs).__name__}"
+        )
     shapes = [_shape(tensor) for tensor in _tensors(inputs)]
     if shapes and not any(map(math.prod, shapes)):
-        raise ValueError(f"batch must hold an example at least, got inputs of shape {shapes[0]}")
+        raise ValueError(
+            f"batch must hold an example at least, got inputs of shape {shapes[0]}"
+        )
     watch = _Watch(model, inputs, targets)
     gradients = dict[str, Tensor | None]()
-    with _untouched(model, batch, loss_fn) as before, torch.inference_mode(False), torch.enable_grad():
+    with (
+        _untouched(model, batch, loss_fn) as before,
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
         try:
             value = watch.run(model, inputs, targets, loss_fn)
             watch.loss = value.item()
@@ -1074,7 +1311,9 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
             value.backward()
-            gradients = {name: _dense(weight.grad) for name, weight in watch.parameters.items()}
+            gradients = {
+                name: _dense(weight.grad) for name, weight in watch.parameters.items()
+            }
             if not math.isfinite(watch.loss):
                 watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
         except _Stop:
@@ -1087,7 +1326,9 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
     return ModelReport(
         model=type(model).__name__,
         parameters=sum(parameter.numel() for parameter in parameters),
-        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        trainable=sum(
+            parameter.numel() for parameter in parameters if parameter.requires_grad
+        ),
         loss=watch.loss,
         chance_loss=watch.chance_loss,
         forward=_factor([layer.std for layer in chain]),
@@ -1101,7 +1342,11 @@ def check_model(model: nn.Module, batch: Any, loss_fn: Callable[[Any, Any], Tens
 @contextmanager
 def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors"]:
     """Whatever runs inside, model, batch, loss and random states come back."""
-    devices = {parameter.device for parameter in model.parameters() if parameter.device.type != "cpu"}
+    devices = {
+        parameter.device
+        for parameter in model.parameters()
+        if parameter.device.type != "cpu"
+    }
     kind = next(iter(devices)).type if devices else "cuda"
     numpy = sys.modules.get("numpy")
     states = random.getstate(), numpy and numpy.random.get_state()
@@ -1109,7 +1354,9 @@ def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors
     try:
         before.inside = set(before.seen)
         before.look([("loss_fn", loss_fn), ("batch", batch)])
-        with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+        with torch.random.fork_rng(
+            [device.index or 0 for device in devices], device_type=kind
+        ):
             yield before
     finally:
         before.restore()
@@ -1124,7 +1371,12 @@ class _Tensors(_Before):
         super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
         self.owned = {id(tensor) for _, tensor in owned}
         self.inside = set[int]()
-        self.look([*((name or "model", module) for name, module in model.named_modules()), *owned])
+        self.look(
+            [
+                *((name or "model", module) for name, module in model.named_modules()),
+                *owned,
+            ]
+        )
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         if isinstance(value, torch.Generator):
@@ -1138,9 +1390,18 @@ class _Tensors(_Before):
         copied = id(tensor) in self.owned or _bytes(tensor) <= self.room
         if copied and id(tensor) not in self.owned:
             self.room -= _bytes(tensor)
-        data, trained, leaf, hooks = tensor.data, tensor.requires_grad, tensor.is_leaf, tensor._backward_hooks
+        data, trained, leaf, hooks = (
+            tensor.data,
+            tensor.requires_grad,
+            tensor.is_leaf,
+            tensor._backward_hooks,
+        )
         copy = data.clone() if copied else None
-        size = data.untyped_storage().nbytes() if data.layout is torch.strided and not data.is_nested else 0
+        size = (
+            data.untyped_storage().nbytes()
+            if data.layout is torch.strided and not data.is_nested
+            else 0
+        )
         version = None if tensor.is_inference() else tensor._version
         grad, steps = tensor.grad if leaf else None, tensor._post_accumulate_grad_hooks
         if grad is not None:
@@ -1171,7 +1432,18 @@ class _Tensors(_Before):
 
         self.undo.append((name, undo))
         if hooks is not None:
-            self.undo.append((name, partial(_refill, hooks, OrderedDict, OrderedDict.update, OrderedDict(hooks))))
+            self.undo.append(
+                (
+                    name,
+                    partial(
+                        _refill,
+                        hooks,
+                        OrderedDict,
+                        OrderedDict.update,
+                        OrderedDict(hooks),
+                    ),
+                )
+            )
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -1207,7 +1479,9 @@ def _graph(loss: Tensor) -> list[Any]:
 
 
 def _dense(gradient: Tensor | None) -> Tensor | None:
-    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+    return (
+        gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+    )
 
 
 _BATCH = "next(iter(loader)) of a DataLoader, torch.as_tensor(array) of an array"
@@ -1228,7 +1502,11 @@ class _Watch(_Seen, TorchFunctionMode):
         self.owned = {module: _weights(module) for module in model.modules()}
         self.parameters = dict(model.named_parameters())
         self.names = {parameter: name for name, parameter in self.parameters.items()}
-        self.trained = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
+        self.trained = {
+            name
+            for name, parameter in self.parameters.items()
+            if parameter.requires_grad
+        }
         self.running: list[str] = []
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.judged_inputs = True
@@ -1236,9 +1514,15 @@ class _Watch(_Seen, TorchFunctionMode):
         self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
         first = next(iter(self.inputs), None)
         self.examples = first.size(0) if first is not None and first.dim() else 0
-        self.cosine = _cosine(first, self.examples) if first is not None and first.is_floating_point() else None
+        self.cosine = (
+            _cosine(first, self.examples)
+            if first is not None and first.is_floating_point()
+            else None
+        )
         bad = [
-            _shape(tensor) for tensor in self.inputs + self.targets if not _all_finite(tensor) and not _is_mask(tensor)
+            _shape(tensor)
+            for tensor in self.inputs + self.targets
+            if not _all_finite(tensor) and not _is_mask(tensor)
         ]
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         if not model.training:
@@ -1252,35 +1536,59 @@ class _Watch(_Seen, TorchFunctionMode):
                 # It takes no hooks of this kind.
                 continue
             handles += [
-                module.register_forward_pre_hook(partial(self.enter, name), with_kwargs=True),
+                module.register_forward_pre_hook(
+                    partial(self.enter, name), with_kwargs=True
+                ),
                 module.register_forward_hook(partial(self.leave, name)),
             ]
-        given = ", ".join(str(_shape(tensor)) for tensor in self.inputs) or type(inputs).__name__
+        given = (
+            ", ".join(str(_shape(tensor)) for tensor in self.inputs)
+            or type(inputs).__name__
+        )
         try:
             wrong = "does not take what it is given"
-            with self, _explained(lambda: f"batch of shape {given}: `{self.where()}` {wrong} ({_CALL})"):
+            with (
+                self,
+                _explained(
+                    lambda: (
+                        f"batch of shape {given}: `{self.where()}` {wrong} ({_CALL})"
+                    )
+                ),
+            ):
                 output = _called(model, inputs)
         finally:
             for handle in handles:
                 handle.remove()
-        results = {tensor.data_ptr() for tensor in _tensors(output) if tensor.layout is torch.strided}
+        results = {
+            tensor.data_ptr()
+            for tensor in _tensors(output)
+            if tensor.layout is torch.strided
+        }
         for row, place in self.squashed:
             row["predicts"] = place in results
         self.in_loss = True
         if loss_fn is None:
             value = _own_loss(output)
         else:
-            shapes = [[_shape(tensor) for tensor in _tensors(of)] for of in (output, targets)]
+            shapes = [
+                [_shape(tensor) for tensor in _tensors(of)] for of in (output, targets)
+            ]
             fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails ({_ORDER})"
             with self, _explained(lambda: fails):
                 value = loss_fn(output, targets)
         if not isinstance(value, Tensor) or value.numel() != 1:
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            got = (
+                f"shape {tuple(value.shape)}"
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
             raise ValueError(
                 f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}: {_LOSS}"
             )
         if not value.requires_grad:
-            raise ValueError("loss has no gradient: leave parameters trainable, and do not detach in loss_fn")
+            raise ValueError(
+                "loss has no gradient: leave parameters trainable, and do not detach in loss_fn"
+            )
         return value
 
     def hunt(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
@@ -1297,7 +1605,11 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def where(self) -> str:
         """The innermost module that was running."""
-        return self.running[-1] if self.running and self.running[-1] else type(self.model).__name__
+        return (
+            self.running[-1]
+            if self.running and self.running[-1]
+            else type(self.model).__name__
+        )
 
     def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.running.append(name)
@@ -1315,18 +1627,28 @@ class _Watch(_Seen, TorchFunctionMode):
     def look_at_input(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         """What the first weights read, if it comes from the data alone."""
         weights = self.owned[module]
-        if not self.judged_inputs or not weights or isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        if (
+            not self.judged_inputs
+            or not weights
+            or isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        ):
             return
         if not any(self.owned[part] for part in module.modules() if part is not module):
             for tensor in _tensors((args, kwargs)):
-                if tensor.is_floating_point() and not tensor.requires_grad and not _is_mask(tensor):
+                if (
+                    tensor.is_floating_point()
+                    and not tensor.requires_grad
+                    and not _is_mask(tensor)
+                ):
                     self.scale = max(self.scale, _rms(tensor))
         # What frozen layers return needs no gradient, and is no input any more.
         self.judged_inputs = all(weight.requires_grad for weight in weights)
 
     def look(self, name: str, module: nn.Module, output: Any) -> None:
         weights = self.owned[module]
-        tensor = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
+        tensor = next(
+            (tensor for tensor in _tensors(output) if tensor.is_floating_point()), None
+        )
         if not weights or tensor is None:
             return
         if not tensor.numel():
@@ -1344,9 +1666,15 @@ class _Watch(_Seen, TorchFunctionMode):
         row = self.add(name, _moments(values) | numbers)
         if tensor.requires_grad:
             row["node"] = tensor.grad_fn
-            tensor.register_hook(lambda gradient: row.update(gradient=None if gradient is None else _norm(gradient)))
+            tensor.register_hook(
+                lambda gradient: row.update(
+                    gradient=None if gradient is None else _norm(gradient)
+                )
+            )
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").strip("_")
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
@@ -1364,7 +1692,12 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def after_add(self, _: Tensor, one: Any, other: Any, **__: Any) -> None:
         if isinstance(one, Tensor) and isinstance(other, Tensor):
-            self.sums += one.dim() > 1 and one.shape == other.shape and one.requires_grad and other.requires_grad
+            self.sums += (
+                one.dim() > 1
+                and one.shape == other.shape
+                and one.requires_grad
+                and other.requires_grad
+            )
 
     after_iadd = after_radd = after_add
 
@@ -1375,7 +1708,14 @@ class _Watch(_Seen, TorchFunctionMode):
     def after_tanh(self, result: Tensor, *_: Any, **__: Any) -> None:
         self.after_squashing(result, 1 - _sample(result).square() < FLAT)
 
-    def after_hardtanh(self, result: Tensor, _: Tensor, min_val: float = -1.0, max_val: float = 1.0, **__: Any) -> None:
+    def after_hardtanh(
+        self,
+        result: Tensor,
+        _: Tensor,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        **__: Any,
+    ) -> None:
         if min_val < 0:
             y = _sample(result)
             self.after_squashing(result, (y <= min_val) | (y >= max_val))
@@ -1385,7 +1725,11 @@ class _Watch(_Seen, TorchFunctionMode):
     def after_relu(self, result: Tensor, *_: Any, **__: Any) -> None:
         values = result.detach()
         if values.dim() > 1 and values.numel():
-            unit = 1 if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd) else values.dim() - 1
+            unit = (
+                1
+                if isinstance(self.rows[-1]["module"], nn.modules.conv._ConvNd)
+                else values.dim() - 1
+            )
             dead = values.amax([dim for dim in range(values.dim()) if dim != unit]) <= 0
             # Some of a few units may well be off for all examples.
             if len(dead) >= UNITS or dead.all():
@@ -1403,59 +1747,124 @@ class _Watch(_Seen, TorchFunctionMode):
         # scale gives them, at the start as later.
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
 
-    def before_softmax(self, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> None:
+    def before_softmax(
+        self, input: Tensor, dim: int | None = None, *_: Any, **__: Any
+    ) -> None:
         if dim is not None and input.requires_grad and not self.in_loss:
             self.judge_axis(input.shape, dim, self.where())
-            examples = {len(input), self.examples, *(len(target) for target in self.targets)}
-            if dim in (0, -input.dim()) and input.dim() > 1 and len(examples) == 1 and examples != {1}:
-                self.find_once("softmax-over-batch", f"axis 0 of a tensor of shape {tuple(input.shape)}", self.where())
-        if self.rows and dim is not None and input.dim() > 2 and input.requires_grad and input.shape[dim] >= 8:
+            examples = {
+                len(input),
+                self.examples,
+                *(len(target) for target in self.targets),
+            }
+            if (
+                dim in (0, -input.dim())
+                and input.dim() > 1
+                and len(examples) == 1
+                and examples != {1}
+            ):
+                self.find_once(
+                    "softmax-over-batch",
+                    f"axis 0 of a tensor of shape {tuple(input.shape)}",
+                    self.where(),
+                )
+        if (
+            self.rows
+            and dim is not None
+            and input.dim() > 2
+            and input.requires_grad
+            and input.shape[dim] >= 8
+        ):
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
 
     before_log_softmax = before_softmax
 
-    def before_layer_norm(self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any) -> None:
+    def before_layer_norm(
+        self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any
+    ) -> None:
         if math.prod(normalized_shape) == 1 and input.numel() > 1:
-            self.find_once("length-one-axis", f"normalization of each number of {tuple(input.shape)}", self.where())
+            self.find_once(
+                "length-one-axis",
+                f"normalization of each number of {tuple(input.shape)}",
+                self.where(),
+            )
 
     def before_scaled_dot_product_attention(
         self, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **__: Any
     ) -> None:
         if self.rows and key.shape[-2] >= 8:
             # The last queries see all keys, causal or not.
-            one, all_keys = (part.detach().reshape(-1, *part.shape[-2:])[0] for part in (query, key))
+            one, all_keys = (
+                part.detach().reshape(-1, *part.shape[-2:])[0] for part in (query, key)
+            )
             one = one[-16:]
-            self.look_at_scores(one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale))
+            self.look_at_scores(
+                one @ all_keys.T * (query.shape[-1] ** -0.5 if scale is None else scale)
+            )
 
     def look_at_scores(self, scores: Tensor) -> None:
         scores = scores.cpu().double()
         # Masks are written as -inf, as the lowest number, or as -10000.
         visible = (scores > scores.amax(-1, keepdim=True) - 5000).sum(-1) >= 8
         if visible.any():
-            self.note(self.rows[-1], "peaked", scores[visible].softmax(-1).amax(-1).mean().item())
+            self.note(
+                self.rows[-1],
+                "peaked",
+                scores[visible].softmax(-1).amax(-1).mean().item(),
+            )
 
-    def before_embedding(self, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> None:
+    def before_embedding(
+        self, input: Tensor, weight: Tensor, *_: Any, **__: Any
+    ) -> None:
         low, high = (int(input.min()), int(input.max())) if input.numel() else (0, 0)
         if low < 0 or high >= len(weight):
-            self.find("index-out-of-range", f"indices {low} to {high}, {len(weight)} rows", self.where())
+            self.find(
+                "index-out-of-range",
+                f"indices {low} to {high}, {len(weight)} rows",
+                self.where(),
+            )
             raise _Stop
 
     def before_cross_entropy(
-        self, input: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
-        *_: Any, **__: Any,
-    ) -> None:  # fmt: skip
-        rows = input.detach().movedim(1, -1).flatten(0, -2) if input.dim() > 1 else input.detach()[None]
+        self,
+        input: Tensor,
+        target: Tensor,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        rows = (
+            input.detach().movedim(1, -1).flatten(0, -2)
+            if input.dim() > 1
+            else input.detach()[None]
+        )
         classes = rows.shape[-1]
         self.check_labels(classes, target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
-        if classes > 1 and (some >= 0).all() and ((some.sum(-1) - 1).abs() < 1e-2).all():
-            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+        if (
+            classes > 1
+            and (some >= 0).all()
+            and ((some.sum(-1) - 1).abs() < 1e-2).all()
+        ):
+            self.find(
+                "softmax-before-cross-entropy",
+                "every row of the loss's input is >= 0 and has the sum 1",
+            )
         elif _maker(input) == "Relu":
-            self.find("relu-before-loss", f"{(some == 0).double().mean():.0%} of the logits are exactly 0")
+            self.find(
+                "relu-before-loss",
+                f"{(some == 0).double().mean():.0%} of the logits are exactly 0",
+            )
         if target.is_floating_point():
-            labels = target.movedim(1, -1).flatten(0, -2)[places] if target.dim() > 1 else target[None]
+            labels = (
+                target.movedim(1, -1).flatten(0, -2)[places]
+                if target.dim() > 1
+                else target[None]
+            )
             losses = -(some.log_softmax(-1) * labels.cpu().double()).sum(-1)
         else:
             labels = target.reshape(-1)[places].cpu().long()
@@ -1472,34 +1881,62 @@ class _Watch(_Seen, TorchFunctionMode):
             self.doubt = losses.std().item() / math.sqrt(losses.numel())
 
     def before_nll_loss(
-        self, input: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
-        *_: Any, **__: Any,
-    ) -> None:  # fmt: skip
+        self,
+        input: Tensor,
+        target: Tensor,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        *_: Any,
+        **__: Any,
+    ) -> None:
         dim = 1 if input.dim() > 1 else 0
         self.check_labels(input.shape[dim], target, ignore_index)
         total = input.detach().double().logsumexp(dim)
         if (total.abs() > 1e-2).any():
-            self.find("nll-without-log-softmax", f"the probabilities of a row have the sum {total.exp().mean():.3g}")
+            self.find(
+                "nll-without-log-softmax",
+                f"the probabilities of a row have the sum {total.exp().mean():.3g}",
+            )
 
     def check_labels(self, classes: int, target: Tensor, ignore_index: int) -> None:
         labels = target[target != ignore_index]
-        if not target.is_floating_point() and labels.numel() and not 0 <= labels.min() <= labels.max() < classes:
-            self.find("labels-out-of-range", f"labels {labels.min()} to {labels.max()}, {classes} classes")
+        if (
+            not target.is_floating_point()
+            and labels.numel()
+            and not 0 <= labels.min() <= labels.max() < classes
+        ):
+            self.find(
+                "labels-out-of-range",
+                f"labels {labels.min()} to {labels.max()}, {classes} classes",
+            )
             raise _Stop
 
-    def before_binary_cross_entropy_with_logits(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+    def before_binary_cross_entropy_with_logits(
+        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
         if _maker(input) == "Sigmoid":
-            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
+            self.find(
+                "sigmoid-before-logits-loss",
+                "the loss's input is the output of a sigmoid",
+            )
         loss = nn.functional.binary_cross_entropy_with_logits
         self.compare(loss(input.detach().float(), target.float(), reduction="none"), 2)
 
-    def before_mse_loss(self, input: Tensor, target: Tensor, *_: Any, **__: Any) -> None:
+    def before_mse_loss(
+        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
         if input.shape != target.shape:
-            self.find("broadcast-loss", f"output {tuple(input.shape)}, targets {tuple(target.shape)}")
+            self.find(
+                "broadcast-loss",
+                f"output {tuple(input.shape)}, targets {tuple(target.shape)}",
+            )
         self.judge_range(_maker(input), target, target.numel())
         size = _rms(target)
         if INPUT < size < math.inf:
-            self.find("target-scale", f"root mean square {size:.3g}, more than {INPUT:g}")
+            self.find(
+                "target-scale", f"root mean square {size:.3g}, more than {INPUT:g}"
+            )
 
     before_l1_loss = before_smooth_l1_loss = before_huber_loss = before_mse_loss
 
@@ -1509,12 +1946,20 @@ class _Watch(_Seen, TorchFunctionMode):
         """
         found = {}
         for leaf in leaves:
-            known = id(leaf) in before.inside or id(leaf) not in before.seen and isinstance(leaf, nn.Parameter)
+            known = id(leaf) in before.inside or (
+                id(leaf) not in before.seen and isinstance(leaf, nn.Parameter)
+            )
             if known and id(leaf) not in before.owned:
-                name, _ = before.seen.get(id(leaf), (f"made in the pass, of shape {_shape(leaf)}", None))
+                name, _ = before.seen.get(
+                    id(leaf), (f"made in the pass, of shape {_shape(leaf)}", None)
+                )
                 found[name] = leaf
         if found:
-            self.find("unregistered-weights", f"{len(found)} tensors that parameters() does not name", *sorted(found))
+            self.find(
+                "unregistered-weights",
+                f"{len(found)} tensors that parameters() does not name",
+                *sorted(found),
+            )
 
     def longest(self, graph: list[Any]) -> list[int]:
         """The rows on the path through the graph that passes the most."""
@@ -1538,14 +1983,23 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def measure(self, gradients: dict[str, Tensor | None]) -> None:
         """The weights, as they are after the pass, and their gradients."""
-        gains = {module: _gain(module, self.owned[module]) for module in {row["module"] for row in self.rows}}
+        gains = {
+            module: _gain(module, self.owned[module])
+            for module in {row["module"] for row in self.rows}
+        }
         for row in self.rows:
             row["gain"] = gains[row["module"]]
         twins = _twins(list(self.parameters.items()))
-        owners = {weight: module for module, weights in self.owned.items() for weight in weights}
+        owners = {
+            weight: module
+            for module, weights in self.owned.items()
+            for weight in weights
+        }
         for name, weight in self.parameters.items():
             gradient, owner = gradients.get(name), owners.get(weight)
-            alike = owner is not None and _alike(_out_first(owner, weight.detach()), 0.0)
+            alike = owner is not None and _alike(
+                _out_first(owner, weight.detach()), 0.0
+            )
             self.weights[name] = _Weight(
                 name=name,
                 trained=name in self.trained,
@@ -1555,7 +2009,9 @@ class _Watch(_Seen, TorchFunctionMode):
                 alike=alike,
                 copy=name in twins,
                 gradient=None if gradient is None else _norm(gradient),
-                gradient_alike=alike and gradient is not None and _alike(_out_first(owner, gradient), 1e-5),
+                gradient_alike=alike
+                and gradient is not None
+                and _alike(_out_first(owner, gradient), 1e-5),
             )
 
 
@@ -1566,23 +2022,45 @@ class _Birth(TorchFunctionMode):
         super().__init__()
         self.mask, self.place = mask, ""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
         # A mask is meant.
-        if not self.place and isinstance(result, Tensor) and name not in ("masked_fill", "full", "where", "set"):
-            given = [part for part in _tensors((args, kwargs)) if part.is_floating_point() and part.numel()]
-            if given and result.is_floating_point() and result.numel() and self.born(result.detach(), given):
-                low, high = min(part.min().item() for part in given), max(part.max().item() for part in given)
+        if (
+            not self.place
+            and isinstance(result, Tensor)
+            and name not in ("masked_fill", "full", "where", "set")
+        ):
+            given = [
+                part
+                for part in _tensors((args, kwargs))
+                if part.is_floating_point() and part.numel()
+            ]
+            if (
+                given
+                and result.is_floating_point()
+                and result.numel()
+                and self.born(result.detach(), given)
+            ):
+                low, high = (
+                    min(part.min().item() for part in given),
+                    max(part.max().item() for part in given),
+                )
                 self.place = f"; born in {name}, {given[0].dtype}, inputs {low:.3g} to {high:.3g}"
         return result
 
     def born(self, result: Tensor, given: list[Tensor]) -> bool:
         if not self.mask:
-            return not result.isfinite().all() and all(part.isfinite().all() for part in given)
+            return not result.isfinite().all() and all(
+                part.isfinite().all() for part in given
+            )
         spoiled = any((part.isnan() | part.isposinf()).any() for part in given)
         # A softmax makes NaN of -inf alone; a minus before it is no birth.
-        made = result.isnan().any() or (result.isposinf().any() and not any(part.isneginf().any() for part in given))
+        made = result.isnan().any() or (
+            result.isposinf().any() and not any(part.isneginf().any() for part in given)
+        )
         return bool(made) and not spoiled
 
 
@@ -1597,10 +2075,17 @@ def _own_loss(output: Any) -> Any:
     if isinstance(output, Mapping) and "loss" not in output:
         # Detectors return one loss for each of their tasks.
         parts = [part for name, part in output.items() if "loss" in str(name)]
-        return sum(parts) if parts and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts) else None
+        return (
+            sum(parts)
+            if parts
+            and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts)
+            else None
+        )
     if isinstance(output, Tensor):
         return output
-    return output["loss"] if isinstance(output, Mapping) else getattr(output, "loss", None)
+    return (
+        output["loss"] if isinstance(output, Mapping) else getattr(output, "loss", None)
+    )
 
 
 def _is_mask(tensor: Tensor) -> bool:
@@ -1623,14 +2108,25 @@ def _plain(tensor: Tensor) -> Tensor:
         return torch.cat([part.reshape(-1) for part in tensor.unbind()])
     if tensor.layout is not torch.strided:
         tensor = tensor.to_dense()
-    return tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor
+    return (
+        tensor.float()
+        if tensor.is_floating_point() and tensor.element_size() == 1
+        else tensor
+    )
 
 
 @contextmanager
 def _explained(what: Callable[[], str]) -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+    except (
+        RuntimeError,
+        TypeError,
+        ValueError,
+        IndexError,
+        KeyError,
+        AttributeError,
+    ) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(f"{what()}: {error}") from error
@@ -1651,19 +2147,32 @@ def _weights(module: nn.Module) -> list[Tensor]:
     """The module's own parameters of two or more dimensions, those behind
     parametrizations included.
     """
-    if isinstance(module, nn.utils.parametrize.ParametrizationList | torch.jit.ScriptModule):
+    if isinstance(
+        module, nn.utils.parametrize.ParametrizationList | torch.jit.ScriptModule
+    ):
         return []
     own = list(module.parameters(recurse=False))
     if nn.utils.parametrize.is_parametrized(module):
-        own += [weight for part in module.parametrizations.values() for weight in part.parameters(recurse=False)]
-    return [weight for weight in own if weight.dim() > 1 and weight.numel() and weight.is_floating_point()]
+        own += [
+            weight
+            for part in module.parametrizations.values()
+            for weight in part.parameters(recurse=False)
+        ]
+    return [
+        weight
+        for weight in own
+        if weight.dim() > 1 and weight.numel() and weight.is_floating_point()
+    ]
 
 
 def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
     """The weight with its output units along the first dimension, as `Linear`
     has it.
     """
-    swapped = isinstance(module, nn.modules.conv._ConvTransposeNd) or type(module).__name__ == "Conv1D"
+    swapped = (
+        isinstance(module, nn.modules.conv._ConvTransposeNd)
+        or type(module).__name__ == "Conv1D"
+    )
     return weight.transpose(0, 1) if swapped else weight
 
 
@@ -1674,7 +2183,11 @@ def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
     for weight in weights:
         units = _out_first(module, weight.detach())
         # Experts stand behind each other: (experts, units, fan_in).
-        number = units.numel() // units.shape[-1] if units.dim() == 3 and not _is_conv(module) else len(units)
+        number = (
+            units.numel() // units.shape[-1]
+            if units.dim() == 3 and not _is_conv(module)
+            else len(units)
+        )
         # Rows that all say the same, such as the rates of a state space, were
         # not drawn.
         if len(weights) == 1 or not _alike(units, 0.0):
@@ -1693,11 +2206,19 @@ def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
     seen: dict[Any, list[tuple[str, Tensor]]] = {}
     for name, weight in named:
         if weight.dim() > 1 and weight.numel() > 1:
-            corner = tuple(weight.detach()[(slice(2),) * weight.dim()].flatten().tolist())
+            corner = tuple(
+                weight.detach()[(slice(2),) * weight.dim()].flatten().tolist()
+            )
             # Not drawn are also frozen tables of sines, targets that follow
             # another model, and rows that all say the same.
-            if len(set(corner)) > 1 and weight.requires_grad and not torch.equal(weight[0], weight[-1]):
-                seen.setdefault((weight.shape, weight.dtype, corner), []).append((name, weight))
+            if (
+                len(set(corner)) > 1
+                and weight.requires_grad
+                and not torch.equal(weight[0], weight[-1])
+            ):
+                seen.setdefault((weight.shape, weight.dtype, corner), []).append(
+                    (name, weight)
+                )
     return {
         name
         for group in seen.values()
@@ -1724,7 +2245,18 @@ def _maker(tensor: Tensor) -> str:
     return type(node).__name__.partition("Backward")[0]
 
 
-_SHAPES = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Alias", "Clone", "ToCopy", "Select", "Slice")
+_SHAPES = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "Clone",
+    "ToCopy",
+    "Select",
+    "Slice",
+)
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:
@@ -1749,7 +2281,11 @@ def _rms(tensor: Tensor) -> float:
 def _all_finite(tensor: Tensor | None) -> bool:
     # A sum shows a single NaN or Inf among millions, in one pass and without a
     # copy.
-    return tensor is None or not tensor.is_floating_point() or math.isfinite(_plain(tensor).sum(dtype=torch.float32))
+    return (
+        tensor is None
+        or not tensor.is_floating_point()
+        or math.isfinite(_plain(tensor).sum(dtype=torch.float32))
+    )
 
 
 def _moments(values: Tensor) -> dict[str, float]:
@@ -1758,7 +2294,9 @@ def _moments(values: Tensor) -> dict[str, float]:
     return {
         "mean": finite.mean().item(),
         "std": (finite - finite.mean()).square().mean().sqrt().item(),
-        "non_finite": 0.0 if _all_finite(values) else 1.0 - values.isfinite().double().mean().item(),
+        "non_finite": 0.0
+        if _all_finite(values)
+        else 1.0 - values.isfinite().double().mean().item(),
     }
 
 
@@ -1800,4 +2338,10 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     hidden = [module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid())]
     inputs, labels = torch.randn(32, 64), torch.randint(10, (32,))
-    print(check_model(nn.Sequential(*hidden, nn.Linear(64, 10)), (inputs, labels), nn.CrossEntropyLoss()))
+    print(
+        check_model(
+            nn.Sequential(*hidden, nn.Linear(64, 10)),
+            (inputs, labels),
+            nn.CrossEntropyLoss(),
+        )
+    )

@@ -39,11 +39,21 @@ def efficientnet() -> Case:
     from transformers import EfficientNetConfig, EfficientNetForImageClassification
 
     config = EfficientNetConfig(
-        image_size=32, width_coefficient=0.25, depth_coefficient=0.5, hidden_dim=320, num_labels=10, dropout_rate=0.0,
+        image_size=32,
+        width_coefficient=0.25,
+        depth_coefficient=0.5,
+        hidden_dim=320,
+        num_labels=10,
+        dropout_rate=0.0,
         drop_connect_rate=0.0,
-    )  # fmt: skip
+    )
     digits = load_digits()
-    images = torch.from_numpy(digits.train_inputs).view(-1, 1, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    images = (
+        torch.from_numpy(digits.train_inputs)
+        .view(-1, 1, 8, 8)
+        .repeat_interleave(4, 2)
+        .repeat_interleave(4, 3)
+    )
     batch = (images.expand(-1, 3, -1, -1), torch.from_numpy(digits.train_labels))
     return Case(EfficientNetForImageClassification(config), batch, loss)
 
@@ -76,7 +86,11 @@ def run(seed: int, mend: bool) -> tuple[Checked, list[float]]:
 CLAIMS = (
     Claim(
         statement="As built: powers of ten that the gradient loses on its way back; the limit is 3",
-        value=lambda m: -m.as_built.backward if "vanishing-gradient" in m.as_built.faults else math.nan,
+        value=lambda m: (
+            -m.as_built.backward
+            if "vanishing-gradient" in m.as_built.faults
+            else math.nan
+        ),
         interval=(8, 40),
         reason="Each of about 60 layers keeps half: 10 to 25 over three seeds.",
         format=".0f",
@@ -115,7 +129,13 @@ def plot(measured: Wild) -> Figure:
     steps = range(1, STEPS + 1)
     axes.plot(steps, measured.losses_as_built, color="C1")
     axes.plot(steps, measured.losses_mended, color="C0")
-    axes.text(STEPS, math.log(10) + 0.12, "as built: scales N(0, 0.02²)", color="C1", ha="right")
+    axes.text(
+        STEPS,
+        math.log(10) + 0.12,
+        "as built: scales N(0, 0.02²)",
+        color="C1",
+        ha="right",
+    )
     axes.text(STEPS, 1.4, "scales set to 1", color="C0", ha="right")
     axes.set(xlabel="step of Adam", ylabel="loss (nats)", ylim=(0, 3))
     return figure

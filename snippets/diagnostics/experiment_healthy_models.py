@@ -52,7 +52,9 @@ CLAIMS = (
     ),
     Claim(
         statement="Largest change of a signal from end to end, in powers of ten; the limit is 3",
-        value=lambda m: max(max(abs(model.forward), abs(model.backward)) for model in m.models.values()),
+        value=lambda m: max(
+            max(abs(model.forward), abs(model.backward)) for model in m.models.values()
+        ),
         interval=(1.5, 2.7),
         reason="2.1 to 2.4 over six seeds, the gradients of MobileNetV2 and of the ResNet with bottlenecks.",
         format=".1f",
@@ -61,12 +63,25 @@ CLAIMS = (
 
 
 def table(measured: Healthy) -> list[tuple[str, ...]]:
-    head = ("model", "layers", "parameters", "signal", "gradient", "loss − ln C", "note")
+    head = (
+        "model",
+        "layers",
+        "parameters",
+        "signal",
+        "gradient",
+        "loss − ln C",
+        "note",
+    )
     rows = [
-        (name, f"{m.layers}", f"{m.parameters}", *(_written(value) for value in m[2:5]),
-         ", ".join(f"`{note}`" for note in m.notes))
+        (
+            name,
+            f"{m.layers}",
+            f"{m.parameters}",
+            *(_written(value) for value in m[2:5]),
+            ", ".join(f"`{note}`" for note in m.notes),
+        )
         for name, m in measured.models.items()
-    ]  # fmt: skip
+    ]
     return [head, *rows]
 
 
@@ -81,10 +96,22 @@ def plot(measured: Healthy) -> Figure:
     heights = range(len(names), 0, -1)
     for limit in (-DECADES, DECADES):
         axes.axvline(limit, color="C5", linestyle="--")
-    axes.plot([model.backward for model in measured.models.values()], heights, "s", color="C1")
-    axes.plot([model.forward for model in measured.models.values()], heights, "o", color="C0")
+    axes.plot(
+        [model.backward for model in measured.models.values()], heights, "s", color="C1"
+    )
+    axes.plot(
+        [model.forward for model in measured.models.values()], heights, "o", color="C0"
+    )
     axes.set_yticks(list(heights), names)
-    axes.set(xlim=(-3.6, 3.6), ylim=(0.3, len(names) + 0.7), xlabel="from end to end, powers of ten")
-    for x, label, colour in ((-1.6, "signal", "C0"), (0.2, "gradient", "C1"), (2.3, "limit", "C5")):
+    axes.set(
+        xlim=(-3.6, 3.6),
+        ylim=(0.3, len(names) + 0.7),
+        xlabel="from end to end, powers of ten",
+    )
+    for x, label, colour in (
+        (-1.6, "signal", "C0"),
+        (0.2, "gradient", "C1"),
+        (2.3, "limit", "C5"),
+    ):
         axes.text(x, 1.01, label, color=colour, transform=axes.get_xaxis_transform())
     return figure

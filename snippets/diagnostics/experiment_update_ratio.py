@@ -67,10 +67,15 @@ def measure(seed: int = 0) -> Watched:
 def train(seed: int) -> Run:
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        WIDTHS, nn.ReLU, lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator)
+        WIDTHS,
+        nn.ReLU,
+        lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator),
     )
     digits, generator = load_digits(), torch.Generator().manual_seed(seed)
-    inputs, labels = torch.from_numpy(digits.train_inputs), torch.from_numpy(digits.train_labels)
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs),
+        torch.from_numpy(digits.train_labels),
+    )
     optimizer, losses = torch.optim.SGD(model.parameters(), lr=RATES[0]), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # some runs end in NaN
@@ -89,7 +94,10 @@ def train(seed: int) -> Run:
 def recent(values: list[float]) -> list[float]:
     """The median of the last ten values at each step; NaN as soon as one of them is."""
     windows = [values[max(0, step - 9) : step + 1] for step in range(len(values))]
-    return [math.nan if any(map(math.isnan, window)) else statistics.median(window) for window in windows]
+    return [
+        math.nan if any(map(math.isnan, window)) else statistics.median(window)
+        for window in windows
+    ]
 
 
 def alarm(run: Run) -> int:
@@ -150,5 +158,7 @@ def plot(watched: Watched) -> Figure:
     below.set(ylim=(3e-4, 10))
     for axes in (above, below):
         axes.axvline(watched.alarms[0], color="C3", linewidth=1.2)
-    below.text(watched.alarms[0] - 4, 3, "passes 0.01", color="C3", weight=600, ha="right")
+    below.text(
+        watched.alarms[0] - 4, 3, "passes 0.01", color="C3", weight=600, ha="right"
+    )
     return figure

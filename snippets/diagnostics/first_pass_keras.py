@@ -65,12 +65,16 @@ def weight_initializer(
     if distribution == "normal":
         return initializers.RandomNormal(stddev=std, seed=seed)
     if distribution == "uniform":
-        return initializers.RandomUniform(-math.sqrt(3) * std, math.sqrt(3) * std, seed=seed)
+        return initializers.RandomUniform(
+            -math.sqrt(3) * std, math.sqrt(3) * std, seed=seed
+        )
     if distribution == "truncated":
         return initializers.TruncatedNormal(stddev=std / TRUNCATED_STD, seed=seed)
     if distribution == "orthogonal":
         return initializers.Orthogonal(gain=std * math.sqrt(width), seed=seed)
-    raise ValueError(f"distribution must be normal, uniform, truncated or orthogonal, got {distribution!r}")
+    raise ValueError(
+        f"distribution must be normal, uniform, truncated or orthogonal, got {distribution!r}"
+    )
 
 
 def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense:
@@ -82,21 +86,27 @@ def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
     std = settings["gain"] * STD[scheme](width, width)
     if bias == "pytorch":
-        biases = initializers.RandomUniform(-1 / math.sqrt(width), 1 / math.sqrt(width), seed=seed)
+        biases = initializers.RandomUniform(
+            -1 / math.sqrt(width), 1 / math.sqrt(width), seed=seed
+        )
     else:
         biases = initializers.RandomNormal(stddev=bias, seed=seed)
     kernel = weight_initializer(std, width, settings["distribution"], seed)
     return layers.Dense(width, kernel_initializer=kernel, bias_initializer=biases)
 
 
-def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, float, float]]:
+def first_pass(
+    settings: dict = SETTINGS, batch: int = 32
+) -> list[tuple[float, float, float]]:
     """Root mean squares of h_l, dL/dh_l and dL/dK_l, one row per layer, the
     first layer first.
 
     Raises ValueError for a setting that has no such choice.
     """
     if settings["activation"] not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}")
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
+        )
     phi = ACTIVATIONS[settings["activation"]]
     # A generator moves on from layer to layer; a plain number would give all
     # layers the same weights.
@@ -109,13 +119,19 @@ def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, 
         for layer in chain:
             z = layer(h)
             if settings["batch_norm"]:
-                z = layers.BatchNormalization(epsilon=1e-5, center=False, scale=False)(z, training=True)
+                z = layers.BatchNormalization(epsilon=1e-5, center=False, scale=False)(
+                    z, training=True
+                )
             h = h + settings["branch_scale"] * phi(z) if settings["skip"] else phi(z)
             activations.append(h)
     weights = [layer.kernel for layer in chain]
     top = keras.random.normal(h.shape, seed=seed)
     gradients = tape.gradient(h, activations + weights, output_gradients=top)
-    return list(zip(*(map(rms, some) for some in (activations, gradients[: len(chain)], gradients[len(chain) :]))))
+    outer, inner = gradients[: len(chain)], gradients[len(chain) :]
+    return [
+        (rms(value), rms(delta), rms(weight))
+        for value, delta, weight in zip(activations, outer, inner, strict=True)
+    ]
 
 
 def rms(tensor: tf.Tensor) -> float:

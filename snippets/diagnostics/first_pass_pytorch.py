@@ -55,21 +55,31 @@ TRUNCATED_STD = 0.8796256610342398
 """Standard deviation of a standard normal variable that is cut at -2 and 2."""
 
 
-def draw_(weight: Tensor, std: float, distribution: str, generator: torch.Generator) -> None:
+def draw_(
+    weight: Tensor, std: float, distribution: str, generator: torch.Generator
+) -> None:
     """Fill `weight`, shape (fan_out, fan_in), with draws of standard deviation
     `std`; raises ValueError.
     """
     if distribution == "normal":
         nn.init.normal_(weight, std=std, generator=generator)
     elif distribution == "uniform":
-        nn.init.uniform_(weight, -math.sqrt(3) * std, math.sqrt(3) * std, generator=generator)
+        nn.init.uniform_(
+            weight, -math.sqrt(3) * std, math.sqrt(3) * std, generator=generator
+        )
     elif distribution == "truncated":
         std /= TRUNCATED_STD
-        nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+        nn.init.trunc_normal_(
+            weight, std=std, a=-2 * std, b=2 * std, generator=generator
+        )
     elif distribution == "orthogonal":
-        nn.init.orthogonal_(weight, gain=std * math.sqrt(max(weight.shape)), generator=generator)
+        nn.init.orthogonal_(
+            weight, gain=std * math.sqrt(max(weight.shape)), generator=generator
+        )
     else:
-        raise ValueError(f"distribution must be normal, uniform, truncated or orthogonal, got {distribution!r}")
+        raise ValueError(
+            f"distribution must be normal, uniform, truncated or orthogonal, got {distribution!r}"
+        )
 
 
 def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
@@ -80,22 +90,33 @@ def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
     if scheme not in STD:
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
     layer = nn.utils.skip_init(nn.Linear, width, width)
-    draw_(layer.weight, settings["gain"] * STD[scheme](width, width), settings["distribution"], generator)
+    draw_(
+        layer.weight,
+        settings["gain"] * STD[scheme](width, width),
+        settings["distribution"],
+        generator,
+    )
     if bias == "pytorch":
-        nn.init.uniform_(layer.bias, -1 / math.sqrt(width), 1 / math.sqrt(width), generator=generator)
+        nn.init.uniform_(
+            layer.bias, -1 / math.sqrt(width), 1 / math.sqrt(width), generator=generator
+        )
     else:
         nn.init.normal_(layer.bias, std=bias, generator=generator)
     return layer
 
 
-def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, float, float]]:
+def first_pass(
+    settings: dict = SETTINGS, batch: int = 32
+) -> list[tuple[float, float, float]]:
     """Root mean squares of h_l, dL/dh_l and dL/dW_l, one row per layer, the
     first layer first.
 
     Raises ValueError for a setting that has no such choice.
     """
     if settings["activation"] not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}")
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
+        )
     phi = ACTIVATIONS[settings["activation"]]
     generator = torch.Generator().manual_seed(settings["seed"])
     layers = [make_layer(settings, generator) for _ in range(settings["depth"])]
@@ -110,7 +131,11 @@ def first_pass(settings: dict = SETTINGS, batch: int = 32) -> list[tuple[float, 
     weights = [layer.weight for layer in layers]
     top = torch.randn(h.shape, generator=generator)
     gradients = torch.autograd.grad(h, activations + weights, top)
-    return list(zip(*(map(rms, some) for some in (activations, gradients[: len(layers)], gradients[len(layers) :]))))
+    outer, inner = gradients[: len(layers)], gradients[len(layers) :]
+    return [
+        (rms(value), rms(delta), rms(weight))
+        for value, delta, weight in zip(activations, outer, inner, strict=True)
+    ]
 
 
 def rms(tensor: Tensor) -> float:

@@ -76,7 +76,11 @@ class TrainingMonitor(keras.callbacks.Callback):
         is empty.
         """
         names = ["step", "gradient_norm", "clipped", "update_ratio"]
-        by_layer = [f"{what}/{layer}" for what in ("gradient_norm", "update_ratio") for layer in self.layers]
+        by_layer = [
+            f"{what}/{layer}"
+            for what in ("gradient_norm", "update_ratio")
+            for layer in self.layers
+        ]
         with open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, names + by_layer)
             table.writeheader()
@@ -87,13 +91,20 @@ class TrainingMonitor(keras.callbacks.Callback):
         return plot_rows(self.rows)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        if keras.backend.backend() != "tensorflow" or self.model.distribute_strategy.num_replicas_in_sync > 1:
+        if (
+            keras.backend.backend() != "tensorflow"
+            or self.model.distribute_strategy.num_replicas_in_sync > 1
+        ):
             raise ValueError("a monitor needs the TensorFlow backend and one replica")
         # A LossScaleOptimizer hands the unscaled gradients of the steps that it
         # does not skip to the inner one.
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = getattr(
+            self.model.optimizer, "inner_optimizer", self.model.optimizer
+        )
         if "apply" in vars(optimizer):
-            raise ValueError("the optimizer is already watched: close the other monitor first")
+            raise ValueError(
+                "the optimizer is already watched: close the other monitor first"
+            )
         self._updates = tf.Variable(self._steps, dtype=tf.int64)
         self._seen_at, self._seen = tf.Variable(-1, dtype=tf.int64), None
         self._per_call = self.model.steps_per_execution
@@ -104,7 +115,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.model.make_train_function(force=True)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._waited = self._distance if self._waited is None else self._waited + self._per_call
+        self._waited = (
+            self._distance if self._waited is None else self._waited + self._per_call
+        )
         if self._waited + self._per_call > self._distance:
             self._collect()
 
@@ -130,7 +143,9 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def _set_up(self, variables: list[Any]) -> None:
         self._variables = variables
-        layer_of = [variable.path.rpartition("/")[0] or variable.path for variable in variables]
+        layer_of = [
+            variable.path.rpartition("/")[0] or variable.path for variable in variables
+        ]
         self.layers = list(dict.fromkeys(layer_of))
         self._layer_of = [self.layers.index(layer) for layer in layer_of]
         with tf.init_scope():  # outside of the step that is being traced
@@ -146,24 +161,42 @@ class TrainingMonitor(keras.callbacks.Callback):
         if self._seen is None:  # only now is every model built
             self._set_up(trainable_variables)
         optimizer, variables = self._optimizer, self._variables
-        given = {id(variable): gradient for variable, gradient in zip(trainable_variables, grads, strict=True)}
+        given = {
+            id(variable): gradient
+            for variable, gradient in zip(trainable_variables, grads, strict=True)
+        }
         gradients = [given.get(id(variable)) for variable in variables]
         weights = [tf.identity(variable.value) for variable in variables]
         parts = optimizer.gradient_accumulation_steps or 1
-        sums = [tf.identity(part.value) for part in optimizer._accumulated_gradients] if parts > 1 else []
+        sums = (
+            [tf.identity(part.value) for part in optimizer._accumulated_gradients]
+            if parts > 1
+            else []
+        )
         updates_before = tf.identity(optimizer.iterations)
         self._apply(grads, trainable_variables)
         updated = tf.not_equal(tf.identity(optimizer.iterations), updates_before)
 
         def look() -> tf.Tensor:
-            whole = [tf.zeros(()) if part is None else tf.convert_to_tensor(part) for part in gradients]
+            whole = [
+                tf.zeros(()) if part is None else tf.convert_to_tensor(part)
+                for part in gradients
+            ]
             if optimizer.loss_scale_factor is not None:
                 whole = [part / optimizer.loss_scale_factor for part in whole]
             if parts > 1:
-                whole = [(part + before) / parts for part, before in zip(whole, sums, strict=True)]
+                whole = [
+                    (part + before) / parts
+                    for part, before in zip(whole, sums, strict=True)
+                ]
             clipped = optimizer._clip_gradients(whole)
-            changes = [variable.value - before for variable, before in zip(variables, weights, strict=True)]
-            return tf.stack([_norms(whole), _norms(clipped), _norms(changes), _norms(weights)])
+            changes = [
+                variable.value - before
+                for variable, before in zip(variables, weights, strict=True)
+            ]
+            return tf.stack(
+                [_norms(whole), _norms(clipped), _norms(changes), _norms(weights)]
+            )
 
         looks = tf.logical_and(updated, tf.equal(self._updates % self._distance, 0))
         self._seen.assign(tf.cond(looks, look, self._seen.read_value))
@@ -176,14 +209,33 @@ class TrainingMonitor(keras.callbacks.Callback):
         if step < 0 or (self.rows and self.rows[-1]["step"] >= step):
             return
         squares = self._seen.numpy().astype(np.float64) ** 2
-        norms, clipped, moved, size = (np.sqrt(np.bincount(self._layer_of, part)) for part in squares)
+        norms, clipped, moved, size = (
+            np.sqrt(np.bincount(self._layer_of, part)) for part in squares
+        )
         row: dict[str, float] = {"step": step, "gradient_norm": _total(norms)}
-        if any((self._optimizer.clipnorm, self._optimizer.global_clipnorm, self._optimizer.clipvalue)):
-            row["clipped"] = float(_total(clipped) < 0.999 * row["gradient_norm"])  # less is rounding
+        if any(
+            (
+                self._optimizer.clipnorm,
+                self._optimizer.global_clipnorm,
+                self._optimizer.clipvalue,
+            )
+        ):
+            row["clipped"] = float(
+                _total(clipped) < 0.999 * row["gradient_norm"]
+            )  # less is rounding
         with np.errstate(divide="ignore", invalid="ignore"):
-            row["update_ratio"], ratios = float(np.divide(_total(moved), _total(size))), moved / size
+            row["update_ratio"], ratios = (
+                float(np.divide(_total(moved), _total(size))),
+                moved / size,
+            )
         for what, values in (("gradient_norm", norms), ("update_ratio", ratios)):
-            row |= dict(zip([f"{what}/{layer}" for layer in self.layers], values.tolist(), strict=True))
+            row |= dict(
+                zip(
+                    [f"{what}/{layer}" for layer in self.layers],
+                    values.tolist(),
+                    strict=True,
+                )
+            )
         self.rows.append(row)
         if self._writer is not None:
             with self._writer.as_default(step):
@@ -191,9 +243,17 @@ class TrainingMonitor(keras.callbacks.Callback):
                     if tag != "step":
                         tf.summary.scalar(tag, value)
         if self.non_finite is None and not np.isfinite(norms).all():
-            layers = [layer for layer, norm in zip(self.layers, norms, strict=True) if not np.isfinite(norm)]
+            layers = [
+                layer
+                for layer, norm in zip(self.layers, norms, strict=True)
+                if not np.isfinite(norm)
+            ]
             self.non_finite = (step, layers)
-            warnings.warn(f"step {step}: the gradient of {layers} is not finite", RuntimeWarning, 2)
+            warnings.warn(
+                f"step {step}: the gradient of {layers} is not finite",
+                RuntimeWarning,
+                2,
+            )
 
 
 def plot_rows(rows: list[dict[str, float]]) -> Any:
@@ -207,26 +267,50 @@ def plot_rows(rows: list[dict[str, float]]) -> Any:
 
     looks = [row for row in rows if "update_ratio" in row]
     if not looks:
-        raise ValueError("rows must hold an update ratio, got none: nothing was recorded")
+        raise ValueError(
+            "rows must hold an update ratio, got none: nothing was recorded"
+        )
     width, _ = matplotlib.rcParams["figure.figsize"]
     figure = Figure(figsize=(width, 1.2 * width), layout="constrained")
-    layers = [name.partition("/")[2] for name in looks[0] if name.startswith("update_ratio/")]
+    layers = [
+        name.partition("/")[2] for name in looks[0] if name.startswith("update_ratio/")
+    ]
     colors = dict.fromkeys(layers, "C5") | {layers[-1]: "C2", layers[0]: "C1"}
-    for axes, what in zip(figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True):
+    for axes, what in zip(
+        figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True
+    ):
         for layer in sorted(layers, key=lambda layer: colors[layer] != "C5"):
             label = None if colors[layer] == "C5" else f"layer {layer}"
             values = [row[f"{what}/{layer}"] for row in looks]
-            axes.semilogy([row["step"] for row in looks], values, colors[layer], label=label, linewidth=1)
+            axes.semilogy(
+                [row["step"] for row in looks],
+                values,
+                colors[layer],
+                label=label,
+                linewidth=1,
+            )
         whole = [row for row in rows if what in row]
-        axes.semilogy([row["step"] for row in whole], [row[what] for row in whole], "C0", label="all layers")
-        axes.set_ylabel({"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what])
+        axes.semilogy(
+            [row["step"] for row in whole],
+            [row[what] for row in whole],
+            "C0",
+            label="all layers",
+        )
+        axes.set_ylabel(
+            {"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what]
+        )
     figure.axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     figure.axes[1].set_xlabel("step")
     return figure
 
 
 def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:
-    return tf.stack([tf.sqrt(tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32)))) for tensor in tensors])
+    return tf.stack(
+        [
+            tf.sqrt(tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32))))
+            for tensor in tensors
+        ]
+    )
 
 
 def _total(norms: np.ndarray) -> float:

@@ -54,20 +54,39 @@ class TrainingMonitor:
     gradients too late to be watched.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, every: int = 50, writer: Any = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        every: int = 50,
+        writer: Any = None,
+    ) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every!r}")
-        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        named = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in held}
+        held = {
+            id(parameter)
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        named = {
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if id(parameter) in held
+        }
         if not named:
-            raise ValueError("optimizer must hold parameters of model, got one that holds none of them")
+            raise ValueError(
+                "optimizer must hold parameters of model, got one that holds none of them"
+            )
         layer_of = [name.rpartition(".")[0] or name for name in named]
         self.layers = list(dict.fromkeys(layer_of))
         self.non_finite: tuple[int, list[str]] | None = None
         """The first step with a gradient of norm Inf or NaN, from 0, and the
         layers that had it.
         """
-        self._parameters, self._layer_of = list(named.values()), [self.layers.index(layer) for layer in layer_of]
+        self._parameters, self._layer_of = (
+            list(named.values()),
+            [self.layers.index(layer) for layer in layer_of],
+        )
         self._every, self._writer, self._steps = every, writer, 0
         self._unclipped: Tensor | None = None
         self._waiting: list[tuple[Tensor, Tensor | None]] = []
@@ -108,7 +127,11 @@ class TrainingMonitor:
         empty.
         """
         names = ["step", "gradient_norm", "clipped", "update_ratio"]
-        by_layer = [f"{what}/{layer}" for what in ("gradient_norm", "update_ratio") for layer in self.layers]
+        by_layer = [
+            f"{what}/{layer}"
+            for what in ("gradient_norm", "update_ratio")
+            for layer in self.layers
+        ]
         with open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, names + by_layer)
             table.writeheader()
@@ -130,24 +153,41 @@ class TrainingMonitor:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, arguments: tuple, keywords: dict) -> None:
+    def _before_step(
+        self, optimizer: torch.optim.Optimizer, arguments: tuple, keywords: dict
+    ) -> None:
         if any(callable(argument) for argument in (*arguments[1:], *keywords.values())):
-            raise ValueError("optimizer.step must be called after backward, without a closure, to be watched")
+            raise ValueError(
+                "optimizer.step must be called after backward, without a closure, to be watched"
+            )
         norms = self._gradient_norms()
         # a fused step unscales inside
         if (scale := getattr(optimizer, "grad_scale", None)) is not None:
             norms = norms / scale
-        self._seen = torch.stack([norms] if self._unclipped is None else [self._unclipped, norms])
+        self._seen = torch.stack(
+            [norms] if self._unclipped is None else [self._unclipped, norms]
+        )
         self._unclipped = None
         looks = self._steps % self._every == 0
-        self._copies = [parameter.detach().clone() for parameter in self._parameters] if looks else []
+        self._copies = (
+            [parameter.detach().clone() for parameter in self._parameters]
+            if looks
+            else []
+        )
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, _arguments: tuple, _keywords: dict) -> None:
-        if (overflow := getattr(optimizer, "found_inf", None)) is not None and overflow.item():
+    def _after_step(
+        self, optimizer: torch.optim.Optimizer, _arguments: tuple, _keywords: dict
+    ) -> None:
+        if (
+            overflow := getattr(optimizer, "found_inf", None)
+        ) is not None and overflow.item():
             return  # a fused step decides inside to skip
         look = None
         if self._copies:
-            changes = [new.detach() - old for new, old in zip(self._parameters, self._copies, strict=True)]
+            changes = [
+                new.detach() - old
+                for new, old in zip(self._parameters, self._copies, strict=True)
+            ]
             look = torch.stack([self._norms(changes), self._norms(self._copies)])
             self._copies = []
         self._waiting.append((self._seen, look))
@@ -168,7 +208,11 @@ class TrainingMonitor:
                 tensor = torch.zeros(1)
             elif tensor.is_sparse:
                 tensor = tensor.coalesce().values()
-            dtype = torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else None
+            dtype = (
+                torch.float32
+                if tensor.dtype in (torch.float16, torch.bfloat16)
+                else None
+            )
             norms.append(torch.linalg.vector_norm(tensor, dtype=dtype).to(device))
         return torch.stack(norms)
 
@@ -177,15 +221,26 @@ class TrainingMonitor:
         waiting, self._waiting = self._waiting, []
         for seen, look in waiting:
             norms = self._by_layer(seen[0])
-            row: dict[str, float] = {"step": len(self._rows), "gradient_norm": _total(norms)}
+            row: dict[str, float] = {
+                "step": len(self._rows),
+                "gradient_norm": _total(norms),
+            }
             # rounding in float16 changes a norm by less than a thousandth
             if len(seen) == 2:
-                row["clipped"] = float(_total(self._by_layer(seen[1])) < 0.999 * row["gradient_norm"])
+                row["clipped"] = float(
+                    _total(self._by_layer(seen[1])) < 0.999 * row["gradient_norm"]
+                )
             if look is not None:
                 moved, size = self._by_layer(look[0]), self._by_layer(look[1])
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    row["update_ratio"], ratios = float(np.divide(_total(moved), _total(size))), moved / size
-                for what, values in (("gradient_norm", norms), ("update_ratio", ratios)):
+                    row["update_ratio"], ratios = (
+                        float(np.divide(_total(moved), _total(size))),
+                        moved / size,
+                    )
+                for what, values in (
+                    ("gradient_norm", norms),
+                    ("update_ratio", ratios),
+                ):
                     tags = [f"{what}/{layer}" for layer in self.layers]
                     row |= dict(zip(tags, values.tolist(), strict=True))
             self._rows.append(row)
@@ -193,9 +248,17 @@ class TrainingMonitor:
                 if tag != "step":
                     self._writer.add_scalar(tag, value, row["step"])
             if self.non_finite is None and not np.isfinite(norms).all():
-                layers = [layer for layer, norm in zip(self.layers, norms, strict=True) if not np.isfinite(norm)]
+                layers = [
+                    layer
+                    for layer, norm in zip(self.layers, norms, strict=True)
+                    if not np.isfinite(norm)
+                ]
                 self.non_finite = (row["step"], layers)
-                warnings.warn(f"step {row['step']}: the gradient of {layers} is not finite", RuntimeWarning, 2)
+                warnings.warn(
+                    f"step {row['step']}: the gradient of {layers} is not finite",
+                    RuntimeWarning,
+                    2,
+                )
 
     def _by_layer(self, norms: Tensor) -> np.ndarray:
         return np.sqrt(np.bincount(self._layer_of, norms.cpu().double().numpy() ** 2))
@@ -212,19 +275,38 @@ def plot_rows(rows: list[dict[str, float]]) -> Any:
 
     looks = [row for row in rows if "update_ratio" in row]
     if not looks:
-        raise ValueError("rows must hold an update ratio, got none: nothing was recorded")
+        raise ValueError(
+            "rows must hold an update ratio, got none: nothing was recorded"
+        )
     width, _ = matplotlib.rcParams["figure.figsize"]
     figure = Figure(figsize=(width, 1.2 * width), layout="constrained")
-    layers = [name.partition("/")[2] for name in looks[0] if name.startswith("update_ratio/")]
+    layers = [
+        name.partition("/")[2] for name in looks[0] if name.startswith("update_ratio/")
+    ]
     colors = dict.fromkeys(layers, "C5") | {layers[-1]: "C2", layers[0]: "C1"}
-    for axes, what in zip(figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True):
+    for axes, what in zip(
+        figure.subplots(2, sharex=True), ("gradient_norm", "update_ratio"), strict=True
+    ):
         for layer in sorted(layers, key=lambda layer: colors[layer] != "C5"):
             label = None if colors[layer] == "C5" else f"layer {layer}"
             values = [row[f"{what}/{layer}"] for row in looks]
-            axes.semilogy([row["step"] for row in looks], values, colors[layer], label=label, linewidth=1)
+            axes.semilogy(
+                [row["step"] for row in looks],
+                values,
+                colors[layer],
+                label=label,
+                linewidth=1,
+            )
         whole = [row for row in rows if what in row]
-        axes.semilogy([row["step"] for row in whole], [row[what] for row in whole], "C0", label="all layers")
-        axes.set_ylabel({"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what])
+        axes.semilogy(
+            [row["step"] for row in whole],
+            [row[what] for row in whole],
+            "C0",
+            label="all layers",
+        )
+        axes.set_ylabel(
+            {"gradient_norm": "gradient norm", "update_ratio": "update / weight"}[what]
+        )
     figure.axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     figure.axes[1].set_xlabel("step")
     return figure

@@ -31,18 +31,30 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     """
     rank = len(tensor.shape)
     if rank > 1 and not -rank <= unit_axis < rank:
-        raise ValueError(f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}")
+        raise ValueError(
+            f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
+        )
     axes = tuple(axis for axis in range(rank) if rank < 2 or axis != unit_axis % rank)
     wide = ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
     if not axes:
         return ops.abs(wide)
     largest = ops.max(ops.abs(wide), axis=axes, keepdims=True, initial=0.0)
-    largest = ops.where(ops.logical_and(largest > 0.0, largest < float("inf")), largest, ops.ones_like(largest))
-    return largest * ops.sqrt(ops.sum(ops.square(wide / largest), axis=axes, keepdims=True))
+    largest = ops.where(
+        ops.logical_and(largest > 0.0, largest < float("inf")),
+        largest,
+        ops.ones_like(largest),
+    )
+    return largest * ops.sqrt(
+        ops.sum(ops.square(wide / largest), axis=axes, keepdims=True)
+    )
 
 
 def clip_adaptively(
-    gradient: Any, weight: Any, clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = -1
+    gradient: Any,
+    weight: Any,
+    clipping: float = 0.01,
+    eps: float = 1e-3,
+    unit_axis: int = -1,
 ) -> Any:
     """The gradient of `weight`, of the same shape, with each unit's part cut to
     `clipping` times the unit's norm.
@@ -53,7 +65,9 @@ def clip_adaptively(
     `clipping` or `eps` that is not positive.
     """
     if tuple(gradient.shape) != tuple(weight.shape):
-        raise ValueError(f"gradient must have the shape of weight, {tuple(weight.shape)}, got {tuple(gradient.shape)}")
+        raise ValueError(
+            f"gradient must have the shape of weight, {tuple(weight.shape)}, got {tuple(gradient.shape)}"
+        )
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     if not keras.backend.is_float_dtype(gradient.dtype):

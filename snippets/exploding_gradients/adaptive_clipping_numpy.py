@@ -26,16 +26,26 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     another axis.
     """
     if array.ndim > 1 and not -array.ndim <= unit_axis < array.ndim:
-        raise ValueError(f"unit_axis must be an axis of shape {array.shape}, got {unit_axis}")
-    axes = None if array.ndim < 2 else tuple(np.delete(np.arange(array.ndim), unit_axis))
+        raise ValueError(
+            f"unit_axis must be an axis of shape {array.shape}, got {unit_axis}"
+        )
+    axes = (
+        None if array.ndim < 2 else tuple(np.delete(np.arange(array.ndim), unit_axis))
+    )
     wide = np.asarray(array, np.float64)
     largest = np.abs(wide).max(axis=axes, keepdims=True, initial=0.0)
     largest = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
-    return largest * np.sqrt(np.sum(np.square(wide / largest), axis=axes, keepdims=True))
+    return largest * np.sqrt(
+        np.sum(np.square(wide / largest), axis=axes, keepdims=True)
+    )
 
 
 def clip_adaptively(
-    gradient: np.ndarray, weight: np.ndarray, clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = 0
+    gradient: np.ndarray,
+    weight: np.ndarray,
+    clipping: float = 0.01,
+    eps: float = 1e-3,
+    unit_axis: int = 0,
 ) -> np.ndarray:
     """The gradient of `weight`, of the same shape, with each unit's part cut to
     `clipping` times the unit's norm.
@@ -46,7 +56,9 @@ def clip_adaptively(
     `clipping` or `eps` that is not positive.
     """
     if gradient.shape != weight.shape:
-        raise ValueError(f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}")
+        raise ValueError(
+            f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}"
+        )
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     if not np.issubdtype(gradient.dtype, np.floating):

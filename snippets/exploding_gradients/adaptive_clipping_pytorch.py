@@ -30,9 +30,15 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
     ValueError for another axis.
     """
     if tensor.dim() > 1 and not -tensor.dim() <= unit_axis < tensor.dim():
-        raise ValueError(f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}")
+        raise ValueError(
+            f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
+        )
     wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-    axes = [axis for axis in range(tensor.dim()) if tensor.dim() < 2 or axis != unit_axis % tensor.dim()]
+    axes = [
+        axis
+        for axis in range(tensor.dim())
+        if tensor.dim() < 2 or axis != unit_axis % tensor.dim()
+    ]
     if not tensor.numel():
         return torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
     largest = wide.abs().amax(dim=axes, keepdim=True)
@@ -42,7 +48,10 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
 
 @torch.no_grad()
 def clip_adaptively_(
-    parameters: Tensor | Iterable[Tensor], clipping: float = 0.01, eps: float = 1e-3, unit_axis: int = 0
+    parameters: Tensor | Iterable[Tensor],
+    clipping: float = 0.01,
+    eps: float = 1e-3,
+    unit_axis: int = 0,
 ) -> None:
     """Cut each unit's part of the gradients of one or many `parameters` to
     `clipping` times the unit's norm, in place.
@@ -57,7 +66,9 @@ def clip_adaptively_(
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not listed and isinstance(parameters, Iterator):
-        raise ValueError(f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}")
+        raise ValueError(
+            f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}"
+        )
     for parameter in listed:
         if parameter.grad is None:
             continue

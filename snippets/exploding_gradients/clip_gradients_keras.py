@@ -39,13 +39,26 @@ def global_norm(gradients: Any) -> Any:
     ValueError for a generator that is exhausted and for a dtype that is not
     floating.
     """
-    values = [_wide(gradient) for gradient in _listed(gradients) if gradient is not None]
+    values = [
+        _wide(gradient) for gradient in _listed(gradients) if gradient is not None
+    ]
     if not values:
         return ops.zeros(())
     widest = keras.backend.result_type(*(value.dtype for value in values))
-    largest = ops.max(ops.stack([ops.cast(ops.max(ops.abs(value), initial=0.0), widest) for value in values]))
-    unit = ops.where(ops.logical_and(largest > 0.0, largest < float("inf")), largest, ops.ones_like(largest))
-    squares = [ops.cast(ops.sum(ops.square(value / ops.cast(unit, value.dtype))), widest) for value in values]
+    largest = ops.max(
+        ops.stack(
+            [ops.cast(ops.max(ops.abs(value), initial=0.0), widest) for value in values]
+        )
+    )
+    unit = ops.where(
+        ops.logical_and(largest > 0.0, largest < float("inf")),
+        largest,
+        ops.ones_like(largest),
+    )
+    squares = [
+        ops.cast(ops.sum(ops.square(value / ops.cast(unit, value.dtype))), widest)
+        for value in values
+    ]
     return unit * ops.sqrt(sum(squares))
 
 
@@ -64,7 +77,10 @@ def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any
     # a max_norm of Inf only measures; the larger of both avoids 0 / 0
     short = 1.0 if max_norm == float("inf") else max_norm / ops.maximum(norm, max_norm)
     factor = ops.where(norm < float("inf"), short, float("nan"))
-    return [None if gradient is None else _scaled(gradient, factor) for gradient in gradients], norm
+    return [
+        None if gradient is None else _scaled(gradient, factor)
+        for gradient in gradients
+    ], norm
 
 
 def clip_by_value(gradients: Any, limit: float) -> list[Any]:
@@ -74,7 +90,8 @@ def clip_by_value(gradients: Any, limit: float) -> list[Any]:
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     return [
-        None if gradient is None else ops.clip(_dense(gradient), -limit, limit) for gradient in _listed(gradients)
+        None if gradient is None else ops.clip(_dense(gradient), -limit, limit)
+        for gradient in _listed(gradients)
     ]
 
 
@@ -82,10 +99,14 @@ def _listed(gradients: Any) -> list[Any]:
     several = isinstance(gradients, Iterable) and not hasattr(gradients, "dtype")
     listed = list(gradients) if several else [gradients]
     if not listed and isinstance(gradients, Iterator):
-        raise ValueError(f"gradients must yield a tensor, got an exhausted {type(gradients).__name__}")
+        raise ValueError(
+            f"gradients must yield a tensor, got an exhausted {type(gradients).__name__}"
+        )
     for gradient in listed:
         if gradient is not None and not keras.backend.is_float_dtype(gradient.dtype):
-            raise ValueError(f"gradients must have floating dtypes, got {gradient.dtype}")
+            raise ValueError(
+                f"gradients must have floating dtypes, got {gradient.dtype}"
+            )
     return listed
 
 

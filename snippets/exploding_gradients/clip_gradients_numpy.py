@@ -28,9 +28,16 @@ def global_norm(gradients: np.ndarray | Iterable[np.ndarray]) -> float:
     dtype that is not floating.
     """
     listed = _listed(gradients)
-    largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in listed), default=0.0)
-    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if 0.0 < largest < math.inf else 1.0
-    squares = (np.sum(np.square(np.asarray(gradient, np.float64) / unit)) for gradient in listed)
+    largest = max(
+        (float(np.abs(gradient).max(initial=0.0)) for gradient in listed), default=0.0
+    )
+    unit = (
+        math.ldexp(1.0, math.frexp(largest)[1] - 1) if 0.0 < largest < math.inf else 1.0
+    )
+    squares = (
+        np.sum(np.square(np.asarray(gradient, np.float64) / unit))
+        for gradient in listed
+    )
     return unit * math.sqrt(sum(map(float, squares)))
 
 
@@ -48,12 +55,16 @@ def clip_by_global_norm(
     gradients = _listed(gradients)
     norm = global_norm(gradients)
     if not math.isfinite(norm):
-        raise FloatingPointError(f"the gradients have the norm {norm}: there is nothing to clip")
+        raise FloatingPointError(
+            f"the gradients have the norm {norm}: there is nothing to clip"
+        )
     factor = min(1.0, max_norm / norm) if norm else 1.0
     return [(gradient * factor).astype(gradient.dtype) for gradient in gradients], norm
 
 
-def clip_by_value(gradients: np.ndarray | Iterable[np.ndarray], limit: float) -> list[np.ndarray]:
+def clip_by_value(
+    gradients: np.ndarray | Iterable[np.ndarray], limit: float
+) -> list[np.ndarray]:
     """The arrays with every entry cut to [-limit, limit]; one array counts as a
     list of one. Raises ValueError if `limit` is not positive.
     """
@@ -63,10 +74,18 @@ def clip_by_value(gradients: np.ndarray | Iterable[np.ndarray], limit: float) ->
 
 
 def _listed(gradients: np.ndarray | Iterable[np.ndarray]) -> list[np.ndarray]:
-    listed = [gradients] if isinstance(gradients, np.ndarray | np.generic) else list(gradients)
+    listed = (
+        [gradients]
+        if isinstance(gradients, np.ndarray | np.generic)
+        else list(gradients)
+    )
     if not listed and isinstance(gradients, Iterator):
-        raise ValueError(f"gradients must yield an array, got an exhausted {type(gradients).__name__}")
+        raise ValueError(
+            f"gradients must yield an array, got an exhausted {type(gradients).__name__}"
+        )
     for gradient in listed:
         if not np.issubdtype(gradient.dtype, np.floating):
-            raise ValueError(f"gradients must have floating dtypes, got {gradient.dtype}")
+            raise ValueError(
+                f"gradients must have floating dtypes, got {gradient.dtype}"
+            )
     return listed

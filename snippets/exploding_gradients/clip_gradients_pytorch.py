@@ -31,20 +31,31 @@ def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
     wider: neither 256 in float16 nor 1e30 in float32 overflows. Raises
     ValueError for a generator that is exhausted.
     """
-    values = [_values(tensor) for tensor in _listed(tensors, "tensors") if tensor is not None]
-    wide = [tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in values if tensor.numel()]
+    values = [
+        _values(tensor) for tensor in _listed(tensors, "tensors") if tensor is not None
+    ]
+    wide = [
+        tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        for tensor in values
+        if tensor.numel()
+    ]
     if not wide:
         return torch.zeros(())
     home = wide[0].device
     largest = torch.stack([tensor.abs().amax().to(home) for tensor in wide]).amax()
     unit = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
-    parts = [torch.linalg.vector_norm(tensor / unit.to(tensor.device, tensor.dtype)).to(home) for tensor in wide]
+    parts = [
+        torch.linalg.vector_norm(tensor / unit.to(tensor.device, tensor.dtype)).to(home)
+        for tensor in wide
+    ]
     return unit * torch.linalg.vector_norm(torch.stack(parts))
 
 
 @torch.no_grad()
 def clip_by_global_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, error_if_nonfinite: bool = False
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    error_if_nonfinite: bool = False,
 ) -> Tensor:
     """Scale the gradients of one or many `parameters` in place to a global norm
     of at most `max_norm`; return the norm before that.
@@ -61,7 +72,9 @@ def clip_by_global_norm_(
     gradients = _gradients(parameters)
     norm = global_norm(gradients)
     if error_if_nonfinite and not torch.isfinite(norm):
-        raise FloatingPointError(f"the gradients have the norm {norm.item()}: there is nothing to clip")
+        raise FloatingPointError(
+            f"the gradients have the norm {norm.item()}: there is nothing to clip"
+        )
     # no branch on the norm: a compiled step keeps it, and no device waits
     factor = (max_norm / norm).clamp(max=1.0)
     for gradient in gradients:
@@ -81,10 +94,14 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
         gradient.clamp_(-limit, limit)
 
 
-def _listed(tensors: Tensor | Iterable[Tensor | None], name: str) -> list[Tensor | None]:
+def _listed(
+    tensors: Tensor | Iterable[Tensor | None], name: str
+) -> list[Tensor | None]:
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not listed and isinstance(tensors, Iterator):
-        raise ValueError(f"{name} must yield a tensor, got an exhausted {type(tensors).__name__}: it runs only once")
+        raise ValueError(
+            f"{name} must yield a tensor, got an exhausted {type(tensors).__name__}: it runs only once"
+        )
     return listed
 
 

@@ -113,7 +113,8 @@ CLAIMS = (
         statement="Along $w=5$ the largest gradient exceeds the median one by the factor",
         value=lambda cliff: cliff.largest_gradient / cliff.median_gradient,
         interval=(3.8e5, 4.05e5),
-        reason="Nothing is drawn; 392,446 on ever finer grids. The loss itself stays below 1, so such a gradient is a wall: "
+        reason="Nothing is drawn; 392,446 on ever finer grids. The loss itself stays below 1, so such a gradient is "
+        "a wall: "
         "it can last for a distance of about its inverse only.",
         format=",.0f",
     ),
@@ -148,19 +149,42 @@ CLAIMS = (
 def plot(cliff: Cliff) -> Figure:
     figure = Figure(figsize=(4.6, 5.2))
     plane, curve = figure.subplots(2, height_ratios=(1.5, 1))
-    plane.contour(W_AXIS, B_AXIS, cliff.grid, levels=np.arange(0.02, 0.5, 0.06), colors="C5", linewidths=0.8)
-    before = int(np.argmax(np.hypot(*np.diff(cliff.plain, axis=0).T)))  # the step over the cliff
+    plane.contour(
+        W_AXIS,
+        B_AXIS,
+        cliff.grid,
+        levels=np.arange(0.02, 0.5, 0.06),
+        colors="C5",
+        linewidths=0.8,
+    )
+    before = int(
+        np.argmax(np.hypot(*np.diff(cliff.plain, axis=0).T))
+    )  # the step over the cliff
     plane.plot(*cliff.clipped.T, color="C0", linewidth=2.5)
-    plane.plot(*cliff.plain[: before + 1].T, color="C1", linewidth=2.5, linestyle=(0, (2, 1)))
+    plane.plot(
+        *cliff.plain[: before + 1].T, color="C1", linewidth=2.5, linestyle=(0, (2, 1))
+    )
     here, there = cliff.plain[before], cliff.plain[before + 1]
     away = (there - here) / np.hypot(*(there - here))
-    plane.annotate("", here + 0.55 * away, here, arrowprops={"arrowstyle": "->", "color": "C1", "linewidth": 2.5})
+    plane.annotate(
+        "",
+        here + 0.55 * away,
+        here,
+        arrowprops={"arrowstyle": "->", "color": "C1", "linewidth": 2.5},
+    )
     plane.plot(*START, "o", color="C5", markersize=7)
     plane.text(START[0] + 0.05, START[1], "start", color="C5", va="center")
-    plane.set(xlabel="w", ylabel="b", xlim=(W_AXIS[0], W_AXIS[-1]), ylim=(B_AXIS[0], B_AXIS[-1]))
+    plane.set(
+        xlabel="w",
+        ylabel="b",
+        xlim=(W_AXIS[0], W_AXIS[-1]),
+        ylim=(B_AXIS[0], B_AXIS[-1]),
+    )
     curve.semilogy(cliff.plain_losses, color="C1")
     curve.semilogy(cliff.clipped_losses, color="C0")
-    curve.text(STEPS, 0.62, "not clipped", color="C1", ha="right", va="bottom", weight=600)
+    curve.text(
+        STEPS, 0.62, "not clipped", color="C1", ha="right", va="bottom", weight=600
+    )
     curve.text(4, 2e-3, "clipped", color="C0", va="bottom", weight=600)
     curve.set(xlabel="step", ylabel="loss", xlim=(0, STEPS), ylim=(1e-4, 5))
     return figure

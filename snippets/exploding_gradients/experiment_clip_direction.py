@@ -1,4 +1,5 @@
-"""Clipping by the global norm keeps the direction; by value, or array by array, it turns. What it bounds is up to the optimizer.
+"""Clipping by the global norm keeps the direction; by value, or array by array, it turns. What it bounds is up to the
+optimizer.
 
 Source: Pascanu, Mikolov & Bengio (2013), for clipping by the norm. The Gaussian curve is the integral
 $\\mathbb E[g\\,c(g)]/\\sqrt{\\mathbb E[c(g)^2]}$ of normal gradients $g$ with unit variance, cut by $c$ to a limit.
@@ -15,7 +16,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from snippets.exploding_gradients.clip_gradients_numpy import clip_by_global_norm, clip_by_value, global_norm
+from snippets.exploding_gradients.clip_gradients_numpy import (
+    clip_by_global_norm,
+    clip_by_value,
+    global_norm,
+)
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.mean_field import gaussian_mean
@@ -45,7 +50,7 @@ class Cosines(NamedTuple):
     """Longest step of SGD with momentum 0.9, in units of the learning rate times the limit."""
 
     adam_steps: tuple[float, float]
-    """Longest step of Adam in units of the learning rate: not clipped, and clipped to a thousandth of the first norm."""
+    """Longest step of Adam in learning rates: not clipped, and clipped to a thousandth of the first norm."""
 
 
 def measure(seed: int = 0) -> Cosines:
@@ -54,17 +59,35 @@ def measure(seed: int = 0) -> Cosines:
     unit = norm / math.sqrt(sum(gradient.size for gradient in gradients))
     mean_norm = float(np.mean([global_norm([gradient]) for gradient in gradients]))
     by_array = [
-        [clip_by_global_norm([gradient], limit * mean_norm)[0][0] for gradient in gradients] for limit in LIMITS
+        [
+            clip_by_global_norm([gradient], limit * mean_norm)[0][0]
+            for gradient in gradients
+        ]
+        for limit in LIMITS
     ]
     return Cosines(
         LIMITS,
-        np.array([_cosine(gradients, clip_by_global_norm(gradients, limit * norm)[0]) for limit in LIMITS]),
+        np.array(
+            [
+                _cosine(gradients, clip_by_global_norm(gradients, limit * norm)[0])
+                for limit in LIMITS
+            ]
+        ),
         np.array([_cosine(gradients, clipped) for clipped in by_array]),
-        np.array([_cosine(gradients, clip_by_value(gradients, limit * unit)) for limit in LIMITS]),
+        np.array(
+            [
+                _cosine(gradients, clip_by_value(gradients, limit * unit))
+                for limit in LIMITS
+            ]
+        ),
         np.array([gaussian_cosine(limit) for limit in LIMITS]),
-        _longest_step(partial(torch.optim.SGD, lr=RATE, momentum=0.9), norm / 1000, seed) / (RATE * norm / 1000),
+        _longest_step(
+            partial(torch.optim.SGD, lr=RATE, momentum=0.9), norm / 1000, seed
+        )
+        / (RATE * norm / 1000),
         tuple(
-            _longest_step(partial(torch.optim.Adam, lr=RATE), limit, seed) / RATE for limit in (math.inf, norm / 1000)
+            _longest_step(partial(torch.optim.Adam, lr=RATE), limit, seed) / RATE
+            for limit in (math.inf, norm / 1000)
         ),
     )
 
@@ -73,19 +96,29 @@ def _network(seed: int) -> tuple[nn.Sequential, Callable[[], Tensor]]:
     """A network and its loss on 256 digits."""
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        [64, 128, 128, 128, 10], nn.ReLU, lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator)
+        [64, 128, 128, 128, 10],
+        nn.ReLU,
+        lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator),
     ).double()
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs[:256]).double(), torch.from_numpy(digits.train_labels[:256])
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs[:256]).double(),
+        torch.from_numpy(digits.train_labels[:256]),
+    )
     return model, lambda: nn.functional.cross_entropy(model(inputs), labels)
 
 
 def _gradients(seed: int) -> list[np.ndarray]:
     model, loss = _network(seed)
-    return [gradient.numpy() for gradient in torch.autograd.grad(loss(), list(model.parameters()))]
+    return [
+        gradient.numpy()
+        for gradient in torch.autograd.grad(loss(), list(model.parameters()))
+    ]
 
 
-def _longest_step(optimizer: Callable[..., torch.optim.Optimizer], limit: float, seed: int) -> float:
+def _longest_step(
+    optimizer: Callable[..., torch.optim.Optimizer], limit: float, seed: int
+) -> float:
     """Over `STEPS` steps, the gradient clipped to this global norm."""
     model, loss = _network(seed)
     update, longest = optimizer(model.parameters()), 0.0
@@ -95,18 +128,25 @@ def _longest_step(optimizer: Callable[..., torch.optim.Optimizer], limit: float,
         loss().backward()
         nn.utils.clip_grad_norm_(model.parameters(), limit)
         update.step()
-        longest = max(longest, (nn.utils.parameters_to_vector(model.parameters()) - before).norm().item())
+        longest = max(
+            longest,
+            (nn.utils.parameters_to_vector(model.parameters()) - before).norm().item(),
+        )
     return longest
 
 
 def _cosine(first: list[np.ndarray], second: list[np.ndarray]) -> float:
-    product = sum(float((one * other).sum()) for one, other in zip(first, second, strict=True))
+    product = sum(
+        float((one * other).sum()) for one, other in zip(first, second, strict=True)
+    )
     return product / global_norm(first) / global_norm(second)
 
 
 def gaussian_cosine(limit: float) -> float:
     """Exact up to quadrature, for normal gradients of unit variance cut to [-limit, limit]."""
-    product = math.erf(limit / math.sqrt(2.0))  # Stein: E[g c(g)] = E[c'(g)] = P(|g| < limit)
+    product = math.erf(
+        limit / math.sqrt(2.0)
+    )  # Stein: E[g c(g)] = E[c'(g)] = P(|g| < limit)
     beyond = math.erfc(limit / math.sqrt(2.0))
     density = math.exp(-0.5 * limit**2) / math.sqrt(2.0 * math.pi)
     return product / math.sqrt(product - 2.0 * limit * density + limit**2 * beyond)
@@ -143,22 +183,26 @@ CLAIMS = (
         "gave 0.75 to 0.78.",
     ),
     Claim(
-        statement="SGD with momentum 0.9, clipped: the longest of 40 steps, in units of the learning rate times the limit",
+        statement="SGD with momentum 0.9, clipped: the longest of 40 steps, in units of the learning rate times the "
+        "limit",
         value=lambda cosines: cosines.momentum_step,
         interval=(9.0, 10.0),
-        reason="Without momentum it is 1. With it $1/(1-0.9)=10$ is the bound, which a gradient of constant direction approaches: "
+        reason="Without momentum it is 1. With it $1/(1-0.9)=10$ is the bound, which a gradient of constant "
+        "direction approaches: "
         "$10\\,(1-0.9^{40})=9.85$.",
     ),
     Claim(
         statement="Adam, clipped to a thousandth of the first norm: its longest step over that without clipping",
         value=lambda cosines: cosines.adam_steps[1] / cosines.adam_steps[0],
         interval=(0.95, 1.05),
-        reason="Adam divides by the size of the gradients, so a factor on all of them cancels; 0.98 to 0.99 over six seeds. A thousandth if it did not.",
+        reason="Adam divides by the size of the gradients, so a factor on all of them cancels; 0.98 to 0.99 over "
+        "six seeds. A thousandth if it did not.",
     ),
     Claim(
         statement="The largest distance of the Gaussian curve from its integral by quadrature",
         value=lambda cosines: max(
-            abs(cosine - _quadrature(limit)) for limit, cosine in zip(cosines.limits, cosines.gaussian, strict=True)
+            abs(cosine - _quadrature(limit))
+            for limit, cosine in zip(cosines.limits, cosines.gaussian, strict=True)
         ),
         interval=(0.0, 2e-3),
         reason="Two ways to the same numbers; the kinks at the limit cost the quadrature some accuracy.",
@@ -169,19 +213,46 @@ CLAIMS = (
 
 def _quadrature(limit: float) -> float:
     cut = lambda g: np.clip(g, -limit, limit)  # noqa: E731
-    return gaussian_mean(lambda g: g * cut(g)) / math.sqrt(gaussian_mean(lambda g: cut(g) ** 2))
+    return gaussian_mean(lambda g: g * cut(g)) / math.sqrt(
+        gaussian_mean(lambda g: cut(g) ** 2)
+    )
 
 
 def plot(cosines: Cosines) -> Figure:
     figure = Figure(figsize=(4.6, 3.4))
     axes = figure.subplots()
-    axes.semilogx(cosines.limits, cosines.gaussian, color="C5", linestyle=(0, (4, 3)), linewidth=1.4)
+    axes.semilogx(
+        cosines.limits,
+        cosines.gaussian,
+        color="C5",
+        linestyle=(0, (4, 3)),
+        linewidth=1.4,
+    )
     axes.semilogx(cosines.limits, cosines.by_value, color="C1")
     axes.semilogx(cosines.limits, cosines.by_array_norm, color="C3")
     axes.semilogx(cosines.limits, cosines.by_global_norm, color="C0", linewidth=3)
     axes.text(1.3e-3, 1.02, "by the global norm", color="C0", weight=600, va="bottom")
-    axes.text(1.3e-3, cosines.by_array_norm[0] - 0.015, "array by array", color="C3", weight=600, va="top")
-    axes.text(1.3e-3, cosines.by_value[0] - 0.02, "by value", color="C1", weight=600, va="top")
-    axes.text(1.3e-3, cosines.gaussian[0] + 0.01, "by value,\nnormal gradients", color="C5", va="bottom")
-    axes.set(xlabel="limit, in units of the gradient", ylabel="cosine with the gradient", ylim=(0.3, 1.12))
+    axes.text(
+        1.3e-3,
+        cosines.by_array_norm[0] - 0.015,
+        "array by array",
+        color="C3",
+        weight=600,
+        va="top",
+    )
+    axes.text(
+        1.3e-3, cosines.by_value[0] - 0.02, "by value", color="C1", weight=600, va="top"
+    )
+    axes.text(
+        1.3e-3,
+        cosines.gaussian[0] + 0.01,
+        "by value,\nnormal gradients",
+        color="C5",
+        va="bottom",
+    )
+    axes.set(
+        xlabel="limit, in units of the gradient",
+        ylabel="cosine with the gradient",
+        ylim=(0.3, 1.12),
+    )
     return figure

@@ -14,7 +14,11 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 WIDTHS = [64, *[64] * 19, 10]
 
@@ -34,10 +38,14 @@ def measure(seed: int = 0) -> dict[str, Run]:
 def _run(seed: int, clip_norm: float) -> Run:
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        WIDTHS, nn.ReLU, lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator)
+        WIDTHS,
+        nn.ReLU,
+        lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator),
     )
     digits = load_digits()
-    losses = train(model, digits, steps=200, learning_rate=0.3, seed=seed, clip_norm=clip_norm)
+    losses = train(
+        model, digits, steps=200, learning_rate=0.3, seed=seed, clip_norm=clip_norm
+    )
     return Run(losses, accuracy_on_test_digits(model, digits))
 
 
@@ -64,7 +72,17 @@ def plot(runs: dict[str, Run]) -> Figure:
     for color, (name, run) in zip(("C1", "C0"), runs.items(), strict=True):
         axes.semilogy(np.arange(1, 201), run.losses, color=color, linewidth=1.4)
         words = f"{name}: {run.accuracy:.0%} right"
-        axes.text(198, 3.0 if name == "not clipped" else 0.1, words, color=color, weight=600, ha="right", va="bottom")
-    axes.set(xlabel="step", ylabel="training loss (nats)", xlim=(0, 200), ylim=(0.02, 200))
+        axes.text(
+            198,
+            3.0 if name == "not clipped" else 0.1,
+            words,
+            color=color,
+            weight=600,
+            ha="right",
+            va="bottom",
+        )
+    axes.set(
+        xlabel="step", ylabel="training loss (nats)", xlim=(0, 200), ylim=(0.02, 200)
+    )
     axes.set_yticks((0.1, 1, 10, 100), ("0.1", "1", "10", "100"))
     return figure

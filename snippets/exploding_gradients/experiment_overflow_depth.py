@@ -32,18 +32,28 @@ class Growth(NamedTuple):
 
 def measure(seed: int = 0) -> dict[str, Growth]:
     generator = torch.Generator().manual_seed(seed)
-    weights = torch.randn(DEPTH, WIDTH, WIDTH, generator=generator, dtype=torch.float64) * math.sqrt(2 / WIDTH)
+    weights = torch.randn(
+        DEPTH, WIDTH, WIDTH, generator=generator, dtype=torch.float64
+    ) * math.sqrt(2 / WIDTH)
     inputs = torch.randn(ROWS, WIDTH, generator=generator, dtype=torch.float64)
     # The first layer reads a ReLU's output too, so its preactivations have the mean square 1 times the scale squared.
-    return {name: _growth(scale * weights, inputs.relu()) for name, scale in SCALES.items()}
+    return {
+        name: _growth(scale * weights, inputs.relu()) for name, scale in SCALES.items()
+    }
 
 
 def _growth(weights: Tensor, inputs: Tensor) -> Growth:
     exact = [rms(hidden) for hidden in _preactivations(weights, inputs)]
     overflow = {}
-    for name, dtype in (("float16", torch.float16), ("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+    for name, dtype in (
+        ("float16", torch.float16),
+        ("bfloat16", torch.bfloat16),
+        ("float32", torch.float32),
+    ):
         layers = enumerate(_preactivations(weights.to(dtype), inputs.to(dtype)), 1)
-        overflow[name] = next((layer for layer, hidden in layers if torch.isinf(hidden).any()), None)
+        overflow[name] = next(
+            (layer for layer, hidden in layers if torch.isinf(hidden).any()), None
+        )
     return Growth(exact, overflow)
 
 
@@ -83,7 +93,9 @@ CLAIMS = (
     _claim("N(0, 1)", "float32", slack=3),
     Claim(
         statement="He's scale itself: layers out of 140 that hold an Inf in any of the three formats",
-        value=lambda measured: sum(layer is not None for layer in measured["He"].overflow.values()),
+        value=lambda measured: sum(
+            layer is not None for layer in measured["He"].overflow.values()
+        ),
         interval=(0, 0),
         reason="A factor of 1 per layer reaches no largest number.",
         format="g",
@@ -94,18 +106,43 @@ CLAIMS = (
 def plot(measured: dict[str, Growth]) -> Figure:
     figure = Figure(figsize=(4.6, 3.6))
     axes = figure.subplots()
-    for label, dtype in (("float16", torch.float16), ("float32, bfloat16", torch.float32)):
+    for label, dtype in (
+        ("float16", torch.float16),
+        ("float32, bfloat16", torch.float32),
+    ):
         ceiling = math.log10(torch.finfo(dtype).max)
         axes.axhline(ceiling, color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
         axes.text(96, ceiling + 0.8, label, color="C5", ha="center", va="bottom")
-    places = {"He": (100, 0.6), "2 × He": (72, 16.0), "4 × He": (40, 20.0), "N(0, 1)": (24, 28.0)}
-    for color, (name, growth) in zip(("C2", "C0", "C3", "C1"), measured.items(), strict=True):
+    places = {
+        "He": (100, 0.6),
+        "2 × He": (72, 16.0),
+        "4 × He": (40, 20.0),
+        "N(0, 1)": (24, 28.0),
+    }
+    for color, (name, growth) in zip(
+        ("C2", "C0", "C3", "C1"), measured.items(), strict=True
+    ):
         logs = [math.log10(value) for value in growth.rms]
         axes.plot(range(1, DEPTH + 1), logs, color=color)
         for layer in set(growth.overflow.values()) - {None}:
             axes.plot(layer, logs[layer - 1], "o", color=color, markersize=6)
         x, y = places[name]
-        axes.text(x, y, name, color=color, weight=600, ha="right" if name == "N(0, 1)" else "left", va="bottom")
-    axes.set(xlabel="layer", ylabel="root mean square of the layer", xlim=(0, DEPTH), ylim=(-2, 45))
-    axes.set_yticks((0, 10, 20, 30, 40), ("1", "$10^{10}$", "$10^{20}$", "$10^{30}$", "$10^{40}$"))
+        axes.text(
+            x,
+            y,
+            name,
+            color=color,
+            weight=600,
+            ha="right" if name == "N(0, 1)" else "left",
+            va="bottom",
+        )
+    axes.set(
+        xlabel="layer",
+        ylabel="root mean square of the layer",
+        xlim=(0, DEPTH),
+        ylim=(-2, 45),
+    )
+    axes.set_yticks(
+        (0, 10, 20, 30, 40), ("1", "$10^{10}$", "$10^{20}$", "$10^{30}$", "$10^{40}$")
+    )
     return figure

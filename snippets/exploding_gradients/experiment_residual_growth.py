@@ -25,11 +25,22 @@ BLOCKS, WIDTH = 100, 64
 class Residual(nn.Module):
     """h + scale * F(h)."""
 
-    def __init__(self, scale: float, learn_scale: bool, first: float, last: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        scale: float,
+        learn_scale: bool,
+        first: float,
+        last: float,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
-        self.first, self.last = (nn.utils.skip_init(nn.Linear, WIDTH, WIDTH, bias=False) for _ in range(2))
+        self.first, self.last = (
+            nn.utils.skip_init(nn.Linear, WIDTH, WIDTH, bias=False) for _ in range(2)
+        )
         for layer, factor in ((self.first, first), (self.last, last)):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            nn.init.kaiming_normal_(
+                layer.weight, nonlinearity="relu", generator=generator
+            )
             layer.weight.data.mul_(factor)
         self.scale = nn.Parameter(torch.tensor(scale), requires_grad=learn_scale)
 
@@ -110,7 +121,9 @@ CLAIMS = (
     *(
         Claim(
             statement=f"{name}: factor of the mean square over all blocks",
-            value=lambda runs, name=name: runs[name].mean_squares[-1] / runs[name].mean_squares[0],
+            value=lambda runs, name=name: (
+                runs[name].mean_squares[-1] / runs[name].mean_squares[0]
+            ),
             interval=(1.0, 1.0),
             reason="Exact: the branches give 0 at the start.",
         )
@@ -147,13 +160,36 @@ def plot(runs: dict[str, Run]) -> Figure:
     figure = Figure(figsize=(4.6, 3.6))
     axes = figure.subplots()
     blocks = range(BLOCKS + 1)
-    axes.plot(blocks, [2.0**block for block in blocks], color="C5", linestyle=(0, (4, 3)), linewidth=1.4)
+    axes.plot(
+        blocks,
+        [2.0**block for block in blocks],
+        color="C5",
+        linestyle=(0, (4, 3)),
+        linewidth=1.4,
+    )
     axes.text(52, 10.0**20, "2 per block", color="C5", ha="right", va="bottom")
     for color, name in (("C1", "plain"), ("C0", "1/√L"), ("C2", "SkipInit")):
         axes.semilogy(blocks, runs[name].mean_squares, color=color)
-    axes.text(98, 1e20, f"plain: {runs['plain'].accuracy:.0%} right", color="C1", weight=600, ha="right", va="top")
-    for y, color, name in ((1e8, "C0", "1/√L"), (3e5, "C2", "SkipInit"), (1e3, "C2", "Fixup")):
+    axes.text(
+        98,
+        1e20,
+        f"plain: {runs['plain'].accuracy:.0%} right",
+        color="C1",
+        weight=600,
+        ha="right",
+        va="top",
+    )
+    for y, color, name in (
+        (1e8, "C0", "1/√L"),
+        (3e5, "C2", "SkipInit"),
+        (1e3, "C2", "Fixup"),
+    ):
         words = f"{name}: {runs[name].accuracy:.0%} right"
         axes.text(98, y, words, color=color, weight=600, ha="right", va="bottom")
-    axes.set(xlabel="block", ylabel="mean square at the start", xlim=(0, BLOCKS), ylim=(0.1, 1e31))
+    axes.set(
+        xlabel="block",
+        ylabel="mean square at the start",
+        xlim=(0, BLOCKS),
+        ylim=(0.1, 1e31),
+    )
     return figure

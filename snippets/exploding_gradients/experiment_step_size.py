@@ -40,7 +40,9 @@ def measure() -> dict[float, Descent]:
     # Precomputed: so the rounding of each step is that of one small product.
     hessian, slope = inputs.T @ inputs / len(inputs), inputs.T @ targets / len(inputs)
     eigenvalues, eigenvectors = np.linalg.eigh(hessian.astype(np.float64))
-    optimum = np.linalg.lstsq(hessian.astype(np.float64), slope.astype(np.float64), rcond=1e-6)[0]
+    optimum = np.linalg.lstsq(
+        hessian.astype(np.float64), slope.astype(np.float64), rcond=1e-6
+    )[0]
     sharpest = eigenvectors[:, -1]
     # The starting distance from the optimum along the sharpest direction, in the entry that is largest.
     amplitude = float(np.abs(np.outer(sharpest, sharpest @ optimum)).max())
@@ -48,13 +50,21 @@ def measure() -> dict[float, Descent]:
     for ratio in RATIOS:
         rate = np.float32(ratio * 2.0 / eigenvalues[-1])
         growth = abs(1.0 - float(rate) * eigenvalues[-1])
-        predicted = math.log(LARGEST / amplitude) / math.log(growth) if growth > 1.0 else None
-        runs[ratio] = _descend(hessian, slope, optimum.astype(np.float32), rate, predicted)
+        predicted = (
+            math.log(LARGEST / amplitude) / math.log(growth) if growth > 1.0 else None
+        )
+        runs[ratio] = _descend(
+            hessian, slope, optimum.astype(np.float32), rate, predicted
+        )
     return runs
 
 
 def _descend(
-    hessian: np.ndarray, slope: np.ndarray, optimum: np.ndarray, rate: np.float32, predicted: float | None
+    hessian: np.ndarray,
+    slope: np.ndarray,
+    optimum: np.ndarray,
+    rate: np.float32,
+    predicted: float | None,
 ) -> Descent:
     weights, errors = np.zeros_like(slope), []
     with np.errstate(over="ignore", invalid="ignore"):
@@ -101,17 +111,30 @@ def plot(runs: dict[float, Descent]) -> Figure:
     figure = Figure(figsize=(4.6, 3.5))
     axes = figure.subplots()
     axes.axhline(math.log10(LARGEST), color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
-    axes.text(1.2, math.log10(LARGEST) + 0.7, "largest float32", color="C5", va="bottom")
+    axes.text(
+        1.2, math.log10(LARGEST) + 0.7, "largest float32", color="C5", va="bottom"
+    )
     colors = {0.9: "C2", 1.01: "C0", 1.1: "C3", 1.5: "C1"}
-    places = {0.9: (900, -6, "0.9"), 1.01: (1150, 14, "1.01"), 1.1: (210, 22, "1.1"), 1.5: (13, 8, "1.5 × 2/λ")}
+    places = {
+        0.9: (900, -6, "0.9"),
+        1.01: (1150, 14, "1.01"),
+        1.1: (210, 22, "1.1"),
+        1.5: (13, 8, "1.5 × 2/λ"),
+    }
     for ratio, color in colors.items():
         errors = runs[ratio].errors
         axes.semilogx(np.arange(1, len(errors) + 1), np.log10(errors), color=color)
         if runs[ratio].death:
             axes.plot(len(errors), np.log10(errors[-1]), "o", color=color, markersize=6)
         x, y, words = places[ratio]
-        axes.text(x, y, words, color=color, weight=600, ha="right" if ratio > 1 else "left")
-    axes.set(xlabel="step", ylabel="error of the weights", xlim=(1, STEPS), ylim=(-8, 46))
-    axes.set_yticks((0, 10, 20, 30, 40), ("1", "$10^{10}$", "$10^{20}$", "$10^{30}$", "$10^{40}$"))
+        axes.text(
+            x, y, words, color=color, weight=600, ha="right" if ratio > 1 else "left"
+        )
+    axes.set(
+        xlabel="step", ylabel="error of the weights", xlim=(1, STEPS), ylim=(-8, 46)
+    )
+    axes.set_yticks(
+        (0, 10, 20, 30, 40), ("1", "$10^{10}$", "$10^{20}$", "$10^{30}$", "$10^{40}$")
+    )
     axes.set_xticks((1, 10, 100, 1000), ("1", "10", "100", "1000"))
     return figure

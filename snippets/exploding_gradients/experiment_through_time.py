@@ -33,7 +33,9 @@ class Norms(NamedTuple):
 def measure(seed: int = 0) -> dict[float, Norms]:
     generator = torch.Generator().manual_seed(seed)
     gaussian = torch.randn(UNITS, UNITS, generator=generator, dtype=torch.float64)
-    orthogonal, _ = torch.linalg.qr(torch.randn(UNITS, UNITS, generator=generator, dtype=torch.float64))
+    orthogonal, _ = torch.linalg.qr(
+        torch.randn(UNITS, UNITS, generator=generator, dtype=torch.float64)
+    )
     gaussian = gaussian / torch.linalg.eigvals(gaussian).abs().max()
     state, readout = torch.randn(2, UNITS, generator=generator, dtype=torch.float64)
     return {
@@ -46,7 +48,9 @@ def measure(seed: int = 0) -> dict[float, Norms]:
     }
 
 
-def _gradient_norms(weight: Tensor, activation, state: Tensor, readout: Tensor) -> list[float]:
+def _gradient_norms(
+    weight: Tensor, activation, state: Tensor, readout: Tensor
+) -> list[float]:
     states = [state.clone().requires_grad_()]
     for _ in range(STEPS):
         states.append(activation(weight @ states[-1]))
@@ -63,7 +67,9 @@ CLAIMS = (
     *(
         Claim(
             statement=f"Orthogonal, $\\rho={radius}$: the gradient after 50 steps, over $\\rho^{{50}}$",
-            value=lambda measured, radius=radius: measured[radius].orthogonal[50] / radius**50,
+            value=lambda measured, radius=radius: (
+                measured[radius].orthogonal[50] / radius**50
+            ),
             interval=(1 - 1e-9, 1 + 1e-9),
             reason="Exact: an orthogonal matrix keeps lengths. The rest is rounding in float64.",
             format=".9f",
@@ -73,7 +79,9 @@ CLAIMS = (
     *(
         Claim(
             statement=f"Gaussian, $\\rho={radius}$: the factor per step, over $\\rho$",
-            value=lambda measured, radius=radius: _rate(measured[radius].gaussian) / radius,
+            value=lambda measured, radius=radius: (
+                _rate(measured[radius].gaussian) / radius
+            ),
             interval=(0.99, 1.01),
             reason="The largest eigenvalue wins in the long run. A complex pair turns, so the norm swings by a bounded "
             "factor, which the hundredth root of 100 steps brings below 1 %.",
@@ -110,11 +118,27 @@ def plot(measured: dict[float, Norms]) -> Figure:
     figure = Figure(figsize=(4.6, 3.8))
     axes = figure.subplots()
     steps = range(SHOWN + 1)
-    for color, (radius, norms) in zip(("C0", "C3", "C1"), measured.items(), strict=True):
+    for color, (radius, norms) in zip(
+        ("C0", "C3", "C1"), measured.items(), strict=True
+    ):
         axes.semilogy(steps, norms.orthogonal[: SHOWN + 1], color=color)
-        axes.semilogy(steps, norms.tanh[: SHOWN + 1], color=color, linestyle=(0, (1, 1.2)))
-        axes.text(SHOWN + 1, norms.orthogonal[SHOWN], f"ρ = {radius}", color=color, weight=600, va="center")
+        axes.semilogy(
+            steps, norms.tanh[: SHOWN + 1], color=color, linestyle=(0, (1, 1.2))
+        )
+        axes.text(
+            SHOWN + 1,
+            norms.orthogonal[SHOWN],
+            f"ρ = {radius}",
+            color=color,
+            weight=600,
+            va="center",
+        )
     axes.text(20, 3e6, "linear", color="C1", ha="right")
     axes.text(34, 3e1, "tanh", color="C1", ha="left", va="bottom")
-    axes.set(xlabel="steps back in time", ylabel="norm of the gradient", xlim=(0, 64), ylim=(1e-4, 1e10))
+    axes.set(
+        xlabel="steps back in time",
+        ylabel="norm of the gradient",
+        xlim=(0, 64),
+        ylim=(1e-4, 1e10),
+    )
     return figure

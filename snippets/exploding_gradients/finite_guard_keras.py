@@ -51,10 +51,14 @@ class FiniteGuard(keras.callbacks.Callback):
                     raise FloatingPointError(f"{where}: {fault} in {variable.path!r}")
         # The mean over the epoch so far: one NaN stays in it.
         if fault := _fault((logs or {}).get("loss", 0.0)):
-            raise FloatingPointError(f"{where}: {fault} in the loss, while all variables are finite")
+            raise FloatingPointError(
+                f"{where}: {fault} in the loss, while all variables are finite"
+            )
 
 
-def first_non_finite_layer(model: keras.Model, inputs: Any, training: bool = False) -> str | None:
+def first_non_finite_layer(
+    model: keras.Model, inputs: Any, training: bool = False
+) -> str | None:
     """Run `model` on one batch and return the path of the layer whose output is
     the first to hold Inf or NaN, or None.
 
@@ -63,8 +67,12 @@ def first_non_finite_layer(model: keras.Model, inputs: Any, training: bool = Fal
     ValueError. Raises ValueError for a model that is not built.
     """
     if not model.built:
-        raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")
-    if any(np.isnan(ops.convert_to_numpy(value)).any() for value in tree.flatten(inputs)):
+        raise ValueError(
+            f"model must be built first, by a batch or an Input, got {model.name!r}"
+        )
+    if any(
+        np.isnan(ops.convert_to_numpy(value)).any() for value in tree.flatten(inputs)
+    ):
         raise ValueError("inputs must not hold NaN: clean the batch first")
     found: list[str] = []
     layers = [layer for layer in model._flatten_layers() if layer is not model]
@@ -93,8 +101,14 @@ def first_non_finite_layer(model: keras.Model, inputs: Any, training: bool = Fal
 
 def _fault(values: Any) -> str | None:
     """How many Inf and NaN there are, in words, or None."""
-    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(getattr(values, "dtype", "float32"))):
+    if not keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(getattr(values, "dtype", "float32"))
+    ):
         return None
     array = ops.convert_to_numpy(ops.cast(values, "float64"))
     infinite, nan = int(np.isinf(array).sum()), int(np.isnan(array).sum())
-    return f"{infinite} Inf and {nan} NaN among {array.size} values" if infinite or nan else None
+    return (
+        f"{infinite} Inf and {nan} NaN among {array.size} values"
+        if infinite or nan
+        else None
+    )

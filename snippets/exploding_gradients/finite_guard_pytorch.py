@@ -42,7 +42,9 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
     """
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
-            raise ValueError(f"model must not be scripted, got a ScriptModule at {name!r}: guard the model before")
+            raise ValueError(
+                f"model must not be scripted, got a ScriptModule at {name!r}: guard the model before"
+            )
     for name, parameter in model.named_parameters():
         _check(parameter, f"before the pass: the parameter {name!r}")
 
@@ -55,12 +57,18 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
     for name, module in model.named_modules():
         label = f"{name or 'the model'!r} ({type(module).__name__})"
 
-        def check_outputs(_module: nn.Module, _arguments: Any, output: Any, label: str = label) -> None:
+        def check_outputs(
+            _module: nn.Module, _arguments: Any, output: Any, label: str = label
+        ) -> None:
             for tensor in _tensors(output):
                 _check(tensor, f"forward: the output of {label}")
                 if tensor.requires_grad:
                     where = f"backward: the gradient of the output of {label}"
-                    hooks.append(tensor.register_hook(lambda gradient, where=where: _check(gradient, where)))
+                    hooks.append(
+                        tensor.register_hook(
+                            lambda gradient, where=where: _check(gradient, where)
+                        )
+                    )
 
         hooks.append(module.register_forward_hook(check_outputs))
     try:
@@ -83,5 +91,10 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 def _check(tensor: Tensor, where: str) -> None:
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        infinite, nan = torch.isinf(tensor).sum().item(), torch.isnan(tensor).sum().item()
-        raise FloatingPointError(f"{where} holds {infinite} Inf and {nan} NaN among {tensor.numel()} values")
+        infinite, nan = (
+            torch.isinf(tensor).sum().item(),
+            torch.isnan(tensor).sum().item(),
+        )
+        raise FloatingPointError(
+            f"{where} holds {infinite} Inf and {nan} NaN among {tensor.numel()} values"
+        )

@@ -35,15 +35,23 @@ class Signals(NamedTuple):
 
 def std(shape: tuple[int, int], mode: str) -> float:
     """He's standard deviation; with the mode "average" for the mean of both fans."""
-    return np.sqrt(2.0 / np.mean(shape)) if mode == "average" else kaiming_std(shape, mode=mode)
+    return (
+        np.sqrt(2.0 / np.mean(shape))
+        if mode == "average"
+        else kaiming_std(shape, mode=mode)
+    )
 
 
 def measure(seed: int = 0) -> dict[str, Signals]:
     generator = np.random.default_rng(seed)
-    logs = {mode: np.zeros((2, len(WIDTHS))) for mode in ("fan_in", "fan_out", "average")}
+    logs = {
+        mode: np.zeros((2, len(WIDTHS))) for mode in ("fan_in", "fan_out", "average")
+    }
     for _ in range(NETWORKS):
         draws = [generator.standard_normal(shape) for shape in SHAPES]
-        inputs, output_gradients = (generator.standard_normal((16, width)) for width in (WIDTHS[0], WIDTHS[-1]))
+        inputs, output_gradients = (
+            generator.standard_normal((16, width)) for width in (WIDTHS[0], WIDTHS[-1])
+        )
         for mode, sums in logs.items():
             weights = [std(draw.shape, mode) * draw for draw in draws]
             sums += _log_mean_squares(weights, inputs, output_gradients)
@@ -56,16 +64,26 @@ def _log_mean_squares(
     activations, gradients = [inputs], [output_gradients]
     for weight in weights:
         activations.append(np.maximum(activations[-1] @ weight.T, 0.0))
-    for weight, activation in zip(reversed(weights), reversed(activations[1:]), strict=True):
+    for weight, activation in zip(
+        reversed(weights), reversed(activations[1:]), strict=True
+    ):
         gradients.append((gradients[-1] * (activation > 0.0)) @ weight)
-    forward, backward = (np.log([np.mean(h**2) for h in signal]) for signal in (activations, reversed(gradients)))
+    forward, backward = (
+        np.log([np.mean(h**2) for h in signal])
+        for signal in (activations, reversed(gradients))
+    )
     return forward - forward[0], backward - backward[-1]
 
 
 def theory(mode: str) -> Signals:
     """Products of the factors per layer: fan_in Var[W] / 2 forward, fan_out Var[W] / 2 backward."""
-    forward = [fan_in * std((fan_out, fan_in), mode) ** 2 / 2.0 for fan_out, fan_in in SHAPES]
-    backward = [fan_out * std((fan_out, fan_in), mode) ** 2 / 2.0 for fan_out, fan_in in reversed(SHAPES)]
+    forward = [
+        fan_in * std((fan_out, fan_in), mode) ** 2 / 2.0 for fan_out, fan_in in SHAPES
+    ]
+    backward = [
+        fan_out * std((fan_out, fan_in), mode) ** 2 / 2.0
+        for fan_out, fan_in in reversed(SHAPES)
+    ]
     return Signals(np.cumprod([1.0, *forward]), np.cumprod([1.0, *backward])[::-1])
 
 
@@ -110,17 +128,36 @@ def plot(measured: dict[str, Signals]) -> Figure:
     figure = Figure(figsize=(4.6, 5.4))
     panels = figure.subplots(2, sharex=True)
     layers = np.arange(len(WIDTHS))
-    for number, (axes, title) in enumerate(zip(panels, ("forward: E[h²]", "backward: E[(∂L/∂h)²]"), strict=True)):
-        for color, (mode, signals) in zip(("C0", "C1", "C3"), measured.items(), strict=True):
-            axes.plot(layers, theory(mode)[number], color="C5", linewidth=1.0, linestyle=(0, (4, 3)))
-            axes.plot(layers, signals[number], "o-", color=color, linewidth=0.8, markersize=4.5)
+    for number, (axes, title) in enumerate(
+        zip(panels, ("forward: E[h²]", "backward: E[(∂L/∂h)²]"), strict=True)
+    ):
+        for color, (mode, signals) in zip(
+            ("C0", "C1", "C3"), measured.items(), strict=True
+        ):
+            axes.plot(
+                layers,
+                theory(mode)[number],
+                color="C5",
+                linewidth=1.0,
+                linestyle=(0, (4, 3)),
+            )
+            axes.plot(
+                layers,
+                signals[number],
+                "o-",
+                color=color,
+                linewidth=0.8,
+                markersize=4.5,
+            )
         axes.set(yscale="log", title=title, ylabel="mean square", ylim=(2e-3, 3e1))
     forward, backward = panels
     for axes, places in (
         (forward, ((15.8, 2.0), (15.8, 0.07), (2.2, 0.02))),
         (backward, ((15.8, 7.0), (1.2, 0.3), (5.2, 0.02))),
     ):
-        for color, (x, y), mode in zip(("C0", "C1", "C3"), places, measured, strict=True):
+        for color, (x, y), mode in zip(
+            ("C0", "C1", "C3"), places, measured, strict=True
+        ):
             axes.text(x, y, mode, color=color)
     backward.set_xlabel("layer")
     backward.set_xticks(range(0, len(WIDTHS), 5))

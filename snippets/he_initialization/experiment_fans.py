@@ -53,14 +53,18 @@ def _layer(kind: type[nn.Module], *sizes: int, **options: int) -> nn.Module:
 def _counted(layer: nn.Module) -> Fans:
     """Ones times ones: a sum counts its summands, a gradient the sums it comes from."""
     nn.init.ones_(layer.weight)
-    inputs = torch.ones(1, 16, *([] if isinstance(layer, nn.Linear) else [48, 48]), dtype=torch.float64)
+    inputs = torch.ones(
+        1, 16, *([] if isinstance(layer, nn.Linear) else [48, 48]), dtype=torch.float64
+    )
     outputs = layer(inputs.requires_grad_())
     outputs.sum().backward()
     return Fans(_inner_mean(outputs), _inner_mean(inputs.grad))
 
 
 def _inner_mean(values: Tensor) -> float:
-    for axis in range(2, values.dim()):  # away from the borders, whole periods of every stride here
+    for axis in range(
+        2, values.dim()
+    ):  # away from the borders, whole periods of every stride here
         values = values.narrow(axis, 8, 8)
     return values.mean().item()
 
@@ -68,8 +72,15 @@ def _inner_mean(values: Tensor) -> float:
 def _by_pytorch(weight: Tensor) -> Fans:
     def fan(mode: str) -> float:
         draws, standard = (torch.Generator().manual_seed(0) for _ in range(2))
-        nn.init.kaiming_normal_(weight, mode=mode, nonlinearity="linear", generator=draws)
-        return (torch.empty_like(weight).normal_(generator=standard) / weight).square().median().item()
+        nn.init.kaiming_normal_(
+            weight, mode=mode, nonlinearity="linear", generator=draws
+        )
+        return (
+            (torch.empty_like(weight).normal_(generator=standard) / weight)
+            .square()
+            .median()
+            .item()
+        )
 
     return Fans(fan("fan_in"), fan("fan_out"))
 
@@ -94,7 +105,9 @@ CLAIMS = (
     Claim(
         statement="Transposed 4 × 4 convolution of stride 2, from 16 to 32 channels: `fan_in` of PyTorch over the "
         "counted one",
-        value=lambda measured: _times_too_large(measured["transposed 4×4, stride 2"], "pytorch", "fan_in"),
+        value=lambda measured: _times_too_large(
+            measured["transposed 4×4, stride 2"], "pytorch", "fan_in"
+        ),
         interval=(7.999, 8.001),
         reason="It takes the 32 outputs for inputs, and the stride lets only one tap in four meet an input. "
         "So does Keras.",
@@ -102,14 +115,18 @@ CLAIMS = (
     ),
     Claim(
         statement="Depthwise convolution of 16 channels: `fan_in` of Keras over the counted one",
-        value=lambda measured: _times_too_large(measured["depthwise 3×3"], "keras", "fan_in"),
+        value=lambda measured: _times_too_large(
+            measured["depthwise 3×3"], "keras", "fan_in"
+        ),
         interval=(15.999, 16.001),
         reason="Each output reads one channel; the kernel's shape names all 16.",
         format=".3g",
     ),
     Claim(
         statement="Depthwise convolution of 16 channels: `fan_out` of PyTorch over the counted one",
-        value=lambda measured: _times_too_large(measured["depthwise 3×3"], "pytorch", "fan_out"),
+        value=lambda measured: _times_too_large(
+            measured["depthwise 3×3"], "pytorch", "fan_out"
+        ),
         interval=(15.999, 16.001),
         reason="Each input feeds one channel; the weight's shape names all 16.",
         format=".3g",
@@ -123,9 +140,18 @@ def plot(measured: dict[str, Counts]) -> Figure:
     rows = range(len(measured))
     for axes, fan in ((upper, "fan_in"), (lower, "fan_out")):
         axes.axvline(1.0, color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
-        for framework, marker, size, color in (("pytorch", "o", 8, "C0"), ("keras", "s", 13, "C1")):
-            ratios = [_times_too_large(counts, framework, fan) for counts in measured.values()]
-            hollow = {"markerfacecolor": "none", "markeredgewidth": 1.8} if framework == "keras" else {}
+        for framework, marker, size, color in (
+            ("pytorch", "o", 8, "C0"),
+            ("keras", "s", 13, "C1"),
+        ):
+            ratios = [
+                _times_too_large(counts, framework, fan) for counts in measured.values()
+            ]
+            hollow = (
+                {"markerfacecolor": "none", "markeredgewidth": 1.8}
+                if framework == "keras"
+                else {}
+            )
             axes.plot(ratios, rows, marker, color=color, markersize=size, **hollow)
         axes.set(xscale="log", title=fan)
         axes.set_yticks(rows, list(measured))

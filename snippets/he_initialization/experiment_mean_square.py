@@ -29,11 +29,15 @@ class Left(NamedTuple):
 def measure(seed: int = 0) -> Left:
     # What comes in may follow any law, for the weights alone make z symmetric: here it is 1, 2, ... 8.
     h = np.arange(1.0, 9.0)
-    weights = kaiming_normal((UNITS, len(h)), generator=np.random.default_rng(seed), dtype=np.float64)
+    weights = kaiming_normal(
+        (UNITS, len(h)), generator=np.random.default_rng(seed), dtype=np.float64
+    )
     z = weights @ h
     outputs = np.where(z > 0.0, z, SLOPES[:, None] * z)
     mean_square = np.mean(z**2)
-    return Left(np.mean(outputs**2, axis=1) / mean_square, np.var(outputs, axis=1) / mean_square)
+    return Left(
+        np.mean(outputs**2, axis=1) / mean_square, np.var(outputs, axis=1) / mean_square
+    )
 
 
 def mean_square_left(a: np.ndarray) -> np.ndarray:
@@ -46,7 +50,9 @@ def variance_left(a: np.ndarray) -> np.ndarray:
     return mean_square_left(a) - (1.0 - a) ** 2 / (2.0 * math.pi)
 
 
-_SPREAD = f"{UNITS:,} draws scatter by 0.0013; four times that is allowed.".replace(",", "\u202f")
+_SPREAD = f"{UNITS:,} draws scatter by 0.0013; four times that is allowed.".replace(
+    ",", "\u202f"
+)
 
 CLAIMS = (
     Claim(
@@ -93,6 +99,12 @@ def plot(measured: Left) -> Figure:
         axes.plot(SLOPES, values, "o", color=color)
     axes.text(0.0, 0.58, "mean square", color="C0")
     axes.text(0.3, 0.37, "variance", color="C1")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0\nReLU", "0.25\nPReLU", "0.5", "0.75", "1\nlinear"])
-    axes.set(xlabel="slope a for negative inputs", ylabel="fraction of E[z²] left", ylim=(0.0, 1.05))
+    axes.set_xticks(
+        [0, 0.25, 0.5, 0.75, 1], ["0\nReLU", "0.25\nPReLU", "0.5", "0.75", "1\nlinear"]
+    )
+    axes.set(
+        xlabel="slope a for negative inputs",
+        ylabel="fraction of E[z²] left",
+        ylim=(0.0, 1.05),
+    )
     return figure

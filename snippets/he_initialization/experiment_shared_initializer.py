@@ -69,17 +69,29 @@ def measure(seed: int = 0) -> Ways:
 def _train(initializer: Callable[[], str | keras.Initializer], seed: int) -> Heads:
     digits, generator = load_digits(), np.random.default_rng(seed)
     pixels = keras.Input((64,))
-    hidden = [layers.Dense(UNITS, activation="relu", kernel_initializer=initializer()) for _ in range(HEADS)]
-    logits = [layers.Dense(10, kernel_initializer=initializer())(layer(pixels)) for layer in hidden]
+    hidden = [
+        layers.Dense(UNITS, activation="relu", kernel_initializer=initializer())
+        for _ in range(HEADS)
+    ]
+    logits = [
+        layers.Dense(10, kernel_initializer=initializer())(layer(pixels))
+        for layer in hidden
+    ]
     model = keras.Model(pixels, layers.Average()(logits))
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    model.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
     model.optimizer.learning_rate = 0.5
     before = _kernels(hidden)
     for _ in range(STEPS):
         rows = generator.integers(len(digits.train_labels), size=64)
         model.train_on_batch(digits.train_inputs[rows], digits.train_labels[rows])
     after = _kernels(hidden)
-    return Heads(_distances(before), _distances(after), after[:, :, 0].reshape(HEADS, 8, 8))
+    return Heads(
+        _distances(before), _distances(after), after[:, :, 0].reshape(HEADS, 8, 8)
+    )
 
 
 def _kernels(dense: list[layers.Dense]) -> np.ndarray:
@@ -87,7 +99,10 @@ def _kernels(dense: list[layers.Dense]) -> np.ndarray:
 
 
 def _distances(kernels: np.ndarray) -> list[float]:
-    return [float(np.linalg.norm(a - b) / np.linalg.norm(a)) for a, b in combinations(kernels, 2)]
+    return [
+        float(np.linalg.norm(a - b) / np.linalg.norm(a))
+        for a, b in combinations(kernels, 2)
+    ]
 
 
 CLAIMS = (
@@ -121,7 +136,9 @@ CLAIMS = (
     ),
     Claim(
         statement="One `HeNormal` with a `SeedGenerator`, or one of `he_init_keras.py`: smallest distance",
-        value=lambda measured: min(measured.seed_generator.before + measured.he_init_keras.before),
+        value=lambda measured: min(
+            measured.seed_generator.before + measured.he_init_keras.before
+        ),
         interval=(1.3, 1.53),
         reason="Both draw anew at every call.",
         format=".2f",
@@ -145,7 +162,9 @@ def plot(measured: Ways) -> Figure:
     picture = np.full((10 * len(measured), 10 * HEADS), np.nan)
     for row, heads in enumerate(measured):
         for column, weights in enumerate(heads.first_units):
-            picture[10 * row + 1 : 10 * row + 9, 10 * column + 1 : 10 * column + 9] = weights / np.abs(weights).max()
+            picture[10 * row + 1 : 10 * row + 9, 10 * column + 1 : 10 * column + 9] = (
+                weights / np.abs(weights).max()
+            )
     axes.imshow(picture, cmap="coolwarm", vmin=-1.0, vmax=1.0, interpolation="nearest")
     axes.set_xticks(10 * np.arange(HEADS) + 4.5, range(1, HEADS + 1))
     axes.set_yticks(10 * np.arange(len(measured)) + 4.5, LABELS)

@@ -55,12 +55,18 @@ def measure(seed: int = 0) -> Signals:
         he, _ = _signals(lambda: layer("relu"), torch.relu, generator)
         he_without_relu, _ = _signals(lambda: layer("relu"), lambda z: z, generator)
         xavier, _ = _signals(lambda: layer("linear"), torch.relu, generator)
-        default, across = _signals(lambda: nn.Linear(WIDTH, WIDTH, dtype=torch.float64), torch.relu, generator)
-        return Signals(he, he_without_relu, xavier, default, across, _one_layer(generator))
+        default, across = _signals(
+            lambda: nn.Linear(WIDTH, WIDTH, dtype=torch.float64), torch.relu, generator
+        )
+        return Signals(
+            he, he_without_relu, xavier, default, across, _one_layer(generator)
+        )
 
 
 def _signals(
-    make: Callable[[], nn.Linear], activation: Callable[[Tensor], Tensor], generator: torch.Generator
+    make: Callable[[], nn.Linear],
+    activation: Callable[[Tensor], Tensor],
+    generator: torch.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean square and variance over the inputs, layer by layer."""
     logs = np.zeros((2, DEPTH + 1))
@@ -69,7 +75,10 @@ def _signals(
         for number in range(DEPTH + 1):
             if number:
                 h = activation(make()(h))
-            logs[:, number] += [h.square().mean().log().item(), h.var(dim=0).mean().log().item()]
+            logs[:, number] += [
+                h.square().mean().log().item(),
+                h.var(dim=0).mean().log().item(),
+            ]
     mean_square, across_inputs = np.exp(logs / NETWORKS)
     return mean_square, across_inputs
 
@@ -78,8 +87,12 @@ def _one_layer(generator: torch.Generator) -> float:
     squares = []
     for _ in range(100):
         linear = nn.Linear(64, 64)
-        nn.init.kaiming_normal_(linear.weight, mode="fan_in", nonlinearity="relu", generator=generator)
-        squares.append(linear(torch.randn(64, 64, generator=generator)).square().mean().item())
+        nn.init.kaiming_normal_(
+            linear.weight, mode="fan_in", nonlinearity="relu", generator=generator
+        )
+        squares.append(
+            linear(torch.randn(64, 64, generator=generator)).square().mean().item()
+        )
     return float(np.mean(squares))
 
 
@@ -150,15 +163,35 @@ def plot(measured: Signals) -> Figure:
         (measured.he_without_relu, "He without ReLU: × 2", (0.6, 4.9), "C3", 2.0),
         (measured.he, "He: × 1", (15.9, 0.6), "C0", 1.0),
         (measured.xavier, "Xavier: × 1/2", (6.3, -1.5), "C1", 0.5),
-        (measured.default_across_inputs, "default, across inputs: × 1/6", (0.6, -14.3), "C2", 1.0 / 6.0),
+        (
+            measured.default_across_inputs,
+            "default, across inputs: × 1/6",
+            (0.6, -14.3),
+            "C2",
+            1.0 / 6.0,
+        ),
     )
     for values, label, (layer, power), color, factor in lines:
-        axes.plot(layers, factor**layers, color="C5", linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.plot(
+            layers, factor**layers, color="C5", linewidth=1.0, linestyle=(0, (4, 3))
+        )
         axes.plot(layers, values, "o", color=color, markersize=4.5)
         axes.text(layer, 10.0**power, label, color=color, weight=600)
-    axes.plot(layers, measured.default, "o", color="C2", markersize=4.5, markerfacecolor="none")
+    axes.plot(
+        layers,
+        measured.default,
+        "o",
+        color="C2",
+        markersize=4.5,
+        markerfacecolor="none",
+    )
     axes.text(20.3, 10.0**-2.8, "default", color="C2", weight=600, ha="right")
-    axes.set(yscale="log", xlabel="layer", ylabel="mean square of the activations", ylim=(1e-17, 1e7))
+    axes.set(
+        yscale="log",
+        xlabel="layer",
+        ylabel="mean square of the activations",
+        ylim=(1e-17, 1e7),
+    )
     axes.set_xticks(range(0, DEPTH + 1, 5))
     axes.set_yticks([10.0**power for power in range(-16, 8, 4)])
     return figure

@@ -17,7 +17,11 @@ from torch import nn
 from snippets.he_initialization.he_init_pytorch import kaiming_normal_
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 WIDTHS = [64, *[128] * 29, 10]
 STEPS = 180
@@ -53,10 +57,16 @@ def _run(nonlinearity: str, seed: int, networks: int, optimizer: dict) -> Runs:
         number = 100 * seed + network
         generator = torch.Generator().manual_seed(number)
         model = multilayer_perceptron(
-            WIDTHS, nn.ReLU, lambda weight: kaiming_normal_(weight, nonlinearity=nonlinearity, generator=generator)
+            WIDTHS,
+            nn.ReLU,
+            lambda weight: kaiming_normal_(
+                weight, nonlinearity=nonlinearity, generator=generator
+            ),
         )
         runs.gradient_norms.append(_gradient_norm(model, digits))
-        runs.losses.append(train(model, digits, steps=STEPS, seed=number, batch_size=32, **optimizer))
+        runs.losses.append(
+            train(model, digits, steps=STEPS, seed=number, batch_size=32, **optimizer)
+        )
         runs.accuracies.append(accuracy_on_test_digits(model, digits))
     return runs
 
@@ -65,7 +75,9 @@ def _gradient_norm(model: nn.Sequential, digits) -> float:
     logits = model(torch.from_numpy(digits.train_inputs))
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(digits.train_labels))
     weights = [parameter for parameter in model.parameters() if parameter.dim() == 2]
-    return math.hypot(*(gradient.norm().item() for gradient in torch.autograd.grad(loss, weights)))
+    return math.hypot(
+        *(gradient.norm().item() for gradient in torch.autograd.grad(loss, weights))
+    )
 
 
 def _last_loss(runs: Runs) -> np.ndarray:
@@ -100,7 +112,8 @@ CLAIMS = (
         statement="Powers of two by which Xavier's first gradient is the smaller one",
         paper="diminishing",
         value=lambda measured: np.mean(
-            np.log2(measured["He"].gradient_norms) - np.log2(measured["Xavier"].gradient_norms)
+            np.log2(measured["He"].gradient_norms)
+            - np.log2(measured["Xavier"].gradient_norms)
         ),
         interval=(14.5, 18.5),
         reason="A weight gradient is a product over the 29 other layers, each smaller by $\\sqrt2$: $29/2=14.5$. The "
@@ -109,7 +122,8 @@ CLAIMS = (
         format=".1f",
     ),
     Claim(
-        statement="With Xavier and Adam (learning rate 0.001) instead of SGD: loss of one network over the last 20 steps",
+        statement="With Xavier and Adam (learning rate 0.001) instead of SGD: loss of one network over the last 20 "
+        "steps",
         value=lambda measured: _last_loss(measured["Xavier, Adam"]).item(),
         interval=(0.7, 2.1),
         reason="Adam divides each gradient by its own size, so this network starts to learn; ten seeds gave 1.05 to "
@@ -124,14 +138,29 @@ def plot(measured: dict[str, Runs]) -> Figure:
     axes = figure.subplots()
     axes.axhline(math.log(10), color="C5", linestyle=(0, (4, 3)), linewidth=1.2)
     for color, kind in (("C1", "Xavier"), ("C0", "He")):
-        curves = [np.convolve(losses, np.full(10, 0.1), "valid") for losses in measured[kind].losses]
+        curves = [
+            np.convolve(losses, np.full(10, 0.1), "valid")
+            for losses in measured[kind].losses
+        ]
         steps = np.arange(10, STEPS + 1)
         for curve in curves:
             axes.plot(steps, curve, color=color, linewidth=1.0, alpha=0.5)
         axes.plot(steps, np.mean(curves, axis=0), color=color, linewidth=3.0)
-    axes.text(STEPS, 2.12, r"Xavier: std $\sqrt{1/n}$", color="C1", ha="right", va="top", weight=600)
-    axes.text(66, 1.1, r"He: std $\sqrt{2/n}$", color="C0", ha="right", va="top", weight=600)
+    axes.text(
+        STEPS,
+        2.12,
+        r"Xavier: std $\sqrt{1/n}$",
+        color="C1",
+        ha="right",
+        va="top",
+        weight=600,
+    )
+    axes.text(
+        66, 1.1, r"He: std $\sqrt{2/n}$", color="C0", ha="right", va="top", weight=600
+    )
     axes.text(STEPS, 2.36, "guessing", color="C5", ha="right", va="bottom")
     axes.set_xticks(range(0, STEPS + 1, 30))
-    axes.set(xlabel="step", ylabel="training loss (nats)", xlim=(0, STEPS), ylim=(0, 2.75))
+    axes.set(
+        xlabel="step", ylabel="training loss (nats)", xlim=(0, STEPS), ylim=(0, 2.75)
+    )
     return figure

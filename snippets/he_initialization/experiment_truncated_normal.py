@@ -34,7 +34,9 @@ class Law(NamedTuple):
 
 def measure(seed: int = 0) -> dict[str, Law]:
     kernel = keras.ops.convert_to_numpy(keras.initializers.HeNormal(seed=seed)(SHAPE))
-    uncorrected = keras.initializers.TruncatedNormal(stddev=math.sqrt(2.0 / SHAPE[0]), seed=seed)(SHAPE)
+    uncorrected = keras.initializers.TruncatedNormal(
+        stddev=math.sqrt(2.0 / SHAPE[0]), seed=seed
+    )(SHAPE)
     return {
         "HeNormal": _law(kernel),
         "normal": _law(kaiming_normal(SHAPE, generator=np.random.default_rng(seed))),
@@ -45,7 +47,12 @@ def measure(seed: int = 0) -> dict[str, Law]:
 def _law(weights: np.ndarray) -> Law:
     units = weights.astype(np.float64).ravel() * math.sqrt(SHAPE[0] / 2.0)
     density = np.histogram(units, EDGES)[0] / units.size / np.diff(EDGES)
-    return Law(units.std(), np.abs(units).max(), np.mean(units**4) / np.mean(units**2) ** 2, density)
+    return Law(
+        units.std(),
+        np.abs(units).max(),
+        np.mean(units**4) / np.mean(units**2) ** 2,
+        density,
+    )
 
 
 CLAIMS = (
@@ -91,7 +98,9 @@ def plot(measured: dict[str, Law]) -> Figure:
     figure = Figure(figsize=(4.6, 3.4))
     axes = figure.subplots()
     fine = np.linspace(-5.0, 5.0, 401)
-    axes.plot(fine, stats.norm.pdf(fine), color="C5", linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.plot(
+        fine, stats.norm.pdf(fine), color="C5", linewidth=1.2, linestyle=(0, (4, 3))
+    )
     axes.stairs(measured["normal"].density, EDGES, color="C0", linewidth=1.5)
     axes.stairs(measured["HeNormal"].density, EDGES, color="C1", fill=True, alpha=0.25)
     axes.stairs(measured["HeNormal"].density, EDGES, color="C1", linewidth=2.0)

@@ -43,9 +43,13 @@ def true_fans(
     features of a linear layer).
     """
     if min(inputs, outputs, groups, *kernel, *stride) < 1:
-        raise ValueError(f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}")
+        raise ValueError(
+            f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
+        )
     if inputs % groups or outputs % groups:
-        raise ValueError(f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}")
+        raise ValueError(
+            f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}"
+        )
     taps, thinned = _product(kernel), _product(kernel) / _product(stride)
     into, out_of = (thinned, taps) if transposed else (taps, thinned)
     return Fans(inputs // groups * into, outputs // groups * out_of)

@@ -39,7 +39,13 @@ class _He(keras.initializers.VarianceScaling):
     """
 
     def __init__(
-        self, *, a: float = 0.0, mode: str = "fan_in", seed: int | None = None, input_axes=None, output_axes=None
+        self,
+        *,
+        a: float = 0.0,
+        mode: str = "fan_in",
+        seed: int | None = None,
+        input_axes=None,
+        output_axes=None,
     ) -> None:
         if not math.isfinite(a):
             raise ValueError(f"a must be finite, got {a}")
@@ -47,7 +53,13 @@ class _He(keras.initializers.VarianceScaling):
             raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:
         # the sequence itself, so that copies go on in it.
-        if not (seed is None or isinstance(seed, random.Random | numbers.Integral) and not isinstance(seed, bool)):
+        if not (
+            seed is None
+            or (
+                isinstance(seed, random.Random | numbers.Integral)
+                and not isinstance(seed, bool)
+            )
+        ):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.input_axes, self.output_axes = input_axes, output_axes
         self.a, self.mode = a, mode
@@ -62,7 +74,9 @@ class _He(keras.initializers.VarianceScaling):
         Conv store it, none of them 0.
         """
         if len(shape) < 2 or 0 in shape:
-            raise ValueError(f"shape must have at least 2 dimensions (*kernel, in, out), none 0, got {tuple(shape)}")
+            raise ValueError(
+                f"shape must have at least 2 dimensions (*kernel, in, out), none 0, got {tuple(shape)}"
+            )
         axes = self.input_axes if self.mode == "fan_in" else self.output_axes
         if axes is None:
             fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
@@ -77,7 +91,9 @@ class _He(keras.initializers.VarianceScaling):
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
         precise = keras.backend.result_type(dtype, "float32")
-        return keras.ops.cast(sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype)
+        return keras.ops.cast(
+            sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype
+        )
 
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed
@@ -85,7 +101,9 @@ class _He(keras.initializers.VarianceScaling):
         """
         config = {"a": self.a, "mode": self.mode, "seed": self.first}
         axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
-        return config | {name: value for name, value in axes.items() if value is not None}
+        return config | {
+            name: value for name, value in axes.items() if value is not None
+        }
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
@@ -99,7 +117,9 @@ class HeNormal(_He):
         keras.config.floatx()).
         """
         stddev = math.sqrt(self.variance(shape)) / TRUNCATED_STD
-        return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)
+        return self._draw(
+            partial(keras.random.truncated_normal, shape, stddev=stddev), dtype
+        )
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")

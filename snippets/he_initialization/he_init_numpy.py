@@ -18,26 +18,39 @@ import numpy as np
 
 # Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| <
 # 2)) = 0.8796...
-TRUNCATED_STD = math.sqrt(1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0)))
+TRUNCATED_STD = math.sqrt(
+    1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0))
+)
 
 
 def kaiming_std(
-    shape: Sequence[int], a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    shape: Sequence[int],
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts
     only with "leaky_relu".
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}"
+        )
     if not math.isfinite(a):
         raise ValueError(f"a must be finite, got {a}")
     kernel = math.prod(shape[2:])
     fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
-    gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + a**2))}
+    gains = {
+        "linear": 1.0,
+        "relu": math.sqrt(2.0),
+        "leaky_relu": math.sqrt(2.0 / (1.0 + a**2)),
+    }
     if mode not in fans:
         raise ValueError(f"mode must be one of {list(fans)}, got {mode!r}")
     if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
+        )
     return gains[nonlinearity] / math.sqrt(fans[mode])
 
 
@@ -51,7 +64,9 @@ def kaiming_normal(
     dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (kaiming_std(shape, a, mode, nonlinearity) * generator.standard_normal(shape)).astype(_floating(dtype))
+    return (
+        kaiming_std(shape, a, mode, nonlinearity) * generator.standard_normal(shape)
+    ).astype(_floating(dtype))
 
 
 def kaiming_uniform(
@@ -85,7 +100,9 @@ def kaiming_truncated_normal(
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
-    return (kaiming_std(shape, a, mode, nonlinearity) / TRUNCATED_STD * draws).astype(_floating(dtype))
+    return (kaiming_std(shape, a, mode, nonlinearity) / TRUNCATED_STD * draws).astype(
+        _floating(dtype)
+    )
 
 
 def _floating(dtype: type) -> type:

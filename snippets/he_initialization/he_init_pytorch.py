@@ -22,7 +22,10 @@ from torch import Tensor
 
 
 def kaiming_std(
-    shape: Sequence[int], a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    shape: Sequence[int],
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear
     and Conv store it.
@@ -31,16 +34,24 @@ def kaiming_std(
     derivation covers no other activation.
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}"
+        )
     if not math.isfinite(a):
         raise ValueError(f"a must be finite, got {a}")
     kernel = math.prod(shape[2:])
     fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
-    gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + a**2))}
+    gains = {
+        "linear": 1.0,
+        "relu": math.sqrt(2.0),
+        "leaky_relu": math.sqrt(2.0 / (1.0 + a**2)),
+    }
     if mode not in fans:
         raise ValueError(f"mode must be one of {list(fans)}, got {mode!r}")
     if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
+        )
     return gains[nonlinearity] / math.sqrt(fans[mode])
 
 

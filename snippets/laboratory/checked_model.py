@@ -28,14 +28,24 @@ def checked(case: Case) -> Checked:
     # The masks of dropout come from the global generator.
     report = build(lambda: check_model(*case), seed=0)
     codes = {
-        level: tuple(finding.code for finding in report.findings if finding.level == level)
+        level: tuple(
+            finding.code for finding in report.findings if finding.level == level
+        )
         for level in ("fault", "note")
     }
     forward, backward = (
         math.nan if factor is None else (report.depth - 1) * math.log10(factor)
         for factor in (report.forward, report.backward)
     )
-    excess = math.nan if report.chance_loss is None else report.loss - report.chance_loss
+    excess = (
+        math.nan if report.chance_loss is None else report.loss - report.chance_loss
+    )
     return Checked(
-        len(report.layers), report.parameters, forward, backward, excess, codes["fault"], codes["note"]
+        len(report.layers),
+        report.parameters,
+        forward,
+        backward,
+        excess,
+        codes["fault"],
+        codes["note"],
     )

@@ -89,27 +89,41 @@ class Pass(NamedTuple):
     """Fraction of units with phi'(z) = 0 for every input."""
 
 
-def draw_layer(settings: Settings, index: int, fan_in: int, fan_out: int) -> tuple[Tensor, Tensor]:
+def draw_layer(
+    settings: Settings, index: int, fan_in: int, fan_out: int
+) -> tuple[Tensor, Tensor]:
     """Weight, shape (fan_out, fan_in), and bias, shape (fan_out,), of layer `index`."""
     deviation = settings.gain * DEVIATIONS[settings.scheme](fan_in, fan_out)
-    weight = deviation * unit_weights(settings.distribution, settings.seed, index, fan_out, fan_in)
+    weight = deviation * unit_weights(
+        settings.distribution, settings.seed, index, fan_out, fan_in
+    )
     if settings.bias == "pytorch":
-        bias = uniform(settings.seed, Stream.BIAS, index, fan_out) / math.sqrt(3 * fan_in)
+        bias = uniform(settings.seed, Stream.BIAS, index, fan_out) / math.sqrt(
+            3 * fan_in
+        )
     else:
         bias = settings.bias * normal(settings.seed, Stream.BIAS, index, fan_out)
-    return torch.tensor(weight, dtype=settings.dtype), torch.tensor(bias, dtype=settings.dtype)
+    return torch.tensor(weight, dtype=settings.dtype), torch.tensor(
+        bias, dtype=settings.dtype
+    )
 
 
 def draw_inputs(settings: Settings) -> Tensor:
     """Unit normal, shape (32, width), but for the second row: it is at 60 degrees to the first, and as long."""
-    inputs = normal(settings.seed, Stream.INPUT, 0, BATCH * settings.width).reshape(BATCH, settings.width)
+    inputs = normal(settings.seed, Stream.INPUT, 0, BATCH * settings.width).reshape(
+        BATCH, settings.width
+    )
     first, second = inputs[:2]
     across = second - (first @ second) / (first @ first) * first
-    inputs[1] = 0.5 * first + math.sqrt(0.75 * (first @ first) / (across @ across)) * across
+    inputs[1] = (
+        0.5 * first + math.sqrt(0.75 * (first @ first) / (across @ across)) * across
+    )
     return torch.tensor(inputs, dtype=settings.dtype)
 
 
-def run_layer(settings: Settings, h: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def run_layer(
+    settings: Settings, h: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """h_l, W_l h_{l-1} + b_l, and what the activation function is applied to. A skip connection needs equal shapes."""
     preactivation = z = functional.linear(h, weight, bias)
     if settings.batch_norm:
@@ -132,8 +146,13 @@ def run(settings: Settings) -> Pass:
         preactivations.append(preactivation.detach())
         slopes.append(slope(settings.activation, z))
     top = normal(settings.seed, Stream.GRADIENT, 0, h.numel()).reshape(h.shape)
-    gradients = torch.autograd.grad(h, [*activations, *weights], torch.tensor(top, dtype=settings.dtype))
-    limit = SATURATED * slope(settings.activation, torch.linspace(-10.0, 10.0, 20_001)).abs().max()
+    gradients = torch.autograd.grad(
+        h, [*activations, *weights], torch.tensor(top, dtype=settings.dtype)
+    )
+    limit = (
+        SATURATED
+        * slope(settings.activation, torch.linspace(-10.0, 10.0, 20_001)).abs().max()
+    )
     return Pass(
         [h.detach() for h in activations],
         preactivations,
@@ -158,10 +177,13 @@ def train(settings: Settings, data: Digits, steps: int) -> tuple[list[float], fl
     linear = settings._replace(activation="identity", batch_norm=False, skip=False)
     widths = [data.train_inputs.shape[1]] + [settings.width] * settings.depth
     layers = [
-        (settings, *draw_layer(settings, index, fan_in, settings.width)) for index, fan_in in enumerate(widths[:-1], 1)
+        (settings, *draw_layer(settings, index, fan_in, settings.width))
+        for index, fan_in in enumerate(widths[:-1], 1)
     ]
     layers.append((linear, *draw_layer(linear, 0, settings.width, CLASSES)))
-    parameters = [parameter.requires_grad_() for _, *both in layers for parameter in both]
+    parameters = [
+        parameter.requires_grad_() for _, *both in layers for parameter in both
+    ]
 
     def logits(h: np.ndarray) -> Tensor:
         h = torch.tensor(h, dtype=settings.dtype)
@@ -174,7 +196,9 @@ def train(settings: Settings, data: Digits, steps: int) -> tuple[list[float], fl
     for step in range(steps):
         drawn = words(settings.seed, Stream.BATCH, step, TRAINING_BATCH)
         batch = (drawn / 2**32 * len(data.train_inputs)).astype(int)
-        loss = functional.cross_entropy(logits(data.train_inputs[batch]), torch.from_numpy(data.train_labels[batch]))
+        loss = functional.cross_entropy(
+            logits(data.train_inputs[batch]), torch.from_numpy(data.train_labels[batch])
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from snippets.laboratory import healthy_models as healthy
-from snippets.laboratory.healthy_models import CLASSES, EXAMPLES, LENGTH, TOKENS, Case, features
+from snippets.laboratory.healthy_models import (
+    CLASSES,
+    EXAMPLES,
+    LENGTH,
+    TOKENS,
+    Case,
+    features,
+)
 
 WIDTH = 128
 
@@ -22,7 +29,9 @@ class Fault(NamedTuple):
     make: Callable[[], Case]
 
 
-def perceptron(depth: int, activation: Callable[[], nn.Module], std: float | None = None) -> nn.Sequential:
+def perceptron(
+    depth: int, activation: Callable[[], nn.Module], std: float | None = None
+) -> nn.Sequential:
     """`depth` hidden layers of 128 units; weights N(0, std^2) and zero biases, or as PyTorch draws them."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise([64, *[WIDTH] * depth, CLASSES]):
@@ -38,7 +47,11 @@ def he(depth: int = 5) -> nn.Sequential:
     return perceptron(depth, nn.ReLU, (2 / WIDTH) ** 0.5)
 
 
-def changed(model: nn.Module, change: Callable[[nn.Module], object], kind: type[nn.Module] = nn.Linear) -> nn.Module:
+def changed(
+    model: nn.Module,
+    change: Callable[[nn.Module], object],
+    kind: type[nn.Module] = nn.Linear,
+) -> nn.Module:
     """`model` after `change` of each of its modules of the given kind."""
     for module in model.modules():
         if isinstance(module, kind):
@@ -60,7 +73,9 @@ def dead() -> Case:
 
 def shared_initializer() -> Case:
     def draw(layer: nn.Module) -> None:
-        nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+        nn.init.kaiming_normal_(
+            layer.weight, generator=torch.Generator().manual_seed(0)
+        )
 
     return features(changed(he(), draw))
 
@@ -69,7 +84,9 @@ def without_normalization() -> Case:
     """A VGG with each batch normalization taken out."""
     case = healthy.vgg()
     kept = [module for module in case.model if not isinstance(module, nn.BatchNorm2d)]
-    model = changed(nn.Sequential(*kept), lambda layer: layer.reset_parameters(), nn.Conv2d)
+    model = changed(
+        nn.Sequential(*kept), lambda layer: layer.reset_parameters(), nn.Conv2d
+    )
     return case._replace(model=model)
 
 
@@ -85,7 +102,9 @@ def resnet_without_normalization() -> Case:
 class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.branch = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+        )
         changed(self, lambda layer: nn.init.kaiming_normal_(layer.weight))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,7 +112,9 @@ class Residual(nn.Module):
 
 
 def growing_residuals() -> Case:
-    return features(nn.Sequential(*(Residual(64) for _ in range(20)), nn.Linear(64, CLASSES)))
+    return features(
+        nn.Sequential(*(Residual(64) for _ in range(20)), nn.Linear(64, CLASSES))
+    )
 
 
 class Attention(nn.Module):
@@ -102,7 +123,9 @@ class Attention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.table = nn.Embedding(TOKENS, width)
-        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.query, self.key, self.value = (
+            nn.Linear(width, width, bias=False) for _ in range(3)
+        )
         changed(self, lambda layer: nn.init.xavier_normal_(layer.weight))
         self.head = nn.Linear(width, CLASSES)
 
@@ -113,7 +136,10 @@ class Attention(nn.Module):
 
 
 def unscaled_attention() -> Case:
-    batch = (torch.randint(TOKENS, (EXAMPLES, LENGTH)), torch.randint(CLASSES, (EXAMPLES,)))
+    batch = (
+        torch.randint(TOKENS, (EXAMPLES, LENGTH)),
+        torch.randint(CLASSES, (EXAMPLES,)),
+    )
     return Case(Attention(512), batch, nn.CrossEntropyLoss())
 
 
@@ -135,7 +161,11 @@ def sigmoid_twice() -> Case:
 
 
 def _regression(targets: Tensor) -> Case:
-    return Case(nn.Sequential(he(), nn.Linear(CLASSES, 1)), (torch.randn(32, 64), targets), _mean_square)
+    return Case(
+        nn.Sequential(he(), nn.Linear(CLASSES, 1)),
+        (torch.randn(32, 64), targets),
+        _mean_square,
+    )
 
 
 def _mean_square(output: Tensor, targets: Tensor) -> Tensor:
@@ -162,7 +192,10 @@ def raw_pixels() -> Case:
 
 
 def nan_input() -> Case:
-    return _with_inputs(healthy.resnet(), lambda x: x.masked_fill(torch.arange(x.shape[-1]) == 3, torch.nan))
+    return _with_inputs(
+        healthy.resnet(),
+        lambda x: x.masked_fill(torch.arange(x.shape[-1]) == 3, torch.nan),
+    )
 
 
 def labels_from_one() -> Case:
@@ -174,7 +207,9 @@ def labels_from_one() -> Case:
 
 def unknown_token() -> Case:
     case = healthy.gpt2()
-    return case._replace(batch={name: tokens + TOKENS // 2 for name, tokens in case.batch.items()})
+    return case._replace(
+        batch={name: tokens + TOKENS // 2 for name, tokens in case.batch.items()}
+    )
 
 
 class Detached(nn.Module):
@@ -222,7 +257,9 @@ class Listed(nn.Module):
 
 def softmax_of_one() -> Case:
     model = nn.Sequential(he(), nn.Linear(CLASSES, 1), nn.Softmax(dim=1))
-    return Case(model, (torch.randn(32, 64), torch.randint(2, (32, 1)).float()), nn.BCELoss())
+    return Case(
+        model, (torch.randn(32, 64), torch.randint(2, (32, 1)).float()), nn.BCELoss()
+    )
 
 
 def softmax_of_the_batch() -> Case:
@@ -303,13 +340,20 @@ def large_embeddings() -> Case:
 
     case = healthy.gpt2()
     config = GPT2Config(
-        vocab_size=TOKENS, n_positions=LENGTH, n_embd=64, n_layer=4, n_head=4, initializer_range=1.0,
-    )  # fmt: skip
+        vocab_size=TOKENS,
+        n_positions=LENGTH,
+        n_embd=64,
+        n_layer=4,
+        n_head=4,
+        initializer_range=1.0,
+    )
     return case._replace(model=GPT2LMHeadModel(config))
 
 
 def large_biases() -> Case:
-    return features(changed(he(), lambda layer: nn.init.normal_(layer.bias, 0.0, 300.0)))
+    return features(
+        changed(he(), lambda layer: nn.init.normal_(layer.bias, 0.0, 300.0))
+    )
 
 
 def evaluation_mode() -> Case:
@@ -323,15 +367,28 @@ FAULTS: dict[str, Fault] = {
         "vanishing-activation", lambda: features(perceptron(10, nn.ReLU, 0.01))
     ),
     "weights 4 times He's, 10 ReLU layers": Fault(
-        "exploding-activation", lambda: features(perceptron(10, nn.ReLU, 4 * (2 / WIDTH) ** 0.5))
+        "exploding-activation",
+        lambda: features(perceptron(10, nn.ReLU, 4 * (2 / WIDTH) ** 0.5)),
     ),
-    "weights N(0, 1), 5 tanh layers": Fault("saturated-activation", lambda: features(perceptron(5, nn.Tanh, 1.0))),
-    "10 sigmoid layers, default": Fault("vanishing-gradient", lambda: features(perceptron(10, nn.Sigmoid))),
-    "20 ReLU layers, default": Fault("vanishing-gradient", lambda: features(perceptron(20, nn.ReLU))),
+    "weights N(0, 1), 5 tanh layers": Fault(
+        "saturated-activation", lambda: features(perceptron(5, nn.Tanh, 1.0))
+    ),
+    "10 sigmoid layers, default": Fault(
+        "vanishing-gradient", lambda: features(perceptron(10, nn.Sigmoid))
+    ),
+    "20 ReLU layers, default": Fault(
+        "vanishing-gradient", lambda: features(perceptron(20, nn.ReLU))
+    ),
     "50 layers with batch norm, no skips": Fault("exploding-gradient", deep_batch_norm),
-    "VGG without its batch norm, default": Fault("vanishing-gradient", without_normalization),
-    "ResNet without its batch norm": Fault("confident-at-start", resnet_without_normalization),
-    "20 residual blocks, nothing normalized": Fault("residual-growth", growing_residuals),
+    "VGG without its batch norm, default": Fault(
+        "vanishing-gradient", without_normalization
+    ),
+    "ResNet without its batch norm": Fault(
+        "confident-at-start", resnet_without_normalization
+    ),
+    "20 residual blocks, nothing normalized": Fault(
+        "residual-growth", growing_residuals
+    ),
     "biases −5 before ReLU": Fault("dead-relu", dead),
     "biases N(0, 300²)": Fault("collapsed-angles", large_biases),
     "weights zero": Fault("symmetric-units", zero_weights),
@@ -339,8 +396,12 @@ FAULTS: dict[str, Fault] = {
     "one seed for every layer": Fault("identical-layers", shared_initializer),
     "attention without 1/√d": Fault("saturated-attention", unscaled_attention),
     "GPT-2 with weights N(0, 1)": Fault("confident-at-start", large_embeddings),
-    "softmax before cross-entropy": Fault("softmax-before-cross-entropy", softmax_twice),
-    "sigmoid before BCEWithLogitsLoss": Fault("sigmoid-before-logits-loss", sigmoid_twice),
+    "softmax before cross-entropy": Fault(
+        "softmax-before-cross-entropy", softmax_twice
+    ),
+    "sigmoid before BCEWithLogitsLoss": Fault(
+        "sigmoid-before-logits-loss", sigmoid_twice
+    ),
     "ReLU after the last layer": Fault("relu-before-loss", relu_after_the_last_layer),
     "NLLLoss on logits": Fault("nll-without-log-softmax", nll_of_logits),
     "mean square of (B, 1) and (B,)": Fault("broadcast-loss", broadcast_loss),
@@ -350,10 +411,14 @@ FAULTS: dict[str, Fault] = {
     "BERT with labels from 1": Fault("labels-out-of-range", labels_from_one),
     "GPT-2 with unknown tokens": Fault("index-out-of-range", unknown_token),
     "body detached from the head": Fault("no-gradient", lambda: features(Detached())),
-    "a branch forgotten in forward": Fault("unused-weights", lambda: features(Forgetful())),
+    "a branch forgotten in forward": Fault(
+        "unused-weights", lambda: features(Forgetful())
+    ),
     "float16, weights 8 times He's": Fault("non-finite-activation", overflow),
     "log(softmax) by hand, large logits": Fault("non-finite-loss", log_of_zero),
-    "norm of a zero vector": Fault("non-finite-gradient", lambda: features(nn.Sequential(he(), Norm()))),
+    "norm of a zero vector": Fault(
+        "non-finite-gradient", lambda: features(nn.Sequential(he(), Norm()))
+    ),
     "ResNet with a NaN weight": Fault("non-finite-weight", nan_weight),
     "a bias that nobody has drawn": Fault("uninitialized-weights", wild_weights),
     "one layer times 100": Fault("layer-out-of-line", odd_layer),
@@ -363,6 +428,8 @@ FAULTS: dict[str, Fault] = {
     "ReLU, targets near −5": Fault("output-range", negative_targets),
     "a branch times 0": Fault("zero-gradient", lambda: features(Blocked())),
     "a traced model": Fault("nothing-seen", traced),
-    "a large table that every pass changes": Fault("not-put-back", lambda: features(Counting())),
+    "a large table that every pass changes": Fault(
+        "not-put-back", lambda: features(Counting())
+    ),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
 }

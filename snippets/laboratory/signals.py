@@ -23,7 +23,9 @@ class LayerSignals(NamedTuple):
     """dL/dW_l, shape (fan_out, fan_in)."""
 
 
-def signals(model: nn.Sequential, inputs: Tensor, loss: Callable[[Tensor], Tensor]) -> list[LayerSignals]:
+def signals(
+    model: nn.Sequential, inputs: Tensor, loss: Callable[[Tensor], Tensor]
+) -> list[LayerSignals]:
     """One entry per linear layer of `model`, first layer first, for the scalar `loss` of the model's output.
 
     `model` is a chain of `nn.Linear` with activations between them, as `multilayer_perceptron` makes it. It keeps its
@@ -41,7 +43,9 @@ def signals(model: nn.Sequential, inputs: Tensor, loss: Callable[[Tensor], Tenso
     deltas, weight_gradients = gradients[: len(chain)], gradients[len(chain) :]
     return [
         LayerSignals(z.detach(), h.detach(), delta, weight_gradient)
-        for z, h, delta, weight_gradient in zip(preactivations, activations, deltas, weight_gradients, strict=True)
+        for z, h, delta, weight_gradient in zip(
+            preactivations, activations, deltas, weight_gradients, strict=True
+        )
     ]
 
 

@@ -28,9 +28,13 @@ class Stream(IntEnum):
     BATCH = 4
 
 
-def threefry_2x32(key: tuple[int, int], counter: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def threefry_2x32(
+    key: tuple[int, int], counter: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Two words, uint32 and of the shape of the counters, for each pair of counters (uint32)."""
-    schedule = [np.array(word, dtype=np.uint32) for word in (*key, key[0] ^ key[1] ^ PARITY)]
+    schedule = [
+        np.array(word, dtype=np.uint32) for word in (*key, key[0] ^ key[1] ^ PARITY)
+    ]
     x, y = counter[0] + schedule[0], counter[1] + schedule[1]
     for group in range(1, 6):
         for bits in ROTATIONS[(group - 1) % 2]:
@@ -55,8 +59,13 @@ def uniform(seed: int, stream: Stream, layer: int, count: int) -> np.ndarray:
 def normal(seed: int, stream: Stream, layer: int, count: int) -> np.ndarray:
     """Standard normal numbers by the method of Box and Muller: float64, shape (count,)."""
     first, second = words(seed, stream, layer, count + count % 2).reshape(-1, 2).T
-    radius, angle = np.sqrt(-2.0 * np.log((first + 0.5) / 2**32)), 2.0 * math.pi / 2**32 * second
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
+    radius, angle = (
+        np.sqrt(-2.0 * np.log((first + 0.5) / 2**32)),
+        2.0 * math.pi / 2**32 * second,
+    )
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[
+        :count
+    ]
 
 
 def truncated(seed: int, stream: Stream, layer: int, count: int) -> np.ndarray:
@@ -64,11 +73,15 @@ def truncated(seed: int, stream: Stream, layer: int, count: int) -> np.ndarray:
     drawn, attempt = normal(seed, stream, layer, count), 0
     while (beyond := np.abs(drawn) > 2.0).any():
         attempt += 1
-        drawn = np.where(beyond, normal(seed, stream, layer + (attempt << 16), count), drawn)
+        drawn = np.where(
+            beyond, normal(seed, stream, layer + (attempt << 16), count), drawn
+        )
     return drawn / TRUNCATED_STD
 
 
-def orthogonal(seed: int, stream: Stream, layer: int, rows: int, columns: int) -> np.ndarray:
+def orthogonal(
+    seed: int, stream: Stream, layer: int, rows: int, columns: int
+) -> np.ndarray:
     """A matrix whose rows or columns, whichever are fewer, are orthogonal and all of one length: (rows, columns).
 
     The QR decomposition of a Gaussian matrix with a positive diagonal of R, as `torch.nn.init.orthogonal_` takes it.
@@ -79,7 +92,9 @@ def orthogonal(seed: int, stream: Stream, layer: int, rows: int, columns: int) -
     return q if rows > columns else q.T
 
 
-def unit_weights(distribution: str, seed: int, layer: int, fan_out: int, fan_in: int) -> np.ndarray:
+def unit_weights(
+    distribution: str, seed: int, layer: int, fan_out: int, fan_in: int
+) -> np.ndarray:
     """The weights of a layer in units of their standard deviation: float64, shape (fan_out, fan_in).
 
     `distribution` is "normal", "uniform", "truncated" or "orthogonal".

@@ -1,5 +1,6 @@
 """The plain training loop that every PyTorch experiment shares."""
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -9,14 +10,16 @@ from snippets.laboratory.digits import Digits
 
 
 def multilayer_perceptron(
-    widths: list[int], activation: Callable[[], nn.Module], initialize: Callable[[Tensor], object]
+    widths: list[int],
+    activation: Callable[[], nn.Module],
+    initialize: Callable[[Tensor], object],
 ) -> nn.Sequential:
     """Linear layers of the given widths with `activation` between them, none after the last.
 
     `initialize` fills each weight of shape (fan_out, fan_in) in place; biases start at zero.
     """
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(widths):
         # The constructor would fill the weight from the global generator first.
         linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
         initialize(linear.weight)
@@ -44,7 +47,10 @@ def train(
     Batches are drawn with replacement from a generator seeded with `seed`. The global gradient norm is clipped
     to `clip_norm`. Training goes on through Inf and NaN, which the returned losses then show.
     """
-    inputs, labels = torch.from_numpy(data.train_inputs), torch.from_numpy(data.train_labels)
+    inputs, labels = (
+        torch.from_numpy(data.train_inputs),
+        torch.from_numpy(data.train_labels),
+    )
     generator = torch.Generator().manual_seed(seed)
     update = optimizer(model.parameters(), lr=learning_rate)
     losses = []

@@ -14,7 +14,11 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 WIDTH, CLASSES, STEPS, SHALLOW, DEEP = 64, 10, 500, 5, 13
 ADAM_RATE, DEFAULT_EPSILON, TINY_EPSILON = 1e-3, 1e-8, 1e-30
@@ -61,11 +65,25 @@ def _network(depth: int, seed: int) -> nn.Sequential:
     )
 
 
-def _run(depth: int, seed: int, learning_rate: float = ADAM_RATE, epsilon: float | None = DEFAULT_EPSILON) -> Run:
+def _run(
+    depth: int,
+    seed: int,
+    learning_rate: float = ADAM_RATE,
+    epsilon: float | None = DEFAULT_EPSILON,
+) -> Run:
     """With Adam, or with plain gradient descent where there is no epsilon."""
     network, digits = _network(depth, seed), load_digits()
-    optimizer = torch.optim.SGD if epsilon is None else partial(torch.optim.Adam, eps=epsilon)
-    losses = train(network, digits, steps=STEPS, learning_rate=learning_rate, seed=seed, optimizer=optimizer)
+    optimizer = (
+        torch.optim.SGD if epsilon is None else partial(torch.optim.Adam, eps=epsilon)
+    )
+    losses = train(
+        network,
+        digits,
+        steps=STEPS,
+        learning_rate=learning_rate,
+        seed=seed,
+        optimizer=optimizer,
+    )
     return Run(losses, accuracy_on_test_digits(network, digits))
 
 
@@ -78,13 +96,18 @@ def _first_gradient(seed: int) -> float:
 
 
 def _spread(seed: int) -> list[float]:
-    network, hidden = _network(DEEP, seed).double(), torch.from_numpy(load_digits().train_inputs).double()
+    network, hidden = (
+        _network(DEEP, seed).double(),
+        torch.from_numpy(load_digits().train_inputs).double(),
+    )
     spread = []
     with torch.no_grad():
         for layer in network[:-1]:
             hidden = layer(hidden)
             if isinstance(layer, nn.Sigmoid):
-                spread.append((hidden - hidden.mean(dim=0)).square().mean().sqrt().item())
+                spread.append(
+                    (hidden - hidden.mean(dim=0)).square().mean().sqrt().item()
+                )
     return spread
 
 
@@ -109,7 +132,8 @@ STUCK = (2.26, 2.35)  # ln 10 = 2.303 within 2 %
 
 CLAIMS = (
     Claim(
-        statement="Five sigmoid layers, gradient descent, 500 steps: loss at the end, in nats; $\\ln 10=2.303$ is guessing",
+        statement="Five sigmoid layers, gradient descent, 500 steps: loss at the end, in nats; $\\ln 10=2.303$ is "
+        "guessing",
         value=lambda runs: last(runs.gradient_descent),
         interval=STUCK,
         reason="$\\ln 10$ within 2 %.",
@@ -154,7 +178,8 @@ CLAIMS = (
         statement="What is left of it in layer 13, beside an activation of about 0.5",
         value=lambda runs: runs.spread[-1],
         interval=(2e-9, 8e-9),
-        reason="3.4e-9 to 6.1e-9 over ten seeds. Float32 resolves 6e-8 near 1/2, so the last layer does not see the image. The gradient of the "
+        reason="3.4e-9 to 6.1e-9 over ten seeds. Float32 resolves 6e-8 near 1/2, so the last layer does not see the "
+        "image. The gradient of the "
         "first layer is a product with the image, so it does.",
         format=".1e",
     ),
@@ -167,14 +192,24 @@ def plot(measured: Runs) -> Figure:
     lines = (
         (measured.gradient_descent, "C1", "gradient descent, 5 layers", (20, 2.62)),
         (measured.deep_adam, "C2", "Adam, 13 layers", (270, 2.62)),
-        (measured.deep_adam_tiny_epsilon, "C3", r"the same, $\epsilon=10^{-30}$", (300, 1.66)),
+        (
+            measured.deep_adam_tiny_epsilon,
+            "C3",
+            r"the same, $\epsilon=10^{-30}$",
+            (300, 1.66),
+        ),
         (measured.adam, "C0", "Adam, 5 layers", (90, 0.95)),
     )
     window = 10
     for run, color, words, place in lines:
-        smooth = [sum(run.losses[step : step + window]) / window for step in range(STEPS - window + 1)]
+        smooth = [
+            sum(run.losses[step : step + window]) / window
+            for step in range(STEPS - window + 1)
+        ]
         axes.plot(range(window, STEPS + 1), smooth, color=color)
         axes.text(*place, words, color=color, va="center")
-    axes.set(xlabel="step (each point is the mean of ten)", ylabel="training loss (nats)")
+    axes.set(
+        xlabel="step (each point is the mean of ten)", ylabel="training loss (nats)"
+    )
     axes.set(xlim=(0, STEPS), ylim=(0, 2.8))
     return figure

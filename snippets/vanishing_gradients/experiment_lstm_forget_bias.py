@@ -36,15 +36,28 @@ class Gradients(NamedTuple):
     """Forget bias 3, the rest default."""
 
 
-def _gradients(kind: type[nn.RNN | nn.LSTM], forget_bias: float | None, generator: torch.Generator) -> torch.Tensor:
+def _gradients(
+    kind: type[nn.RNN | nn.LSTM], forget_bias: float | None, generator: torch.Generator
+) -> torch.Tensor:
     """Logarithms of what `Gradients` holds, for one network."""
     # On the meta device the constructor draws nothing from the global generator; then PyTorch's law, from our own.
-    network = kind(INPUTS, UNITS, device="meta", dtype=torch.float64).to_empty(device="cpu")
+    network = kind(INPUTS, UNITS, device="meta", dtype=torch.float64).to_empty(
+        device="cpu"
+    )
     for parameter in network.parameters():
-        nn.init.uniform_(parameter, -1 / math.sqrt(UNITS), 1 / math.sqrt(UNITS), generator=generator)
+        nn.init.uniform_(
+            parameter, -1 / math.sqrt(UNITS), 1 / math.sqrt(UNITS), generator=generator
+        )
     if forget_bias is not None:
         set_forget_bias_(network, forget_bias)
-    inputs = torch.randn(STEPS, EXAMPLES, INPUTS, generator=generator, dtype=torch.float64, requires_grad=True)
+    inputs = torch.randn(
+        STEPS,
+        EXAMPLES,
+        INPUTS,
+        generator=generator,
+        dtype=torch.float64,
+        requires_grad=True,
+    )
     projection = torch.randn(EXAMPLES, UNITS, generator=generator, dtype=torch.float64)
     states, _ = network(inputs)
     (gradient,) = torch.autograd.grad((states[-1] * projection).sum(), inputs)

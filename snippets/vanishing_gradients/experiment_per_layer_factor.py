@@ -19,7 +19,11 @@ from snippets.laboratory.signals import rms, signals
 from snippets.laboratory.training import multilayer_perceptron
 
 DEPTH, WIDTH, EXAMPLES, CLASSES = 20, 256, 256, 10
-ACTIVATIONS = {"sigmoid": (nn.Sigmoid, SIGMOID), "tanh": (nn.Tanh, TANH), "ReLU": (nn.ReLU, RELU)}
+ACTIVATIONS = {
+    "sigmoid": (nn.Sigmoid, SIGMOID),
+    "tanh": (nn.Tanh, TANH),
+    "ReLU": (nn.ReLU, RELU),
+}
 # sigma_w = std * sqrt(fan_in) of the hidden layers, which have fan_in = fan_out = 256. Xavier gives 1 there.
 SCALES = {
     "std 0.01": 0.01 * math.sqrt(WIDTH),
@@ -53,20 +57,40 @@ def _chain(activation: str, sigma_w: float, seed: int) -> Chain:
     generator = torch.Generator().manual_seed(seed)
 
     def scaled(weight: torch.Tensor) -> None:
-        nn.init.normal_(weight, std=sigma_w / math.sqrt(weight.shape[1]), generator=generator)
+        nn.init.normal_(
+            weight, std=sigma_w / math.sqrt(weight.shape[1]), generator=generator
+        )
 
     module, function = ACTIVATIONS[activation]
-    network = multilayer_perceptron([inputs.shape[1], *[WIDTH] * DEPTH, CLASSES], module, scaled).double()
-    layers = signals(network, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))
-    theory = propagate(function, sigma_w, DEPTH, q=sigma_w**2 * inputs.square().mean().item())
-    return Chain([rms(layer.delta) for layer in layers[:DEPTH]], [math.sqrt(square) for square in theory.gradient])
+    network = multilayer_perceptron(
+        [inputs.shape[1], *[WIDTH] * DEPTH, CLASSES], module, scaled
+    ).double()
+    layers = signals(
+        network, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+    )
+    theory = propagate(
+        function, sigma_w, DEPTH, q=sigma_w**2 * inputs.square().mean().item()
+    )
+    return Chain(
+        [rms(layer.delta) for layer in layers[:DEPTH]],
+        [math.sqrt(square) for square in theory.gradient],
+    )
 
 
 def measure(seed: int = 0) -> Factors:
     """One backward pass per network, in float64."""
-    wanted = [(activation, name, sigma_w) for activation in ACTIVATIONS for name, sigma_w in SCALES.items()]
+    wanted = [
+        (activation, name, sigma_w)
+        for activation in ACTIVATIONS
+        for name, sigma_w in SCALES.items()
+    ]
     wanted.append(("sigmoid", "critical", CRITICAL_SIGMOID))
-    return Factors({f"{activation}, {name}": _chain(activation, sigma_w, seed) for activation, name, sigma_w in wanted})
+    return Factors(
+        {
+            f"{activation}, {name}": _chain(activation, sigma_w, seed)
+            for activation, name, sigma_w in wanted
+        }
+    )
 
 
 def per_layer(result: Factors, network: str) -> float:
@@ -82,7 +106,10 @@ def predicted(result: Factors, network: str) -> float:
 
 def worst_error(result: Factors) -> float:
     """Of all networks, the largest relative distance of the measured factor from the predicted one."""
-    return max(abs(per_layer(result, name) / predicted(result, name) - 1) for name in result.chains)
+    return max(
+        abs(per_layer(result, name) / predicted(result, name) - 1)
+        for name in result.chains
+    )
 
 
 def _factor(network: str, statement: str, theory: float) -> Claim:
@@ -103,8 +130,16 @@ CLAIMS = (
         reason="Width 256 is not infinite: seeds 0 to 9 give 0.5 % to 1.6 %. Xavier for He would be 41 %.",
         format=".2%",
     ),
-    _factor("sigmoid, Xavier", "A sigmoid under Xavier keeps this part of the gradient per layer", 0.2357),
-    _factor("ReLU, PyTorch", "ReLU under PyTorch's default scale keeps this part", math.sqrt(1 / 6)),
+    _factor(
+        "sigmoid, Xavier",
+        "A sigmoid under Xavier keeps this part of the gradient per layer",
+        0.2357,
+    ),
+    _factor(
+        "ReLU, PyTorch",
+        "ReLU under PyTorch's default scale keeps this part",
+        math.sqrt(1 / 6),
+    ),
     _factor("tanh, PyTorch", "Tanh under the same scale keeps this part", 0.5685),
     _factor("ReLU, He", "ReLU under He keeps all", 1.0),
     Claim(
@@ -116,7 +151,14 @@ CLAIMS = (
     ),
 )
 
-SHOWN = ("ReLU, He", "tanh, Xavier", "ReLU, Xavier", "tanh, PyTorch", "ReLU, PyTorch", "sigmoid, Xavier")
+SHOWN = (
+    "ReLU, He",
+    "tanh, Xavier",
+    "ReLU, Xavier",
+    "tanh, PyTorch",
+    "ReLU, PyTorch",
+    "sigmoid, Xavier",
+)
 
 
 def plot(measured: Factors) -> Figure:
@@ -127,8 +169,21 @@ def plot(measured: Factors) -> Figure:
         deltas, theory = measured.chains[name]
         axes.plot(back, theory[::-1], color="C5", linewidth=1.2, linestyle=(0, (4, 2)))
         color = {"sigmoid": "C1", "tanh": "C0", "ReLU": "C2"}[name.partition(",")[0]]
-        axes.plot(back, [delta / deltas[-1] for delta in reversed(deltas)], "o", markersize=4, color=color)
-        axes.annotate(name, (DEPTH - 1, theory[0]), (6, 0), textcoords="offset points", va="center", color=color)
+        axes.plot(
+            back,
+            [delta / deltas[-1] for delta in reversed(deltas)],
+            "o",
+            markersize=4,
+            color=color,
+        )
+        axes.annotate(
+            name,
+            (DEPTH - 1, theory[0]),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+        )
     axes.set_yscale("log")
     axes.set(
         xlabel="hidden layers that the gradient has come back through",

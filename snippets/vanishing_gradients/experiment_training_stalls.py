@@ -1,9 +1,10 @@
-r"""Where the gradient shrinks in every layer, training starts with a plateau that grows with depth; elsewhere it does not.
+r"""Where the gradient shrinks in every layer, training starts with a plateau that grows with depth; elsewhere it does
+not.
 
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks", sections
 3.1 and 4.2, for the sigmoid and the normalized initialization; He, Zhang, Ren & Sun (2015), "Delving Deep into
-Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, norms clipped to 1. One
-network that stalls is trained once more, by 400 steps of Adam.
+Rectifiers", section 2.2, for ReLU. Scaled down: width 64, digits, 200 steps of gradient descent, norms clipped to 1.
+One network that stalls is trained once more, by 400 steps of Adam.
 """
 
 import math
@@ -16,7 +17,11 @@ from torch import Tensor, nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 DEPTHS = (1, 3, 5, 10)
 WIDTH, CLASSES, STEPS, ADAM_STEPS = 64, 10, 200, 400
@@ -67,7 +72,9 @@ def _he(fan_in: int, _: int) -> float:
     return math.sqrt(2 / fan_in)
 
 
-def _network(activation: type[nn.Module], std: Scale, depth: int, seed: int) -> nn.Sequential:
+def _network(
+    activation: type[nn.Module], std: Scale, depth: int, seed: int
+) -> nn.Sequential:
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(weight: Tensor) -> None:
@@ -77,11 +84,20 @@ def _network(activation: type[nn.Module], std: Scale, depth: int, seed: int) -> 
     return multilayer_perceptron([64, *[WIDTH] * depth, CLASSES], activation, uniform)
 
 
-def _outcome(activation: type[nn.Module], std: Scale, learning_rate: float, seed: int) -> Outcome:
+def _outcome(
+    activation: type[nn.Module], std: Scale, learning_rate: float, seed: int
+) -> Outcome:
     digits, losses, accuracies = load_digits(), [], []
     for depth in DEPTHS:
         network = _network(activation, std, depth, seed)
-        history = train(network, digits, steps=STEPS, learning_rate=learning_rate, seed=seed, clip_norm=1.0)
+        history = train(
+            network,
+            digits,
+            steps=STEPS,
+            learning_rate=learning_rate,
+            seed=seed,
+            clip_norm=1.0,
+        )
         losses.append(sum(history[-20:]) / 20)
         accuracies.append(accuracy_on_test_digits(network, digits))
     return Outcome(losses, accuracies)
@@ -89,7 +105,14 @@ def _outcome(activation: type[nn.Module], std: Scale, learning_rate: float, seed
 
 def _with_adam(seed: int) -> float:
     digits, network = load_digits(), _network(nn.ReLU, _default, DEPTHS[-1], seed)
-    train(network, digits, steps=ADAM_STEPS, learning_rate=1e-3, seed=seed, optimizer=torch.optim.Adam)
+    train(
+        network,
+        digits,
+        steps=ADAM_STEPS,
+        learning_rate=1e-3,
+        seed=seed,
+        optimizer=torch.optim.Adam,
+    )
     return accuracy_on_test_digits(network, digits)
 
 
@@ -143,7 +166,8 @@ CLAIMS = (
         statement="The plateau ends: the same 10 layers after 400 steps of Adam, test accuracy",
         value=lambda result: result.default_relu_adam,
         interval=(0.55, 1),
-        reason="0.75 to 0.93 over six seeds on three kinds of processor; 0.1 is guessing. Adam divides each gradient by its size, here at the learning rate 0.001.",
+        reason="0.75 to 0.93 over six seeds on three kinds of processor; 0.1 is guessing. Adam divides each "
+        "gradient by its size, here at the learning rate 0.001.",
         format=".3f",
     ),
     Claim(
@@ -167,7 +191,13 @@ def plot(measured: Outcomes) -> Figure:
     figure = Figure(figsize=(4.6, 3.6))
     axes = figure.subplots()
     axes.axhline(math.log(CLASSES), color="C5", linewidth=1.2, linestyle=(0, (4, 2)))
-    axes.annotate("guessing, ln 10", (1, math.log(CLASSES)), (0, 5), textcoords="offset points", color="C5")
+    axes.annotate(
+        "guessing, ln 10",
+        (1, math.log(CLASSES)),
+        (0, 5),
+        textcoords="offset points",
+        color="C5",
+    )
     lines = (
         (measured.sigmoid, "C1", "o-", "sigmoid, Xavier", (0.8, 1.35)),
         (measured.default_relu, "C2", "o--", "ReLU, PyTorch's default", (5.3, 1.65)),

@@ -36,7 +36,9 @@ def _first_zero(dtype: torch.dtype, scale: float) -> int:
     hidden = [torch.tensor(0.5, dtype=dtype, requires_grad=True)]
     for _ in range(DEPTH):
         hidden.append(torch.sigmoid(hidden[-1] - 0.5))
-    gradients = torch.autograd.grad(hidden[-1], hidden, grad_outputs=torch.tensor(scale, dtype=dtype))
+    gradients = torch.autograd.grad(
+        hidden[-1], hidden, grad_outputs=torch.tensor(scale, dtype=dtype)
+    )
     layers_back = gradients[::-1]
     return next(depth for depth, gradient in enumerate(layers_back) if gradient == 0)
 
@@ -46,7 +48,9 @@ def closed_form(dtype: torch.dtype, scale: float) -> int:
 
     Half of it rounds to even, which is 0.
     """
-    smallest = torch.finfo(dtype).tiny * torch.finfo(dtype).eps  # the least subnormal; exact in Python's float
+    smallest = (
+        torch.finfo(dtype).tiny * torch.finfo(dtype).eps
+    )  # the least subnormal; exact in Python's float
     return math.ceil((1 + math.log2(scale) - math.log2(smallest)) / 2)
 
 
@@ -61,7 +65,9 @@ FORMATS = {
 
 def measure() -> Depths:
     """Exact: nothing is drawn."""
-    return Depths(**{name: _first_zero(dtype, scale) for name, (dtype, scale) in FORMATS.items()})
+    return Depths(
+        **{name: _first_zero(dtype, scale) for name, (dtype, scale) in FORMATS.items()}
+    )
 
 
 def _claim(name: str, words: str, least: str) -> Claim:
@@ -90,7 +96,9 @@ def plot(measured: Depths) -> Figure:
     names = ("fp16", "fp16, loss scaled", "bf16", "fp32", "fp64")
     axes.barh(names, measured, height=0.55, color=["C1", "C0", "C1", "C1", "C1"])
     for row, depth in enumerate(measured):
-        axes.annotate(str(depth), (depth, row), (5, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            str(depth), (depth, row), (5, 0), textcoords="offset points", va="center"
+        )
     axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
     axes.set(

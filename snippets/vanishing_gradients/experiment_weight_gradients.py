@@ -61,14 +61,23 @@ def _chain(activation: type[nn.Module], nvar: float, depth: int, seed: int) -> C
         bound = math.sqrt(3 * nvar / weight.shape[1])
         nn.init.uniform_(weight, -bound, bound, generator=generator)
 
-    network = multilayer_perceptron([inputs.shape[1], *[WIDTH] * depth, CLASSES], activation, standard).double()
-    layers = signals(network, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))[:depth]
-    return Chain([rms(layer.delta) for layer in layers], [rms(layer.weight_gradient) for layer in layers])
+    network = multilayer_perceptron(
+        [inputs.shape[1], *[WIDTH] * depth, CLASSES], activation, standard
+    ).double()
+    layers = signals(
+        network, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+    )[:depth]
+    return Chain(
+        [rms(layer.delta) for layer in layers],
+        [rms(layer.weight_gradient) for layer in layers],
+    )
 
 
 def measure(seed: int = 0) -> Chains:
     """One backward pass per network, in float64."""
-    theory = propagate(TANH, math.sqrt(1 / 3), DEPTH, q=1 / 3)  # the inputs have mean square 1
+    theory = propagate(
+        TANH, math.sqrt(1 / 3), DEPTH, q=1 / 3
+    )  # the inputs have mean square 1
     return Chains(
         _chain(nn.Identity, 1 / 3, DEPTH, seed),
         _chain(nn.Tanh, 1 / 3, DEPTH, seed),
@@ -106,21 +115,28 @@ CLAIMS = (
     ),
     Claim(
         statement="Tanh: $\\partial L/\\partial z$, first layer over last, in units of the theory's",
-        value=lambda result: result.tanh.deltas[0] / result.tanh.deltas[-1] / result.predicted_tanh,
+        value=lambda result: (
+            result.tanh.deltas[0] / result.tanh.deltas[-1] / result.predicted_tanh
+        ),
         interval=(0.88, 1.12),
         source="Schoenholz et al. (2017).",
         reason="Theory's is the product of nine $\\sqrt\\chi$; seeds 0 to 9 give 0.93 to 1.05.",
     ),
     Claim(
         statement="Ten more tanh layers: the flat line of $\\partial L/\\partial W$ sinks by this factor",
-        value=lambda result: result.deep_tanh.weight_gradients[9] / result.tanh.weight_gradients[9],
+        value=lambda result: (
+            result.deep_tanh.weight_gradients[9] / result.tanh.weight_gradients[9]
+        ),
         interval=(0.0025, 0.007),
         source="Equation 14.",
         reason="The factor $(n\\operatorname{Var}W)^{d/2}$ gives $3^{-5}=0.0041$ for ten layers.",
     ),
     Claim(
         statement="Sigmoid under Xavier: $\\partial L/\\partial W$ shrinks as well, per layer by",
-        value=lambda result: (result.sigmoid.weight_gradients[1] / result.sigmoid.weight_gradients[-1]) ** (1 / 8),
+        value=lambda result: (
+            (result.sigmoid.weight_gradients[1] / result.sigmoid.weight_gradients[-1])
+            ** (1 / 8)
+        ),
         interval=(0.21, 0.29),
         reason="Activations stay near 1/2, so $\\partial L/\\partial W$ follows $\\partial L/\\partial z$: 0.236.",
     ),
@@ -139,7 +155,9 @@ def plot(measured: Chains) -> Figure:
         axes.plot(layers, chain.weight_gradients, "o-", color="C0", markersize=4)
         axes.plot(layers, chain.deltas, "o-", color="C1", markersize=4)
         axes.text(*of_weights, r"weights, $\partial L/\partial W$", color="C0")
-        axes.text(*of_preactivations, r"preactivations, $\partial L/\partial z$", color="C1")
+        axes.text(
+            *of_preactivations, r"preactivations, $\partial L/\partial z$", color="C1"
+        )
         axes.set(yscale="log", ylabel="rms of the gradient", title=title)
     lower.set(xlabel="hidden layer, counted from the input", xticks=layers)
     return figure

@@ -21,7 +21,9 @@ import keras
 from keras import layers
 
 
-def set_forget_bias(lstm: layers.LSTM | layers.LSTMCell, value: float = 1.0) -> layers.LSTM | layers.LSTMCell:
+def set_forget_bias(
+    lstm: layers.LSTM | layers.LSTMCell, value: float = 1.0
+) -> layers.LSTM | layers.LSTMCell:
     """Make the forget bias of `lstm`, which must be built, `value`, in place,
     and return it.
 
@@ -33,7 +35,9 @@ def set_forget_bias(lstm: layers.LSTM | layers.LSTMCell, value: float = 1.0) -> 
         raise ValueError(f"value must be finite, got {value}")
     cell = lstm.cell if isinstance(lstm, layers.LSTM) else lstm
     if not isinstance(cell, layers.LSTMCell) or not cell.built or not cell.use_bias:
-        raise ValueError(f"lstm must be an LSTM or LSTMCell that is built and has a bias, got {lstm}")
+        raise ValueError(
+            f"lstm must be an LSTM or LSTMCell that is built and has a bias, got {lstm}"
+        )
     # (input | forget | cell | output)
     before, after = cell.bias[: cell.units], cell.bias[2 * cell.units :]
     forget = keras.ops.full((cell.units,), value, dtype=cell.bias.dtype)

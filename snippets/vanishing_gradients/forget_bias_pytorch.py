@@ -21,7 +21,9 @@ from torch import nn
 
 
 @torch.no_grad()
-def set_forget_bias_(lstm: nn.LSTM | nn.LSTMCell, value: float = 1.0) -> nn.LSTM | nn.LSTMCell:
+def set_forget_bias_(
+    lstm: nn.LSTM | nn.LSTMCell, value: float = 1.0
+) -> nn.LSTM | nn.LSTMCell:
     """Make the sum of the two forget biases `value` in every layer and
     direction of `lstm`, in place, and return it.
 
@@ -34,9 +36,13 @@ def set_forget_bias_(lstm: nn.LSTM | nn.LSTMCell, value: float = 1.0) -> nn.LSTM
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell with biases, got {lstm}")
     size, own = lstm.hidden_size, dict(lstm.named_parameters(recurse=False))
-    chains = lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1
+    chains = (
+        lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1
+    )
     if sum(name.startswith("bias") for name in own) != 2 * chains:
-        raise ValueError(f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}")
+        raise ValueError(
+            f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}"
+        )
     for name, bias in own.items():
         # (input | forget | cell | output), each of `size` entries
         if name.startswith("bias"):

@@ -45,7 +45,10 @@ class LayerGradient(NamedTuple):
 
 
 def layer_gradients(
-    model: keras.Model, inputs: Any, loss: Callable[[Any], tf.Tensor], training: bool = False
+    model: keras.Model,
+    inputs: Any,
+    loss: Callable[[Any], tf.Tensor],
+    training: bool = False,
 ) -> list[LayerGradient]:
     """One row each time a layer with a kernel and an activation runs, in the
     order of the forward pass.
@@ -57,15 +60,23 @@ def layer_gradients(
     not built, when no layer with a row ran and when `loss` returns no scalar.
     """
     if not model.built:
-        raise ValueError(f"model must be built first, by a batch or an Input, got {model.name!r}")
+        raise ValueError(
+            f"model must be built first, by a batch or an Input, got {model.name!r}"
+        )
     ran: list[tuple[keras.Layer, tf.Tensor]] = []
 
-    def _keep(layer: keras.Layer, activation: Callable, preactivation: tf.Tensor) -> tf.Tensor:
+    def _keep(
+        layer: keras.Layer, activation: Callable, preactivation: tf.Tensor
+    ) -> tf.Tensor:
         tape.watch(preactivation)
         ran.append((layer, preactivation))
         return activation(preactivation)
 
-    activations = {layer: layer.activation for layer in model._flatten_layers() if _kernel(layer) is not None}
+    activations = {
+        layer: layer.activation
+        for layer in model._flatten_layers()
+        if _kernel(layer) is not None
+    }
     try:
         for layer, activation in activations.items():
             layer.activation = partial(_keep, layer, activation)
@@ -77,14 +88,23 @@ def layer_gradients(
         for layer, activation in activations.items():
             layer.activation = activation
     if not ran:
-        raise ValueError(f"model must run a layer with a kernel and an activation, got {model.name!r}")
+        raise ValueError(
+            f"model must run a layer with a kernel and an activation, got {model.name!r}"
+        )
     if value.shape.rank != 0:
         raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
     outputs = [preactivation for _, preactivation in ran]
-    kernels = {layer: _kernel(layer).value for layer, _ in ran if _kernel(layer).trainable}
+    kernels = {
+        layer: _kernel(layer).value for layer, _ in ran if _kernel(layer).trainable
+    }
     sources = (outputs, list(kernels.values()))
-    of_outputs, of_kernels = tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    of_kernel = {layer: _rms(gradient) for layer, gradient in zip(kernels, of_kernels, strict=True)}
+    of_outputs, of_kernels = tape.gradient(
+        value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    of_kernel = {
+        layer: _rms(gradient)
+        for layer, gradient in zip(kernels, of_kernels, strict=True)
+    }
     return [
         LayerGradient(layer.path, _rms(gradient), of_kernel.get(layer))
         for (layer, _), gradient in zip(ran, of_outputs, strict=True)
@@ -100,21 +120,33 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
-        raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
+        raise ValueError(
+            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+        )
     return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
 
 
 def _kernel(layer: keras.Layer) -> keras.Variable | None:
     # A recurrent cell runs its activation at every step, on more than one
     # preactivation.
-    kernel = getattr(layer, "kernel", None) if not hasattr(layer, "recurrent_kernel") else None
-    return kernel if isinstance(kernel, keras.Variable) and hasattr(layer, "activation") else None
+    kernel = (
+        getattr(layer, "kernel", None)
+        if not hasattr(layer, "recurrent_kernel")
+        else None
+    )
+    return (
+        kernel
+        if isinstance(kernel, keras.Variable) and hasattr(layer, "activation")
+        else None
+    )
 
 
 def _rms(gradient: tf.Tensor) -> float:
     values = tf.cast(gradient, tf.float64).numpy()
     if not values.size:
-        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
+        raise ValueError(
+            f"inputs must hold an example, got a gradient of shape {values.shape}"
+        )
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

@@ -72,7 +72,9 @@ def layer_gradients(
     another shape.
     """
     if model.activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}")
+        raise ValueError(
+            f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}"
+        )
     phi, slope = ACTIVATIONS[model.activation]
     into = [inputs]  # h_0, h_1, ...: what each layer reads
     for weight, bias in zip(model.weights, model.biases, strict=True):
@@ -80,7 +82,9 @@ def layer_gradients(
         into.append(phi(output))
     delta = loss(output)
     if delta.shape != output.shape:
-        raise ValueError(f"loss must return dL/d(output) of shape {output.shape}, got {delta.shape}")
+        raise ValueError(
+            f"loss must return dL/d(output) of shape {output.shape}, got {delta.shape}"
+        )
     rows = []
     for layer in reversed(range(len(model.weights))):
         rows.append(LayerGradient(str(layer), _rms(delta), _rms(delta.T @ into[layer])))
@@ -98,7 +102,9 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
-        raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
+        raise ValueError(
+            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+        )
     return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
 
 
@@ -114,7 +120,9 @@ def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray
 def _rms(values: np.ndarray) -> float:
     values = np.asarray(values, dtype=np.float64)
     if not values.size:
-        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
+        raise ValueError(
+            f"inputs must hold an example, got a gradient of shape {values.shape}"
+        )
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

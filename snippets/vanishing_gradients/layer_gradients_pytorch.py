@@ -45,7 +45,9 @@ class LayerGradient(NamedTuple):
     """
 
 
-def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]) -> list[LayerGradient]:
+def layer_gradients(
+    model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
+) -> list[LayerGradient]:
     """One row each time a layer with a weight of two or more dimensions runs,
     in the order of the forward pass.
 
@@ -66,9 +68,17 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
         ran.append((name, layer, output))
         return output.clone()  # which an activation may overwrite in place
 
-    layers = [(name, layer) for name, layer in model.named_modules() if _weight(layer) is not None]
-    hooks = [layer.register_forward_hook(partial(_keep, name)) for name, layer in layers]
-    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    layers = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if _weight(layer) is not None
+    ]
+    hooks = [
+        layer.register_forward_hook(partial(_keep, name)) for name, layer in layers
+    ]
+    devices = {
+        parameter.device for parameter in model.parameters() if parameter.is_cuda
+    }
     try:
         with (
             torch.inference_mode(False),
@@ -79,7 +89,10 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
             # autograd keeps no tensor that inference_mode made
             several = inputs if isinstance(inputs, tuple) else (inputs,)
             inputs = tuple(
-                value.clone() if isinstance(value, Tensor) and value.is_inference() else value for value in several
+                value.clone()
+                if isinstance(value, Tensor) and value.is_inference()
+                else value
+                for value in several
             )
             # The pass changes copies of the buffers: batch normalization keeps
             # its running statistics.
@@ -89,13 +102,22 @@ def layer_gradients(model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
         for hook in hooks:
             hook.remove()
     if not ran:
-        raise ValueError(f"model must run a layer with a weight of two or more dimensions, got {model}")
+        raise ValueError(
+            f"model must run a layer with a weight of two or more dimensions, got {model}"
+        )
     if value.numel() != 1:
         raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
     outputs = [output for *_, output in ran]
-    weights = [weight for weight in dict.fromkeys(_weight(layer) for _, layer, _ in ran) if weight.requires_grad]
+    weights = [
+        weight
+        for weight in dict.fromkeys(_weight(layer) for _, layer, _ in ran)
+        if weight.requires_grad
+    ]
     gradients = torch.autograd.grad(value, outputs + weights, materialize_grads=True)
-    of_weight = {weight: _rms(gradient) for weight, gradient in zip(weights, gradients[len(ran) :], strict=True)}
+    of_weight = {
+        weight: _rms(gradient)
+        for weight, gradient in zip(weights, gradients[len(ran) :], strict=True)
+    }
     return [
         LayerGradient(name, _rms(gradient), of_weight.get(_weight(layer)))
         for (name, layer, _), gradient in zip(ran, gradients, strict=False)
@@ -111,7 +133,9 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     gradient.
     """
     if len(rows) < 2 or rows[-1].output_rms == 0.0:
-        raise ValueError(f"rows must be two or more, with a gradient in the last, got {list(rows)}")
+        raise ValueError(
+            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+        )
     return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
 
 
@@ -123,7 +147,9 @@ def _weight(layer: nn.Module) -> Tensor | None:
 def _rms(gradient: Tensor) -> float:
     values = gradient.detach().to("cpu", torch.float64).numpy()
     if not values.size:
-        raise ValueError(f"inputs must hold an example, got a gradient of shape {values.shape}")
+        raise ValueError(
+            f"inputs must hold an example, got a gradient of shape {values.shape}"
+        )
     largest = float(np.abs(values).max())
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN

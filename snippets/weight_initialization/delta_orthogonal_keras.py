@@ -31,7 +31,9 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         keeps the norm) or a kernel has no middle.
         """
         if len(shape) < 2 or 0 in shape:
-            raise ValueError(f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}")
+            raise ValueError(
+                f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}"
+            )
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
@@ -39,7 +41,9 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
             raise ValueError(f"gain must be finite and not negative, got {self.gain}")
         *kernel, inputs, outputs = shape
         if outputs < inputs:
-            raise ValueError(f"shape must have at least as many outputs as inputs, got {tuple(shape)}")
+            raise ValueError(
+                f"shape must have at least as many outputs as inputs, got {tuple(shape)}"
+            )
         if not all(size % 2 for size in kernel):
             raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
         matrix = super().__call__((inputs, outputs), dtype)

@@ -17,7 +17,11 @@ import numpy as np
 
 
 def delta_orthogonal(
-    shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
+    shape: Sequence[int],
+    gain: float = 1.0,
+    *,
+    generator: np.random.Generator,
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) with out >= in.
 
@@ -26,14 +30,18 @@ def delta_orthogonal(
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+        )
     if not np.issubdtype(dtype, np.floating):
         raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")
     if not 0.0 <= gain < np.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     outputs, inputs, *kernel = shape
     if outputs < inputs:
-        raise ValueError(f"shape must have at least as many outputs as inputs, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must have at least as many outputs as inputs, got {tuple(shape)}"
+        )
     if not all(size % 2 for size in kernel):
         raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
     q, r = np.linalg.qr(generator.standard_normal((outputs, inputs)))

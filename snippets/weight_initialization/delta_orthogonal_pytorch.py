@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def delta_orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+def delta_orthogonal_(
+    weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None
+) -> Tensor:
     """Fill `weight`, shape (out, in, *kernel) with out >= in, any floating
     dtype, in place and return it.
 
@@ -26,17 +28,25 @@ def delta_orthogonal_(weight: Tensor, gain: float = 1.0, generator: torch.Genera
     """
     if weight.dim() < 2 or not weight.numel() or not weight.is_floating_point():
         got = f"{weight.dtype} {tuple(weight.shape)}"
-        raise ValueError(f"weight must be floating, of shape (out, in, *kernel), got {got}")
+        raise ValueError(
+            f"weight must be floating, of shape (out, in, *kernel), got {got}"
+        )
     if not 0.0 <= gain < float("inf"):
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     outputs, inputs, *kernel = weight.shape
     if outputs < inputs:
-        raise ValueError(f"weight must have at least as many outputs as inputs, got shape {tuple(weight.shape)}")
+        raise ValueError(
+            f"weight must have at least as many outputs as inputs, got shape {tuple(weight.shape)}"
+        )
     if not all(size % 2 for size in kernel):
-        raise ValueError(f"weight must have odd kernel sizes, got shape {tuple(weight.shape)}")
+        raise ValueError(
+            f"weight must have odd kernel sizes, got shape {tuple(weight.shape)}"
+        )
     precise = torch.promote_types(weight.dtype, torch.float32)
     matrix = torch.empty(outputs, inputs, dtype=precise, device=weight.device)
     weight.zero_()
     middle = tuple(size // 2 for size in kernel)
-    weight[(slice(None), slice(None), *middle)] = nn.init.orthogonal_(matrix, gain, generator).to(weight.dtype)
+    weight[(slice(None), slice(None), *middle)] = nn.init.orthogonal_(
+        matrix, gain, generator
+    ).to(weight.dtype)
     return weight

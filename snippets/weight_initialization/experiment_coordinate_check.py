@@ -36,9 +36,12 @@ def change(width: int, mup: bool, seed: int) -> float:
     data = load_digits()
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        [64, width, width, 10], nn.ReLU,
-        lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator),
-    )  # fmt: skip
+        [64, width, width, 10],
+        nn.ReLU,
+        lambda weight: nn.init.kaiming_normal_(
+            weight, nonlinearity="relu", generator=generator
+        ),
+    )
     first, second, last = model[0], model[2], model[4]
     shrink = BASE / width if mup else 1.0
     with torch.no_grad():
@@ -50,7 +53,10 @@ def change(width: int, mup: bool, seed: int) -> float:
         ]
     )
     rows = torch.randint(len(data.train_labels), (64,), generator=generator)
-    inputs, labels = torch.from_numpy(data.train_inputs)[rows], torch.from_numpy(data.train_labels)[rows]
+    inputs, labels = (
+        torch.from_numpy(data.train_inputs)[rows],
+        torch.from_numpy(data.train_labels)[rows],
+    )
     before = model[:3](inputs).detach()
     for _ in range(STEPS):
         loss = nn.functional.cross_entropy(model(inputs), labels)
@@ -64,9 +70,13 @@ def measure(seed: int = 0) -> CoordinateCheck:
     """30 networks."""
 
     def typical(width: int, mup: bool) -> float:
-        return float(np.mean([change(width, mup, NETWORKS * seed + i) for i in range(NETWORKS)]))
+        return float(
+            np.mean([change(width, mup, NETWORKS * seed + i) for i in range(NETWORKS)])
+        )
 
-    return CoordinateCheck(*([typical(width, mup) for width in WIDTHS] for mup in (False, True)))
+    return CoordinateCheck(
+        *([typical(width, mup) for width in WIDTHS] for mup in (False, True))
+    )
 
 
 CLAIMS = (

@@ -1,7 +1,7 @@
 r"""The deeper the network, the narrower the range of gains from which it learns in 150 steps; it closes around He.
 
-Source: He et al. (2015), section 2.2, for the gain $\sqrt2$; the map is ours, in the manner of Schoenholz et al. (2017).
-ReLU networks of width 64 on the digits, 150 steps of SGD at a learning rate of 0.1, gradient norm clipped to 1.
+Source: He et al. (2015), section 2.2, for the gain $\sqrt2$; the map is ours, in the manner of Schoenholz et al.
+(2017). ReLU networks of width 64 on the digits, 150 steps of SGD at a learning rate of 0.1, gradient norm clipped to 1.
 """
 
 import math
@@ -14,9 +14,15 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
-GAINS = tuple(math.sqrt(2.0) * factor for factor in (0.5, 0.71, 0.84, 1.0, 1.19, 1.41, 2.0))
+GAINS = tuple(
+    math.sqrt(2.0) * factor for factor in (0.5, 0.71, 0.84, 1.0, 1.19, 1.41, 2.0)
+)
 DEPTHS = (2, 5, 10, 20)
 
 
@@ -36,7 +42,9 @@ def measure(seed: int = 0) -> DepthAndGain:
         model = multilayer_perceptron(
             [64] * depth + [10],
             nn.ReLU,
-            lambda weight: nn.init.normal_(weight, std=gain / math.sqrt(weight.shape[1]), generator=generator),
+            lambda weight: nn.init.normal_(
+                weight, std=gain / math.sqrt(weight.shape[1]), generator=generator
+            ),
         )
         train(model, data, steps=150, learning_rate=0.1, seed=seed, clip_norm=1.0)
         return accuracy_on_test_digits(model, data)
@@ -89,8 +97,15 @@ def plot(measured: DepthAndGain) -> Figure:
             opacity = 0.6 * max(0.0, (accuracy - 0.1) / 0.9)
             axes.bar(j, 1, 1, i - 0.5, color="C0", alpha=opacity, linewidth=0)
             axes.annotate(f"{accuracy:.2f}", (j, i), ha="center", va="center")
-    axes.set_xticks(range(len(GAINS)), [f"{gain / math.sqrt(2.0):.2f}" for gain in GAINS])
+    axes.set_xticks(
+        range(len(GAINS)), [f"{gain / math.sqrt(2.0):.2f}" for gain in GAINS]
+    )
     axes.set_yticks(range(len(DEPTHS)), DEPTHS)
-    axes.set(xlabel="gain in units of He's, √2", ylabel="linear layers", xlim=(-0.5, 6.5), ylim=(-0.5, 3.5))
+    axes.set(
+        xlabel="gain in units of He's, √2",
+        ylabel="linear layers",
+        xlim=(-0.5, 6.5),
+        ylim=(-0.5, 3.5),
+    )
     axes.grid(False)
     return figure

@@ -38,7 +38,9 @@ def measure(seed: int = 0) -> FiniteWidth:
     q = torch.ones(NETWORKS, 1, dtype=torch.float64)
     spread = []
     for _ in range(DEPTH):
-        z = (2.0 * q).sqrt() * torch.randn(NETWORKS, WIDTH, generator=generator, dtype=torch.float64)
+        z = (2.0 * q).sqrt() * torch.randn(
+            NETWORKS, WIDTH, generator=generator, dtype=torch.float64
+        )
         q = z.relu().square().mean(dim=1, keepdim=True)
         spread.append((q.square().mean() / q.mean() ** 2).item())
     theory = [(1.0 + 5.0 / WIDTH) ** layer for layer in range(1, DEPTH + 1)]
@@ -81,7 +83,13 @@ def plot(measured: FiniteWidth) -> Figure:
     axes.annotate("the mean that\nHe keeps: 1", (0.1, 0.85 * top), color="C5")
     median = float(np.median(logarithms))
     axes.axvline(median, color="C1")
-    axes.annotate(f"median\n{10**median:.3f}", (median - 0.1, 0.85 * top), color="C1", ha="right")
-    axes.set(xlabel="log₁₀ of the mean square after 64 layers", ylabel=f"networks, of {NETWORKS:,}", xlim=(-4.5, 2))
+    axes.annotate(
+        f"median\n{10**median:.3f}", (median - 0.1, 0.85 * top), color="C1", ha="right"
+    )
+    axes.set(
+        xlabel="log₁₀ of the mean square after 64 layers",
+        ylabel=f"networks, of {NETWORKS:,}",
+        xlim=(-4.5, 2),
+    )
     axes.set_ylim(0, top)
     return figure

@@ -31,13 +31,21 @@ class Spectrum(NamedTuple):
 
 
 def singular_values(
-    activation: str, orthogonal: bool, gain: float, input_rms: float, generator: torch.Generator
+    activation: str,
+    orthogonal: bool,
+    gain: float,
+    input_rms: float,
+    generator: torch.Generator,
 ) -> list[float]:
     """Of the product of gain W_l D_{l-1}, where D holds the slopes of the activation at the preactivations."""
 
     def weight() -> Tensor:
-        matrix = torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64) / math.sqrt(WIDTH)
-        return gain * (nn.init.orthogonal_(matrix, generator=generator) if orthogonal else matrix)
+        matrix = torch.randn(
+            WIDTH, WIDTH, generator=generator, dtype=torch.float64
+        ) / math.sqrt(WIDTH)
+        return gain * (
+            nn.init.orthogonal_(matrix, generator=generator) if orthogonal else matrix
+        )
 
     h = torch.randn(WIDTH, generator=generator, dtype=torch.float64)
     h *= input_rms * math.sqrt(WIDTH) / h.norm()
@@ -81,7 +89,9 @@ def dead_share(values: list[float]) -> float:
 CLAIMS = (
     Claim(
         statement="Linear, orthogonal: the largest singular value over the smallest",
-        value=lambda measured: measured.orthogonal_linear[0] / measured.orthogonal_linear[-1],
+        value=lambda measured: (
+            measured.orthogonal_linear[0] / measured.orthogonal_linear[-1]
+        ),
         interval=(1.0, 1.0 + 1e-10),
         reason="A product of orthogonal matrices is orthogonal; rounding of float64.",
         format=".12g",
@@ -95,7 +105,9 @@ CLAIMS = (
     ),
     Claim(
         statement="tanh, orthogonal, small input: the largest singular value over the smallest",
-        value=lambda measured: measured.orthogonal_tanh[0] / measured.orthogonal_tanh[-1],
+        value=lambda measured: (
+            measured.orthogonal_tanh[0] / measured.orthogonal_tanh[-1]
+        ),
         interval=(1.1, 1.5),
         reason="Slopes are $1-\\tanh^2$: near 1 for small preactivations. 1.29 to 1.30 over 8 seeds.",
     ),
@@ -129,5 +141,9 @@ def plot(measured: Spectrum) -> Figure:
     for values, colour, name, place in lines:
         axes.semilogy(ranks, np.array(values) / values[0], color=colour)
         axes.annotate(name, place, color=colour)
-    axes.set(xlabel="rank of the singular value, of 200", ylabel="relative to the largest", ylim=(1e-14, 30))
+    axes.set(
+        xlabel="rank of the singular value, of 200",
+        ylabel="relative to the largest",
+        ylim=(1e-14, 30),
+    )
     return figure

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 SCALES = (1.0, 4.0, 16.0)
 EXAMPLES, WIDTH, STEPS, RATE = 300, 128, 500, 0.1
@@ -47,13 +51,21 @@ class Times(nn.Module):
 def measure(seed: int = 0) -> LazyStart:
     """Three trainings from the same weights."""
     data = load_digits()
-    data = data._replace(train_inputs=data.train_inputs[:EXAMPLES], train_labels=data.train_labels[:EXAMPLES])
-    inputs, labels = torch.from_numpy(data.train_inputs), torch.from_numpy(data.train_labels)
+    data = data._replace(
+        train_inputs=data.train_inputs[:EXAMPLES],
+        train_labels=data.train_labels[:EXAMPLES],
+    )
+    inputs, labels = (
+        torch.from_numpy(data.train_inputs),
+        torch.from_numpy(data.train_labels),
+    )
 
     def trained(scale: float) -> tuple[float, float, float]:
         generator = torch.Generator().manual_seed(seed)
         layers = multilayer_perceptron(
-            [64, WIDTH, WIDTH, 10], nn.ReLU, lambda weight: nn.init.kaiming_normal_(weight, generator=generator)
+            [64, WIDTH, WIDTH, 10],
+            nn.ReLU,
+            lambda weight: nn.init.kaiming_normal_(weight, generator=generator),
         )
         hidden = [layers[0].weight, layers[2].weight]
         start = [weight.detach().clone() for weight in hidden]
@@ -61,10 +73,18 @@ def measure(seed: int = 0) -> LazyStart:
         train(model, data, steps=STEPS, learning_rate=RATE / scale**2, seed=seed)
         with torch.no_grad():
             fitted = (model(inputs).argmax(dim=1) == labels).double().mean().item()
-            moves = [((weight - before).norm() / before.norm()).item() for weight, before in zip(hidden, start)]
+            moves = [
+                ((weight - before).norm() / before.norm()).item()
+                for weight, before in zip(hidden, start, strict=True)
+            ]
         return fitted, accuracy_on_test_digits(model, data), float(np.mean(moves))
 
-    return LazyStart(*(list(column) for column in zip(*(trained(scale) for scale in SCALES), strict=True)))
+    return LazyStart(
+        *(
+            list(column)
+            for column in zip(*(trained(scale) for scale in SCALES), strict=True)
+        )
+    )
 
 
 CLAIMS = (
@@ -104,9 +124,25 @@ def plot(measured: LazyStart) -> Figure:
     axes = figure.subplots()
     axes.semilogx(SCALES, measured.fitted, "o--", color="C5", base=2)
     axes.semilogx(SCALES, measured.accuracy, "o-", color="C0", base=2)
-    axes.annotate("300 training digits", (4, 1.0), (0, 6), textcoords="offset points", color="C5", ha="center")
-    axes.annotate("test digits", (4, measured.accuracy[1]), (0, -18), textcoords="offset points", color="C0", ha="right")
+    axes.annotate(
+        "300 training digits",
+        (4, 1.0),
+        (0, 6),
+        textcoords="offset points",
+        color="C5",
+        ha="center",
+    )
+    axes.annotate(
+        "test digits",
+        (4, measured.accuracy[1]),
+        (0, -18),
+        textcoords="offset points",
+        color="C0",
+        ha="right",
+    )
     axes.set_xticks(SCALES, ["1", "4", "16"])
     axes.minorticks_off()
-    axes.set(xlabel="factor on the output at the start", ylabel="accuracy", ylim=(0.5, 1.08))
+    axes.set(
+        xlabel="factor on the output at the start", ylabel="accuracy", ylim=(0.5, 1.08)
+    )
     return figure

@@ -48,7 +48,9 @@ def measure(seed: int = 0) -> Lsuv:
 
     def network(activation: type[nn.Module]) -> nn.Sequential:
         def he_like(weight: Tensor) -> None:
-            nn.init.normal_(weight, std=GAINS["gelu"] / math.sqrt(WIDTH), generator=generator)
+            nn.init.normal_(
+                weight, std=GAINS["gelu"] / math.sqrt(WIDTH), generator=generator
+            )
 
         return multilayer_perceptron([WIDTH] * (DEPTH + 1), activation, he_like)
 
@@ -75,7 +77,9 @@ CLAIMS = (
     ),
     Claim(
         statement="GELU with LSUV: the variance on another batch that is furthest from 1",
-        value=lambda measured: max(measured.gelu_lsuv, key=lambda variance: abs(math.log(variance))),
+        value=lambda measured: max(
+            measured.gelu_lsuv, key=lambda variance: abs(math.log(variance))
+        ),
         interval=(0.8, 1.3),
         reason="0.94 to 1.17 over 5 seeds: what one batch of 512 rows leaves open grows with depth.",
     ),

@@ -31,10 +31,14 @@ def gradient_norms(depth: int, pre: bool, seed: int) -> list[float]:
     """Of an encoder with a linear classifier of every position and random labels."""
     generator = torch.Generator().manual_seed(seed)
     blocks = [
-        nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, dropout=0.0, norm_first=pre, batch_first=True)
+        nn.TransformerEncoderLayer(
+            WIDTH, 4, 4 * WIDTH, dropout=0.0, norm_first=pre, batch_first=True
+        )
         for _ in range(depth)
     ]
-    model = nn.Sequential(*blocks, *([nn.LayerNorm(WIDTH)] if pre else []), nn.Linear(WIDTH, CLASSES))
+    model = nn.Sequential(
+        *blocks, *([nn.LayerNorm(WIDTH)] if pre else []), nn.Linear(WIDTH, CLASSES)
+    )
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter, generator=generator)
@@ -51,11 +55,15 @@ def measure(seed: int = 0) -> NormPlacement:
     """24 encoders, half of each kind."""
 
     def typical(depth: int, pre: bool) -> list[float]:
-        norms = [gradient_norms(depth, pre, NETWORKS * seed + i) for i in range(NETWORKS)]
+        norms = [
+            gradient_norms(depth, pre, NETWORKS * seed + i) for i in range(NETWORKS)
+        ]
         return np.sqrt(np.square(norms).mean(axis=0)).tolist()
 
     with torch.random.fork_rng(devices=[]):  # the constructors of the layers draw
-        return NormPlacement(*({depth: typical(depth, pre) for depth in DEPTHS} for pre in (False, True)))
+        return NormPlacement(
+            *({depth: typical(depth, pre) for depth in DEPTHS} for pre in (False, True))
+        )
 
 
 CLAIMS = (
@@ -94,7 +102,15 @@ def plot(measured: NormPlacement) -> Figure:
     blocks = range(1, 25)
     axes.plot(blocks, measured.post[24], "o-", color="C1", markersize=4)
     axes.plot(blocks, measured.pre[24], "o-", color="C0", markersize=4)
-    axes.annotate("Post-LN", (17, 1.15 * max(measured.post[24])), color="C1", ha="right")
-    axes.annotate("Pre-LN", (17, 0.55 * measured.pre[24][-1]), color="C0", ha="right", va="top")
-    axes.set(xlabel="block, of 24", ylabel="norm of dL/dW", ylim=(0, 1.3 * max(measured.post[24])))
+    axes.annotate(
+        "Post-LN", (17, 1.15 * max(measured.post[24])), color="C1", ha="right"
+    )
+    axes.annotate(
+        "Pre-LN", (17, 0.55 * measured.pre[24][-1]), color="C0", ha="right", va="top"
+    )
+    axes.set(
+        xlabel="block, of 24",
+        ylabel="norm of dL/dW",
+        ylim=(0, 1.3 * max(measured.post[24])),
+    )
     return figure

@@ -32,7 +32,14 @@ class OrthogonalConvolution(NamedTuple):
 
 def singular_values(initialize: Callable[[Tensor], object]) -> list[float]:
     layer = nn.utils.skip_init(
-        nn.Conv2d, CHANNELS, CHANNELS, 3, padding=1, padding_mode="circular", bias=False, dtype=torch.float64
+        nn.Conv2d,
+        CHANNELS,
+        CHANNELS,
+        3,
+        padding=1,
+        padding_mode="circular",
+        bias=False,
+        dtype=torch.float64,
     )
     initialize(layer.weight)
     size = CHANNELS * SIDE * SIDE
@@ -46,8 +53,12 @@ def measure(seed: int = 0) -> OrthogonalConvolution:
     std = (9 * CHANNELS) ** -0.5
     return OrthogonalConvolution(
         singular_values(lambda weight: delta_orthogonal_(weight, generator=generator)),
-        singular_values(lambda weight: nn.init.orthogonal_(weight, generator=generator)),
-        singular_values(lambda weight: nn.init.normal_(weight, std=std, generator=generator)),
+        singular_values(
+            lambda weight: nn.init.orthogonal_(weight, generator=generator)
+        ),
+        singular_values(
+            lambda weight: nn.init.normal_(weight, std=std, generator=generator)
+        ),
     )
 
 
@@ -91,5 +102,9 @@ def plot(measured: OrthogonalConvolution) -> Figure:
     axes.annotate("delta-orthogonal", (290, 1.08), color="C0")
     axes.annotate("orthogonal_ on the\nflattened weight", (12, 0.12), color="C1")
     axes.annotate("Gaussian", (70, 1.75), color="C2")
-    axes.set(xlabel="rank of the singular value, of 512", ylabel="singular value", ylim=(0, 2.5))
+    axes.set(
+        xlabel="rank of the singular value, of 512",
+        ylabel="singular value",
+        ylim=(0, 2.5),
+    )
     return figure

@@ -46,7 +46,9 @@ def measure(seed: int = 0) -> OutputBias:
         model = multilayer_perceptron(
             [64, 32, 1],
             nn.ReLU,
-            lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator),
+            lambda weight: nn.init.kaiming_normal_(
+                weight, nonlinearity="relu", generator=generator
+            ),
         )
         with torch.no_grad():
             model[-1].weight.mul_(0.1)
@@ -55,16 +57,29 @@ def measure(seed: int = 0) -> OutputBias:
         found = []
         for _ in range(steps):
             with torch.no_grad():
-                found.append(nn.functional.binary_cross_entropy_with_logits(model(inputs), labels).item())
+                found.append(
+                    nn.functional.binary_cross_entropy_with_logits(
+                        model(inputs), labels
+                    ).item()
+                )
             rows = torch.randint(len(inputs), (128,), generator=generator)
-            loss = nn.functional.binary_cross_entropy_with_logits(model(inputs[rows]), labels[rows])
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                model(inputs[rows]), labels[rows]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         return found
 
-    entropy = -frequency * math.log(frequency) - (1.0 - frequency) * math.log1p(-frequency)
-    return OutputBias(losses(0.0, STEPS), losses(sigmoid_bias(frequency)), losses(0.0, rate=FAST), entropy)
+    entropy = -frequency * math.log(frequency) - (1.0 - frequency) * math.log1p(
+        -frequency
+    )
+    return OutputBias(
+        losses(0.0, STEPS),
+        losses(sigmoid_bias(frequency)),
+        losses(0.0, rate=FAST),
+        entropy,
+    )
 
 
 def steps_to_catch_up(zero: list[float], start: float) -> int:

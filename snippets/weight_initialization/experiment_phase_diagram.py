@@ -47,7 +47,9 @@ def point(q: float, level: float) -> tuple[float, float]:
     chi = sigma_w^2 E[phi'^2] gives sigma_w^2; q = sigma_w^2 E[phi^2] + sigma_b^2 then gives sigma_b^2.
     """
     sigma_w2 = level / gaussian_mean(lambda xi: TANH.slope(math.sqrt(q) * xi) ** 2)
-    return q - sigma_w2 * gaussian_mean(lambda xi: TANH.value(math.sqrt(q) * xi) ** 2), sigma_w2
+    return q - sigma_w2 * gaussian_mean(
+        lambda xi: TANH.value(math.sqrt(q) * xi) ** 2
+    ), sigma_w2
 
 
 def critical_sigma_w2(sigma_b2: float) -> float:
@@ -55,7 +57,9 @@ def critical_sigma_w2(sigma_b2: float) -> float:
     low, high = 1e-6, 10.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if point(middle, 1.0)[0] < sigma_b2 else (low, middle)
+        low, high = (
+            (middle, high) if point(middle, 1.0)[0] < sigma_b2 else (low, middle)
+        )
     return point(low, 1.0)[1]
 
 
@@ -64,15 +68,22 @@ def growth(sigma_b2: float, sigma_w2: float, generator: torch.Generator) -> floa
     q = fixed_variance(TANH, math.sqrt(sigma_w2), math.sqrt(sigma_b2))
     std = math.sqrt(sigma_w2 / WIDTH)
     model = multilayer_perceptron(
-        [WIDTH] * DEPTH, nn.Tanh, lambda weight: nn.init.normal_(weight, std=std, generator=generator)
+        [WIDTH] * DEPTH,
+        nn.Tanh,
+        lambda weight: nn.init.normal_(weight, std=std, generator=generator),
     )
     for layer in model[::2]:
         nn.init.normal_(layer.bias, std=math.sqrt(sigma_b2), generator=generator)
     inputs = torch.tanh(math.sqrt(q) * torch.randn(16, WIDTH, generator=generator))
     target = torch.randn(16, WIDTH, generator=generator)
-    deltas = [layer.delta for layer in signals(model, inputs, lambda outputs: (outputs * target).sum())]
+    deltas = [
+        layer.delta
+        for layer in signals(model, inputs, lambda outputs: (outputs * target).sum())
+    ]
     # The last delta does not see the slope of an activation.
-    return (deltas[0].square().mean() / deltas[-2].square().mean()).item() ** (1.0 / (len(deltas) - 2))
+    return (deltas[0].square().mean() / deltas[-2].square().mean()).item() ** (
+        1.0 / (len(deltas) - 2)
+    )
 
 
 def measure(seed: int = 0) -> PhaseDiagram:
@@ -80,11 +91,17 @@ def measure(seed: int = 0) -> PhaseDiagram:
     generator = torch.Generator().manual_seed(seed)
     variances = np.geomspace(1e-3, 4.0, 200)
     curves = {
-        level: [(b, w) for b, w in (point(q, level) for q in variances) if 0.0 <= b <= 0.4 and w <= 5.5]
+        level: [
+            (b, w)
+            for b, w in (point(q, level) for q in variances)
+            if 0.0 <= b <= 0.4 and w <= 5.5
+        ]
         for level in LEVELS
     }
     measured = [growth(b, w, generator) for b, w in POINTS]
-    predicted = [chi(fixed_variance(TANH, w**0.5, b**0.5), TANH, w**0.5) for b, w in POINTS]
+    predicted = [
+        chi(fixed_variance(TANH, w**0.5, b**0.5), TANH, w**0.5) for b, w in POINTS
+    ]
     return PhaseDiagram(curves, critical_sigma_w2(0.05), measured, predicted)
 
 
@@ -123,15 +140,27 @@ def plot(measured: PhaseDiagram) -> Figure:
     for level, curve in measured.curves.items():
         b, w = zip(*curve, strict=True)
         critical = level == 1.0
-        axes.plot(b, w, color="C0" if critical else "C5", linewidth=2.5 if critical else 1.2)
-        axes.annotate(f"χ = {level:g}", (b[-1], w[-1]), (4, 0), textcoords="offset points", va="center",
-                      color="C0" if critical else "C5", annotation_clip=False)  # fmt: skip
+        axes.plot(
+            b, w, color="C0" if critical else "C5", linewidth=2.5 if critical else 1.2
+        )
+        axes.annotate(
+            f"χ = {level:g}",
+            (b[-1], w[-1]),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color="C0" if critical else "C5",
+            annotation_clip=False,
+        )
     places = ((0.06, 0.82), (0.01, 2.25), (0.21, 4.1))
     for (b, w), place, factor in zip(POINTS, places, measured.measured, strict=True):
         axes.plot(b, w, "o", color="C1")
         axes.annotate(f"measured {factor:.2f}", place, color="C1")
     axes.annotate("chaos: gradients explode", (0.17, 2.78), color="C5")
     axes.annotate("order: gradients vanish", (0.17, 0.15), color="C5")
-    axes.set(xlabel=r"variance of the biases, $\sigma_b^2$", ylabel=r"$\sigma_w^2$ = fan_in · Var(W)")
+    axes.set(
+        xlabel=r"variance of the biases, $\sigma_b^2$",
+        ylabel=r"$\sigma_w^2$ = fan_in · Var(W)",
+    )
     axes.set(xlim=(0, 0.4), ylim=(0, 5.5))
     return figure

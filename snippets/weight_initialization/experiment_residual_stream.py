@@ -1,4 +1,5 @@
-r"""With the last layer of $N$ residual branches over $\sqrt N$, as in GPT-2, the stream's size does not depend on depth.
+r"""With the last layer of $N$ residual branches over $\sqrt N$, as in GPT-2, the stream's size does not depend on
+depth.
 
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask Learners", section 2.3, for the scaling;
 the residual stream is simplified to pre-norm branches of two linear layers with ReLU, width 64.
@@ -27,7 +28,10 @@ class ResidualStream(NamedTuple):
 
 def branch() -> nn.Sequential:
     return nn.Sequential(
-        nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH, bias=False), nn.ReLU(), nn.Linear(WIDTH, WIDTH, bias=False)
+        nn.LayerNorm(WIDTH),
+        nn.Linear(WIDTH, WIDTH, bias=False),
+        nn.ReLU(),
+        nn.Linear(WIDTH, WIDTH, bias=False),
     )
 
 
@@ -49,7 +53,8 @@ def measure(seed: int = 0) -> ResidualStream:
     """Twelve stacks of branches."""
     with torch.random.fork_rng(devices=[]):  # the constructors of the layers draw
         return ResidualStream(
-            [stream(number, False, seed) for number in DEPTHS], [stream(number, True, seed) for number in DEPTHS]
+            [stream(number, False, seed) for number in DEPTHS],
+            [stream(number, True, seed) for number in DEPTHS],
         )
 
 
@@ -86,5 +91,7 @@ def plot(measured: ResidualStream) -> Figure:
     axes.annotate("last layer times 1/√N", (20, 2.8), color="C0")
     axes.set_xticks(DEPTHS, DEPTHS)
     axes.minorticks_off()
-    axes.set(xlabel="number of branches N", ylabel="mean square of the stream", ylim=(1, 300))
+    axes.set(
+        xlabel="number of branches N", ylabel="mean square of the stream", ylim=(1, 300)
+    )
     return figure

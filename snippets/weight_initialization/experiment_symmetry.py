@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 WIDTH, STEPS, MORE = 32, 300, 700
 
@@ -38,7 +42,8 @@ def measure(seed: int = 0) -> Symmetry:
     """Train one network per way to start."""
     data = load_digits()
     data = data._replace(
-        train_inputs=data.train_inputs.astype("float64"), test_inputs=data.test_inputs.astype("float64")
+        train_inputs=data.train_inputs.astype("float64"),
+        test_inputs=data.test_inputs.astype("float64"),
     )
     generator = torch.Generator().manual_seed(seed)
     starts = {
@@ -56,19 +61,33 @@ def measure(seed: int = 0) -> Symmetry:
             with torch.no_grad():
                 start(weight)
 
-        model = multilayer_perceptron([64, WIDTH, WIDTH, 10], nn.ReLU, initialize).double()
+        model = multilayer_perceptron(
+            [64, WIDTH, WIDTH, 10], nn.ReLU, initialize
+        ).double()
         train(model, data, steps=STEPS, learning_rate=0.3, seed=seed)
         if name == "zeros":
-            zero_weight_gradient = max(layer.weight.grad.abs().max().item() for layer in model[::2])
+            zero_weight_gradient = max(
+                layer.weight.grad.abs().max().item() for layer in model[::2]
+            )
         singular_values = torch.linalg.svdvals(model[2].weight.detach())
-        spectrum[name] = (singular_values / singular_values[0].clamp(min=1e-300)).tolist()
+        spectrum[name] = (
+            singular_values / singular_values[0].clamp(min=1e-300)
+        ).tolist()
         accuracy[name] = accuracy_on_test_digits(model, data)
         if name == "constant + noise":
             looks = []
             for steps in (MORE - 100, 50, 50):
-                train(model, data, steps=steps, learning_rate=0.3, seed=seed + 1000 * (1 + len(looks)))
+                train(
+                    model,
+                    data,
+                    steps=steps,
+                    learning_rate=0.3,
+                    seed=seed + 1000 * (1 + len(looks)),
+                )
                 looks.append(accuracy_on_test_digits(model, data))
-            noise_later = statistics.median(looks)  # at this rate a network loses ground for some steps now and then
+            noise_later = statistics.median(
+                looks
+            )  # at this rate a network loses ground for some steps now and then
     return Symmetry(accuracy, spectrum, zero_weight_gradient, noise_later)
 
 
@@ -93,15 +112,20 @@ CLAIMS = (
         reason="0.16 to 0.25 over 9 seeds; chance is 0.1.",
     ),
     Claim(
-        statement="From the constant with noise of 1 %, few directions have grown: singular values above a tenth of the largest, of 32",
-        value=lambda measured: sum(value > 0.1 for value in measured.spectrum["constant + noise"]),
+        statement="From the constant with noise of 1 %, few directions have grown: singular values above a tenth of "
+        "the largest, of 32",
+        value=lambda measured: sum(
+            value > 0.1 for value in measured.spectrum["constant + noise"]
+        ),
         interval=(1, 5),
         reason="2 to 3 over 9 seeds; the layer started from Xavier has 26 to 28.",
         format=".0f",
     ),
     Claim(
         statement="And it learns more slowly; accuracy with noise over accuracy with Xavier",
-        value=lambda measured: measured.accuracy["constant + noise"] / measured.accuracy["Xavier"],
+        value=lambda measured: (
+            measured.accuracy["constant + noise"] / measured.accuracy["Xavier"]
+        ),
         interval=(0.2, 0.85),
         reason="0.36 to 0.60 over 9 seeds.",
     ),
@@ -128,6 +152,12 @@ def plot(measured: Symmetry) -> Figure:
     for (name, place), colour in zip(labels.items(), ("C1", "C2", "C0"), strict=True):
         values = [max(value, 1e-17) for value in measured.spectrum[name]]
         axes.semilogy(range(1, WIDTH + 1), values, "o-", markersize=3, color=colour)
-        axes.annotate(f"{name}: accuracy {measured.accuracy[name]:.2f}", place, color=colour)
-    axes.set(xlabel="index of the singular value", ylabel="relative to the largest", ylim=(1e-18, 3e3))
+        axes.annotate(
+            f"{name}: accuracy {measured.accuracy[name]:.2f}", place, color=colour
+        )
+    axes.set(
+        xlabel="index of the singular value",
+        ylabel="relative to the largest",
+        ylim=(1e-18, 3e3),
+    )
     return figure

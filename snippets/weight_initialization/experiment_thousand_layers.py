@@ -17,7 +17,11 @@ from torch import Tensor, nn
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import Digits, load_digits
 from snippets.laboratory.signals import rms, signals
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 from snippets.weight_initialization.looks_linear_pytorch import looks_linear_
 
 DEPTH, WIDTH, STEPS = 1000, 128, 30
@@ -61,28 +65,40 @@ def standardized_rows(data: Digits) -> Digits:
         return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True))
 
     return data._replace(
-        train_inputs=standardize(data.train_inputs), test_inputs=standardize(data.test_inputs)
+        train_inputs=standardize(data.train_inputs),
+        test_inputs=standardize(data.test_inputs),
     )
 
 
 @torch.no_grad()
 def curvature(model: nn.Module, inputs: Tensor) -> float:
     """How far `model` is from a linear map with an offset."""
-    there, back, origin = model(inputs), model(-inputs), model(torch.zeros_like(inputs[:1]))
+    there, back, origin = (
+        model(inputs),
+        model(-inputs),
+        model(torch.zeros_like(inputs[:1])),
+    )
     return ((there + back - 2 * origin).norm() / (there - back).norm()).item()
 
 
 def measure(seed: int = 0) -> ThousandLayers:
     """Build, look at the gradient, train: three times."""
     data = standardized_rows(load_digits())
-    inputs, labels = torch.from_numpy(data.train_inputs[:64]), torch.from_numpy(data.train_labels[:64])
+    inputs, labels = (
+        torch.from_numpy(data.train_inputs[:64]),
+        torch.from_numpy(data.train_labels[:64]),
+    )
     test_inputs = torch.from_numpy(data.test_inputs)
 
     def network(initialize: Callable[[Tensor], object]) -> nn.Sequential:
-        return multilayer_perceptron([64] + [WIDTH] * (DEPTH - 1) + [10], nn.ReLU, initialize)
+        return multilayer_perceptron(
+            [64] + [WIDTH] * (DEPTH - 1) + [10], nn.ReLU, initialize
+        )
 
     def run(model: nn.Sequential) -> Start:
-        layers = signals(model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))
+        layers = signals(
+            model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+        )
         losses = train(model, data, steps=STEPS, learning_rate=0.5 / DEPTH, seed=seed)
         gradient = [rms(layer.delta) for layer in layers]
         return Start(gradient, losses, accuracy_on_test_digits(model, data))
@@ -92,11 +108,23 @@ def measure(seed: int = 0) -> ThousandLayers:
     looks_linear_(mirrored, seed=seed)
     before = curvature(mirrored, test_inputs)
     mirrored_start = run(mirrored)
-    he = network(lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator))
+    he = network(
+        lambda weight: nn.init.kaiming_normal_(
+            weight, nonlinearity="relu", generator=generator
+        )
+    )
     he_start = run(he)
-    default = network(lambda weight: nn.init.kaiming_uniform_(weight, a=math.sqrt(5.0), generator=generator))
+    default = network(
+        lambda weight: nn.init.kaiming_uniform_(
+            weight, a=math.sqrt(5.0), generator=generator
+        )
+    )
     for layer in default[::2]:
-        nn.init.uniform_(layer.bias, *(sign / math.sqrt(layer.in_features) for sign in (-1, 1)), generator=generator)
+        nn.init.uniform_(
+            layer.bias,
+            *(sign / math.sqrt(layer.in_features) for sign in (-1, 1)),
+            generator=generator,
+        )
     default_start = run(default)
     one_layer = multilayer_perceptron([64, 10], nn.ReLU, nn.init.zeros_)
     train(one_layer, data, steps=400, learning_rate=0.2, seed=seed)
@@ -113,7 +141,9 @@ def measure(seed: int = 0) -> ThousandLayers:
 CLAIMS = (
     Claim(
         statement="Mirrored: the gradient at the first layer is as large as at the last hidden one; their ratio",
-        value=lambda measured: measured.mirrored.gradient[0] / measured.mirrored.gradient[-2],
+        value=lambda measured: (
+            measured.mirrored.gradient[0] / measured.mirrored.gradient[-2]
+        ),
         interval=(0.999, 1.001),
         reason="Exactly 1 for an isometry; 1,000 products in float32 leave about 1e-5.",
         format=".5f",
@@ -126,7 +156,9 @@ CLAIMS = (
     ),
     Claim(
         statement="He: the same ratio as a power of ten. The mean square is kept on average, the typical network loses",
-        value=lambda measured: math.log10(measured.he.gradient[0] / measured.he.gradient[-2]),
+        value=lambda measured: math.log10(
+            measured.he.gradient[0] / measured.he.gradient[-2]
+        ),
         interval=(-10.0, -0.2),
         reason=r"Its mean is $-5L/(4n\ln10)=-4.2$, its deviation $\sqrt{5L/n}/(2\ln10)=1.4$ (Hanin & Nica 2020): "
         "4 deviations down, 3 up.",
@@ -136,7 +168,8 @@ CLAIMS = (
         statement="He: the largest change of the loss in the same 30 steps, in nats",
         value=lambda measured: max(measured.he.loss) - min(measured.he.loss),
         interval=(0.0, 0.1),
-        reason="0.0001 to 0.011 over seven seeds on two kinds of processor; the mirrored network's falls by more than 2.",
+        reason="0.0001 to 0.011 over seven seeds on two kinds of processor; the mirrored network's falls by more "
+        "than 2.",
         format=".1g",
     ),
     Claim(
@@ -184,12 +217,21 @@ def plot(measured: ThousandLayers) -> Figure:
     """Above, the gradient over the layers before training; below, the loss over the steps."""
     figure = Figure(figsize=(4.6, 5.4))
     above, below = figure.subplots(2)
-    for start, colour in ((measured.mirrored, "C0"), (measured.he, "C1"), (measured.default, "C3")):
+    for start, colour in (
+        (measured.mirrored, "C0"),
+        (measured.he, "C1"),
+        (measured.default, "C3"),
+    ):
         gradient = np.array(start.gradient)
         layers = np.flatnonzero(gradient > 0.0)[::10]
         above.semilogy(layers + 1, gradient[layers], color=colour)
         below.plot(range(1, len(start.loss) + 1), start.loss, color=colour)
-    above.set(xlabel="layer", ylabel="rms of dL/dz at the start", ylim=(1e-46, 1e6), yticks=[1e-40, 1e-20, 1])
+    above.set(
+        xlabel="layer",
+        ylabel="rms of dL/dz at the start",
+        ylim=(1e-46, 1e6),
+        yticks=[1e-40, 1e-20, 1],
+    )
     above.annotate("mirrored", (20, 1e1), color="C0")
     above.annotate("He", (20, 1e-12), color="C1")
     above.annotate("default, then 0", (840, 1e-36), color="C3", ha="right")

@@ -17,7 +17,11 @@ from torch import nn
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.mean_field import TANH, chi, next_variance
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 
 SIGMA_B2 = 0.05
 SIGMAS_W = (0.8, 1.0, 1.15, 1.327, 1.6, 2.0)
@@ -43,8 +47,12 @@ def chi_along_sigma_w() -> tuple[np.ndarray, np.ndarray]:
     q = sigma_w^2 E[phi^2] + sigma_b^2 is solved for sigma_w, which needs no iteration.
     """
     variances = np.geomspace(1.01 * SIGMA_B2, 3.0, 400)
-    sigmas = [math.sqrt((q - SIGMA_B2) / next_variance(q, TANH, 1.0)) for q in variances]
-    return np.array(sigmas), np.array([chi(q, TANH, sigma) for q, sigma in zip(variances, sigmas, strict=True)])
+    sigmas = [
+        math.sqrt((q - SIGMA_B2) / next_variance(q, TANH, 1.0)) for q in variances
+    ]
+    return np.array(sigmas), np.array(
+        [chi(q, TANH, sigma) for q, sigma in zip(variances, sigmas, strict=True)]
+    )
 
 
 def measure(seed: int = 0) -> TrainableDepth:
@@ -56,7 +64,9 @@ def measure(seed: int = 0) -> TrainableDepth:
         model = multilayer_perceptron(
             [64] * depth + [10],
             nn.Tanh,
-            lambda weight: nn.init.normal_(weight, std=sigma_w / math.sqrt(weight.shape[1]), generator=generator),
+            lambda weight: nn.init.normal_(
+                weight, std=sigma_w / math.sqrt(weight.shape[1]), generator=generator
+            ),
         )
         for layer in model[::2]:
             nn.init.normal_(layer.bias, std=math.sqrt(SIGMA_B2), generator=generator)
@@ -68,7 +78,10 @@ def measure(seed: int = 0) -> TrainableDepth:
     return TrainableDepth(
         {depth: [trained(depth, sigma) for sigma in SIGMAS_W] for depth in DEPTHS},
         [1.0 / abs(math.log(number)) for number in np.interp(SIGMAS_W, sigmas, chis)],
-        (float(np.interp(-edge, np.log(chis), sigmas)), float(np.interp(edge, np.log(chis), sigmas))),
+        (
+            float(np.interp(-edge, np.log(chis), sigmas)),
+            float(np.interp(edge, np.log(chis), sigmas)),
+        ),
     )
 
 
@@ -87,7 +100,8 @@ CLAIMS = (
         statement=r"Mean accuracy of all networks no deeper than $6\,\xi_\nabla$",
         value=lambda measured: float(np.mean(accuracies(measured, within=True))),
         interval=(0.65, 0.95),
-        reason="0.78 to 0.89 over ten seeds on three kinds of processor; chance is 0.1. A mean, since at the edge of the window the rounding of the sums decides what a "
+        reason="0.78 to 0.89 over ten seeds on three kinds of processor; chance is 0.1. A mean, since at the edge "
+        "of the window the rounding of the sums decides what a "
         "single network reaches in 150 steps.",
     ),
     Claim(
@@ -111,10 +125,16 @@ def plot(measured: TrainableDepth) -> Figure:
     figure = Figure()
     axes = figure.subplots()
     axes.axvspan(*measured.window, color="C5", alpha=0.2, linewidth=0)
-    for (depth, row), colour in zip(measured.accuracy.items(), ("C0", "C1"), strict=True):
+    for row, colour in zip(measured.accuracy.values(), ("C0", "C1"), strict=True):
         axes.plot(SIGMAS_W, row, "o-", color=colour)
     axes.annotate("10 layers", (1.75, 0.98), color="C0")
     axes.annotate("40 layers", (1.68, 0.5), color="C1")
-    axes.annotate(r"$6\,\xi_\nabla>40$", (sum(measured.window) / 2, 0.03), color="C5", ha="center")
-    axes.set(xlabel=r"$\sigma_w$, the deviation of W times $\sqrt{n}$", ylabel="accuracy on test digits", ylim=(0, 1.1))
+    axes.annotate(
+        r"$6\,\xi_\nabla>40$", (sum(measured.window) / 2, 0.03), color="C5", ha="center"
+    )
+    axes.set(
+        xlabel=r"$\sigma_w$, the deviation of W times $\sqrt{n}$",
+        ylabel="accuracy on test digits",
+        ylim=(0, 1.1),
+    )
     return figure

@@ -34,16 +34,37 @@ from keras import layers
 
 # 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance
 # 1. For tanh, gain 1 keeps the gradient.
-GAINS = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / 1.04), "tanh": 1.0, "selu": 1.0,
-         "elu": 1.245198, "gelu": 1.533530, "silu": 1.676532}  # fmt: skip
+GAINS = {
+    "linear": 1.0,
+    "relu": math.sqrt(2.0),
+    "leaky_relu": math.sqrt(2.0 / 1.04),
+    "tanh": 1.0,
+    "selu": 1.0,
+    "elu": 1.245198,
+    "gelu": 1.533530,
+    "silu": 1.676532,
+}
 
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-LINEAR = (layers.Dense, layers.EinsumDense, layers.Conv1D, layers.Conv2D, layers.Conv3D, *DEPTHWISE, *TRANSPOSED)
+LINEAR = (
+    layers.Dense,
+    layers.EinsumDense,
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    *DEPTHWISE,
+    *TRANSPOSED,
+)
 SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 CELL = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
-NORM = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.RMSNormalization)
+NORM = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    layers.RMSNormalization,
+)
 
 
 class Rule(NamedTuple):
@@ -76,7 +97,13 @@ def true_fan_in(layer: keras.Layer) -> float:
     # sums over the axes of its kernel that the output does not have
     if isinstance(layer, layers.EinsumDense):
         axes, _, kept = layer.equation.partition(",")[2].partition("->")
-        return float(math.prod(size for axis, size in zip(axes, layer.kernel.shape, strict=True) if axis not in kept))
+        return float(
+            math.prod(
+                size
+                for axis, size in zip(axes, layer.kernel.shape, strict=True)
+                if axis not in kept
+            )
+        )
     taps = math.prod(layer.kernel.shape[:-2])
     # kernel (*kernel, in, multiplier); each output reads one input channel
     if isinstance(layer, DEPTHWISE):
@@ -115,21 +142,44 @@ def init_weights(
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
     if not model.built:
-        raise ValueError(f"model must be built, call it on a batch or build(input_shape) first, got {model.name!r}")
+        raise ValueError(
+            f"model must be built, call it on a batch or build(input_shape) first, got {model.name!r}"
+        )
     every = list(_walk(model, set()))
-    projections = {id(child) for layer in every if isinstance(layer, ATTENTION) for child in layer._layers}
-    summing = [layer for layer in every if isinstance(layer, LINEAR + SEPARABLE) and id(layer) not in projections]
-    last = next((layer for layer in reversed(summing) if output in (None, layer.name)), None)
+    projections = {
+        id(child)
+        for layer in every
+        if isinstance(layer, ATTENTION)
+        for child in layer._layers
+    }
+    summing = [
+        layer
+        for layer in every
+        if isinstance(layer, LINEAR + SEPARABLE) and id(layer) not in projections
+    ]
+    last = next(
+        (layer for layer in reversed(summing) if output in (None, layer.name)), None
+    )
     if output is not None and last is None:
-        raise ValueError(f"output must be one of {[layer.name for layer in summing]}, got {output!r}")
+        raise ValueError(
+            f"output must be one of {[layer.name for layer in summing]}, got {output!r}"
+        )
     reading = next((layer for layer in summing if layer.name == first), None)
     if first is not None and reading is None:
-        raise ValueError(f"first must be one of {[layer.name for layer in summing]}, got {first!r}")
+        raise ValueError(
+            f"first must be one of {[layer.name for layer in summing]}, got {first!r}"
+        )
 
     rules: dict[int, Rule] = {}
     for layer in every:
         plain = id(layer) in projections or layer is reading
-        role = ("output", 1.0) if layer is last else ("linear", 1.0) if plain else ("gain", gain)
+        role = (
+            ("output", 1.0)
+            if layer is last
+            else ("linear", 1.0)
+            if plain
+            else ("gain", gain)
+        )
         for variable, rule in _rules(layer, *role):
             known = rules.get(id(variable), rule)
             rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)
@@ -137,7 +187,11 @@ def init_weights(
     generator = np.random.default_rng(seed)
     report = []
     for variable in model.weights:
-        rule = rules.get(id(variable), Rule("left")) if variable.trainable else Rule("frozen")
+        rule = (
+            rules.get(id(variable), Rule("left"))
+            if variable.trainable
+            else Rule("frozen")
+        )
         if rule.std is not None:
             variable.assign(_values(rule, variable.shape, generator))
         measured = float(keras.ops.std(keras.ops.cast(variable, "float32")))
@@ -155,7 +209,9 @@ def _walk(layer: keras.Layer, seen: set[int]) -> Iterator[keras.Layer]:
             yield from _walk(child, seen)
 
 
-def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.Variable, Rule]]:
+def _rules(
+    layer: keras.Layer, role: str, gain: float
+) -> Iterator[tuple[keras.Variable, Rule]]:
     zero, one = Rule("zero", None, 0.0), Rule("one", None, 0.0)
     wanted: dict[str, Rule] = {}
     if isinstance(layer, LINEAR):
@@ -176,7 +232,9 @@ def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.V
         forget = Rule("forget", None, math.sqrt(3.0) / 4.0)
         wanted = {
             "kernel": Rule("linear", float(fan_in), 1.0 / math.sqrt(fan_in)),
-            "recurrent_kernel": Rule("orthogonal", float(layer.units), 1.0 / math.sqrt(layer.units)),
+            "recurrent_kernel": Rule(
+                "orthogonal", float(layer.units), 1.0 / math.sqrt(layer.units)
+            ),
             "bias": forget if isinstance(layer, layers.LSTMCell) else zero,
         }
     elif isinstance(layer, layers.Embedding):
@@ -190,7 +248,9 @@ def _rules(layer: keras.Layer, role: str, gain: float) -> Iterator[tuple[keras.V
             yield variable, rule
 
 
-def _values(rule: Rule, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+def _values(
+    rule: Rule, shape: tuple[int, ...], generator: np.random.Generator
+) -> np.ndarray:
     if rule.name == "one":
         return np.ones(shape)
     # the gates of an LSTM come in the order input, forget, cell, output
@@ -198,7 +258,9 @@ def _values(rule: Rule, shape: tuple[int, ...], generator: np.random.Generator) 
         return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4)
     draws = generator.standard_normal(shape)
     if rule.name == "orthogonal":
-        gates, triangles = np.linalg.qr(draws.reshape(shape[0], -1, shape[0]).swapaxes(0, 1))
+        gates, triangles = np.linalg.qr(
+            draws.reshape(shape[0], -1, shape[0]).swapaxes(0, 1)
+        )
         # QR leaves the signs of the columns to the library; with those of the
         # diagonal, every rotation is as likely.
         gates *= np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None, :]

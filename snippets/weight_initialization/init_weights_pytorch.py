@@ -31,13 +31,29 @@ from torch import Tensor, nn
 
 # 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance
 # 1. For tanh, gain 1 keeps the gradient.
-GAINS = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / 1.0001), "tanh": 1.0, "selu": 1.0,
-         "elu": 1.245198, "gelu": 1.533530, "silu": 1.676532}  # fmt: skip
+GAINS = {
+    "linear": 1.0,
+    "relu": math.sqrt(2.0),
+    "leaky_relu": math.sqrt(2.0 / 1.0001),
+    "tanh": 1.0,
+    "selu": 1.0,
+    "elu": 1.245198,
+    "gelu": 1.533530,
+    "silu": 1.676532,
+}
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-NORM = BATCH_NORM + (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+NORM = (
+    *BATCH_NORM,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
 
 
 class Rule(NamedTuple):
@@ -69,7 +85,12 @@ def true_fan_in(layer: nn.Module) -> float:
     """
     # weight (in, out / groups, *kernel); each stride-th tap meets an input
     if isinstance(layer, TRANSPOSED):
-        return layer.in_channels // layer.groups * math.prod(layer.kernel_size) / math.prod(layer.stride)
+        return (
+            layer.in_channels
+            // layer.groups
+            * math.prod(layer.kernel_size)
+            / math.prod(layer.stride)
+        )
     # weight (out, in / groups, *kernel)
     return float(math.prod(layer.weight.shape[1:]))
 
@@ -104,8 +125,14 @@ def init_weights_(
         raise ValueError(f"gain must be positive and finite, got {gain}")
     for name, parameter in model.named_parameters():
         if parameter.is_meta or isinstance(parameter, nn.UninitializedParameter):
-            raise ValueError(f"model must hold values: give {name!r} memory first (to_empty, or a batch if it is lazy)")
-    projections = {id(layer.out_proj) for layer in model.modules() if isinstance(layer, nn.MultiheadAttention)}
+            raise ValueError(
+                f"model must hold values: give {name!r} memory first (to_empty, or a batch if it is lazy)"
+            )
+    projections = {
+        id(layer.out_proj)
+        for layer in model.modules()
+        if isinstance(layer, nn.MultiheadAttention)
+    }
     layers = {
         name: layer
         for name, layer in model.named_modules()
@@ -114,35 +141,61 @@ def init_weights_(
     for argument, name in (("output", output), ("first", first)):
         if name is not None and name not in layers:
             raise ValueError(f"{argument} must be one of {list(layers)}, got {name!r}")
-    last = layers[output] if output is not None else next(reversed(layers.values()), None)
+    last = (
+        layers[output] if output is not None else next(reversed(layers.values()), None)
+    )
 
     rules: dict[nn.Parameter, Rule] = {}
     for layer in model.modules():
         plain = id(layer) in projections or layer is layers.get(first)
-        role = ("output", 1.0) if layer is last else ("linear", 1.0) if plain else ("gain", gain)
+        role = (
+            ("output", 1.0)
+            if layer is last
+            else ("linear", 1.0)
+            if plain
+            else ("gain", gain)
+        )
         for parameter, rule in _rules(layer, *role):
             known = rules.get(parameter, rule)
             rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
 
-    padding = {layer.weight: layer.padding_idx for layer in model.modules() if isinstance(layer, nn.Embedding)}
+    padding = {
+        layer.weight: layer.padding_idx
+        for layer in model.modules()
+        if isinstance(layer, nn.Embedding)
+    }
     generator = torch.Generator().manual_seed(seed)
     report = []
     for name, parameter in model.named_parameters():
-        rule = rules.get(parameter, Rule("left")) if parameter.requires_grad else Rule("frozen")
+        rule = (
+            rules.get(parameter, Rule("left"))
+            if parameter.requires_grad
+            else Rule("frozen")
+        )
         if rule.std is not None:
             parameter.copy_(_values(rule, parameter, generator))
             if padding.get(parameter) is not None:
                 parameter[padding[parameter]] = 0.0
-        measured = parameter.to("cpu", torch.float64).std(correction=0).item() if parameter.numel() else 0.0
+        measured = (
+            parameter.to("cpu", torch.float64).std(correction=0).item()
+            if parameter.numel()
+            else 0.0
+        )
         report.append(Row(name, tuple(parameter.shape), *rule, measured))
     return report
 
 
-def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parameter, Rule]]:
+def _rules(
+    layer: nn.Module, role: str, gain: float
+) -> Iterator[tuple[nn.Parameter, Rule]]:
     zero = Rule("zero", None, 0.0)
     # A weight that is computed from other parameters (weight_norm) is not among
     # the layer's own.
-    own = {name: parameter for name, parameter in layer.named_parameters(recurse=False) if parameter.numel()}
+    own = {
+        name: parameter
+        for name, parameter in layer.named_parameters(recurse=False)
+        if parameter.numel()
+    }
     weight, bias = own.get("weight"), own.get("bias")
     if bias is not None and isinstance(layer, LINEAR + NORM):
         yield bias, zero
@@ -158,11 +211,25 @@ def _rules(layer: nn.Module, role: str, gain: float) -> Iterator[tuple[nn.Parame
             # (gates * hidden, hidden or projected), each gate with orthonormal
             # columns
             if "weight_hh" in name:
-                yield parameter, Rule("orthogonal", parameter.shape[1], 1.0 / math.sqrt(layer.hidden_size))
+                yield (
+                    parameter,
+                    Rule(
+                        "orthogonal",
+                        parameter.shape[1],
+                        1.0 / math.sqrt(layer.hidden_size),
+                    ),
+                )
             # (..., fan_in), gates or the projections of queries, keys, values
             # stacked
             elif "weight" in name:
-                yield parameter, Rule("linear", parameter.shape[1], 1.0 / math.sqrt(parameter.shape[1]))
+                yield (
+                    parameter,
+                    Rule(
+                        "linear",
+                        parameter.shape[1],
+                        1.0 / math.sqrt(parameter.shape[1]),
+                    ),
+                )
             elif "bias_ih" in name and isinstance(layer, nn.LSTM | nn.LSTMCell):
                 # bias_hh is added to it, so one of the two is enough. The std
                 # of a quarter of ones is sqrt(3) / 4.
@@ -177,8 +244,15 @@ def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor
     # the gates of an LSTM come in the order input, forget, cell, output
     if rule.name == "forget":
         return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(len(parameter) // 4)
-    values = torch.empty(parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32))
+    values = torch.empty(
+        parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32)
+    )
     if rule.name == "orthogonal":
         hidden = round(rule.std**-2)
-        return torch.cat([nn.init.orthogonal_(gate, generator=generator) for gate in values.split(hidden)])
+        return torch.cat(
+            [
+                nn.init.orthogonal_(gate, generator=generator)
+                for gate in values.split(hidden)
+            ]
+        )
     return values.normal_(0.0, rule.std, generator=generator)

@@ -14,6 +14,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).
 """
 
+import itertools
 from collections.abc import Iterator
 
 import keras
@@ -48,7 +49,9 @@ def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
         elif isinstance(layer, keras.Model):
             yield from _chain(layer)
         elif any(len(weight.shape) > 1 for weight in layer.weights):
-            raise ValueError(f"model must be a chain of Dense layers, {layer.path!r} is {type(layer).__name__}")
+            raise ValueError(
+                f"model must be a chain of Dense layers, {layer.path!r} is {type(layer).__name__}"
+            )
 
 
 def looks_linear(model: keras.Model, *, seed: int) -> None:
@@ -66,20 +69,28 @@ def looks_linear(model: keras.Model, *, seed: int) -> None:
     """
     chain = list(_chain(model))
     if not chain or not model.built:
-        raise ValueError(f"model must be built and hold a Dense layer, got {model.layers}")
+        raise ValueError(
+            f"model must be built and hold a Dense layer, got {model.layers}"
+        )
     for i, layer in enumerate(chain):
         if not isinstance(layer.kernel, keras.Variable) or layer in chain[:i]:
-            raise ValueError(f"model must hold a kernel of its own in every layer, {layer.path!r} does not")
+            raise ValueError(
+                f"model must hold a kernel of its own in every layer, {layer.path!r} does not"
+            )
     shapes = [layer.kernel.shape for layer in chain]  # (fan_in, fan_out)
-    for (_, outputs), (inputs, _) in zip(shapes[:-1], shapes[1:], strict=True):
+    for (_, outputs), (inputs, _) in itertools.pairwise(shapes):
         if outputs != inputs:
-            raise ValueError(f"model must be a chain, got {inputs} inputs after {outputs}")
+            raise ValueError(
+                f"model must be a chain, got {inputs} inputs after {outputs}"
+            )
         if outputs % 2:
             raise ValueError(f"hidden widths must be even, got {outputs}")
     generator = np.random.default_rng(seed)
     for layer, (fan_in, fan_out) in zip(chain, shapes, strict=True):
         rows, columns = layer is not chain[-1], layer is not chain[0]
-        draws = generator.standard_normal((fan_out // (1 + rows), fan_in // (1 + columns)))
+        draws = generator.standard_normal(
+            (fan_out // (1 + rows), fan_in // (1 + columns))
+        )
         layer.kernel.assign(mirrored(orthogonal_factor(draws), rows, columns).T)
         if layer.use_bias:
             layer.bias.assign(np.zeros(fan_out))

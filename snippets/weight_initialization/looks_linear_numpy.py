@@ -13,6 +13,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,14 +51,18 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
     for fewer than two widths and for one below 1.
     """
     if len(widths) < 2 or min(widths) < 1:
-        raise ValueError(f"widths must be two or more, each at least 1, got {list(widths)}")
+        raise ValueError(
+            f"widths must be two or more, each at least 1, got {list(widths)}"
+        )
     if odd := [width for width in widths[1:-1] if width % 2]:
         raise ValueError(f"hidden widths must be even, got {odd[0]}")
     generator = np.random.default_rng(seed)
     last = len(widths) - 2
     weights = []
-    for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         rows, columns = i < last, i > 0
         shape = (fan_out // 2 if rows else fan_out, fan_in // 2 if columns else fan_in)
-        weights.append(mirrored(orthogonal_factor(generator.standard_normal(shape)), rows, columns))
+        weights.append(
+            mirrored(orthogonal_factor(generator.standard_normal(shape)), rows, columns)
+        )
     return weights

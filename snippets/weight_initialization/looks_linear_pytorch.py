@@ -14,6 +14,8 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).
 """
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -44,24 +46,41 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear):
             weight = layer._parameters.get("weight")
-            if weight is None or isinstance(weight, nn.UninitializedParameter) or id(weight) in weights:
-                raise ValueError(f"model must hold a weight of its own in every layer, {name!r} does not")
+            if (
+                weight is None
+                or isinstance(weight, nn.UninitializedParameter)
+                or id(weight) in weights
+            ):
+                raise ValueError(
+                    f"model must hold a weight of its own in every layer, {name!r} does not"
+                )
             weights.add(id(weight))
-        elif any(parameter.dim() > 1 and id(parameter) not in weights for parameter in layer.parameters(recurse=False)):
-            raise ValueError(f"model must be a chain of Linear layers, {name!r} is {type(layer).__name__}")
+        elif any(
+            parameter.dim() > 1 and id(parameter) not in weights
+            for parameter in layer.parameters(recurse=False)
+        ):
+            raise ValueError(
+                f"model must be a chain of Linear layers, {name!r} is {type(layer).__name__}"
+            )
     if not weights:
         raise ValueError(f"model must hold a Linear layer, got {model}")
     chain = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    for layer, following in zip(chain[:-1], chain[1:], strict=True):
+    for layer, following in itertools.pairwise(chain):
         if layer.out_features != following.in_features:
-            raise ValueError(f"model must be a chain, got {following.in_features} inputs after {layer.out_features}")
+            raise ValueError(
+                f"model must be a chain, got {following.in_features} inputs after {layer.out_features}"
+            )
         if layer.out_features % 2:
             raise ValueError(f"hidden widths must be even, got {layer.out_features}")
     generator = torch.Generator().manual_seed(seed)
     for layer in chain:
         rows, columns = layer is not chain[-1], layer is not chain[0]
         shape = layer.out_features // (1 + rows), layer.in_features // (1 + columns)
-        block = torch.empty(shape, dtype=torch.promote_types(layer.weight.dtype, torch.float32))
-        layer.weight.copy_(mirrored(nn.init.orthogonal_(block, generator=generator), rows, columns))
+        block = torch.empty(
+            shape, dtype=torch.promote_types(layer.weight.dtype, torch.float32)
+        )
+        layer.weight.copy_(
+            mirrored(nn.init.orthogonal_(block, generator=generator), rows, columns)
+        )
         if layer.bias is not None:
             layer.bias.zero_()

@@ -16,7 +16,12 @@ import math
 
 import keras
 
-SUMMING = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+SUMMING = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+)
 
 
 def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
@@ -32,12 +37,18 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
     """
     reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
     if not reached or not model.built:
-        raise ValueError(f"model must be built and hold a Dense or Conv layer, got {model.layers}")
+        raise ValueError(
+            f"model must be built and hold a Dense or Conv layer, got {model.layers}"
+        )
     for layer in model._flatten_layers():
         if isinstance(layer, SUMMING) and (
-            layer not in reached or not isinstance(layer.kernel, keras.Variable) or len(layer._inbound_nodes) != 1
+            layer not in reached
+            or not isinstance(layer.kernel, keras.Variable)
+            or len(layer._inbound_nodes) != 1
         ):
-            raise ValueError(f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}")
+            raise ValueError(
+                f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}"
+            )
     found: dict[str, float] = {}
     for i, layer in enumerate(reached):
         orthogonal = keras.initializers.Orthogonal(seed=seed + i)
@@ -51,7 +62,9 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
         finally:
             layer.activation = activation
         if not 0.0 < std < math.inf:
-            raise ValueError(f"inputs must reach every layer, the output of {layer.name!r} has deviation {std}")
+            raise ValueError(
+                f"inputs must reach every layer, the output of {layer.name!r} has deviation {std}"
+            )
         found[layer.name] = std
         layer.kernel.assign(layer.kernel / std)
     return found

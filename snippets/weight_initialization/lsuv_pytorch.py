@@ -36,10 +36,20 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
     for name, layer in model.named_modules():
         if isinstance(layer, SUMMING):
             weight = layer._parameters.get("weight")
-            if weight is None or isinstance(weight, nn.UninitializedParameter) or id(weight) in owners:
-                raise ValueError(f"model must hold a weight of its own in every layer, {name!r} does not")
+            if (
+                weight is None
+                or isinstance(weight, nn.UninitializedParameter)
+                or id(weight) in owners
+            ):
+                raise ValueError(
+                    f"model must hold a weight of its own in every layer, {name!r} does not"
+                )
             owners[id(weight)] = name
-    names = {layer: name for name, layer in model.named_modules() if isinstance(layer, SUMMING)}
+    names = {
+        layer: name
+        for name, layer in model.named_modules()
+        if isinstance(layer, SUMMING)
+    }
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, float] = {}
 
@@ -48,14 +58,19 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
             return None
         std = output.std(correction=0)
         if not 0.0 < std < torch.inf:
-            raise ValueError(f"inputs must reach every layer, the output of {names[layer]!r} has deviation {std}")
+            raise ValueError(
+                f"inputs must reach every layer, the output of {names[layer]!r} has deviation {std}"
+            )
         found[names[layer]] = std.item()
         layer.weight.div_(std)
         return output / std
 
     hooks = []
     for layer in names:
-        orthogonal = torch.empty(layer.weight.shape, dtype=torch.promote_types(layer.weight.dtype, torch.float32))
+        orthogonal = torch.empty(
+            layer.weight.shape,
+            dtype=torch.promote_types(layer.weight.dtype, torch.float32),
+        )
         layer.weight.copy_(nn.init.orthogonal_(orthogonal, generator=generator))
         if layer.bias is not None:
             layer.bias.zero_()

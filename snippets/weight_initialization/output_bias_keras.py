@@ -34,8 +34,14 @@ def softmax_bias(counts):
     (or frequencies) of C classes.
     """
     counts = keras.ops.cast(counts, "float32")
-    if len(counts.shape) != 1 or 0 in counts.shape or not bool(keras.ops.all(keras.ops.isfinite(counts))):
+    if (
+        len(counts.shape) != 1
+        or 0 in counts.shape
+        or not bool(keras.ops.all(keras.ops.isfinite(counts)))
+    ):
         raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not bool(keras.ops.all(counts > 0)):
-        raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
+        raise ValueError(
+            f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
+        )
     return keras.ops.log(counts / keras.ops.sum(counts))

@@ -34,5 +34,7 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
     if counts.ndim != 1 or not counts.size or not np.isfinite(counts).all():
         raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not (counts > 0.0).all():
-        raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
+        raise ValueError(
+            f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
+        )
     return np.log(counts / counts.sum())

@@ -37,5 +37,7 @@ def softmax_bias(counts: Tensor) -> Tensor:
     if counts.dim() != 1 or not counts.numel() or not counts.isfinite().all():
         raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not (counts > 0).all():
-        raise ValueError(f"counts must be positive, got {counts}; give a class that was not seen a count below 1")
+        raise ValueError(
+            f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
+        )
     return (counts / counts.sum(dtype=torch.float64)).log()

@@ -28,24 +28,40 @@ Branch = keras.Layer | Sequence[keras.Layer]
 ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
-def _all_parts(branches: Iterable[Branch], attribute: str) -> list[list[keras.Variable]]:
-    every = [list(_parts([branch] if isinstance(branch, keras.Layer) else branch, attribute)) for branch in branches]
+def _all_parts(
+    branches: Iterable[Branch], attribute: str
+) -> list[list[keras.Variable]]:
+    every = [
+        list(_parts([branch] if isinstance(branch, keras.Layer) else branch, attribute))
+        for branch in branches
+    ]
     if not every or not all(every):
-        raise ValueError(f"branches must each hold a built layer with a {attribute}, got {branches}")
+        raise ValueError(
+            f"branches must each hold a built layer with a {attribute}, got {branches}"
+        )
     return every
 
 
 def _parts(branch: Iterable[keras.Layer], attribute: str) -> Iterator[keras.Variable]:
     for layer in branch:
         if isinstance(layer, ATTENTION) and layer.built:
-            inside = (layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense)
+            inside = (
+                layer.query_dense,
+                layer.key_dense,
+                layer.value_dense,
+                layer.output_dense,
+            )
             yield from _parts(inside, attribute)
         elif isinstance(layer, keras.Model):
             yield from _parts(layer.layers, attribute)
         elif isinstance(variable := getattr(layer, attribute, None), keras.Variable):
             yield variable
-        elif variable is not None or any(hasattr(child, attribute) for child in layer._flatten_layers(False)):
-            raise ValueError(f"branches must hold layers with a {attribute} of their own, {layer.path!r} does not")
+        elif variable is not None or any(
+            hasattr(child, attribute) for child in layer._flatten_layers(False)
+        ):
+            raise ValueError(
+                f"branches must hold layers with a {attribute} of their own, {layer.path!r} does not"
+            )
 
 
 def gpt2_scale(branches: Iterable[Branch]) -> None:
@@ -69,8 +85,14 @@ def fixup(branches: Iterable[Branch]) -> None:
     would undo it.
     """
     every = _all_parts(branches, "kernel")
-    factors = {id(kernel): (kernel, len(every) ** (-0.5 / len(others))) for *others, _ in every for kernel in others}
-    for kernel, factor in (factors | {id(parts[-1]): (parts[-1], 0.0) for parts in every}).values():
+    factors = {
+        id(kernel): (kernel, len(every) ** (-0.5 / len(others)))
+        for *others, _ in every
+        for kernel in others
+    }
+    for kernel, factor in (
+        factors | {id(parts[-1]): (parts[-1], 0.0) for parts in every}
+    ).values():
         kernel.assign(kernel * factor)
 
 

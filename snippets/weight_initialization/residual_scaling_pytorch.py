@@ -26,27 +26,51 @@ import torch
 from torch import nn
 
 SUMMING = (
-    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
-)  # fmt: skip
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 NORM = (
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm
-)  # fmt: skip
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
 
 
-def _weights(branches: Iterable[nn.Module], kinds: tuple[type, ...]) -> list[list[nn.Parameter]]:
+def _weights(
+    branches: Iterable[nn.Module], kinds: tuple[type, ...]
+) -> list[list[nn.Parameter]]:
     """Those of the layers of `kinds`, branch by branch."""
     # a Sequential would be taken apart
     if isinstance(branches, nn.Module) and not isinstance(branches, nn.ModuleList):
-        raise ValueError(f"branches must be a list of modules, got one {type(branches).__name__}")
+        raise ValueError(
+            f"branches must be a list of modules, got one {type(branches).__name__}"
+        )
     found = []
     for branch in branches:
-        parts = [(name, part) for name, part in branch.named_modules() if isinstance(part, kinds)]
+        parts = [
+            (name, part)
+            for name, part in branch.named_modules()
+            if isinstance(part, kinds)
+        ]
         if not parts:
-            raise ValueError(f"branches must each hold one of {[kind.__name__ for kind in kinds]}, got {branch}")
+            raise ValueError(
+                f"branches must each hold one of {[kind.__name__ for kind in kinds]}, got {branch}"
+            )
         found.append([part._parameters.get("weight") for _, part in parts])
         for (name, part), weight in zip(parts, found[-1], strict=True):
             if weight is None or isinstance(weight, nn.UninitializedParameter):
-                raise ValueError(f"branches must hold weights of their own, {name!r} does not: {part}")
+                raise ValueError(
+                    f"branches must hold weights of their own, {name!r} does not: {part}"
+                )
     if not found:
         raise ValueError("branches must hold a branch, got none")
     return found
@@ -75,7 +99,11 @@ def fixup_(branches: Iterable[nn.Module]) -> None:
     would undo it.
     """
     weights = _weights(branches, SUMMING)
-    factors = {other: len(weights) ** (-1.0 / (2 * len(others))) for *others, _ in weights for other in others}
+    factors = {
+        other: len(weights) ** (-1.0 / (2 * len(others)))
+        for *others, _ in weights
+        for other in others
+    }
     for weight, factor in (factors | {branch[-1]: 0.0 for branch in weights}).items():
         weight.mul_(factor)
 

@@ -16,7 +16,11 @@ from torch import nn
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.signals import rms, signals
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 DEPTH, WIDTH = 5, 64
@@ -53,16 +57,29 @@ def measure(seed: int = 0) -> AfterTheFirstStep:
 
 def _course(learning_rate: float, seed: int) -> Course:
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs[:256]), torch.from_numpy(digits.train_labels[:256])
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs[:256]),
+        torch.from_numpy(digits.train_labels[:256]),
+    )
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        [64] + [WIDTH] * DEPTH + [10], nn.Tanh, lambda weight: xavier_uniform_(weight, generator=generator)
+        [64] + [WIDTH] * DEPTH + [10],
+        nn.Tanh,
+        lambda weight: xavier_uniform_(weight, generator=generator),
     )
     activation, gradient = [], []
     for look in range(LOOKS):
         if look:
-            train(model, digits, steps=BETWEEN, learning_rate=learning_rate, seed=1000 * seed + look)
-        first, *_, last, _ = signals(model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))
+            train(
+                model,
+                digits,
+                steps=BETWEEN,
+                learning_rate=learning_rate,
+                seed=1000 * seed + look,
+            )
+        first, *_, last, _ = signals(
+            model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+        )
         activation.append(rms(last.activation))
         gradient.append(rms(first.delta) / rms(last.delta))
     return Course(activation, gradient, accuracy_on_test_digits(model, digits))
@@ -115,8 +132,14 @@ def plot(measured: AfterTheFirstStep) -> Figure:
         below.plot(steps, course.gradient, "o-", color=colour, markersize=4)
     above.annotate("learning rate 1", (60, 0.93), color="C1", va="top", ha="center")
     above.annotate("learning rate 0.1", (60, 0.47), color="C0", va="top", ha="center")
-    above.set(ylim=(0, 1.05), ylabel="rms of $h_5$", title="Last hidden layer: activations")
+    above.set(
+        ylim=(0, 1.05), ylabel="rms of $h_5$", title="Last hidden layer: activations"
+    )
     below.axhline(1, color="C5", linewidth=1, linestyle="dashed")
-    below.set(yscale="log", ylabel="first / last", title="Gradients: rms of $dL/dz_1$ over that of $dL/dz_5$")
+    below.set(
+        yscale="log",
+        ylabel="first / last",
+        title="Gradients: rms of $dL/dz_1$ over that of $dL/dz_5$",
+    )
     below.set_xlabel("step")
     return figure

@@ -56,11 +56,14 @@ def _chain(std, generator: np.random.Generator) -> Chain:
     shapes = list(zip(WIDTHS[1:], WIDTHS[:-1], strict=True))
     weights = [std(shape) * generator.standard_normal(shape) for shape in shapes]
     return Chain(
-        _mean_squares(weights, generator), _mean_squares([weight.T for weight in weights[::-1]], generator)[::-1]
+        _mean_squares(weights, generator),
+        _mean_squares([weight.T for weight in weights[::-1]], generator)[::-1],
     )
 
 
-def _mean_squares(matrices: list[np.ndarray], generator: np.random.Generator) -> list[float]:
+def _mean_squares(
+    matrices: list[np.ndarray], generator: np.random.Generator
+) -> list[float]:
     signal = generator.standard_normal((matrices[0].shape[1], BATCH))
     first = (signal**2).mean()
     found = [1.0]
@@ -102,7 +105,9 @@ CLAIMS = (
     ),
     Claim(
         statement="Geometric mean, both directions: the smaller of the two",
-        value=lambda found: min(found.geometric.forward[-1], found.geometric.backward[0]),
+        value=lambda found: min(
+            found.geometric.forward[-1], found.geometric.backward[0]
+        ),
         interval=(0.6, 1.6),
         reason=r"$\sqrt{n_\text{in}/n_\text{out}}$ forward and its inverse backward cancel along the chain.",
     ),
@@ -115,11 +120,21 @@ def plot(measured: AlternatingWidths) -> Figure:
     places = range(DEPTH + 1)
     names = (("Xavier", "C0"), ("1/fan_in", "C2"), ("geometric mean", "C3"))
     spots = (((8, 0.02), (8, 0.02)), ((16, 0.3), (4, 8)), ((10, 4), (14, 8)))
-    for chain, (name, colour), places_of_name in zip(measured, names, spots, strict=True):
-        for axes, dots, spot in zip((forward, backward), chain, places_of_name, strict=True):
+    for chain, (name, colour), places_of_name in zip(
+        measured, names, spots, strict=True
+    ):
+        for axes, dots, spot in zip(
+            (forward, backward), chain, places_of_name, strict=True
+        ):
             axes.plot(places, dots, "o-", color=colour, markersize=4, linewidth=1)
             axes.annotate(name, spot, color=colour, ha="center")
-    forward.set(yscale="log", ylim=(0.005, 30), ylabel="mean square", title="Forward, input = 1")
-    backward.set(ylabel="mean square", title="Backward, output = 1", xlabel="layers passed from the input")
+    forward.set(
+        yscale="log", ylim=(0.005, 30), ylabel="mean square", title="Forward, input = 1"
+    )
+    backward.set(
+        ylabel="mean square",
+        title="Backward, output = 1",
+        xlabel="layers passed from the input",
+    )
     backward.set_xticks(range(0, DEPTH + 1, 4))
     return figure

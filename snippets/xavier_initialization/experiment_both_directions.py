@@ -48,19 +48,26 @@ class BothDirections(NamedTuple):
 
 
 def measure(seed: int = 0) -> BothDirections:
-    return BothDirections(*(_network(variance, seed) for variance in (OLD, XAVIER, LARGE)))
+    return BothDirections(
+        *(_network(variance, seed) for variance in (OLD, XAVIER, LARGE))
+    )
 
 
 def _network(variance: float, seed: int) -> Network:
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        [WIDTH] * (DEPTH + 1) + [10], nn.Tanh, lambda w: xavier_uniform_(w, math.sqrt(variance), generator)
+        [WIDTH] * (DEPTH + 1) + [10],
+        nn.Tanh,
+        lambda w: xavier_uniform_(w, math.sqrt(variance), generator),
     )
     inputs = torch.randn(BATCH, WIDTH, generator=generator)
     direction = torch.randn(BATCH, 10, generator=generator)
     hidden = signals(model, inputs, lambda output: (output * direction).sum())[:DEPTH]
     last = rms(hidden[-1].delta)
-    return Network([rms(layer.activation) for layer in hidden], [rms(layer.delta) / last for layer in hidden])
+    return Network(
+        [rms(layer.activation) for layer in hidden],
+        [rms(layer.delta) / last for layer in hidden],
+    )
 
 
 def _exact(variance: float) -> Propagation:
@@ -74,7 +81,9 @@ def _gradient_over_exact(network: Network, variance: float) -> float:
 CLAIMS = (
     Claim(
         statement=r"With $n\operatorname{Var}W=1/3$ activations keep $1/\sqrt3$ of their scale per layer",
-        value=lambda found: (found.old.activation[-1] / found.old.activation[9]) ** (1 / 10),
+        value=lambda found: (
+            (found.old.activation[-1] / found.old.activation[9]) ** (1 / 10)
+        ),
         interval=(0.56, 0.595),
         reason=r"$\sqrt{n\operatorname{Var}W}$ in the linear regime, layers 10 to 20; five times the spread.",
         paper="n Var W = 1/3",
@@ -83,7 +92,9 @@ CLAIMS = (
     ),
     Claim(
         statement="So does the gradient on the way back",
-        value=lambda found: (found.old.gradient[9] / found.old.gradient[-1]) ** (1 / 10),
+        value=lambda found: (
+            (found.old.gradient[9] / found.old.gradient[-1]) ** (1 / 10)
+        ),
         interval=(0.56, 0.595),
         reason="The same factor, since all layers have the same width.",
         paper="n Var W = 1/3",
@@ -92,7 +103,9 @@ CLAIMS = (
     ),
     Claim(
         statement="Under Xavier the activations of layer 20 have the scale of the exact recursion",
-        value=lambda found: found.xavier.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1]),
+        value=lambda found: (
+            found.xavier.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
+        ),
         interval=(0.88, 1.12),
         reason="1 in the limit of infinite width; 512 units spread by 2 % over seeds, this is six times that.",
     ),
@@ -127,11 +140,28 @@ def plot(measured: BothDirections) -> Figure:
             (forward, network.activation, exact.activation, above),
             (backward, network.gradient, exact.gradient, below),
         ):
-            axes.plot(layers, [math.sqrt(value) for value in curve], color="C5", linewidth=1)
+            axes.plot(
+                layers, [math.sqrt(value) for value in curve], color="C5", linewidth=1
+            )
             axes.plot(layers, dots, "o", color=colour, markersize=4)
-            axes.annotate(name, (10, dots[9]), color=colour, xytext=offset, textcoords="offset points")
-    forward.set(yscale="log", ylim=(3e-6, 8), ylabel="rms of $h_l$", title="Forward: activations")
-    backward.set(yscale="log", ylabel="rms of $dL/dz_l$", title="Backward: gradients, last layer = 1")
+            axes.annotate(
+                name,
+                (10, dots[9]),
+                color=colour,
+                xytext=offset,
+                textcoords="offset points",
+            )
+    forward.set(
+        yscale="log",
+        ylim=(3e-6, 8),
+        ylabel="rms of $h_l$",
+        title="Forward: activations",
+    )
+    backward.set(
+        yscale="log",
+        ylabel="rms of $dL/dz_l$",
+        title="Backward: gradients, last layer = 1",
+    )
     backward.set_xlabel("layer $l$")
     backward.set_xticks([1, 5, 10, 15, 20])
     return figure

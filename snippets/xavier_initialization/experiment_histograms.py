@@ -56,7 +56,9 @@ def measure(seed: int = 0) -> Histograms:
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(BATCH, INPUTS, generator=generator)
     labels = torch.randint(CLASSES, (BATCH,), generator=generator)
-    return Histograms(*(_network(draw, inputs, labels, generator) for draw in (_old, xavier_uniform_)))
+    return Histograms(
+        *(_network(draw, inputs, labels, generator) for draw in (_old, xavier_uniform_))
+    )
 
 
 def _old(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -64,10 +66,16 @@ def _old(weight: Tensor, generator: torch.Generator) -> Tensor:
     return nn.init.uniform_(weight, -bound, bound, generator)
 
 
-def _network(draw, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> Network:
+def _network(
+    draw, inputs: Tensor, labels: Tensor, generator: torch.Generator
+) -> Network:
     widths = [INPUTS] + [WIDTH] * DEPTH + [CLASSES]
-    model = multilayer_perceptron(widths, nn.Tanh, lambda weight: draw(weight, generator=generator))
-    layers = signals(model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))[:DEPTH]
+    model = multilayer_perceptron(
+        widths, nn.Tanh, lambda weight: draw(weight, generator=generator)
+    )
+    layers = signals(
+        model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+    )[:DEPTH]
     unit = rms(layers[-1].delta)
     return Network(
         [rms(layer.activation) for layer in layers],
@@ -89,7 +97,9 @@ def _exact(variance: float, first: float) -> Propagation:
 
 def _within(part: float, square: float) -> tuple[float, float]:
     """The root of `square`, give or take a part of it."""
-    return round((1 - part) * math.sqrt(square), 3), round((1 + part) * math.sqrt(square), 3)
+    return round((1 - part) * math.sqrt(square), 3), round(
+        (1 + part) * math.sqrt(square), 3
+    )
 
 
 OLD = _exact(1 / 3, first=1 / 3)
@@ -122,7 +132,10 @@ CLAIMS = (
     ),
     Claim(
         statement=r"Old weights: the peak of layer 5 over $1/\sqrt{2\pi q_5}$, that of a Gaussian $z_5$",
-        value=lambda found: found.old.density[-1][39:41].mean() * math.sqrt(2 * math.pi * OLD.preactivation[-1]),
+        value=lambda found: (
+            found.old.density[-1][39:41].mean()
+            * math.sqrt(2 * math.pi * OLD.preactivation[-1])
+        ),
         interval=(0.9, 1.02),
         reason="1 for an infinitely narrow bin; two bins of 1/40 about 0 reach half a standard deviation out: 0.95.",
     ),
@@ -133,11 +146,18 @@ def plot(measured: Histograms) -> Figure:
     figure = Figure(figsize=(4.6, 4.8))
     grid = figure.subplots(2, 2, sharex="col", sharey="col")
     for row, network, colour in zip(grid, measured, ("C1", "C0"), strict=True):
-        for axes, densities, bins in zip(row, network[2:], (BINS, GRADIENT_BINS), strict=True):
+        for axes, densities, bins in zip(
+            row, network[2:], (BINS, GRADIENT_BINS), strict=True
+        ):
             for layer, density in enumerate(densities, 1):
                 ends = layer in (1, DEPTH)
-                style = {"color": colour if ends else "C5", "linewidth": 1.8 if ends else 0.8}
-                axes.stairs(density, bins, linestyle="--" if layer == 1 else "-", **style)
+                style = {
+                    "color": colour if ends else "C5",
+                    "linewidth": 1.8 if ends else 0.8,
+                }
+                axes.stairs(
+                    density, bins, linestyle="--" if layer == 1 else "-", **style
+                )
             axes.set(yscale="log", ylim=(0.03, 40))
         row[0].set(ylabel="density")
     for axes, title in zip(grid[:, 0], ("Old initialization", "Xavier"), strict=True):

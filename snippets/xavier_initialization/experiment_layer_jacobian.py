@@ -60,7 +60,9 @@ def _spectrum(variance: float, seed: int) -> Spectrum:
 
     def initialize(weight: torch.Tensor) -> None:
         fan_out, fan_in = weight.shape
-        old = math.sqrt((fan_in + fan_out) / (6 * fan_in))  # makes 2 / (fan_in + fan_out) into 1 / (3 fan_in)
+        old = math.sqrt(
+            (fan_in + fan_out) / (6 * fan_in)
+        )  # makes 2 / (fan_in + fan_out) into 1 / (3 fan_in)
         xavier_uniform_(weight, old if variance < 1 else 1.0, generator)
 
     model = multilayer_perceptron([64] + [WIDTH] * (DEPTH + 1), nn.Tanh, initialize)
@@ -97,7 +99,9 @@ CLAIMS = (
     ),
     Claim(
         statement=r"The mean *square* is $\chi=n\operatorname{Var}W\,\mathbb E[\phi'(z)^2]$: largest deviation",
-        value=lambda found: max(np.abs(each.mean_square / each.chi - 1).max() for each in found),
+        value=lambda found: max(
+            np.abs(each.mean_square / each.chi - 1).max() for each in found
+        ),
         interval=(0.0, 0.06),
         reason="0 in the limit of infinite width; the spread for 300 units is about 1 %, the largest of 16 is taken.",
         source="Schoenholz et al. (2017).",
@@ -108,16 +112,43 @@ CLAIMS = (
 def plot(measured: LayerJacobian) -> Figure:
     figure = Figure(figsize=(4.6, 3.4))
     axes = figure.subplots()
-    rows = ((measured.old, 1 / 3, "C1", "old", 1.5), (measured.xavier, 1.0, "C0", "Xavier", 1.25))
+    rows = (
+        (measured.old, 1 / 3, "C1", "old", 1.5),
+        (measured.xavier, 1.0, "C0", "Xavier", 1.25),
+    )
     for spectrum, variance, colour, name, height in rows:
         edge = 2 * math.sqrt(variance)
         points = np.linspace(0, edge, 100)
-        axes.plot(points, 4 * np.sqrt(edge**2 - points**2) / (math.pi * edge**2), color="C5", linewidth=1)
-        density, edges = np.histogram(spectrum.singular_values, np.linspace(0, 2.1, 43), density=True)
+        axes.plot(
+            points,
+            4 * np.sqrt(edge**2 - points**2) / (math.pi * edge**2),
+            color="C5",
+            linewidth=1,
+        )
+        density, edges = np.histogram(
+            spectrum.singular_values, np.linspace(0, 2.1, 43), density=True
+        )
         axes.stairs(density, edges, color=colour, linewidth=2)
         mean = spectrum.singular_values.mean()
-        axes.plot([mean, mean], [0, height], color=colour, linewidth=1.5, linestyle=(0, (4, 2)))
-        axes.annotate(f"{name}: mean {mean:.2f}", (mean + 0.03, height), color=colour, va="center")
-    axes.annotate("weights alone", (1.75, 0.31), xytext=(0, 14), textcoords="offset points", color="C5", ha="center")
-    axes.set(xlabel="singular value of $J_l$", ylabel="density", xlim=(0, 2.1), ylim=(0, 1.7))
+        axes.plot(
+            [mean, mean],
+            [0, height],
+            color=colour,
+            linewidth=1.5,
+            linestyle=(0, (4, 2)),
+        )
+        axes.annotate(
+            f"{name}: mean {mean:.2f}", (mean + 0.03, height), color=colour, va="center"
+        )
+    axes.annotate(
+        "weights alone",
+        (1.75, 0.31),
+        xytext=(0, 14),
+        textcoords="offset points",
+        color="C5",
+        ha="center",
+    )
+    axes.set(
+        xlabel="singular value of $J_l$", ylabel="density", xlim=(0, 2.1), ylim=(0, 1.7)
+    )
     return figure

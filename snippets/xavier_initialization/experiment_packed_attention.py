@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.signals import rms
-from snippets.xavier_initialization.packed_attention_pytorch import projections, xavier_attention_
+from snippets.xavier_initialization.packed_attention_pytorch import (
+    projections,
+    xavier_attention_,
+)
 
 FEATURES, HEADS, TOKENS = 256, 4, 512
 
@@ -39,17 +42,26 @@ def measure(seed: int = 0) -> PackedAttention:
     before, logits_before = _standard_deviations(attention), _logits(attention, tokens)
     xavier_attention_(attention, generator=generator)
     after, logits_after = _standard_deviations(attention), _logits(attention, tokens)
-    return PackedAttention({name: (before[name], after[name]) for name in before}, (logits_before, logits_after))
+    return PackedAttention(
+        {name: (before[name], after[name]) for name in before},
+        (logits_before, logits_after),
+    )
 
 
 def _standard_deviations(attention: nn.MultiheadAttention) -> dict[str, float]:
-    return {name: rms(weight) / math.sqrt(2 / sum(weight.shape)) for name, weight in projections(attention)}
+    return {
+        name: rms(weight) / math.sqrt(2 / sum(weight.shape))
+        for name, weight in projections(attention)
+    }
 
 
 def _logits(attention: nn.MultiheadAttention, tokens: Tensor) -> float:
     weights = dict(projections(attention))
     queries, keys = (
-        (tokens @ weights[name].T).view(TOKENS, HEADS, FEATURES // HEADS).transpose(0, 1) for name in ("q", "k")
+        (tokens @ weights[name].T)
+        .view(TOKENS, HEADS, FEATURES // HEADS)
+        .transpose(0, 1)
+        for name in ("q", "k")
     )
     return rms(queries @ keys.transpose(1, 2) / math.sqrt(FEATURES // HEADS)) ** 2
 
@@ -57,7 +69,9 @@ def _logits(attention: nn.MultiheadAttention, tokens: Tensor) -> float:
 CLAIMS = (
     Claim(
         statement=r"As PyTorch starts it: standard deviation of $W_Q$, $W_K$ and $W_V$ together, over Xavier's",
-        value=lambda found: sum(found.standard_deviation[name][0] for name in "qkv") / 3,
+        value=lambda found: (
+            sum(found.standard_deviation[name][0] for name in "qkv") / 3
+        ),
         interval=(0.7, 0.714),
         reason=r"$\sqrt{6/4d}$ over $\sqrt{6/2d}$; 196,608 weights spread by 0.1 %.",
         format=".4f",
@@ -95,9 +109,21 @@ def plot(measured: PackedAttention) -> Figure:
         axes.plot([packed, alone], [place, place], color="C5", linewidth=1)
         axes.plot(packed, place, "o", color="C1")
         axes.plot(alone, place, "o", color="C0")
-    axes.annotate("as PyTorch starts it", (0.5, len(rows) - 0.55), color="C1", va="center", ha="left")
-    axes.annotate("one by one", (1, len(rows) - 0.55), color="C0", va="center", ha="center")
+    axes.annotate(
+        "as PyTorch starts it",
+        (0.5, len(rows) - 0.55),
+        color="C1",
+        va="center",
+        ha="left",
+    )
+    axes.annotate(
+        "one by one", (1, len(rows) - 0.55), color="C0", va="center", ha="center"
+    )
     axes.axvline(1, color="C5", linewidth=1, linestyle="dashed", zorder=0)
     axes.set_yticks(places, list(rows))
-    axes.set(xlim=(0.4, 1.15), ylim=(-0.5, len(rows) - 0.2), xlabel="standard deviation, Xavier = 1")
+    axes.set(
+        xlim=(0.4, 1.15),
+        ylim=(-0.5, len(rows) - 0.2),
+        xlabel="standard deviation, Xavier = 1",
+    )
     return figure

@@ -51,13 +51,17 @@ def _worst(measured: np.ndarray, exact: np.ndarray) -> float:
 CLAIMS = (
     Claim(
         statement=r"Forward: largest deviation of 25 layers from $2n_\text{in}/(n_\text{in}+n_\text{out})$",
-        value=lambda found: _worst(found.forward, 2 * found.fan_in / (found.fan_in + found.fan_out)),
+        value=lambda found: _worst(
+            found.forward, 2 * found.fan_in / (found.fan_in + found.fan_out)
+        ),
         interval=(0.0, 0.08),
         reason="A sum of squares over 64 units and 256 signals spreads by 1.1 %, the worst of 25 by 3 %.",
     ),
     Claim(
         statement=r"Backward: largest deviation of 25 layers from $2n_\text{out}/(n_\text{in}+n_\text{out})$",
-        value=lambda found: _worst(found.backward, 2 * found.fan_out / (found.fan_in + found.fan_out)),
+        value=lambda found: _worst(
+            found.backward, 2 * found.fan_out / (found.fan_in + found.fan_out)
+        ),
         interval=(0.0, 0.08),
         reason="The same, with the roles of the widths exchanged.",
     ),
@@ -70,7 +74,9 @@ CLAIMS = (
     ),
     Claim(
         statement="From 1024 to 64 units: the factor of the gradient on the way back",
-        value=lambda found: float(found.backward[(found.fan_in == 1024) & (found.fan_out == 64)][0]),
+        value=lambda found: float(
+            found.backward[(found.fan_in == 1024) & (found.fan_out == 64)][0]
+        ),
         interval=(0.108, 0.128),
         reason="128/1088 = 0.118, five standard deviations.",
     ),
@@ -86,11 +92,32 @@ def plot(measured: RectangularLayers) -> Figure:
         (measured.backward, 2 / (1 + ratio), "C1"),
     ):
         axes.plot(ratio, exact, color="C5", linewidth=1)
-        axes.plot(measured.fan_in / measured.fan_out, factors, "o", color=colour, markersize=5)
+        axes.plot(
+            measured.fan_in / measured.fan_out, factors, "o", color=colour, markersize=5
+        )
     axes.axhline(1, color="C5", linewidth=1, linestyle="dashed")
-    axes.annotate("forward", (8, 16 / 9), xytext=(0, -20), textcoords="offset points", ha="center", color="C0")
-    axes.annotate("backward", (1 / 8, 16 / 9), xytext=(0, -20), textcoords="offset points", ha="center", color="C1")
-    axes.set(xscale="log", ylim=(0, 2.1), xlabel="fan_in / fan_out", ylabel="factor of the mean square")
+    axes.annotate(
+        "forward",
+        (8, 16 / 9),
+        xytext=(0, -20),
+        textcoords="offset points",
+        ha="center",
+        color="C0",
+    )
+    axes.annotate(
+        "backward",
+        (1 / 8, 16 / 9),
+        xytext=(0, -20),
+        textcoords="offset points",
+        ha="center",
+        color="C1",
+    )
+    axes.set(
+        xscale="log",
+        ylim=(0, 2.1),
+        xlabel="fan_in / fan_out",
+        ylabel="factor of the mean square",
+    )
     axes.set_xticks([1 / 16, 1 / 4, 1, 4, 16], ["1/16", "1/4", "1", "4", "16"])
     axes.minorticks_off()
     return figure

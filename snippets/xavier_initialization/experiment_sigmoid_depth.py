@@ -16,7 +16,11 @@ from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
 from snippets.laboratory.mean_field import SIGMOID, chi, fixed_variance
 from snippets.laboratory.signals import rms, signals
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 DEPTHS = (1, 3, 5, 7)
@@ -44,18 +48,31 @@ class SigmoidDepth(NamedTuple):
 
 
 def measure(seed: int = 0) -> SigmoidDepth:
-    accuracies = [[_accuracy(activation, depth, seed) for depth in DEPTHS] for activation in (nn.Sigmoid, nn.Tanh)]
-    return SigmoidDepth(*accuracies, _accuracy(nn.Sigmoid, 5, seed, LONG, FAST), _factor(seed))
+    accuracies = [
+        [_accuracy(activation, depth, seed) for depth in DEPTHS]
+        for activation in (nn.Sigmoid, nn.Tanh)
+    ]
+    return SigmoidDepth(
+        *accuracies, _accuracy(nn.Sigmoid, 5, seed, LONG, FAST), _factor(seed)
+    )
 
 
-def _network(activation: type[nn.Module], depth: int, width: int, seed: int) -> nn.Sequential:
+def _network(
+    activation: type[nn.Module], depth: int, width: int, seed: int
+) -> nn.Sequential:
     generator = torch.Generator().manual_seed(seed)
     widths = [64] + [width] * depth + [10]
-    return multilayer_perceptron(widths, activation, lambda weight: xavier_uniform_(weight, generator=generator))
+    return multilayer_perceptron(
+        widths, activation, lambda weight: xavier_uniform_(weight, generator=generator)
+    )
 
 
 def _accuracy(
-    activation: type[nn.Module], depth: int, seed: int, steps: int = STEPS, learning_rate: float = LEARNING_RATE
+    activation: type[nn.Module],
+    depth: int,
+    seed: int,
+    steps: int = STEPS,
+    learning_rate: float = LEARNING_RATE,
 ) -> float:
     digits, model = load_digits(), _network(activation, depth, WIDTH, seed)
     train(model, digits, steps=steps, learning_rate=learning_rate, seed=seed)
@@ -64,9 +81,14 @@ def _accuracy(
 
 def _factor(seed: int) -> float:
     digits = load_digits()
-    inputs, labels = torch.from_numpy(digits.train_inputs[:64]), torch.from_numpy(digits.train_labels[:64])
+    inputs, labels = (
+        torch.from_numpy(digits.train_inputs[:64]),
+        torch.from_numpy(digits.train_labels[:64]),
+    )
     model = _network(nn.Sigmoid, 10, 512, seed)
-    layers = signals(model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels))
+    layers = signals(
+        model, inputs, lambda logits: nn.functional.cross_entropy(logits, labels)
+    )
     return (rms(layers[2].delta) / rms(layers[9].delta)) ** (1 / 7)
 
 
@@ -115,11 +137,26 @@ def plot(measured: SigmoidDepth) -> Figure:
     figure = Figure(figsize=(4.6, 3.0))
     axes = figure.subplots()
     axes.axhline(0.1, color="C5", linewidth=1, linestyle="dashed")
-    axes.annotate("guessing", (1, 0.1), xytext=(0, 4), textcoords="offset points", color="C5")
+    axes.annotate(
+        "guessing", (1, 0.1), xytext=(0, 4), textcoords="offset points", color="C5"
+    )
     axes.plot(DEPTHS, measured.tanh, "o-", color="C0")
     axes.plot(DEPTHS, measured.sigmoid, "o-", color="C1")
-    axes.annotate("tanh", (5, measured.tanh[2]), xytext=(0, -18), textcoords="offset points", color="C0", ha="center")
-    axes.annotate("sigmoid", (3, measured.sigmoid[1]), xytext=(8, 6), textcoords="offset points", color="C1")
+    axes.annotate(
+        "tanh",
+        (5, measured.tanh[2]),
+        xytext=(0, -18),
+        textcoords="offset points",
+        color="C0",
+        ha="center",
+    )
+    axes.annotate(
+        "sigmoid",
+        (3, measured.sigmoid[1]),
+        xytext=(8, 6),
+        textcoords="offset points",
+        color="C1",
+    )
     axes.set(ylim=(0, 1.03), xlabel="hidden layers", ylabel="accuracy on test digits")
     axes.set_xticks(DEPTHS)
     return figure

@@ -18,8 +18,19 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.mean_field import SIGMOID, chi, fixed_variance, gaussian_mean, next_correlation, next_variance
-from snippets.laboratory.training import accuracy_on_test_digits, multilayer_perceptron, train
+from snippets.laboratory.mean_field import (
+    SIGMOID,
+    chi,
+    fixed_variance,
+    gaussian_mean,
+    next_correlation,
+    next_variance,
+)
+from snippets.laboratory.training import (
+    accuracy_on_test_digits,
+    multilayer_perceptron,
+    train,
+)
 from snippets.xavier_initialization.xavier_init_pytorch import xavier_uniform_
 
 CRITICAL = 10.149
@@ -64,10 +75,15 @@ def measure(seed: int = 0) -> SigmoidGain:
     return SigmoidGain(
         [_accuracy(nn.Sigmoid, SHALLOW, gain, seed) for gain in GAINS],
         [_accuracy(nn.Sigmoid, DEEP, gain, seed) for gain in GAINS],
-        [_accuracy(nn.Tanh, DEEP, 1.0, TANH_NETWORKS * seed + network) for network in range(TANH_NETWORKS)],
+        [
+            _accuracy(nn.Tanh, DEEP, 1.0, TANH_NETWORKS * seed + network)
+            for network in range(TANH_NETWORKS)
+        ],
         _accuracy(nn.Sigmoid, DEEP, 7.0, seed, ADAM_STEPS, ADAM_RATE, torch.optim.Adam),
         [_chi(gain) for gain in GAINS],
-        gaussian_mean(lambda xi: (SIGMOID.slope(variance**0.5 * xi) < 0.01).astype(float)),
+        gaussian_mean(
+            lambda xi: (SIGMOID.slope(variance**0.5 * xi) < 0.01).astype(float)
+        ),
         _correlation_of_strangers(CRITICAL),
     )
 
@@ -84,8 +100,17 @@ def _accuracy(
     digits = load_digits()
     generator = torch.Generator().manual_seed(seed)
     widths = [64] + [WIDTH] * depth + [10]
-    model = multilayer_perceptron(widths, activation, lambda weight: xavier_uniform_(weight, gain, generator))
-    train(model, digits, steps=steps, learning_rate=learning_rate, seed=seed, optimizer=optimizer)
+    model = multilayer_perceptron(
+        widths, activation, lambda weight: xavier_uniform_(weight, gain, generator)
+    )
+    train(
+        model,
+        digits,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        optimizer=optimizer,
+    )
     return accuracy_on_test_digits(model, digits)
 
 
@@ -165,20 +190,43 @@ def plot(measured: SigmoidGain) -> Figure:
     accuracy, factor = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     tanh = statistics.median(measured.deep_tanh)
     accuracy.axhline(tanh, color="C0", linewidth=1.5, linestyle="dashed")
-    accuracy.annotate("tanh, 20 layers, gain 1", (CRITICAL, tanh), xytext=(0, 4),
-                      textcoords="offset points", ha="right", color="C0")  # fmt: skip
+    accuracy.annotate(
+        "tanh, 20 layers, gain 1",
+        (CRITICAL, tanh),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        color="C0",
+    )
     accuracy.plot(GAINS, measured.shallow, "o-", color="C2")
-    accuracy.annotate("sigmoid, 5 layers", (7, measured.shallow[2]), xytext=(0, -20), textcoords="offset points",
-                      ha="center", color="C2")  # fmt: skip
+    accuracy.annotate(
+        "sigmoid, 5 layers",
+        (7, measured.shallow[2]),
+        xytext=(0, -20),
+        textcoords="offset points",
+        ha="center",
+        color="C2",
+    )
     accuracy.plot(GAINS, measured.deep, "o-", color="C1")
-    accuracy.annotate("sigmoid, 20 layers", (4, measured.deep[1]), xytext=(0, 16), textcoords="offset points",
-                      color="C1")  # fmt: skip
+    accuracy.annotate(
+        "sigmoid, 20 layers",
+        (4, measured.deep[1]),
+        xytext=(0, 16),
+        textcoords="offset points",
+        color="C1",
+    )
     accuracy.set(ylim=(0, 1.1), ylabel="accuracy on test digits")
     gains = [0.5 + 0.25 * step for step in range(43)]
     factor.plot(gains, [_chi(gain) for gain in gains], color="C5")
     factor.axhline(1, color="C5", linewidth=1, linestyle="dashed")
-    factor.annotate(r"$\chi$ of the sigmoid", (5, _chi(5)), xytext=(-4, 8),
-                    textcoords="offset points", color="C5", ha="right")  # fmt: skip
+    factor.annotate(
+        r"$\chi$ of the sigmoid",
+        (5, _chi(5)),
+        xytext=(-4, 8),
+        textcoords="offset points",
+        color="C5",
+        ha="right",
+    )
     factor.set(ylim=(0, 1.2), ylabel=r"$\chi$ per layer", xlabel="gain")
     factor.set_xticks(GAINS, ["1", "4", "7", "10.149"])
     return figure

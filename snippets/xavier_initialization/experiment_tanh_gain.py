@@ -7,7 +7,6 @@ Source: the exact curves are the recursions of Poole et al. (2016) and Schoenhol
 $\sigma_w$ = gain and $\sigma_b$ = 0; the gain 5/3 is what torch.nn.init.calculate_gain("tanh") returns.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -18,7 +17,10 @@ from snippets.laboratory.claim import Claim
 from snippets.laboratory.mean_field import TANH, Propagation, propagate
 from snippets.laboratory.signals import rms, signals
 from snippets.laboratory.training import multilayer_perceptron
-from snippets.xavier_initialization.xavier_init_pytorch import calculate_gain, xavier_normal_
+from snippets.xavier_initialization.xavier_init_pytorch import (
+    calculate_gain,
+    xavier_normal_,
+)
 
 DEPTH, WIDTH, BATCH = 100, 512, 16
 
@@ -53,7 +55,9 @@ def measure(seed: int = 0) -> TanhGain:
 def _network(gain: float, seed: int) -> Network:
     generator = torch.Generator().manual_seed(seed)
     model = multilayer_perceptron(
-        [WIDTH] * (DEPTH + 1) + [10], nn.Tanh, lambda weight: xavier_normal_(weight, gain, generator)
+        [WIDTH] * (DEPTH + 1) + [10],
+        nn.Tanh,
+        lambda weight: xavier_normal_(weight, gain, generator),
     )
     inputs = torch.randn(BATCH, WIDTH, generator=generator)
     direction = torch.randn(BATCH, 10, generator=generator)
@@ -81,7 +85,9 @@ CLAIMS = (
     ),
     Claim(
         statement=r"Gain 1: $1/q_l$ grows by 2 per layer (mean from layer 10 to 40)",
-        value=lambda found: (1 / found.one.preactivation[39] - 1 / found.one.preactivation[9]) / 30,
+        value=lambda found: (
+            (1 / found.one.preactivation[39] - 1 / found.one.preactivation[9]) / 30
+        ),
         interval=(1.3, 3.0),
         reason=r"$q\mapsto q-2q^2$ to second order; the spread over seeds is about 0.2.",
     ),
@@ -89,7 +95,8 @@ CLAIMS = (
         statement="Gain 1: the mean square of the gradient in layer 1, as a factor of the exact one",
         value=lambda found: found.one.gradient[0] / ONE.gradient[0],
         interval=(0.3, 5.0),
-        reason="1 in the limit of infinite width; 0.74 to 2.3 over six seeds. At a gain of 5/3 the factor would be some $10^8$.",
+        reason="1 in the limit of infinite width; 0.74 to 2.3 over six seeds. At a gain of 5/3 the factor would be "
+        "some $10^8$.",
     ),
     Claim(
         statement="Gain 5/3: mean square of the preactivations, layers 20 to 100",
@@ -99,7 +106,10 @@ CLAIMS = (
     ),
     Claim(
         statement="Gain 5/3: growth of the mean square of the gradient per layer on the way back",
-        value=lambda found: (found.five_thirds.gradient[0] / found.five_thirds.gradient[-1]) ** (1 / (DEPTH - 1)),
+        value=lambda found: (
+            (found.five_thirds.gradient[0] / found.five_thirds.gradient[-1])
+            ** (1 / (DEPTH - 1))
+        ),
         interval=(1.18, 1.23),
         reason=r"$\chi$ is 1.210 at that fixed point and less before it; a chance factor of 2 over 99 layers is 0.7 %.",
         format=".3f",
@@ -111,21 +121,56 @@ def plot(measured: TanhGain) -> Figure:
     figure = Figure(figsize=(4.6, 5.5))
     forward, backward = figure.subplots(2)
     layers = range(1, DEPTH + 1)
-    names = (("gain 1: Xavier", "C0", (-4, 12), (0, 8)), ("gain 5/3", "C3", (-90, 8), (12, 4)))
-    for network, exact, (name, colour, above, beside) in zip(measured, (ONE, FIVE_THIRDS), names, strict=True):
+    names = (
+        ("gain 1: Xavier", "C0", (-4, 12), (0, 8)),
+        ("gain 5/3", "C3", (-90, 8), (12, 4)),
+    )
+    for network, exact, (name, colour, above, beside) in zip(
+        measured, (ONE, FIVE_THIRDS), names, strict=True
+    ):
         for axes, dots, curve, offset in (
             (forward, network.activation, exact.activation, above),
             (backward, network.gradient, exact.gradient, beside),
         ):
             axes.plot(layers, curve, color="C5", linewidth=1)
             axes.plot(layers[::3], dots[::3], "o", color=colour, markersize=4)
-            axes.annotate(name, (28, dots[27]), xytext=offset, textcoords="offset points", color=colour)
-    forward.plot(layers[2:], [1 / (2 * layer) for layer in layers[2:]], color="C5", linewidth=1, linestyle="dotted")
-    forward.annotate("$1/(2l)$", (4, 0.125), xytext=(8, 4), textcoords="offset points", color="C5")
-    forward.annotate("0.25", (100, 0.25), xytext=(0, -13), textcoords="offset points", color="C5", ha="right")
+            axes.annotate(
+                name,
+                (28, dots[27]),
+                xytext=offset,
+                textcoords="offset points",
+                color=colour,
+            )
+    forward.plot(
+        layers[2:],
+        [1 / (2 * layer) for layer in layers[2:]],
+        color="C5",
+        linewidth=1,
+        linestyle="dotted",
+    )
+    forward.annotate(
+        "$1/(2l)$", (4, 0.125), xytext=(8, 4), textcoords="offset points", color="C5"
+    )
+    forward.annotate(
+        "0.25",
+        (100, 0.25),
+        xytext=(0, -13),
+        textcoords="offset points",
+        color="C5",
+        ha="right",
+    )
     forward.axhline(0.25, color="C5", linewidth=1, linestyle="dashed")
-    forward.set(xscale="log", yscale="log", ylabel="mean square of $h_l$", title="Forward: activations")
+    forward.set(
+        xscale="log",
+        yscale="log",
+        ylabel="mean square of $h_l$",
+        title="Forward: activations",
+    )
     forward.set_xlabel("layer $l$")
-    backward.set(yscale="log", ylabel="mean square of $dL/dz_l$", title="Backward: gradients, last layer = 1")
+    backward.set(
+        yscale="log",
+        ylabel="mean square of $dL/dz_l$",
+        title="Backward: gradients, last layer = 1",
+    )
     backward.set_xlabel("layer $l$")
     return figure

@@ -22,7 +22,9 @@ import keras
 import numpy as np
 
 
-def projections(attention: keras.Layer) -> Iterator[tuple[str, keras.layers.EinsumDense, int]]:
+def projections(
+    attention: keras.Layer,
+) -> Iterator[tuple[str, keras.layers.EinsumDense, int]]:
     """Name, layer and number of a kernel's input axes for the four projections;
     the kernel's last axes are output.
     """
@@ -32,7 +34,9 @@ def projections(attention: keras.Layer) -> Iterator[tuple[str, keras.layers.Eins
     yield "out", attention.output_dense, 2
 
 
-def xavier_attention(attention: keras.Layer, gain: float = 1.0, *, seed: int) -> keras.Layer:
+def xavier_attention(
+    attention: keras.Layer, gain: float = 1.0, *, seed: int
+) -> keras.Layer:
     """Draw each projection from U(-bound, bound) in place, set its bias to zero
     and return the layer.
 
@@ -40,17 +44,26 @@ def xavier_attention(attention: keras.Layer, gain: float = 1.0, *, seed: int) ->
     `gain` multiplies the bounds. Draws come from a NumPy generator of its own:
     a `seed` gives the same weights on every backend. No global state changes.
     """
-    if not isinstance(attention, keras.layers.MultiHeadAttention) or not attention.built:
-        raise ValueError(f"attention must be a MultiHeadAttention that was called on a batch, got {attention!r}")
+    if (
+        not isinstance(attention, keras.layers.MultiHeadAttention)
+        or not attention.built
+    ):
+        raise ValueError(
+            f"attention must be a MultiHeadAttention that was called on a batch, got {attention!r}"
+        )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     generator = np.random.default_rng(seed)
     for name, dense, _ in projections(attention):
         if not isinstance(dense.kernel, keras.Variable):
-            raise ValueError(f"attention must hold a kernel of its own in {name!r}, got one with LoRA or quantized")
+            raise ValueError(
+                f"attention must hold a kernel of its own in {name!r}, got one with LoRA or quantized"
+            )
     for _, dense, axes in projections(attention):
         shape = dense.kernel.shape
-        bound = gain * math.sqrt(6.0 / (math.prod(shape[:axes]) + math.prod(shape[axes:])))
+        bound = gain * math.sqrt(
+            6.0 / (math.prod(shape[:axes]) + math.prod(shape[axes:]))
+        )
         dense.kernel.assign(generator.uniform(-bound, bound, shape))
         if dense.bias is not None:
             dense.bias.assign(np.zeros(dense.bias.shape))
@@ -59,7 +72,9 @@ def xavier_attention(attention: keras.Layer, gain: float = 1.0, *, seed: int) ->
 
 if __name__ == "__main__":
     seeded = keras.initializers.GlorotUniform(seed=0)
-    layer = keras.layers.MultiHeadAttention(num_heads=8, key_dim=64, kernel_initializer=seeded)
+    layer = keras.layers.MultiHeadAttention(
+        num_heads=8, key_dim=64, kernel_initializer=seeded
+    )
     tokens = np.zeros((1, 4, 512), "float32")
     layer(tokens, tokens)
     q, k = layer.query_dense.kernel, layer.key_dense.kernel

@@ -35,7 +35,9 @@ def projections(attention: nn.MultiheadAttention) -> Iterator[tuple[str, Tensor]
 
 @torch.no_grad()
 def xavier_attention_(
-    attention: nn.MultiheadAttention, gain: float = 1.0, generator: torch.Generator | None = None
+    attention: nn.MultiheadAttention,
+    gain: float = 1.0,
+    generator: torch.Generator | None = None,
 ) -> nn.MultiheadAttention:
     """Draw each projection from U(-bound, bound) in place, set the biases to
     zero and return the layer.
@@ -51,7 +53,9 @@ def xavier_attention_(
     stacked = own.get("in_proj_weight") is not None
     split = all(own.get(f"{name}_proj_weight") is not None for name in "qkv")
     if not (stacked or split) or attention.out_proj._parameters.get("weight") is None:
-        raise ValueError(f"attention must hold its weights as parameters of its own, got {attention}")
+        raise ValueError(
+            f"attention must hold its weights as parameters of its own, got {attention}"
+        )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     for _, weight in projections(attention):

@@ -44,7 +44,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     if nonlinearity == "leaky_relu" and not math.isfinite(param):
         raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
+        )
     return gains[nonlinearity]
 
 
@@ -53,7 +55,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     and Conv store it, none of them 0.
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}"
+        )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
@@ -66,12 +70,25 @@ class _Xavier(keras.initializers.VarianceScaling):
     `output_axes`.
     """
 
-    def __init__(self, *, gain: float = 1.0, seed: int | None = None, input_axes=None, output_axes=None) -> None:
+    def __init__(
+        self,
+        *,
+        gain: float = 1.0,
+        seed: int | None = None,
+        input_axes=None,
+        output_axes=None,
+    ) -> None:
         if not 0.0 <= gain < math.inf:
             raise ValueError(f"gain must be finite and not negative, got {gain}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:
         # the sequence itself, so that copies go on in it.
-        if not (seed is None or isinstance(seed, random.Random | numbers.Integral) and not isinstance(seed, bool)):
+        if not (
+            seed is None
+            or (
+                isinstance(seed, random.Random | numbers.Integral)
+                and not isinstance(seed, bool)
+            )
+        ):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.input_axes, self.output_axes = input_axes, output_axes
         self.gain = gain
@@ -86,7 +103,13 @@ class _Xavier(keras.initializers.VarianceScaling):
         if self.input_axes is None or self.output_axes is None:
             return xavier_std(shape, self.gain)
         # as a matrix (in, out)
-        return xavier_std([math.prod(shape[i] for i in axes) for axes in (self.input_axes, self.output_axes)], self.gain)
+        return xavier_std(
+            [
+                math.prod(shape[i] for i in axes)
+                for axes in (self.input_axes, self.output_axes)
+            ],
+            self.gain,
+        )
 
     def _draw(self, sample, dtype):
         # TensorFlow knows only 128 values of a uniform bfloat16, so short
@@ -95,14 +118,18 @@ class _Xavier(keras.initializers.VarianceScaling):
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
         precise = keras.backend.result_type(dtype, "float32")
-        return keras.ops.cast(sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype)
+        return keras.ops.cast(
+            sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype
+        )
 
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed
         again.
         """
         axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
-        return {"gain": self.gain, "seed": self.first} | {name: value for name, value in axes.items() if value is not None}
+        return {"gain": self.gain, "seed": self.first} | {
+            name: value for name, value in axes.items() if value is not None
+        }
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
@@ -130,4 +157,6 @@ class XavierNormal(_Xavier):
         keras.config.floatx()).
         """
         stddev = self.std(shape) / TRUNCATED_STD
-        return self._draw(partial(keras.random.truncated_normal, shape, stddev=stddev), dtype)
+        return self._draw(
+            partial(keras.random.truncated_normal, shape, stddev=stddev), dtype
+        )

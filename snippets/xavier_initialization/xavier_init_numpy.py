@@ -19,7 +19,9 @@ import numpy as np
 
 # Standard deviation of N(0, 1) cut off at -2 and 2: sqrt(1 - 4 pdf(2) / P(|z| <
 # 2)) = 0.8796...
-TRUNCATED_STD = math.sqrt(1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0)))
+TRUNCATED_STD = math.sqrt(
+    1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / math.erf(math.sqrt(2.0))
+)
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
@@ -34,7 +36,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     if nonlinearity == "leaky_relu" and not math.isfinite(param):
         raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
+        )
     return gains[nonlinearity]
 
 
@@ -43,7 +47,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     them 0.
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+        )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     fan_in, fan_out = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
@@ -51,7 +57,11 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
 
 
 def xavier_uniform(
-    shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
+    shape: Sequence[int],
+    gain: float = 1.0,
+    *,
+    generator: np.random.Generator,
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since
     U(-b, b) has the variance b^2 / 3.
@@ -61,14 +71,24 @@ def xavier_uniform(
 
 
 def xavier_normal(
-    shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
+    shape: Sequence[int],
+    gain: float = 1.0,
+    *,
+    generator: np.random.Generator,
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (xavier_std(shape, gain) * generator.standard_normal(shape)).astype(_floating(dtype))
+    return (xavier_std(shape, gain) * generator.standard_normal(shape)).astype(
+        _floating(dtype)
+    )
 
 
 def xavier_truncated_normal(
-    shape: Sequence[int], gain: float = 1.0, *, generator: np.random.Generator, dtype: type = np.float32
+    shape: Sequence[int],
+    gain: float = 1.0,
+    *,
+    generator: np.random.Generator,
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
     up for what the cut takes away.

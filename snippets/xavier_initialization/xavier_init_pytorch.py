@@ -31,7 +31,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     if nonlinearity == "leaky_relu" and not math.isfinite(param):
         raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
+        )
     return gains[nonlinearity]
 
 
@@ -40,14 +42,18 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     and Conv store it, none of them 0.
     """
     if len(shape) < 2 or 0 in shape:
-        raise ValueError(f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+        )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     fan_in, fan_out = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None
+) -> Tensor:
     """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
     standard deviation std; return it.
     """
@@ -56,7 +62,9 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generato
         return tensor.uniform_(-bound, bound, generator=generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+def xavier_normal_(
+    tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None
+) -> Tensor:
     """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
     from N(0, std^2), and return it.
     """

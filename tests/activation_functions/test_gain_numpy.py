@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -21,7 +22,7 @@ def mean(function) -> float:
     edges = (-15.0, *KINKS, 15.0)
     return sum(
         integrate.quad(lambda x: function(x) * stats.norm.pdf(x), low, high, epsabs=1e-13, epsrel=1e-13)[0]
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in itertools.pairwise(edges)
     )
 
 

@@ -93,17 +93,23 @@ class Block(layers.Layer):
 
 def test_what_is_inside_of_other_layers_is_seen():
     timed = layers.TimeDistributed(layers.Dense(4, activation="tanh", name="timed"))
-    model = keras.Sequential([keras.Input((5, 4)), Block(), timed, layers.Bidirectional(layers.GRU(3)), layers.ReLU(name="end")])
+    model = keras.Sequential(
+        [keras.Input((5, 4)), Block(), timed, layers.Bidirectional(layers.GRU(3)), layers.ReLU(name="end")]
+    )
     assert {row.name for row in unit_health(model, draws(2, 5, 4))} == {"inside", "timed", "end"}
 
 
 def test_a_unit_is_a_channel_or_a_feature_at_all_positions():
-    model = keras.Sequential([keras.Input((5, 5, 3)), layers.Conv2D(4, 3, activation="relu"), layers.Dense(8, activation="relu")])
+    model = keras.Sequential(
+        [keras.Input((5, 5, 3)), layers.Conv2D(4, 3, activation="relu"), layers.Dense(8, activation="relu")]
+    )
     model.layers[0].bias.assign([-1e6, 0, 0, 0])
     model.layers[1].kernel.assign(np.zeros((4, 8)))
     model.layers[1].bias.assign([-1] * 2 + [1] * 6)
     assert [row.dead for row in unit_health(model, draws(6, 5, 5, 3))] == [1 / 4, 2 / 8]
-    first = keras.Sequential([keras.Input((3, 7)), layers.Conv1D(4, 1, data_format="channels_first", activation="relu")])
+    first = keras.Sequential(
+        [keras.Input((3, 7)), layers.Conv1D(4, 1, data_format="channels_first", activation="relu")]
+    )
     first.layers[0].bias.assign([-1e6, 0, 0, 0])
     assert unit_health(first, draws(6, 3, 7))[0].dead == 1 / 4
 

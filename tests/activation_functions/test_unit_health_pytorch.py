@@ -121,7 +121,9 @@ def test_a_unit_is_what_has_weights_of_its_own_at_all_positions():
         assert unit_health(nn.Sequential(nn.ReLU()), inputs)[0].dead == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("batch", [torch.full((3, 4), torch.nan), torch.full((3, 4), torch.inf), torch.ones(0, 4), torch.ones(4)])
+@pytest.mark.parametrize(
+    "batch", [torch.full((3, 4), torch.nan), torch.full((3, 4), torch.inf), torch.ones(0, 4), torch.ones(4)]
+)
 def test_what_is_no_batch_of_finite_values_is_refused(batch):
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     with pytest.raises(ValueError, match="batch must give '1' finite values"):

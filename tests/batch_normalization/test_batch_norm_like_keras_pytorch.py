@@ -81,7 +81,10 @@ def test_without_tracking_the_statistics_stay():
 
 def test_statistics_over_all_batches():
     """`update_bn` sets a momentum of None: the plain mean over the batches."""
-    layer, batches = BatchNorm1dLikeKeras(3), [torch.from_numpy(example((7, 3), seed=s, dtype=np.float32)[0]) for s in range(3)]
+    layer, batches = (
+        BatchNorm1dLikeKeras(3),
+        [torch.from_numpy(example((7, 3), seed=s, dtype=np.float32)[0]) for s in range(3)],
+    )
     torch.optim.swa_utils.update_bn(batches, layer)
     np.testing.assert_allclose(layer.running_mean, np.mean([x.mean(0) for x in batches], axis=0), rtol=1e-5)
     np.testing.assert_allclose(layer.running_var, np.mean([x.var(0, correction=0) for x in batches], axis=0), rtol=1e-5)
@@ -91,7 +94,9 @@ def test_it_compiles_exports_and_goes_through_transforms():
     layer, (x, gamma, beta, mean, var) = loaded(BatchNorm1dLikeKeras, (7, 3))
     x = torch.from_numpy(x)
     y, mean, var = oracle.batch_norm(x.numpy(), gamma, beta, mean, var, True, 0.01, 1e-3, unbiased=False)
-    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), torch.from_numpy(y), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        torch.compile(layer, fullgraph=True, backend="eager")(x), torch.from_numpy(y), rtol=1e-4, atol=1e-5
+    )
     np.testing.assert_allclose(layer.running_var, var, rtol=1e-5)
     state = dict(layer.named_parameters()), dict(layer.named_buffers())
 
@@ -104,7 +109,10 @@ def test_it_compiles_exports_and_goes_through_transforms():
 
 
 def test_gradients_accumulate_over_two_passes():
-    layer, x = BatchNorm1dLikeKeras(3), torch.randn(7, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    layer, x = (
+        BatchNorm1dLikeKeras(3),
+        torch.randn(7, 3, generator=torch.Generator().manual_seed(0), requires_grad=True),
+    )
     (layer(x).square() + layer(2.0 * x)).sum().backward()
     assert x.grad.isfinite().all() and int(layer.num_batches_tracked) == 2
 

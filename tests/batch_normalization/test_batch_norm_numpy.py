@@ -34,7 +34,7 @@ def test_training_standardizes_each_channel_over_batch_and_positions(shape, axis
 
 
 def test_eps_is_added_to_the_variance():
-    x, gamma, beta, mean, var = example((50, 3))
+    x, _gamma, _beta, mean, var = example((50, 3))
     y, _, _ = batch_norm(x, np.ones(3), np.zeros(3), mean, var, True, eps=4.0)
     assert y.var(0) == pytest.approx(x.var(0) / (x.var(0) + 4.0))
 

@@ -145,7 +145,11 @@ def test_a_model_with_a_forward_of_its_own_is_refused():
     [
         (nn.ConvTranspose2d(4, 4, 2), nn.BatchNorm2d(4), "layer must be one of .*'Conv3d'.*ConvTranspose2d"),
         (nn.ReLU(), nn.BatchNorm2d(4), "layer must be one of .*ReLU"),
-        (nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)), nn.BatchNorm1d(4), "layer must be one of|weight of its own"),
+        (
+            nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)),
+            nn.BatchNorm1d(4),
+            "layer must be one of|weight of its own",
+        ),
         (nn.LazyLinear(4), nn.BatchNorm1d(4), "layer must be one of|holds values"),
         (nn.Linear(4, 4), nn.BatchNorm2d(4), "norm must be a BatchNorm1d after Linear"),
         (nn.Linear(4, 4), nn.LayerNorm(4), "norm must be a BatchNorm1d after Linear, got LayerNorm"),

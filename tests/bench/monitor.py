@@ -48,7 +48,9 @@ def pytorch() -> Iterator[Pair]:
         monitor = TrainingMonitor(model, watched)
         return Pair(name, lambda: step(plain, None), lambda: step(watched, monitor))
 
-    perceptron = nn.Sequential(*(part for _ in range(8) for part in (nn.Linear(512, 512), nn.ReLU())), nn.Linear(512, 10))
+    perceptron = nn.Sequential(
+        *(part for _ in range(8) for part in (nn.Linear(512, 512), nn.ReLU())), nn.Linear(512, 10)
+    )
     layer = nn.TransformerEncoderLayer(128, 4, 512, batch_first=True)
     transformer = nn.Sequential(nn.TransformerEncoder(layer, 4), nn.Flatten(), nn.Linear(32 * 128, 10))
     yield pair("MLP, 8 x 512, batch 128", perceptron, torch.randn(128, 512), clips=False)

@@ -85,9 +85,11 @@ def serve(project: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tempfile.TemporaryFile("w+", encoding="utf-8")
     arguments = _mkdocs(project, "serve", "--dev-addr", f"127.0.0.1:{port}")
-    with log, subprocess.Popen(**arguments, stdout=log) as server:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+        subprocess.Popen(**arguments, stdout=log) as server,
+    ):
         try:
             address = f"http://127.0.0.1:{port}/"
             _wait_until(lambda: server.poll() is not None or _get(address), "the server answers")

@@ -10,4 +10,7 @@ def test_the_table_shows_which_part_of_the_budget_was_used():
 
 
 def test_whole_numbers_unless_decimals_are_asked_for():
-    assert table("ms", [Row("pass", 25.4, 100)]).splitlines() == ["           ms  budget  used", "pass       25     100   25%"]
+    assert table("ms", [Row("pass", 25.4, 100)]).splitlines() == [
+        "           ms  budget  used",
+        "pass       25     100   25%",
+    ]

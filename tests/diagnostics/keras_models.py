@@ -44,7 +44,14 @@ def residual(normalized: bool) -> Case:
     inputs = x = keras.Input((64,))
     for _ in range(24):
         y = layers.LayerNormalization()(x) if normalized else x
-        x = layers.Add()([x, layers.Dense(64, kernel_initializer="he_normal")(layers.ReLU()(layers.Dense(64, kernel_initializer="he_normal")(y)))])
+        x = layers.Add()(
+            [
+                x,
+                layers.Dense(64, kernel_initializer="he_normal")(
+                    layers.ReLU()(layers.Dense(64, kernel_initializer="he_normal")(y))
+                ),
+            ]
+        )
     x = layers.LayerNormalization()(x) if normalized else x
     return Case(keras.Model(inputs, layers.Dense(10)(x)), (normal(16, 64), labels()))
 
@@ -78,9 +85,14 @@ def recurrent(kind: Any) -> Case:
 
 def shared_and_nested() -> Case:
     left, right = keras.Input((64,), name="left"), keras.Input((64,), name="right")
-    tower = keras.Sequential([layers.Dense(32, "relu"), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(32)])
+    tower = keras.Sequential(
+        [layers.Dense(32, "relu"), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(32)]
+    )
     outputs = layers.Dense(10)(layers.Average()([tower(left), tower(right)]))
-    return Case(keras.Model({"left": left, "right": right}, outputs), ({"left": normal(16, 64), "right": normal(16, 64)}, labels()))
+    return Case(
+        keras.Model({"left": left, "right": right}, outputs),
+        ({"left": normal(16, 64), "right": normal(16, 64)}, labels()),
+    )
 
 
 class Subclassed(keras.Model):
@@ -91,7 +103,9 @@ class Subclassed(keras.Model):
 
     def call(self, pair: Any, training: bool = False) -> Any:
         one, other = pair
-        return self.last(self.drop(ops.relu(self.frozen(ops.relu(self.first(one)) + self.first(other))), training=training))
+        return self.last(
+            self.drop(ops.relu(self.frozen(ops.relu(self.first(one)) + self.first(other))), training=training)
+        )
 
 
 def subclassed() -> Case:
@@ -123,21 +137,31 @@ HEALTHY = {
         dense(3, "relu"), layers.Dense(10, "softmax"), losses.SparseCategoricalCrossentropy()
     ),
     "MLP, one-hot": lambda: Case(
-        chain(dense(2, "gelu")), (normal(16, 64), np.eye(10)[labels()]), losses.CategoricalCrossentropy(from_logits=True)
+        chain(dense(2, "gelu")),
+        (normal(16, 64), np.eye(10)[labels()]),
+        losses.CategoricalCrossentropy(from_logits=True),
     ),
     "binary, sigmoid and probabilities": lambda: Case(
-        chain(dense(2, "relu"), layers.Dense(1, "sigmoid")), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()
+        chain(dense(2, "relu"), layers.Dense(1, "sigmoid")),
+        (normal(16, 64), labels(16, 2)[:, None]),
+        losses.BinaryCrossentropy(),
     ),
     "binary, probabilities without logits": lambda: Case(
-        chain(dense(2, "relu"), layers.Dense(1, tf.nn.sigmoid)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()
+        chain(dense(2, "relu"), layers.Dense(1, tf.nn.sigmoid)),
+        (normal(16, 64), labels(16, 2)[:, None]),
+        losses.BinaryCrossentropy(),
     ),
     "classes, probabilities without logits": lambda: vectors(
         dense(2, "relu"), layers.Dense(10, tf.nn.softmax), losses.SparseCategoricalCrossentropy()
     ),
     "binary classifier": lambda: Case(
-        chain(dense(2, "relu"), layers.Dense(1)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy(from_logits=True)
+        chain(dense(2, "relu"), layers.Dense(1)),
+        (normal(16, 64), labels(16, 2)[:, None]),
+        losses.BinaryCrossentropy(from_logits=True),
     ),
-    "regression": lambda: Case(chain(dense(3, "relu"), layers.Dense(1)), (normal(16, 64), normal(16, 1)), losses.MeanSquaredError()),
+    "regression": lambda: Case(
+        chain(dense(3, "relu"), layers.Dense(1)), (normal(16, 64), normal(16, 1)), losses.MeanSquaredError()
+    ),
     "residual MLP, normalized": lambda: residual(normalized=True),
     "transformer": transformer,
     "U-Net": u_net,
@@ -158,7 +182,9 @@ def one_initializer() -> Case:
 
 def severed() -> Case:
     inputs = keras.Input((64,))
-    return Case(keras.Model(inputs, layers.Dense(10)(ops.stop_gradient(layers.Dense(64)(inputs)))), (normal(16, 64), labels()))
+    return Case(
+        keras.Model(inputs, layers.Dense(10)(ops.stop_gradient(layers.Dense(64)(inputs)))), (normal(16, 64), labels())
+    )
 
 
 def forgotten() -> Case:
@@ -260,40 +286,71 @@ class Counting(layers.Layer):
 
 
 FAULTS = {
-    "weights too large": ("exploding-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=1.0)))),
-    "weights too small": ("vanishing-activation", lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=0.01)))),
+    "weights too large": (
+        "exploding-activation",
+        lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=1.0))),
+    ),
+    "weights too small": (
+        "vanishing-activation",
+        lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=0.01))),
+    ),
     "Glorot under 30 ReLU layers": ("vanishing-gradient", lambda: vectors(dense(30, "relu", "glorot_normal"))),
     "sigmoid stack": ("vanishing-gradient", lambda: vectors(dense(10, "sigmoid"))),
-    "saturated tanh": ("saturated-activation", lambda: vectors(dense(4, "tanh", lambda: initializers.RandomNormal(stddev=1.0)))),
+    "saturated tanh": (
+        "saturated-activation",
+        lambda: vectors(dense(4, "tanh", lambda: initializers.RandomNormal(stddev=1.0))),
+    ),
     "dead ReLUs": ("dead-relu", lambda: vectors(dense(2, "relu", bias_initializer=initializers.Constant(-5.0)))),
-    "dead ReLU layers": ("dead-relu", lambda: vectors([layers.Dense(64, bias_initializer=initializers.Constant(-5.0)), layers.ReLU()])),
+    "dead ReLU layers": (
+        "dead-relu",
+        lambda: vectors([layers.Dense(64, bias_initializer=initializers.Constant(-5.0)), layers.ReLU()]),
+    ),
     "shared initializer": ("identical-layers", one_initializer),
     "constant weights": ("symmetric-units", lambda: vectors(dense(2, "tanh", lambda: initializers.Constant(0.01)))),
-    "zero weights": ("symmetric-units", lambda: vectors(dense(2, "relu", "zeros"), layers.Dense(10, kernel_initializer="zeros"))),
+    "zero weights": (
+        "symmetric-units",
+        lambda: vectors(dense(2, "relu", "zeros"), layers.Dense(10, kernel_initializer="zeros")),
+    ),
     "residual branches not normalized": ("residual-growth", lambda: residual(normalized=False)),
     "batch normalization without skips": (
         "exploding-gradient",
-        lambda: vectors([part for one in dense(50, None, "he_normal") for part in (one, layers.BatchNormalization(), layers.ReLU())]),
+        lambda: vectors(
+            [part for one in dense(50, None, "he_normal") for part in (one, layers.BatchNormalization(), layers.ReLU())]
+        ),
     ),
     "attention too sharp": ("saturated-attention", lambda: transformer(scale=2.0)),
     "last layer too large": (
         "confident-at-start",
         lambda: vectors(dense(2, "relu"), layers.Dense(10, kernel_initializer=initializers.RandomNormal(stddev=3.0))),
     ),
-    "softmax twice": ("softmax-before-cross-entropy", lambda: vectors(dense(2, "relu"), layers.Dense(10, tf.nn.softmax))),
+    "softmax twice": (
+        "softmax-before-cross-entropy",
+        lambda: vectors(dense(2, "relu"), layers.Dense(10, tf.nn.softmax)),
+    ),
     "from_logits forgotten": (
         "logits-without-from-logits",
         lambda: vectors(dense(2, "relu"), loss=losses.SparseCategoricalCrossentropy()),
     ),
     "from_logits forgotten, binary": (
         "logits-without-from-logits",
-        lambda: Case(chain(dense(2, "relu"), layers.Dense(1)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy()),
+        lambda: Case(
+            chain(dense(2, "relu"), layers.Dense(1)),
+            (normal(16, 64), labels(16, 2)[:, None]),
+            losses.BinaryCrossentropy(),
+        ),
     ),
     "sigmoid twice": (
         "sigmoid-before-logits-loss",
-        lambda: Case(chain([], layers.Dense(1, tf.nn.sigmoid)), (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy(from_logits=True)),
+        lambda: Case(
+            chain([], layers.Dense(1, tf.nn.sigmoid)),
+            (normal(16, 64), labels(16, 2)[:, None]),
+            losses.BinaryCrossentropy(from_logits=True),
+        ),
     ),
-    "labels from 1": ("labels-out-of-range", lambda: Case(chain(dense(1, "relu")), (normal(16, 64), np.arange(16) % 10 + 1))),
+    "labels from 1": (
+        "labels-out-of-range",
+        lambda: Case(chain(dense(1, "relu")), (normal(16, 64), np.arange(16) % 10 + 1)),
+    ),
     "embedding too small": ("index-out-of-range", embedding_too_small),
     "targets without an axis": (
         "broadcast-loss",
@@ -301,12 +358,17 @@ FAULTS = {
     ),
     "raw targets": (
         "target-scale",
-        lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), 1000 + normal(16, 1)), losses.MeanSquaredError()),
+        lambda: Case(
+            chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), 1000 + normal(16, 1)), losses.MeanSquaredError()
+        ),
     ),
     "raw pixels": ("input-scale", lambda: Case(chain(dense(1, "relu")), (100 + 50 * normal(16, 64), labels()))),
     "NaN in the batch": ("non-finite-input", lambda: with_nan(vectors(dense(1, "relu")))),
     "NaN in a weight": ("non-finite-weight", poisoned),
-    "overflow": ("non-finite-activation", lambda: vectors(dense(30, "relu", lambda: initializers.RandomNormal(stddev=300.0)))),
+    "overflow": (
+        "non-finite-activation",
+        lambda: vectors(dense(30, "relu", lambda: initializers.RandomNormal(stddev=300.0))),
+    ),
     "logarithm of zero": (
         "non-finite-loss",
         lambda: vectors(dense(1, "relu"), loss=lambda y, x: ops.mean(x) + ops.log(0.0 * ops.mean(ops.square(x)))),
@@ -326,11 +388,19 @@ FAULTS = {
     "softmax of one output": ("length-one-axis", softmax_of_one),
     "ReLU, negative targets": (
         "output-range",
-        lambda: Case(chain(dense(1, "relu"), layers.Dense(1, "relu")), (normal(16, 64), normal(16, 1) - 5), losses.MeanSquaredError()),
+        lambda: Case(
+            chain(dense(1, "relu"), layers.Dense(1, "relu")),
+            (normal(16, 64), normal(16, 1) - 5),
+            losses.MeanSquaredError(),
+        ),
     ),
     "forgotten layer": ("unused-weights", forgotten),
     "biases that outweigh the signal": (
         "collapsed-angles",
-        lambda: vectors(dense(8, "tanh", lambda: initializers.RandomNormal(stddev=0.03), bias_initializer=initializers.RandomNormal())),
+        lambda: vectors(
+            dense(
+                8, "tanh", lambda: initializers.RandomNormal(stddev=0.03), bias_initializer=initializers.RandomNormal()
+            )
+        ),
     ),
 }

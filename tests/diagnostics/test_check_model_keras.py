@@ -12,8 +12,19 @@ from keras import initializers, layers, losses, ops
 
 from snippets.diagnostics import check_model_keras
 from snippets.diagnostics.check_model_keras import ADVICE, check_model
+from tests.diagnostics.keras_models import (
+    FAULTS,
+    HEALTHY,
+    LOGITS,
+    Case,
+    chain,
+    dense,
+    labels,
+    normal,
+    shared_and_nested,
+    vectors,
+)
 from tests.diagnostics.things import Things
-from tests.diagnostics.keras_models import FAULTS, HEALTHY, LOGITS, Case, chain, dense, labels, normal, shared_and_nested, vectors
 
 pytestmark = pytest.mark.keras
 
@@ -64,7 +75,10 @@ def test_the_model_is_afterwards_what_it_was(fails):
     else:
         assert check_model(model, batch).loss > 0
     assert all(np.array_equal(*pair) for pair in zip(before, state(model), strict=True))
-    assert all(np.array_equal(*pair) for pair in zip(optimizer, (variable.numpy() for variable in model.optimizer.variables), strict=True))
+    assert all(
+        np.array_equal(*pair)
+        for pair in zip(optimizer, (variable.numpy() for variable in model.optimizer.variables), strict=True)
+    )
     for layer, old in zip(model._flatten_layers(), attributes, strict=True):
         assert vars(layer).keys() == old.keys() and "call" not in vars(layer)
     assert (random.random(), np.random.rand()) == wanted
@@ -177,7 +191,10 @@ def test_the_gain_counts_the_fan_in_of_the_layer(layer, shape, fan_in):
 def test_a_layer_that_runs_twice_has_two_rows_and_factors_follow_the_depth():
     report = check_model(*shared_and_nested())
     assert sum(layer.name.endswith(" (2)") for layer in report.layers) == 2
-    doubling = chain([layers.Dense(64, use_bias=False, kernel_initializer=keras.initializers.Orthogonal(2.0)) for _ in range(6)], layers.Dense(64))
+    doubling = chain(
+        [layers.Dense(64, use_bias=False, kernel_initializer=keras.initializers.Orthogonal(2.0)) for _ in range(6)],
+        layers.Dense(64),
+    )
     report = check_model(doubling, (normal(16, 64), normal(16, 64)), losses.MeanSquaredError())
     assert report.forward == pytest.approx(2.0, rel=0.1) and report.backward == pytest.approx(2.0, rel=0.1)
 
@@ -214,7 +231,10 @@ def test_logits_between_0_and_1_are_no_probabilities():
     ):
         report = check_model(*case)
         assert not report.findings, str(report)
-    for last in (layers.Dense(1, tf.nn.sigmoid), layers.Dense(1, lambda x: tf.cast(tf.sigmoid(tf.cast(x, "float64")), "float32"))):
+    for last in (
+        layers.Dense(1, tf.nn.sigmoid),
+        layers.Dense(1, lambda x: tf.cast(tf.sigmoid(tf.cast(x, "float64")), "float32")),
+    ):
         for shape in ((), (1, 1)):
             (finding,) = check_model(*binary(last, shape=shape)).findings
             assert finding.code == "sigmoid-before-logits-loss"
@@ -247,7 +267,14 @@ class Graph(layers.Layer):
 def test_layers_that_run_as_a_graph(layer):
     layer = layer()
     shape = (8, 16) if isinstance(layer, layers.Conv1D) else (8, 8, 16)
-    model = keras.Sequential([keras.Input(shape), layer, layers.GlobalAveragePooling1D() if len(shape) < 3 else layers.GlobalAveragePooling2D(), layers.Dense(10)])
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            layer,
+            layers.GlobalAveragePooling1D() if len(shape) < 3 else layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ]
+    )
     model(normal(1, *shape))
     report = check_model(model, (normal(8, *shape), labels(8)), LOGITS)
     assert not report.findings, str(report)
@@ -323,7 +350,9 @@ def test_a_table_that_is_read_in_reverse():
 def test_a_prediction_may_be_near_its_ends():
     last = layers.Dense(1, "sigmoid", bias_initializer=initializers.Constant(-4.6))
     rare = np.zeros((16, 1))
-    assert not check_model(*Case(chain(dense(2, "relu"), last), (normal(16, 64), rare), losses.BinaryFocalCrossentropy())).findings
+    assert not check_model(
+        *Case(chain(dense(2, "relu"), last), (normal(16, 64), rare), losses.BinaryFocalCrossentropy())
+    ).findings
 
 
 def test_a_few_examples_prove_no_confidence():
@@ -341,7 +370,9 @@ def test_narrow_layers_that_are_dead():
     body = layers.Dense(64)(inputs)
     gate = layers.Dense(64, "sigmoid")(layers.Dense(4, "relu", bias_initializer=initializers.Constant(-50.0))(body))
     model = keras.Model(inputs, layers.Dense(10)(body * gate))
-    assert "dead-relu" not in [finding.code for finding in check_model(model, (normal(16, 64), labels()), LOGITS).findings]
+    assert "dead-relu" not in [
+        finding.code for finding in check_model(model, (normal(16, 64), labels()), LOGITS).findings
+    ]
 
 
 def test_branches_that_start_at_zero():
@@ -355,7 +386,9 @@ def test_the_factors_follow_the_longest_path():
     inputs = x = keras.Input((64,))
     for _ in range(4):
         x = layers.Dense(64, "tanh")(x)
-    heads = [layers.Dense(64, kernel_initializer=initializers.RandomNormal(stddev=10.0**-power))(x) for power in range(2, 8)]
+    heads = [
+        layers.Dense(64, kernel_initializer=initializers.RandomNormal(stddev=10.0**-power))(x) for power in range(2, 8)
+    ]
     model = keras.Model(inputs, layers.Concatenate()(heads))
     report = check_model(model, (normal(16, 64), normal(16, 384)), losses.MeanSquaredError())
     assert report.depth == 5 and len(report.layers) == 10
@@ -403,7 +436,10 @@ def test_layers_without_an_example_and_looks_that_fail():
 
 def test_losses_by_hand_that_broadcast():
     model, inputs = chain([], layers.Dense(1)), normal(16, 64)
-    for loss in (lambda y, o: ops.mean(ops.square(y - o)), lambda y, o: tf.reduce_mean(tf.math.squared_difference(o, y))):
+    for loss in (
+        lambda y, o: ops.mean(ops.square(y - o)),
+        lambda y, o: tf.reduce_mean(tf.math.squared_difference(o, y)),
+    ):
         for shape, found in (((16,), ["broadcast-loss"]), ((16, 1), [])):
             assert [finding.code for finding in check_model(model, (inputs, normal(*shape)), loss).findings] == found
 
@@ -432,7 +468,10 @@ def test_bad_input_is_named(monkeypatch):
         ((model, batch, losses.MeanSquaredError), "got the class MeanSquaredError"),
         ((model, batch), "loss_fn must be given"),
         ((model, (normal(16, 3), batch[1]), loss), r"batch of shape \(16, 3\): .* does not take"),
-        ((model, (batch[0], normal(5, 3)), losses.CategoricalCrossentropy(from_logits=True)), r"loss_fn\(targets, output\), of shapes"),
+        (
+            (model, (batch[0], normal(5, 3)), losses.CategoricalCrossentropy(from_logits=True)),
+            r"loss_fn\(targets, output\), of shapes",
+        ),
         ((model, batch, lambda y, x: ops.ones((2, 3))), "must be a scalar"),
         ((model, batch, lambda y, x: ops.ones(())), "loss has no gradient"),
     ):

@@ -584,7 +584,9 @@ def test_a_mask_of_large_negative_numbers_is_no_raw_input(low):
     attention = nn.MultiheadAttention(64, 4, batch_first=True)
     later = torch.full((8, 8), low).triu(1)
     x = torch.randn(4, 8, 64)
-    report = check_model(attention, ({"query": x, "key": x, "value": x, "attn_mask": later}, x), lambda o, y: (o[0] - y).mean())
+    report = check_model(
+        attention, ({"query": x, "key": x, "value": x, "attn_mask": later}, x), lambda o, y: (o[0] - y).mean()
+    )
     assert "input-scale" not in codes(report) and "non-finite-input" not in codes(report)
 
 
@@ -593,7 +595,9 @@ def test_a_prediction_may_be_near_its_ends():
     nn.init.constant_(model[2].bias, -4.6)
     report = check_model(model, (torch.randn(32, 64), torch.zeros(32)), functional.binary_cross_entropy)
     assert report.layers[1].saturated == 1.0 and codes(report) == []
-    focal = check_model(model[:3], (torch.randn(32, 64), torch.zeros(32, 1)), lambda o, y: (o.sigmoid() - y).square().mean())
+    focal = check_model(
+        model[:3], (torch.randn(32, 64), torch.zeros(32, 1)), lambda o, y: (o.sigmoid() - y).square().mean()
+    )
     assert codes(focal) == []
 
 
@@ -603,7 +607,9 @@ def test_logits_that_are_scaled_cosines_have_their_size_by_design():
             return 64 * functional.linear(functional.normalize(x), functional.normalize(self.weight))
 
     model = nn.Sequential(nn.Linear(64, 8), Cosine(8, 64, bias=False))
-    assert check_model(model, batch(), cross_entropy).loss > 8 and codes(check_model(model, batch(), cross_entropy)) == []
+    assert (
+        check_model(model, batch(), cross_entropy).loss > 8 and codes(check_model(model, batch(), cross_entropy)) == []
+    )
 
 
 def test_a_few_examples_prove_no_confidence():
@@ -688,13 +694,18 @@ def test_losses_may_be_called_by_keyword():
         (functional.binary_cross_entropy_with_logits, (inputs > 0).float()), (functional.cross_entropy, labels.byte()),
     ):  # fmt: skip
         last = nn.LogSoftmax(1) if loss is functional.nll_loss else nn.Identity()
-        report = check_model(nn.Sequential(model, last), (inputs, targets), lambda o, y, loss=loss: loss(input=o, target=y))
+        report = check_model(
+            nn.Sequential(model, last), (inputs, targets), lambda o, y, loss=loss: loss(input=o, target=y)
+        )
         assert codes(report) == []
 
 
 def test_the_words_of_torch_are_not_hidden():
     model, (inputs, labels) = mlp(nn.Identity()), batch()
-    for targets, words in ((labels.float(), "Long or Byte, but got Float"), (labels[:, None], "0D or 1D target tensor expected")):
+    for targets, words in (
+        (labels.float(), "Long or Byte, but got Float"),
+        (labels[:, None], "0D or 1D target tensor expected"),
+    ):
         with pytest.raises(ValueError, match=words):
             check_model(model, (inputs, targets), cross_entropy)
 
@@ -1021,6 +1032,9 @@ def test_a_report_without_a_loss(labels):
     assert f"labels {labels.min()} to {labels.max()}, 64 classes" in str(report)
 
 
+SPARE = nn.Linear(64, 64, bias=False)
+
+
 class Hidden(nn.Module):
     """Layers where parameters() does not look."""
 
@@ -1041,7 +1055,7 @@ class Hidden(nn.Module):
         ([nn.Linear(64, 64)], ("held.0.bias", "held.0.weight")),
         ({"a": nn.Linear(64, 64, bias=False)}, ("held.a.weight",)),
         (lambda: [nn.Linear(64, 64, bias=False)], ("made in the pass, of shape (64, 64)",)),
-        (lambda layer=nn.Linear(64, 64, bias=False): [layer], ("held.weight",)),
+        (lambda layer=SPARE: [layer], ("held.weight",)),
         (nn.ModuleList([nn.Linear(64, 64)]), ()),
     ],
 )
@@ -1098,7 +1112,9 @@ def test_softmaxes_over_an_axis_of_length_one():
     found = codes(check_model(single, (torch.randn(16, 8), torch.rand(16, 1).round()), nn.BCELoss()))
     assert found[0] == "length-one-axis"
     normalized = nn.Sequential(nn.Linear(8, 1), nn.LayerNorm(1))
-    assert codes(check_model(normalized, (torch.randn(16, 8), torch.randn(16, 1)), nn.MSELoss()))[0] == "length-one-axis"
+    assert (
+        codes(check_model(normalized, (torch.randn(16, 8), torch.randn(16, 1)), nn.MSELoss()))[0] == "length-one-axis"
+    )
 
 
 def test_attention_of_one_query_to_one_key_is_no_wrong_axis():
@@ -1112,16 +1128,28 @@ def test_softmaxes_over_the_examples():
         assert codes(check_model(model, batch(), cross_entropy)) == found
     # Time first: the targets say that axis 0 does not count examples.
     steps = nn.Sequential(nn.Linear(8, 8), nn.Softmax(0))
-    assert codes(check_model(steps, (torch.randn(12, 4, 8), torch.randn(4, 8)), lambda o, y: (o.sum(0) - y).square().mean())) == []
+    assert (
+        codes(
+            check_model(steps, (torch.randn(12, 4, 8), torch.randn(4, 8)), lambda o, y: (o.sum(0) - y).square().mean())
+        )
+        == []
+    )
 
 
 def test_losses_by_hand_that_broadcast():
     model, inputs = nn.Linear(64, 1), torch.randn(32, 64)
-    for loss in (lambda o, y: (y - o).pow(2).mean(), lambda o, y: torch.sub(o, y).abs().mean(), lambda o, y: (o * y).mean()):
+    for loss in (
+        lambda o, y: (y - o).pow(2).mean(),
+        lambda o, y: torch.sub(o, y).abs().mean(),
+        lambda o, y: (o * y).mean(),
+    ):
         assert codes(check_model(model, (inputs, torch.randn(32)), loss)) == ["broadcast-loss"]
         assert codes(check_model(model, (inputs, torch.randn(32, 1)), loss)) == []
+
     # Every prediction with every other, as ranking wants it.
-    ranking = lambda o, y: ((o - o[:, 0]) * (y[:, None] - y)).relu().mean()
+    def ranking(o, y):
+        return ((o - o[:, 0]) * (y[:, None] - y)).relu().mean()
+
     assert "broadcast-loss" not in codes(check_model(model, (inputs, torch.randn(32)), ranking))
 
 
@@ -1178,7 +1206,10 @@ def test_layers_behind_the_first_that_the_loss_does_not_reach_are_a_note():
     ("call", "born"),
     [
         (lambda h: h + (h - 9).log(), "born in log, torch.float32, inputs -"),
-        (lambda h: h.masked_fill(h < 99, -torch.inf).softmax(-1), "born in softmax, torch.float32, inputs -inf to -inf"),
+        (
+            lambda h: h.masked_fill(h < 99, -torch.inf).softmax(-1),
+            "born in softmax, torch.float32, inputs -inf to -inf",
+        ),
         (lambda h: (999 * h).exp().float(), "born in exp, torch.float32"),
     ],
 )
@@ -1262,13 +1293,15 @@ def test_extreme_and_named_rows_of_a_long_table_are_printed():
     layers[180].bias.data[:] = -100
     report = check_model(nn.Sequential(*layers), torch.randn(32, 8), mean)
     assert any(line.startswith("120 ") for line in str(report).splitlines())
-    found = report.findings + (snippet.Finding("vanishing-gradient", "fault", ("150",), *[""] * 5),)
+    found = (*report.findings, snippet.Finding("vanishing-gradient", "fault", ("150",), *([""] * 5)))
     assert any(line.startswith("150 ") for line in str(report._replace(findings=found)).splitlines())
 
 
 def test_the_table_has_room_for_every_number():
     row = check_model(nn.Linear(8, 8), torch.randn(4, 8), mean).layers[0]
-    row = snippet.LayerReport(*row[:3], *[-1e-100 if name == "mean" else 1e-100 for name in row._fields[3:]])._replace(dead=1.0, saturated=1.0, peaked=1.0, cosine=-1.0)
+    row = snippet.LayerReport(*row[:3], *[-1e-100 if name == "mean" else 1e-100 for name in row._fields[3:]])._replace(
+        dead=1.0, saturated=1.0, peaked=1.0, cosine=-1.0
+    )
     assert len(snippet._row("0", row).split()) == 1 + len(snippet._COLUMNS)
 
 

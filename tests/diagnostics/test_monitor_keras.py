@@ -219,7 +219,11 @@ def test_the_plot_shows_every_layer_and_the_whole():
     assert above.get_yscale() == below.get_yscale() == "log"
     assert len(above.lines) == len(below.lines) == 3
     assert list(below.lines[-1].get_ydata()) == [row["update_ratio"] for row in monitor.rows]
-    assert [text.get_text() for text in above.get_legend().get_texts()] == ["layer net/first", "layer net/last", "all layers"]
+    assert [text.get_text() for text in above.get_legend().get_texts()] == [
+        "layer net/first",
+        "layer net/last",
+        "all layers",
+    ]
 
 
 def test_a_model_that_fit_builds_is_watched_too():

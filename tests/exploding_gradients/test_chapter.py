@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from snippets.exploding_gradients import experiment_clip_direction, experiment_cliff, experiment_overflow_depth
+from snippets.exploding_gradients import experiment_cliff, experiment_clip_direction, experiment_overflow_depth
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/chapters/exploding-gradients.md").read_text(encoding="utf-8")
 HALF, SINGLE = torch.finfo(torch.float16).max, torch.finfo(torch.float32).max
@@ -40,11 +40,11 @@ def test_a_constant_is_what_theory_says(words, value):
 def test_the_largest_numbers_of_the_formats():
     assert HALF == 65504
     assert torch.finfo(torch.bfloat16).max == pytest.approx(3.4e38, rel=0.01)
-    assert SINGLE == pytest.approx(3.4e38, rel=0.01)
+    assert pytest.approx(3.4e38, rel=0.01) == SINGLE
 
 
 def test_the_solution_of_the_exercise():
-    """1.5 times He: float16 overflows two to four layers before a root mean square of 1 would reach its largest number."""
+    """1.5 times He: float16 overflows two to four layers before an rms of 1 would reach its largest number."""
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(40, 256, 256, generator=generator, dtype=torch.float64) * 1.5 * math.sqrt(2 / 256)
     inputs = torch.randn(16, 256, generator=generator, dtype=torch.float64).relu() / 1.5

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.keras
 def network() -> keras.Sequential:
     keras.utils.set_random_seed(0)
     inner = keras.Sequential([layers.Dense(4, name="inner"), layers.BatchNormalization(), layers.Dropout(0.5)])
-    return keras.Sequential([keras.Input((4,)), layers.Dense(4, "relu", name="first"), inner, layers.Dense(2, name="last")])
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(4, "relu", name="first"), inner, layers.Dense(2, name="last")]
+    )
 
 
 def test_a_healthy_model_has_no_such_layer_and_stays_as_it_was():
@@ -49,12 +51,16 @@ def test_training_that_works_is_left_alone():
 
 
 def test_the_first_variable_that_is_lost_is_named_with_batch_and_epoch():
-    with pytest.raises(FloatingPointError, match=r"after batch \d of epoch 1: \d+ Inf and \d+ NaN among \d+ values in '.*'"):
+    with pytest.raises(
+        FloatingPointError, match=r"after batch \d of epoch 1: \d+ Inf and \d+ NaN among \d+ values in '.*'"
+    ):
         fit(network(), 1e30)
 
 
 def test_a_lost_loss_is_named_while_the_variables_are_finite():
-    with pytest.raises(FloatingPointError, match="after batch 2 of epoch 1: .* in the loss, while all variables are finite"):
+    with pytest.raises(
+        FloatingPointError, match="after batch 2 of epoch 1: .* in the loss, while all variables are finite"
+    ):
         guard = FiniteGuard()
         guard.set_model(network())
         guard.on_epoch_begin(0)
@@ -68,7 +74,9 @@ def test_variables_are_looked_at_every_so_many_batches():
     model.get_layer("last").bias.assign([np.inf, 0.0])
     guard.due = 2
     guard.on_train_batch_end(1)
-    with pytest.raises(FloatingPointError, match="after batch 3 of epoch 1: 1 Inf and 0 NaN among 2 values in '.*last/bias'"):
+    with pytest.raises(
+        FloatingPointError, match="after batch 3 of epoch 1: 1 Inf and 0 NaN among 2 values in '.*last/bias'"
+    ):
         guard.on_train_batch_end(2)
 
 

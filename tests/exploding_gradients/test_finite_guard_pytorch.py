@@ -9,7 +9,9 @@ from snippets.exploding_gradients.finite_guard_pytorch import finite_guard
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.Linear(4, 2))
+    return nn.Sequential(
+        nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.Linear(4, 2)
+    )
 
 
 def hooks(model: nn.Module) -> int:

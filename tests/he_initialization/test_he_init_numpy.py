@@ -55,7 +55,7 @@ def test_relu_keeps_the_mean_square(draw):
 
 def test_the_constant_of_the_cut():
     """0.87962566103423978 is what Keras and TensorFlow write."""
-    assert TRUNCATED_STD == pytest.approx(0.87962566103423978, rel=1e-14)
+    assert pytest.approx(0.87962566103423978, rel=1e-14) == TRUNCATED_STD
 
 
 def test_the_cut_stands_at_two_parent_deviations():

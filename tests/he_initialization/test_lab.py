@@ -13,7 +13,9 @@ LAB = Path(__file__).resolve().parents[2] / "docs" / "labs" / "he-initialization
 @pytest.fixture(scope="module", params=[0, 100], ids="seeds + {}".format)
 def lab(request) -> dict:
     """All names of the lab after its code has run, with its own seeds and with others."""
-    source = re.sub(r"manual_seed\((\d+)\)", lambda seed: f"manual_seed({int(seed[1]) + request.param})", LAB.read_text())
+    source = re.sub(
+        r"manual_seed\((\d+)\)", lambda seed: f"manual_seed({int(seed[1]) + request.param})", LAB.read_text()
+    )
     threads = torch.get_num_threads()
     names = {"__name__": "lab"}
     with matplotlib.rc_context():

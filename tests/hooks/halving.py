@@ -43,12 +43,12 @@ def plot(measured: Halving) -> Figure:
     axes.set(xlabel="step", ylabel="value")
     return figure
 '''
-TABLE = '''
+TABLE = """
 
 def table(measured: Halving) -> list[tuple[str, ...]]:
     half = format(measured.values[1], "g")
     return [("step", "value", "what"), ("0", "—", "whole"), ("1", half, "0.5 of it")]
-'''
+"""
 MEASURE = "    return Halving(0.5 ** np.arange(10.0))"
 
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from typing import ClassVar
 
 import pytest
 
@@ -91,7 +92,7 @@ def folder(tmp_path, monkeypatch):
     class Folder:
         root = tmp_path / "project"
         stamp = root / ".venv" / "installed"
-        calls: list[str] = []
+        calls: ClassVar[list[str]] = []
         fails = False
 
         def make(self, *names: str) -> list[str]:

@@ -58,9 +58,7 @@ def test_a_step_is_taken_again_when_what_it_reads_changed(finished, change, step
     assert taken(run) == steps
 
 
-@pytest.mark.parametrize(
-    ("package", "steps"), [("numpy", ["measured"]), ("matplotlib", ["drawn"]), ("playwright", [])]
-)
+@pytest.mark.parametrize(("package", "steps"), [("numpy", ["measured"]), ("matplotlib", ["drawn"]), ("playwright", [])])
 def test_another_version_of_a_package_takes_the_steps_again_that_rest_on_it(finished, package, steps):
     # The first that is found counts, and the project stands before the installed packages.
     finished.write(f"{package}-99.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 99\n")

@@ -1,4 +1,4 @@
-"""The README says what is true: its commands, its paths, and its worked example, which is followed here to the letter."""
+"""The README says what is true: its commands, its paths, and its worked example, followed here to the letter."""
 
 import re
 import shutil
@@ -14,12 +14,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROSE = re.sub(r"^(`{3,}).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE)
 EXPERIMENT = "snippets/sigmoid_slope/experiment_quarter.py"
 CHAPTER = "docs/chapters/sigmoid-slope.md"
-DRAWN_ALONE = '''
+DRAWN_ALONE = """
 
 @pytest.fixture(scope="session")
 def built_site() -> Path:
     return ROOT / "docs"
-'''
+"""
 """What stands for the built site where one figure is all that is asked of it."""
 
 
@@ -89,7 +89,13 @@ def test_the_worked_example_builds(followed):
 
     assert run.returncode == 0, run.stdout
     page = (followed.root / "site/chapters/sigmoid-slope/index.html").read_text(encoding="utf-8")
-    for part in ("quarter.svg", 'class="evidence"', "The steepest slope of the sigmoid", "0.2500", "2.1\u202f×\u202f10<sup>−6</sup>"):
+    for part in (
+        "quarter.svg",
+        'class="evidence"',
+        "The steepest slope of the sigmoid",
+        "0.2500",
+        "2.1\u202f×\u202f10<sup>−6</sup>",
+    ):
         assert part in page
 
 

@@ -7,9 +7,7 @@ from snippets.laboratory.activations import from_torch
 from snippets.laboratory.mean_field import RELU, SIGMOID, TANH, chi, next_variance
 
 
-@pytest.mark.parametrize(
-    ("function", "known"), [(torch.sigmoid, SIGMOID), (torch.tanh, TANH), (functional.relu, RELU)]
-)
+@pytest.mark.parametrize(("function", "known"), [(torch.sigmoid, SIGMOID), (torch.tanh, TANH), (functional.relu, RELU)])
 def test_it_is_the_known_activation(function, known):
     x = np.linspace(-4, 4, 81)
     activation = from_torch(function)

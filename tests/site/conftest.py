@@ -27,7 +27,7 @@ CHROMIUM_SWITCHES = [
     "--disable-sync",
 ]
 PATIENCE = 120_000
-"""Milliseconds that a test waits for what should come: long, since it says that something hangs, not that it is slow."""
+"""Milliseconds that a test waits for what should come: long, since it says that something hangs."""
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".py", ".ipynb"}
 

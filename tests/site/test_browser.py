@@ -134,7 +134,7 @@ def test_the_repository_is_linked_without_asking_its_host(project, browser):
         with browser.new_context(viewport=WIDE) as context:
             page = context.new_page()
             asked = []
-            page.on("request", lambda request: asked.append(request.url))
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
             page.goto(server.url, wait_until="networkidle")
             assert page.locator(".md-header a[href='https://github.com/reader/well-initialized']").is_visible()
             assert [url for url in asked if not url.startswith(server.url)] == []
@@ -160,7 +160,8 @@ def focused(page: Page) -> str:
     """A short name for the element that has the focus."""
     return page.evaluate("""() => {
         const element = document.activeElement
-        const kinds = {search: "[name=query]", palette: "[name=__palette]", tabbed: "[name^=__tabbed]", nav: ".md-nav a"}
+        const kinds = {search: "[name=query]", palette: "[name=__palette]", tabbed: "[name^=__tabbed]",
+                       nav: ".md-nav a"}
         const kind = Object.keys(kinds).find((name) => element.matches(kinds[name]))
         return element.localName + (kind ? "." + kind : "")
     }""")

@@ -159,7 +159,9 @@ def test_every_page_says_what_it_is(documents):
     for page, document in documents.items():
         if page != "404.html":
             assert len(list(document.iter("h1"))) == 1, page
-            assert any(meta.get("name") == "description" and meta.get("content") for meta in document.iter("meta")), page
+            assert any(meta.get("name") == "description" and meta.get("content") for meta in document.iter("meta")), (
+                page
+            )
             assert document.get("lang") == "en", page
 
 

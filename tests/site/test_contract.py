@@ -143,9 +143,7 @@ def test_every_figure_shown_is_made_by_an_experiment(page: Page):
     assert shown <= made
 
 
-@pytest.mark.parametrize(
-    "snippet", [path.relative_to(ROOT) for path in sorted(ROOT.glob("snippets/*/*.py"))], ids=str
-)
+@pytest.mark.parametrize("snippet", [path.relative_to(ROOT) for path in sorted(ROOT.glob("snippets/*/*.py"))], ids=str)
 def test_every_snippet_has_its_test(snippet: Path):
     """Experiments are tested together, by `tests/test_experiments.py`."""
     mirror = ROOT / "tests" / snippet.parent.name / f"test_{snippet.name}"

@@ -1,5 +1,6 @@
 """The explorer in Chromium: by hand, by keyboard, by screen reader, from a link, on paper, and when it fails."""
 
+import itertools
 import math
 import re
 import shutil
@@ -273,7 +274,7 @@ def test_a_line_stands_where_its_axis_says(page: Page, url):
     assert y0 > y1 and power0 < power1, "large values stand high"
     drawn = [power0 + (float(y) - y0) * (power1 - power0) / (y1 - y0) for _, y in dots]
     assert drawn == pytest.approx([math.log10(value) for value in expected], abs=0.01)
-    steps = [float(right) - float(left) for (left, _), (right, _) in zip(dots, dots[1:], strict=False)]
+    steps = [float(right) - float(left) for (left, _), (right, _) in itertools.pairwise(dots)]
     assert min(steps) == pytest.approx(max(steps), abs=0.11)
 
 
@@ -451,9 +452,8 @@ def test_copy_the_link_and_the_code(browser: Browser, url):
             return page.evaluate("navigator.clipboard.readText()")
 
         assert copied("Copy link") == page.url
-        assert {part.partition("=")[0] for part in page.url.partition("#")[2].split("&")} == set(
-            "depth width activation gain bias skip branch_scale seed".split()
-        )
+        kept = {part.partition("=")[0] for part in page.url.partition("#")[2].split("&")}
+        assert kept == {"depth", "width", "activation", "gain", "bias", "skip", "branch_scale", "seed"}
         for framework in ("PyTorch", "Keras"):
             code = copied(f"Copy as {framework}")
             file = ROOT / "snippets" / "diagnostics" / f"first_pass_{framework.lower()}.py"
@@ -567,8 +567,6 @@ def test_nothing_foreign_and_no_error(page: Page, url):
         page.get_by_role("radio", name=name).check()
     assert (foreign, errors) == ([], [])
     assert page.context.cookies() == [] and page.evaluate("localStorage.length") == 0
-
-
 
 
 def test_all_modules_together_are_light(tmp_path):

@@ -41,7 +41,7 @@ class Cheat(NamedTuple):
 
 
 class Trials:
-    """How each row is tried in one framework: from its line of code to weights or a number, and the sizes that count."""
+    """How each row is tried in one framework: from its line to weights or a number, and the sizes that count."""
 
     def __init__(self) -> None:
         self.known: dict[str, Callable[[str], tuple[Any, dict[str, Any]]]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import initializers, layers, losses
 
-from tests.toolbox.measures import MeasureTests, Measures, axes, number
+from tests.toolbox.measures import Measures, MeasureTests, axes, number
 from tests.toolbox.tables import differences
 
 pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops, optimizers
 
 from snippets.exploding_gradients.clip_gradients_keras import clip_by_global_norm
-from tests.toolbox.measures import MeasureTests, Measures, number
+from tests.toolbox.measures import Measures, MeasureTests, number
 from tests.toolbox.tables import TOOLBOX, differences
 
 pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]

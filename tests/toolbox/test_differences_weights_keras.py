@@ -6,7 +6,7 @@ import pytest
 from keras import initializers, layers
 
 from tests.laws import NORMAL, TRUNCATED
-from tests.toolbox.measures import Law, MeasureTests, Measures, law, nearest, number, uniform
+from tests.toolbox.measures import Law, Measures, MeasureTests, law, nearest, number, uniform
 from tests.toolbox.tables import differences
 
 pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("seeded_keras")]

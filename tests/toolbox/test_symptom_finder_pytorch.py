@@ -1,6 +1,7 @@
 """The tests that the symptom finder offers for PyTorch: each tells a network with the fault from one without it."""
 
 import copy
+import itertools
 import math
 import re
 
@@ -41,7 +42,7 @@ def batch() -> dict[str, torch.Tensor]:
 def network(depth: int = 4, activation: type = nn.ReLU, scale: float = 2**0.5, last: float = 0.3) -> nn.Sequential:
     """Layers of 64 units with normal weights of `scale` / sqrt(fan_in), the last layer of `last` / sqrt(fan_in)."""
     widths = [20, *[64] * (depth - 1), 10]
-    layers = [nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False)]
+    layers = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
     for layer in layers:
         nn.init.normal_(layer.weight, 0.0, (last if layer is layers[-1] else scale) / layer.in_features**0.5)
         nn.init.zeros_(layer.bias)

@@ -109,7 +109,7 @@ def test_a_factor_needs_two_rows_with_a_gradient(rows):
 
 
 def test_bad_arguments_are_named():
-    inputs, labels = batch()
+    inputs, _labels = batch()
     with pytest.raises(ValueError, match="activation .*'swish'"):
         layer_gradients(perceptron("swish"), inputs, np.ones_like)
     with pytest.raises(ValueError, match=r"shape \(7, 3\), got \(7,\)"):

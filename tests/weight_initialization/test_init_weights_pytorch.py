@@ -76,9 +76,7 @@ def test_the_fan_is_the_number_of_summands(layer):
 @pytest.mark.parametrize("layer", SUMMING[1:], ids=str)
 def test_the_oracle_agrees(layer):
     transposed = isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
-    fans = true_fans(
-        layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.groups, transposed
-    )
+    fans = true_fans(layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.groups, transposed)
     assert true_fan_in(layer) == fans.fan_in
 
 

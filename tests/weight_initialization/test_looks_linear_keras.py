@@ -24,7 +24,7 @@ def test_it_is_the_oracle_for_the_same_seed(options):
     model = chain(6, 16, 4, 5, **options)
     looks_linear(model, seed=3)
     for layer, expected in zip(model.layers, oracle.looks_linear([6, 16, 4, 5], seed=3), strict=True):
-        assert array(layer.kernel).T == pytest.approx(expected, abs=1e-6)
+        assert pytest.approx(expected, abs=1e-6) == array(layer.kernel).T
         assert not layer.use_bias or not array(layer.bias).any()
 
 

@@ -36,7 +36,9 @@ def test_blocks():
 @pytest.mark.parametrize("depth", [1, 2, 100])
 def test_the_chain_is_a_linear_isometry(depth):
     weights = looks_linear([6, *[12] * (depth - 1), 6], seed=0)
-    assert [weight.shape for weight in weights] == list(zip([12] * (depth - 1) + [6], [6] + [12] * (depth - 1)))
+    assert [weight.shape for weight in weights] == list(
+        zip([12] * (depth - 1) + [6], [6] + [12] * (depth - 1), strict=True)
+    )
     map_as_matrix = forward(weights, np.eye(6))
     np.testing.assert_allclose(map_as_matrix.T @ map_as_matrix, np.eye(6), atol=1e-12)
     inputs = np.random.default_rng(1).standard_normal((6, 20))
@@ -45,7 +47,7 @@ def test_the_chain_is_a_linear_isometry(depth):
 
 def test_the_seed_decides():
     first, same, other = (looks_linear([4, 8, 2], seed=seed) for seed in (1, 1, 2))
-    assert all((a == b).all() for a, b in zip(first, same)) and (first[0] != other[0]).any()
+    assert all((a == b).all() for a, b in zip(first, same, strict=True)) and (first[0] != other[0]).any()
 
 
 def test_an_odd_width_has_no_mirror():

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from snippets.weight_initialization.looks_linear_pytorch import looks_linear_
 
 
 def chain(*widths: int, bias: bool = True) -> nn.Sequential:
-    layers = [part for pair in zip(widths, widths[1:]) for part in (nn.Linear(*pair, bias=bias), nn.ReLU())]
+    layers = [part for pair in itertools.pairwise(widths) for part in (nn.Linear(*pair, bias=bias), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 

@@ -1,11 +1,13 @@
 """Constants of theory that the chapter types out, and the solution of its exercise."""
 
+import itertools
 import math
 import re
 
 import numpy as np
 import pytest
 
+from docs.hooks.store import ROOT
 from snippets.laboratory.mean_field import (
     SIGMOID,
     TANH,
@@ -17,7 +19,6 @@ from snippets.laboratory.mean_field import (
 )
 from snippets.xavier_initialization.experiment_sigmoid_gain import CRITICAL
 from snippets.xavier_initialization.xavier_init_numpy import xavier_std
-from docs.hooks.store import ROOT
 
 PAGE = (ROOT / "docs" / "chapters" / "xavier-initialization.md").read_text(encoding="utf-8")
 
@@ -41,7 +42,7 @@ def forward_gain_of_tanh() -> float:
 
 
 def mean_singular_value() -> float:
-    """Of a square Gaussian matrix with variance 1/n, measured: 3 of its standard deviations at n = 600 are below 1e-3."""
+    """Of a square Gaussian matrix with variance 1/n, measured: 3 standard deviations at n = 600 are below 1e-3."""
     matrix = np.random.default_rng(0).standard_normal((600, 600)) / math.sqrt(600)
     return float(np.linalg.svd(matrix, compute_uv=False).mean())
 
@@ -85,7 +86,7 @@ def test_typed_constants(words, number, digit):
 
 def test_chi_of_the_sigmoid_is_one_at_the_critical_gain_alone():
     chis = [chi(fixed_variance(SIGMOID, gain), SIGMOID, gain) for gain in np.linspace(0.5, 15, 60)]
-    assert all(one < other for one, other in zip(chis, chis[1:], strict=False))
+    assert all(one < other for one, other in itertools.pairwise(chis))
     assert chi(fixed_variance(SIGMOID, CRITICAL), SIGMOID, CRITICAL) == pytest.approx(1, abs=1e-4)
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from snippets.xavier_initialization import xavier_init_numpy as oracle
 from snippets.xavier_initialization import packed_attention_pytorch
+from snippets.xavier_initialization import xavier_init_numpy as oracle
 from snippets.xavier_initialization.packed_attention_pytorch import projections, xavier_attention_
 from tests.laws import UNIFORM, assert_law
 

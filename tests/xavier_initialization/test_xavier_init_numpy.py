@@ -67,7 +67,7 @@ def test_the_two_factors_of_a_layer_are_those_of_the_chapter(draw, shape):
 
 def test_the_cut_stands_at_two_parent_deviations():
     """0.87962566103423978 is what Keras and TensorFlow write."""
-    assert TRUNCATED_STD == pytest.approx(0.87962566103423978, rel=1e-14)
+    assert pytest.approx(0.87962566103423978, rel=1e-14) == TRUNCATED_STD
     draws = xavier_truncated_normal((200, 300), generator=generator(), dtype=np.float64)
     edge = 2.0 / 0.87962566103423978 * xavier_std((200, 300))
     assert 0.999 * edge < np.abs(draws).max() <= edge

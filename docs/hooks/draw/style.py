@@ -75,7 +75,7 @@ def style(salt: str) -> AbstractContextManager[None]:
 
 
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-"""A coordinate beyond a hundredth of a point, which no screen shows; all figures together lose a tenth of their bytes."""
+"""A coordinate beyond a hundredth of a point, which no screen shows; figures lose a tenth of their bytes."""
 
 
 def _shorten(number: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """The fonts of the formulas, cut to the glyphs that these show."""
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,9 +20,11 @@ def _font_rules() -> list[tuple[set[str], dict[str, str]]]:
     rules = []
     for selectors, body in re.findall(r"([^{}]+)\{([^}]*)\}", katex.STYLE_SHEET):
         font = dict(re.findall(r"font-(family|style|weight):\"?([\w ]+)", body))
-        for selector in selectors.split(",") if font else ():
-            # In `.delim-size1>span` the class stands above the element: its text has no other one.
-            rules.append((set(re.findall(r"\.([\w-]+)", selector.split()[-1])), font))
+        # In `.delim-size1>span` the class stands above the element: its text has no other one.
+        rules.extend(
+            (set(re.findall(r"\.([\w-]+)", selector.split()[-1])), font)
+            for selector in (selectors.split(",") if font else ())
+        )
     return sorted((rule for rule in rules if rule[0]), key=lambda rule: len(rule[0]))
 
 
@@ -52,8 +54,10 @@ def _face(family: str, style: str = "normal", weight: str = "400") -> str:
     """The font file; the regular one where a family has no other."""
     bold, italic = weight == "700", style == "italic"
     name = f"{family}-{'Bold' * bold}{'Italic' * italic}" if bold or italic else f"{family}-Regular"
-    return name if _vendored(name).is_file() else next(
-        other for other in (f"{family}-Regular", f"{family}-Italic") if _vendored(other).is_file()
+    return (
+        name
+        if _vendored(name).is_file()
+        else next(other for other in (f"{family}-Regular", f"{family}-Italic") if _vendored(other).is_file())
     )
 
 
@@ -83,7 +87,7 @@ def _style_sheet(faces: dict[str, str]) -> str:
     return re.sub(r"@font-face\{[^}]*\}", with_our_file, katex.STYLE_SHEET)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cut(face: str, characters: str) -> bytes:
     from fontTools import subset  # takes its time, and a warm build cuts nothing
 

@@ -27,7 +27,9 @@ LONE_DOLLAR = (
     "a dollar sign that is part of no formula. A formula in a line is $...$ without spaces inside the signs, one on "
     "display is $$...$$ with a blank line above and below; the sign itself is \\$."
 )
-BAR_IN_TABLE = "a bar ends the cell of a table, also within a formula. Write \\mid, \\lvert x\\rvert or \\lVert x\\rVert."
+BAR_IN_TABLE = (
+    "a bar ends the cell of a table, also within a formula. Write \\mid, \\lvert x\\rvert or \\lVert x\\rVert."
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +73,7 @@ def _engine() -> "MiniRacer":
     return engine
 
 
-@lru_cache(maxsize=None)
+@cache
 def render(tex: str, display: bool = False) -> Formula:
     """The formula set in KaTeX; `TexError` where it is not valid LaTeX. A later build finds it again on the disk."""
     return Formula(**recall((version(), str(display), tex), lambda: asdict(_render(tex, display))))
@@ -111,7 +111,7 @@ def _markup(element: Element, above: list[list[str]]) -> str:
     for child in element:
         inner += _markup(child, [*above, classes]) + escape(child.tail or "", quote=False)
     counted = COUNTED.intersection(above[-1]) or "vlist" in above[-2]
-    if not attributes and (element.tag == "span" and not counted or element.tag == "mrow" and len(element) == 1):
+    if not attributes and ((element.tag == "span" and not counted) or (element.tag == "mrow" and len(element) == 1)):
         return inner
     shown = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
     return f"<{element.tag}{shown}>{inner}</{element.tag}>"

@@ -72,8 +72,8 @@ class Experiment:
 
     @cached_property
     def title(self) -> str:
-        """The statement: first line of the docstring."""
-        return self._docstring.splitlines()[0]
+        """The statement: first paragraph of the docstring."""
+        return " ".join(self._docstring.split("\n\n")[0].split())
 
     @cached_property
     def source(self) -> str:

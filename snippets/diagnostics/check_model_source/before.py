@@ -7,14 +7,25 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any
 
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
 _CONTAINERS = (
-    (OrderedDict, OrderedDict.update), (dict, dict.update), (list, list.extend), (set, set.update),
-    (deque, deque.extend), (bytearray, bytearray.extend),
-)  # fmt: skip
+    (OrderedDict, OrderedDict.update),
+    (dict, dict.update),
+    (list, list.extend),
+    (set, set.update),
+    (deque, deque.extend),
+    (bytearray, bytearray.extend),
+)
 _CLOSED = sys.stdlib_module_names | {"tensorflow"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
 us.
@@ -56,7 +67,9 @@ class _Before:
     def keep(self, name: str, value: Any) -> list[tuple[str, Any]]:
         """Remember one object, and return what it holds."""
         kind = type(value)
-        base, fill = next((pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None))
+        base, fill = next(
+            (pair for pair in _CONTAINERS if issubclass(kind, pair[0])), (None, None)
+        )
         if base:
             if not value and kind is base:
                 self.empty.append(value)
@@ -64,7 +77,10 @@ class _Before:
             held = base(value)
             self.undo.append((name, partial(_refill, value, base, fill, held)))
             pairs = held.items() if isinstance(held, dict) else enumerate(held)
-            parts = [(f"{name}.{key}" if isinstance(key, str | int) else name, part) for key, part in pairs]
+            parts = [
+                (f"{name}.{key}" if isinstance(key, str | int) else name, part)
+                for key, part in pairs
+            ]
             return parts if kind is base else parts + self.keep_attributes(name, value)
         if issubclass(kind, tuple | frozenset):
             return [(name, part) for part in tuple(value)]
@@ -74,11 +90,19 @@ class _Before:
             return [(name, value.func), (name, value.args), (name, value.keywords)]
         if kind is CellType:
             with suppress(ValueError):  # it may be empty
-                self.undo.append((name, partial(setattr, value, "cell_contents", value.cell_contents)))
+                self.undo.append(
+                    (
+                        name,
+                        partial(setattr, value, "cell_contents", value.cell_contents),
+                    )
+                )
                 return [(name, value.cell_contents)]
             return []
         if kind is FunctionType:
-            parts = [(name, part) for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))]
+            parts = [
+                (name, part)
+                for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
+            ]
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -93,8 +117,15 @@ class _Before:
         if isinstance(value, random.Random):
             return partial(value.setstate, value.getstate())
         if numpy and isinstance(value, numpy.random.Generator):
-            return partial(setattr, value.bit_generator, "state", value.bit_generator.state)
-        if not numpy or not isinstance(value, numpy.ndarray) or not value.flags.writeable or value.dtype == object:
+            return partial(
+                setattr, value.bit_generator, "state", value.bit_generator.state
+            )
+        if (
+            not numpy
+            or not isinstance(value, numpy.ndarray)
+            or not value.flags.writeable
+            or value.dtype == object
+        ):
             return None
         if value.nbytes > self.room:
             return partial(_same_sum, value, _sum(value))
@@ -106,17 +137,27 @@ class _Before:
         with suppress(AttributeError):
             attributes = object.__getattribute__(value, "__dict__")
             held |= attributes
-            self.undo.append((name, partial(_refill, attributes, dict, dict.update, dict(held))))
+            self.undo.append(
+                (name, partial(_refill, attributes, dict, dict.update, dict(held)))
+            )
         for base in type(value).__mro__:
             slots = vars(base).items() if "__slots__" in vars(base) else ()
-            for slot in (slot for slot, place in slots if isinstance(place, MemberDescriptorType)):
+            for slot in (
+                slot for slot, place in slots if isinstance(place, MemberDescriptorType)
+            ):
                 if hasattr(value, slot):
                     held[slot] = getattr(value, slot)
-                    self.undo.append((name, partial(object.__setattr__, value, slot, held[slot])))
+                    self.undo.append(
+                        (name, partial(object.__setattr__, value, slot, held[slot]))
+                    )
         # PyTorch keeps what a module holds in dictionaries of these names.
         inside = {"_parameters", "_modules", "_buffers"}
         return [
-            (name if key in inside else key if name == "model" else f"{name}.{key}", part) for key, part in held.items()
+            (
+                name if key in inside else key if name == "model" else f"{name}.{key}",
+                part,
+            )
+            for key, part in held.items()
         ]
 
 
@@ -129,7 +170,9 @@ def _same_sum(array: Any, wanted: int) -> None:
         raise ValueError("it was too large for a copy")
 
 
-def _refill(container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any) -> None:
+def _refill(
+    container: Any, kind: Any, fill: Callable[[Any, Any], None], held: Any
+) -> None:
     # The methods of the base class: those of a subclass may count or refuse.
     kind.clear(container)
     fill(container, held)

@@ -7,6 +7,7 @@ docstring and the imports of other parts.
 """
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,6 @@ from typing import NamedTuple
 FOLDER = Path(__file__).parent
 PARTS = ("limits", "report", "advice", "judge", "before")
 FRAMEWORKS = ("pytorch", "keras")
-WIDTH = 120
 
 
 class Part(NamedTuple):
@@ -31,11 +31,18 @@ def part(name: str) -> Part:
     lines, tree = text.splitlines(), ast.parse(text)
     head = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     standard = [node for node in head if _module(node) in sys.stdlib_module_names]
-    foreign = [node for node in head if node not in standard and _module(node) != "snippets"]
+    foreign = [
+        node for node in head if node not in standard and _module(node) != "snippets"
+    ]
     # A comment above the last import belongs to it.
     framework = lines[foreign[0].lineno - 1 : foreign[-1].end_lineno] if foreign else []
     body = lines[(head[-1] if head else tree.body[0]).end_lineno :]
-    return Part(ast.get_docstring(tree, clean=False), standard, "\n".join(framework), "\n".join(body).strip("\n"))
+    return Part(
+        ast.get_docstring(tree, clean=False),
+        standard,
+        "\n".join(framework),
+        "\n".join(body).strip("\n"),
+    )
 
 
 def bundled(framework: str) -> str:
@@ -48,8 +55,7 @@ def bundled(framework: str) -> str:
         watch.framework,
     ]
     bodies = "\n\n\n".join(one.body for one in (*parts, watch))
-    # Constants follow the imports after one empty line, all else after two.
-    return "\n\n".join(head) + "\n\n" + bodies + "\n"
+    return _formatted("\n\n".join(head) + "\n\n" + bodies + "\n", path(framework))
 
 
 def path(framework: str) -> Path:
@@ -61,6 +67,14 @@ def main() -> None:
         path(framework).write_text(bundled(framework), encoding="utf-8")
 
 
+def _formatted(code: str, place: Path) -> str:
+    """As the formatter writes it that all files pass."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(place)]
+    return subprocess.run(
+        command, input=code, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
 def _module(node: ast.Import | ast.ImportFrom) -> str:
     name = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
     return name.partition(".")[0]
@@ -68,16 +82,22 @@ def _module(node: ast.Import | ast.ImportFrom) -> str:
 
 def _merged(nodes: list[ast.Import | ast.ImportFrom]) -> list[str]:
     """One line for each module, in the order of the alphabet."""
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    plain = {
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     names: dict[str, set[str]] = {}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
-            names.setdefault(node.module, set()).update(alias.name for alias in node.names)
-    lines = [f"import {name}" for name in sorted(plain)]
-    for module in sorted(names):
-        lines.append(f"from {module} import {', '.join(sorted(names[module]))}")
-        assert len(lines[-1]) <= WIDTH, lines[-1]
-    return lines
+            names.setdefault(node.module, set()).update(
+                alias.name for alias in node.names
+            )
+    return [f"import {name}" for name in sorted(plain)] + [
+        f"from {module} import {', '.join(sorted(names[module]))}"
+        for module in sorted(names)
+    ]
 
 
 if __name__ == "__main__":

@@ -50,9 +50,13 @@ class _Weight(NamedTuple):
 
 
 _RANGES = {
-    "Relu": (0.0, math.inf), "Softplus": (0.0, math.inf), "Exp": (0.0, math.inf), "Sigmoid": (0.0, 1.0),
-    "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
-}  # fmt: skip
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Exp": (0.0, math.inf),
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+}
 """Of what an operation returns."""
 
 
@@ -86,7 +90,9 @@ class _Seen:
 
     def find(self, code: str, evidence: str, *layers: str) -> None:
         level, symptom, cause, cure, link = ADVICE[code]
-        self.findings.append(Finding(code, level, layers, symptom, evidence, cause, cure, link))
+        self.findings.append(
+            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+        )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
         if all(finding.code != code for finding in self.findings):
@@ -111,10 +117,19 @@ class _Seen:
         numbers in another shape.
         """
         size = math.prod(one)
-        if len(one) != len(other) and size == math.prod(other) and math.prod(result) > size:
-            self.find_once("broadcast-loss", f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}")
+        if (
+            len(one) != len(other)
+            and size == math.prod(other)
+            and math.prod(result) > size
+        ):
+            self.find_once(
+                "broadcast-loss",
+                f"shapes {tuple(one)} and {tuple(other)} become {tuple(result)}",
+            )
 
-    def quietly(self, look: Callable[..., None] | None, *args: Any, **kwargs: Any) -> None:
+    def quietly(
+        self, look: Callable[..., None] | None, *args: Any, **kwargs: Any
+    ) -> None:
         """A look that fails neither stops the model nor hides its own words."""
         with suppress(Exception):
             try:
@@ -131,7 +146,13 @@ class _Seen:
     def add(self, name: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """A row for one run of a layer."""
         runs = sum(row["layer"] == name for row in self.rows)
-        row = dict.fromkeys((*LayerReport._fields, "node", "predicts", "narrow", "before")) | numbers | {"layer": name}
+        row = (
+            dict.fromkeys(
+                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+            )
+            | numbers
+            | {"layer": name}
+        )
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
@@ -140,11 +161,17 @@ class _Seen:
         reports = []
         for row in self.rows:
             weights = [self.weights[name] for name in row["weights"]]
-            norms = [weight.gradient for weight in weights if weight.gradient is not None]
+            norms = [
+                weight.gradient for weight in weights if weight.gradient is not None
+            ]
             size = math.hypot(*(weight.norm for weight in weights))
             row["weight_gradient"] = gradient = math.hypot(*norms) if norms else None
-            row["ratio"] = None if gradient is None else gradient / size if size else math.inf
-            reports.append(LayerReport(**{key: row[key] for key in LayerReport._fields}))
+            row["ratio"] = (
+                None if gradient is None else gradient / size if size else math.inf
+            )
+            reports.append(
+                LayerReport(**{key: row[key] for key in LayerReport._fields})
+            )
         return tuple(reports)
 
 
@@ -157,21 +184,39 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
-    wild = [weight.name for weight in weights if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD]
+    wild = [
+        weight.name
+        for weight in weights
+        if weight.norm and not FAINT < weight.norm / weight.size**0.5 < WILD
+    ]
     bad_layers = [layer for layer in layers if layer.non_finite]
-    bad_gradients = [weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)]
+    bad_gradients = [
+        weight.name for weight in weights if not math.isfinite(weight.gradient or 0.0)
+    ]
     if seen.bad_input:
         find("non-finite-input", seen.bad_input)
     elif bad_weights:
         find("non-finite-weight", f"{len(bad_weights)} of {len(weights)}", *bad_weights)
     elif wild:
-        find("uninitialized-weights", f"limits {FAINT:g} and {WILD:g} for the root mean square", *wild)
+        find(
+            "uninitialized-weights",
+            f"limits {FAINT:g} and {WILD:g} for the root mean square",
+            *wild,
+        )
     elif bad_layers:
-        find("non-finite-activation", f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}", bad_layers[0].name)
+        find(
+            "non-finite-activation",
+            f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
+            bad_layers[0].name,
+        )
     elif not math.isfinite(seen.loss) and _went_back(seen):
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
-        find("non-finite-gradient", f"{len(bad_gradients)} of {len(weights)}", *bad_gradients)
+        find(
+            "non-finite-gradient",
+            f"{len(bad_gradients)} of {len(weights)}",
+            *bad_gradients,
+        )
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
@@ -190,32 +235,58 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
-    idle = {name for place, row in enumerate(seen.rows) if {place, row["before"]} & off for name in row["weights"]}
+    idle = {
+        name
+        for place, row in enumerate(seen.rows)
+        if {place, row["before"]} & off
+        for name in row["weights"]
+    }
     stuck = [
-        weight for weight in weights if weight.gradient == 0 and weight.matrix and weight.name not in seen.idle | idle
+        weight
+        for weight in weights
+        if weight.gradient == 0
+        and weight.matrix
+        and weight.name not in seen.idle | idle
     ]
     # A zero layer that has a gradient is none of them.
     symmetric = [
         weight.name
         for weight in weights
-        if weight.alike and weight.gradient_alike and not (opening and weight.gradient == 0)
+        if weight.alike
+        and weight.gradient_alike
+        and not (opening and weight.gradient == 0)
     ]
     if symmetric:
-        find("symmetric-units", "the units of the weight are equal, and those of its gradient", *symmetric)
+        find(
+            "symmetric-units",
+            "the units of the weight are equal, and those of its gradient",
+            *symmetric,
+        )
     dead = [] if symmetric else _judge_dead(seen, layers)
     # The sigmoid or tanh of a prediction may well be near its ends.
-    hidden = [layer for layer, row in zip(layers, seen.rows, strict=True) if not row["predicts"]]
+    hidden = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not row["predicts"]
+    ]
     _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)
     if stuck and not symmetric and not dead and not opening:
-        find("zero-gradient", f"{len(stuck)} weights with a gradient of 0", *(weight.name for weight in stuck))
+        find(
+            "zero-gradient",
+            f"{len(stuck)} weights with a gradient of 0",
+            *(weight.name for weight in stuck),
+        )
     gains = [layer.gain for layer in layers if layer.gain]
     middle = statistics.median_high(gains) if gains else 0.0
     low, high = middle / ODD / 10, middle * ODD
     odd = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if layer.gain and len(gains) > 4 and not low < layer.gain < high and _is_plain(row["weights"])
+        if layer.gain
+        and len(gains) > 4
+        and not low < layer.gain < high
+        and _is_plain(row["weights"])
     ]
     if odd:
         sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
@@ -223,10 +294,17 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
     for sizes, fades, grows in (
-        ([layer.std for layer in chain], "vanishing-activation",
-         "residual-growth" if seen.sums >= 3 else "exploding-activation"),
-        ([layer.gradient for layer in reversed(chain)], "vanishing-gradient", "exploding-gradient"),
-    ):  # fmt: skip
+        (
+            [layer.std for layer in chain],
+            "vanishing-activation",
+            "residual-growth" if seen.sums >= 3 else "exploding-activation",
+        ),
+        (
+            [layer.gradient for layer in reversed(chain)],
+            "vanishing-gradient",
+            "exploding-gradient",
+        ),
+    ):
         slope = _slope(sizes)
         decades = slope * (len(sizes) - 1)
         # What the layers do one by one must be there from end to end as well:
@@ -243,9 +321,15 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
-        find("collapsed-angles", f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}")
+        find(
+            "collapsed-angles",
+            f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+        )
     if seen.excess - seen.doubt > EXCESS and not odd:
-        find("confident-at-start", f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}")
+        find(
+            "confident-at-start",
+            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+        )
 
 
 def _is_plain(weights: list[str]) -> bool:
@@ -260,8 +344,14 @@ def _opens(seen: _Seen) -> bool:
     """A scale or a last layer of a branch that starts at zero, and leaves it in
     the first step: until then, no gradient passes it.
     """
-    zero = [weight for weight in seen.weights.values() if weight.norm == 0 and weight.gradient]
-    return any(weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero)
+    zero = [
+        weight
+        for weight in seen.weights.values()
+        if weight.norm == 0 and weight.gradient
+    ]
+    return any(
+        weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero
+    )
 
 
 def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
@@ -270,7 +360,9 @@ def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
     fatal = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
-        if not row["narrow"] or row["before"] is None or layers[row["before"]].gradient == 0
+        if not row["narrow"]
+        or row["before"] is None
+        or layers[row["before"]].gradient == 0
     ]
     return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
 
@@ -284,10 +376,18 @@ def _collapse(angles: list[float]) -> bool:
     return max(angles[first:]) < 100 * ANGLE
 
 
-def _beyond(seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]) -> list[str]:
-    over = {layer.name: fraction for layer in layers if (fraction := getattr(layer, what) or 0.0) > limit}
+def _beyond(
+    seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]
+) -> list[str]:
+    over = {
+        layer.name: fraction
+        for layer in layers
+        if (fraction := getattr(layer, what) or 0.0) > limit
+    }
     if over:
-        seen.find(code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over)
+        seen.find(
+            code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over
+        )
     return list(over)
 
 
@@ -298,23 +398,39 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         return
     severed = list[str]()
     for layer, row in zip(layers, seen.rows, strict=True):
-        reached = [seen.weights[name].gradient is not None for name in row["weights"] if seen.weights[name].trained]
+        reached = [
+            seen.weights[name].gradient is not None
+            for name in row["weights"]
+            if seen.weights[name].trained
+        ]
         if any(reached):
             break
         severed += [layer.name] if reached else []
     if severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
-        seen.find("unused-weights", f"{len(unused)} of {len(trained)} trained tensors", *unused)
+        seen.find(
+            "unused-weights",
+            f"{len(unused)} of {len(trained)} trained tensors",
+            *unused,
+        )
 
 
 def _slope(sizes: list[float | None]) -> float:
     """Median slope (Theil and Sen) of log10(size) over the index, which no
     single layer can bend; 0 without two.
     """
-    points = [(i, math.log10(size)) for i, size in enumerate(sizes) if size and math.isfinite(size)]
+    points = [
+        (i, math.log10(size))
+        for i, size in enumerate(sizes)
+        if size and math.isfinite(size)
+    ]
     points = points[:: 1 + len(points) // 200]
-    slopes = [(y - b) / (x - a) for place, (x, y) in enumerate(points) for a, b in points[:place]]
+    slopes = [
+        (y - b) / (x - a)
+        for place, (x, y) in enumerate(points)
+        for a, b in points[:place]
+    ]
     return statistics.median(slopes) if slopes else 0.0
 
 
@@ -324,7 +440,11 @@ def _ends(sizes: list[float | None]) -> float:
     """
     logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
     some = 3 if len(logs) > 12 else 1
-    return statistics.median(logs[-some:]) - statistics.median(logs[:some]) if logs else 0.0
+    return (
+        statistics.median(logs[-some:]) - statistics.median(logs[:some])
+        if logs
+        else 0.0
+    )
 
 
 def _factor(sizes: list[float | None]) -> float | None:

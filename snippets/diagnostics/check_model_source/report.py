@@ -106,18 +106,26 @@ class ModelReport(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
-        findings = [finding._asdict() | {"layers": list(finding.layers)} for finding in self.findings]
+        findings = [
+            finding._asdict() | {"layers": list(finding.layers)}
+            for finding in self.findings
+        ]
         return self._asdict() | {"layers": rows, "findings": findings}
 
     def __str__(self) -> str:
         chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
         factors = ", ".join(
             f"{direction} {factor:.3g}"
-            for direction, factor in (("forward", self.forward), ("backward", self.backward))
+            for direction, factor in (
+                ("forward", self.forward),
+                ("backward", self.backward),
+            )
             if factor is not None
         )
         lines = [
-            *_wrapped(f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"),
+            *_wrapped(
+                f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
+            ),
             f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
             "",
             _line("layer", *_COLUMNS),
@@ -125,7 +133,9 @@ class ModelReport(NamedTuple):
             "",
         ]
         for finding in self.findings:
-            lines += _wrapped(f"{finding.level.upper()} {finding.code}: {finding.symptom}")
+            lines += _wrapped(
+                f"{finding.level.upper()} {finding.code}: {finding.symptom}"
+            )
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
@@ -143,8 +153,14 @@ class ModelReport(NamedTuple):
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
             named = {name for finding in self.findings for name in finding.layers}
-            places = [place for place, layer in enumerate(self.layers) if layer.name in named]
-            kept = {*range(_ROWS // 2 - 10), *range(len(kept) - _ROWS // 2 + 10, len(kept)), *places[:10]}
+            places = [
+                place for place, layer in enumerate(self.layers) if layer.name in named
+            ]
+            kept = {
+                *range(_ROWS // 2 - 10),
+                *range(len(kept) - _ROWS // 2 + 10, len(kept)),
+                *places[:10],
+            }
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -164,8 +180,17 @@ class ModelReport(NamedTuple):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         panels = figure.subplots(2, sharex=True)
-        for panel, what, label in zip(panels, ("std", "gradient"), ("std of output", "|dL/d(output)|"), strict=True):
-            panel.plot([getattr(layer, what) or math.nan for layer in self.layers], "o-", markersize=4)
+        for panel, what, label in zip(
+            panels,
+            ("std", "gradient"),
+            ("std of output", "|dL/d(output)|"),
+            strict=True,
+        ):
+            panel.plot(
+                [getattr(layer, what) or math.nan for layer in self.layers],
+                "o-",
+                markersize=4,
+            )
             panel.set(yscale="log", ylabel=label)
         panels[1].set_xlabel("layer, in the order of the forward pass")
         return figure
@@ -174,22 +199,45 @@ class ModelReport(NamedTuple):
 _ROWS = 60
 _NAME = 28
 _COLUMNS = {
-    "mean": 9, "std": 8, "dead": 5, "sat": 5, "peak": 5, "cos": 7, "dL/dout": 8, "dL/dW": 8, "ratio": 8, "gain": 8,
-}  # fmt: skip
+    "mean": 9,
+    "std": 8,
+    "dead": 5,
+    "sat": 5,
+    "peak": 5,
+    "cos": 7,
+    "dL/dout": 8,
+    "dL/dW": 8,
+    "ratio": 8,
+    "gain": 8,
+}
 
 
 def _wrapped(text: str, start: str = "") -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=start, subsequent_indent=" " * 11, break_on_hyphens=False)
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=start,
+        subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )
 
 
 def _line(name: str, *cells: str) -> str:
-    return f"{name:{_NAME}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+    return f"{name:{_NAME}}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True)
+    )
 
 
 def _row(name: str, layer: LayerReport) -> str:
-    percents = ("" if value is None else f"{value:.0%}" for value in (layer.dead, layer.saturated, layer.peaked))
+    percents = (
+        "" if value is None else f"{value:.0%}"
+        for value in (layer.dead, layer.saturated, layer.peaked)
+    )
     cosine = "" if layer.cosine is None else f"{layer.cosine:.3f}"
-    sizes = (_short(value) for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain))
+    sizes = (
+        _short(value)
+        for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
+    )
     return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
 
 
@@ -224,8 +272,14 @@ def _short_name(name: str) -> str:
 def _extremes(values: list[float | None]) -> set[int]:
     """The places of the smallest and of the largest number."""
     there = [place for place, value in enumerate(values) if value is not None]
-    return {min(there, key=values.__getitem__), max(there, key=values.__getitem__)} if there else set()
+    return (
+        {min(there, key=values.__getitem__), max(there, key=values.__getitem__)}
+        if there
+        else set()
+    )
 
 
 def _names(layers: tuple[str, ...]) -> str:
-    return ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+    return ", ".join(layers[:4]) + (
+        f" and {len(layers) - 4} more" if len(layers) > 4 else ""
+    )

@@ -32,6 +32,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
+
 # These have no public name: the generator behind random operations without a
 # seed, and what sees every operation that runs eagerly.
 from keras.src.random.seed_generator import global_seed_generator
@@ -39,8 +40,21 @@ from tensorflow.python.framework import op_callbacks
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
 from snippets.diagnostics.check_model_source.before import _Before
-from snippets.diagnostics.check_model_source.judge import _factor, _judge, _Seen, _Stop, _Weight
-from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, ROOM, SAMPLES, UNITS
+from snippets.diagnostics.check_model_source.judge import (
+    _factor,
+    _judge,
+    _Seen,
+    _Stop,
+    _Weight,
+)
+from snippets.diagnostics.check_model_source.limits import (
+    FEW,
+    FLAT,
+    INPUT,
+    ROOM,
+    SAMPLES,
+    UNITS,
+)
 from snippets.diagnostics.check_model_source.report import ModelReport
 
 ADVICE |= {
@@ -75,7 +89,9 @@ ADVICE |= {
 }
 
 
-def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None) -> ModelReport:
+def check_model(
+    model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None
+) -> ModelReport:
     """Run `model` and its loss forward and backward once, with `training=True`,
     and report.
 
@@ -89,39 +105,64 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
     no gradient, and another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"the Keras backend must be tensorflow, got {keras.backend.backend()}")
+        raise ValueError(
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+        )
     if not model.built or not model.weights:
-        raise ValueError(f"model must have weights (build it, or run it on a batch once before), got {model.name!r}")
+        raise ValueError(
+            f"model must have weights (build it, or run it on a batch once before), got {model.name!r}"
+        )
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        got = f"{len(batch)} items" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise ValueError(f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}")
+        got = (
+            f"{len(batch)} items"
+            if isinstance(batch, tuple | list)
+            else type(batch).__name__
+        )
+        raise ValueError(
+            f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}"
+        )
     inputs, targets = batch
     if loss_fn is None:
         loss_fn = getattr(model, "loss", None)
         if loss_fn is None:
-            raise ValueError("loss_fn must be given for a model that is not compiled with a loss")
+            raise ValueError(
+                "loss_fn must be given for a model that is not compiled with a loss"
+            )
     if isinstance(loss_fn, type):
-        raise ValueError(f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}")
+        raise ValueError(
+            f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
+        )
     if isinstance(loss_fn, dict | list | tuple):
         # of several outputs: the compiled model knows how they add up
-        loss_fn = lambda targets, output: model.compute_loss(x=inputs, y=targets, y_pred=output)
+        def loss_fn(targets: Any, output: Any) -> Any:
+            return model.compute_loss(x=inputs, y=targets, y_pred=output)
+
     loss_fn = losses.get(loss_fn)
     empty = [value.shape for value in _arrays(inputs) if not value.size]
     if empty:
-        raise ValueError(f"batch must hold an example at least, got inputs of shape {empty[0]}")
+        raise ValueError(
+            f"batch must hold an example at least, got inputs of shape {empty[0]}"
+        )
     watch = _Watch(model, inputs, targets)
     trained = list(model.trainable_variables)
     slopes: list[Any] = [None] * len(trained)
-    with _untouched(model, watch.layers, batch, loss_fn) as before, tf.GradientTape() as tape:
+    with (
+        _untouched(model, watch.layers, batch, loss_fn) as before,
+        tf.GradientTape() as tape,
+    ):
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
             watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
-                slopes = tape.gradient(value, [*(variable.value for variable in trained), *outputs])
+                slopes = tape.gradient(
+                    value, [*(variable.value for variable in trained), *outputs]
+                )
             if all(slope is None for slope in slopes[: len(trained)]):
-                raise ValueError("loss has no gradient: pass a trainable model, and a loss that depends on it")
+                raise ValueError(
+                    "loss has no gradient: pass a trainable model, and a loss that depends on it"
+                )
         except _Stop:
             pass
     watch.measure(trained, slopes)
@@ -144,7 +185,9 @@ def check_model(model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], An
 
 
 @contextmanager
-def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any) -> Iterator["_Variables"]:
+def _untouched(
+    model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
+) -> Iterator["_Variables"]:
     """Whatever runs inside, model, batch, loss and random states come back."""
     states = random.getstate(), np.random.get_state()
     before = _Variables(max(ROOM, 4 * model.count_params()))
@@ -152,7 +195,9 @@ def _untouched(model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn
         named = [(part.path, part) for part in (*parts, model)]
         before.look(named[::-1])
         before.inside = set(before.seen)
-        before.look([("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())])
+        before.look(
+            [("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())]
+        )
         yield before
     finally:
         before.restore()
@@ -194,10 +239,14 @@ class _Watch(_Seen):
         self.paths: dict[int, tuple[int, Any]] = {}
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.inputs, self.targets = _arrays(inputs), _arrays(targets)
-        self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        self.examples = (
+            len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        )
         self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
         bad = [
-            value.shape for value in self.inputs + self.targets if not np.isfinite(value).all() and not _is_mask(value)
+            value.shape
+            for value in self.inputs + self.targets
+            if not np.isfinite(value).all() and not _is_mask(value)
         ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
 
@@ -205,53 +254,86 @@ class _Watch(_Seen):
         """The loss, a scalar."""
         for layer in self.layers:
             object.__setattr__(layer, "call", self.watched(layer, layer.call))
-        mode = {"training": True} if getattr(self.model, "_call_has_training_arg", True) else {}
+        mode = (
+            {"training": True}
+            if getattr(self.model, "_call_has_training_arg", True)
+            else {}
+        )
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
         self.in_loss = False
         try:
-            with _explained(lambda: f"batch of shape {shapes}: {self.where()!r} does not take what it is given"):
+            with _explained(
+                lambda: (
+                    f"batch of shape {shapes}: {self.where()!r} does not take what it is given"
+                )
+            ):
                 output = self.model(self.given, **mode)
         finally:
             op_callbacks.remove_op_callback(self.operation)
-        results = [part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        results = [
+            part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
+        ]
         self.chain = self.longest(results)
         sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
             self.quietly(self.judge_loss, loss_fn, output)
-        shapes = [[value.shape for value in self.targets], [tuple(part.shape) for part in tree.flatten(output)]]
-        with _explained(lambda: f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"):
+        shapes = [
+            [value.shape for value in self.targets],
+            [tuple(part.shape) for part in tree.flatten(output)],
+        ]
+        with _explained(
+            lambda: (
+                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"
+            )
+        ):
             self.in_loss = True
             op_callbacks.add_op_callback(self.operation)
             try:
                 value = tf.convert_to_tensor(loss_fn(self.wanted, output))
             finally:
                 op_callbacks.remove_op_callback(self.operation)
-        if math.prod(value.shape) != 1 and not hasattr(loss_fn, "get_config") and value.shape[:1] == (self.examples,):
+        if (
+            math.prod(value.shape) != 1
+            and not hasattr(loss_fn, "get_config")
+            and value.shape[:1] == (self.examples,)
+        ):
             # a function of keras.losses gives one number per example
             value = tf.reduce_mean(value)
         if math.prod(value.shape) != 1:
-            raise ValueError(f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}")
+            raise ValueError(
+                f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}"
+            )
         return tf.reshape(value, ())
 
     def where(self) -> str:
         return self.running[-1][0].path if self.running else self.model.name
 
-    def watched(self, layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(
+        self, layer: keras.Layer, call: Callable[..., Any]
+    ) -> Callable[..., Any]:
         weights = _weights(layer)
 
         def run(*arguments: Any, **keywords: Any) -> Any:
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
-            given = [part for part in tree.flatten((arguments, keywords)) if isinstance(part, tf.Tensor)]
+            given = [
+                part
+                for part in tree.flatten((arguments, keywords))
+                if isinstance(part, tf.Tensor)
+            ]
             if isinstance(layer, layers.Embedding):
                 self.quietly(self.check_indices, layer, *arguments, **keywords)
-            elif weights and not any(_weights(part) for part in layer._flatten_layers(include_self=False)):
+            elif weights and not any(
+                _weights(part) for part in layer._flatten_layers(include_self=False)
+            ):
                 self.quietly(self.look_at_inputs, given)
-            frame = dict[str, Any].fromkeys(("before", "after", "dead", "saturated", "peaked")) | {"weights": weights}
+            frame = dict[str, Any].fromkeys(
+                ("before", "after", "dead", "saturated", "peaked")
+            ) | {"weights": weights}
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
@@ -263,11 +345,20 @@ class _Watch(_Seen):
     def look_at_inputs(self, given: list[tf.Tensor]) -> None:
         """What the first weights read, if it comes from the data alone."""
         for tensor in given:
-            if tensor.dtype.is_floating and tensor._id not in self.learned and not _is_mask(_array(tensor)):
+            if (
+                tensor.dtype.is_floating
+                and tensor._id not in self.learned
+                and not _is_mask(_array(tensor))
+            ):
                 self.scale = max(self.scale, _rms(_array(tensor)))
 
     def look(
-        self, layer: keras.Layer, weights: list[Any], given: list[tf.Tensor], output: Any, frame: dict[str, Any]
+        self,
+        layer: keras.Layer,
+        weights: list[Any],
+        given: list[tf.Tensor],
+        output: Any,
+        frame: dict[str, Any],
     ) -> None:
         tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
         tensor = next((part for part in tensors if part.dtype.is_floating), None)
@@ -292,8 +383,12 @@ class _Watch(_Seen):
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
         }
-        numbers |= {what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")}
-        frame["row"] = self.add(layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]})
+        numbers |= {
+            what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
+        }
+        frame["row"] = self.add(
+            layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
+        )
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
         """The most layers on the way to one of some tensors, and which."""
@@ -308,20 +403,39 @@ class _Watch(_Seen):
         return places[::-1]
 
     def operation(
-        self, kind: str | bytes, inputs: Any, _attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+        self,
+        kind: str | bytes,
+        inputs: Any,
+        _attributes: Any,
+        outputs: Any,
+        op_name: Any = None,
+        graph: Any = None,
     ) -> None:
         """Called by TensorFlow after every operation, and for each that is put
         into a graph, where tensors have no values.
         """
         if graph is not None:
             return
-        self.quietly(self.after, kind.decode() if isinstance(kind, bytes) else kind, inputs, outputs)
+        self.quietly(
+            self.after,
+            kind.decode() if isinstance(kind, bytes) else kind,
+            inputs,
+            outputs,
+        )
 
-    def after(self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]) -> None:
+    def after(
+        self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+    ) -> None:
         numbers = [value._id for value in inputs]
         path = self.path(numbers)
-        learned = any(value.dtype == tf.resource for value in inputs) or not self.learned.isdisjoint(numbers)
-        if self.in_loss and len(inputs) == 2 and (numbers[0] in self.learned) != (numbers[1] in self.learned):
+        learned = any(
+            value.dtype == tf.resource for value in inputs
+        ) or not self.learned.isdisjoint(numbers)
+        if (
+            self.in_loss
+            and len(inputs) == 2
+            and (numbers[0] in self.learned) != (numbers[1] in self.learned)
+        ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
@@ -344,7 +458,9 @@ class _Watch(_Seen):
             if row:
                 self.activation(kind, row, inputs[0], outputs[0])
 
-    def activation(self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor) -> None:
+    def activation(
+        self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
+    ) -> None:
         values = _array(result)
         if kind == "Softmax":
             if values.ndim > 2 and values.shape[-1] >= 8:
@@ -365,9 +481,15 @@ class _Watch(_Seen):
                 self.note(row, "dead", float(dead.mean()))
                 row["narrow"] = len(dead) < UNITS
 
-    def check_indices(self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any) -> None:
+    def check_indices(
+        self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any
+    ) -> None:
         indices = _array(given)
-        if not reverse and indices.size and not 0 <= indices.min() <= indices.max() < layer.input_dim:
+        if (
+            not reverse
+            and indices.size
+            and not 0 <= indices.min() <= indices.max() < layer.input_dim
+        ):
             self.find(
                 "index-out-of-range",
                 f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
@@ -392,37 +514,76 @@ class _Watch(_Seen):
         # What the softmax and the sigmoid of Keras return remembers its logits,
         # and the losses of Keras take these.
         known = getattr(output, "_keras_logits", None)
-        logits, targets = settings.get("from_logits", False) or known is not None, self.targets[0]
+        logits, targets = (
+            settings.get("from_logits", False) or known is not None,
+            self.targets[0],
+        )
         maker = "" if known is not None else self.maker(output)
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
             if logits and maker == "Relu":
-                self.find("relu-before-loss", f"{(values == 0).mean():.0%} of the logits are exactly 0")
+                self.find(
+                    "relu-before-loss",
+                    f"{(values == 0).mean():.0%} of the logits are exactly 0",
+                )
             if "binary" in name:
                 self.judge_binary(logits, maker == "Sigmoid", values, targets)
             elif "categorical" in name:
-                self.judge_classes(logits, values, targets, "sparse" in name, settings.get("ignore_class"))
-        elif name in ("mean_squared_error", "mean_absolute_error", "huber_loss", "huber", "log_cosh"):
+                self.judge_classes(
+                    logits,
+                    values,
+                    targets,
+                    "sparse" in name,
+                    settings.get("ignore_class"),
+                )
+        elif name in (
+            "mean_squared_error",
+            "mean_absolute_error",
+            "huber_loss",
+            "huber",
+            "log_cosh",
+        ):
             if values.shape != targets.shape:
-                self.find("broadcast-loss", f"output {values.shape}, targets {targets.shape}")
+                self.find(
+                    "broadcast-loss", f"output {values.shape}, targets {targets.shape}"
+                )
             self.judge_range(self.maker(output), targets, targets.size)
             if _rms(targets) > INPUT:
-                self.find("target-scale", f"root mean square {_rms(targets):.3g}, more than {INPUT:g}")
+                self.find(
+                    "target-scale",
+                    f"root mean square {_rms(targets):.3g}, more than {INPUT:g}",
+                )
 
-    def judge_classes(self, logits: bool, values: np.ndarray, targets: np.ndarray, sparse: bool, ignored: Any) -> None:
+    def judge_classes(
+        self,
+        logits: bool,
+        values: np.ndarray,
+        targets: np.ndarray,
+        sparse: bool,
+        ignored: Any,
+    ) -> None:
         classes, rows = values.shape[-1], values.reshape(-1, values.shape[-1])
         if sparse:
             labels = targets.reshape(-1)
             kept = np.full(labels.shape, True) if ignored is None else labels != ignored
-            if kept.any() and not 0 <= labels[kept].min() <= labels[kept].max() < classes:
+            if (
+                kept.any()
+                and not 0 <= labels[kept].min() <= labels[kept].max() < classes
+            ):
                 span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
                 self.find("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
-            self.find("softmax-before-cross-entropy", "every row of the loss's input is >= 0 and has the sum 1")
+            self.find(
+                "softmax-before-cross-entropy",
+                "every row of the loss's input is >= 0 and has the sum 1",
+            )
         elif not logits and not sums_to_one and np.isfinite(rows).all():
-            self.find("logits-without-from-logits", f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1")
+            self.find(
+                "logits-without-from-logits",
+                f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1",
+            )
         if logits:
             shifted = rows - rows.max(-1, keepdims=True)
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -444,23 +605,38 @@ class _Watch(_Seen):
             self.excess = float(costs.mean()) - self.chance_loss
             self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
-    def judge_binary(self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray) -> None:
+    def judge_binary(
+        self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray
+    ) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
         if logits and doubled:
-            self.find("sigmoid-before-logits-loss", "the loss's input is the output of a sigmoid")
-        elif not logits and np.isfinite(values).all() and not 0 <= values.min() <= values.max() <= 1:
+            self.find(
+                "sigmoid-before-logits-loss",
+                "the loss's input is the output of a sigmoid",
+            )
+        elif (
+            not logits
+            and np.isfinite(values).all()
+            and not 0 <= values.min() <= values.max() <= 1
+        ):
             span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
             self.find("logits-without-from-logits", span)
         if values.shape != targets.shape:
             return
         if logits:
-            costs = np.maximum(values, 0) - values * targets + np.log1p(np.exp(-abs(values)))
+            costs = (
+                np.maximum(values, 0)
+                - values * targets
+                + np.log1p(np.exp(-abs(values)))
+            )
         else:
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
 
-    def judge_variables(self, used: tuple[tf.Variable, ...], before: _Variables) -> None:
+    def judge_variables(
+        self, used: tuple[tf.Variable, ...], before: _Variables
+    ) -> None:
         """Variables that the tape saw and that are neither the model's nor the
         loss's.
         """
@@ -469,18 +645,34 @@ class _Watch(_Seen):
         strange = [variable for variable in used if id(variable) not in own | outside]
         if strange:
             names = dict.fromkeys(variable.name for variable in strange)
-            self.find("unregistered-weights", f"{len(strange)} variables that are not model.variables", *names)
+            self.find(
+                "unregistered-weights",
+                f"{len(strange)} variables that are not model.variables",
+                *names,
+            )
 
     def measure(self, trained: list[Any], slopes: list[Any]) -> None:
         """The weights and their gradients; those of the outputs follow."""
-        arrays = [None if slope is None else _array(tf.convert_to_tensor(slope)) for slope in slopes]
-        gradients = {id(weight): slope for weight, slope in zip(trained, arrays[: len(trained)], strict=True)}
+        arrays = [
+            None if slope is None else _array(tf.convert_to_tensor(slope))
+            for slope in slopes
+        ]
+        gradients = {
+            id(weight): slope
+            for weight, slope in zip(trained, arrays[: len(trained)], strict=True)
+        }
         for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
             row["gradient"] = None if slope is None else _norm(slope)
         twins = _twins(self.model.weights)
-        owners = {id(weight): layer for layer in self.layers for weight in _weights(layer)}
+        owners = {
+            id(weight): layer for layer in self.layers for weight in _weights(layer)
+        }
         for weight in self.model.weights:
-            slope, owner, values = gradients.get(id(weight)), owners.get(id(weight)), _array(weight)
+            slope, owner, values = (
+                gradients.get(id(weight)),
+                owners.get(id(weight)),
+                _array(weight),
+            )
             alike = owner is not None and _alike(_units(owner, values), 0.0)
             self.weights[weight.path] = _Weight(
                 name=weight.path,
@@ -491,7 +683,9 @@ class _Watch(_Seen):
                 alike=alike,
                 copy=id(weight) in twins,
                 gradient=None if slope is None else _norm(slope),
-                gradient_alike=alike and slope is not None and _alike(_units(owner, slope), 1e-5),
+                gradient_alike=alike
+                and slope is not None
+                and _alike(_units(owner, slope), 1e-5),
             )
 
 
@@ -507,29 +701,47 @@ def _leaves(model: keras.Model) -> list[keras.Layer]:
     """All layers but the model; a recurrent layer stands for its cell, which
     runs once per time step.
     """
-    cells = {id(part) for layer in model._flatten_layers() if isinstance(layer, layers.RNN)
-             for part in layer._flatten_layers(include_self=False)}  # fmt: skip
-    return [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in cells]
+    cells = {
+        id(part)
+        for layer in model._flatten_layers()
+        if isinstance(layer, layers.RNN)
+        for part in layer._flatten_layers(include_self=False)
+    }
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if id(layer) not in cells
+    ]
 
 
 def _weights(layer: keras.Layer) -> list[Any]:
     """The layer's own weights of two or more dimensions."""
     own = [*layer._trainable_variables, *layer._non_trainable_variables]
     own = layer.weights if isinstance(layer, layers.RNN) else own
-    return [weight for weight in own if len(weight.shape) > 1 and "float" in str(weight.dtype)]
+    return [
+        weight
+        for weight in own
+        if len(weight.shape) > 1 and "float" in str(weight.dtype)
+    ]
 
 
 def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
     """A weight as a matrix (fan_in, units)."""
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
         return values.reshape(-1, math.prod(values.shape[-2:]))
-    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
+    if isinstance(
+        layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose
+    ):
         values = np.moveaxis(values, -2, -1)
     elif isinstance(layer, layers.EinsumDense):
         letters, output = layer.equation.partition(",")[2].split("->")
-        read = [axis for axis, letter in enumerate(letters.strip()) if letter not in output]
+        read = [
+            axis for axis, letter in enumerate(letters.strip()) if letter not in output
+        ]
         rest = [axis for axis in range(values.ndim) if axis not in read]
-        return values.transpose(read + rest).reshape(math.prod(values.shape[axis] for axis in read), -1)
+        return values.transpose(read + rest).reshape(
+            math.prod(values.shape[axis] for axis in read), -1
+        )
     return values.reshape(-1, values.shape[-1])
 
 
@@ -547,8 +759,15 @@ def _twins(weights: list[Any]) -> set[int]:
     seen: dict[bytes, list[int]] = {}
     for weight in weights:
         values = _array(weight)
-        if values.ndim > 1 and values.size > 1 and values.min() < values.max() and values.dtype.kind == "f":
-            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(id(weight))
+        if (
+            values.ndim > 1
+            and values.size > 1
+            and values.min() < values.max()
+            and values.dtype.kind == "f"
+        ):
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(
+                id(weight)
+            )
     return {weight for same in seen.values() if len(same) > 1 for weight in same}
 
 
@@ -556,7 +775,9 @@ def _alike(units: np.ndarray, within: float) -> bool:
     """Two or more columns that hold the same numbers, up to a part of the
     largest.
     """
-    return units.shape[1] > 1 and bool((abs(units - units[:, :1]) <= within * abs(units).max()).all())
+    return units.shape[1] > 1 and bool(
+        (abs(units - units[:, :1]) <= within * abs(units).max()).all()
+    )
 
 
 def _arrays(values: Any) -> list[np.ndarray]:
@@ -564,7 +785,11 @@ def _arrays(values: Any) -> list[np.ndarray]:
     found = []
     for value in tree.flatten(values):
         if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
-            value = value.flat_values if isinstance(value, tf.RaggedTensor) else value.values
+            value = (
+                value.flat_values
+                if isinstance(value, tf.RaggedTensor)
+                else value.values
+            )
         array = np.asarray(value)
         if array.dtype.kind not in "OSU":
             found.append(_array(array))
@@ -589,7 +814,11 @@ def _sample(values: np.ndarray) -> np.ndarray:
     alone.
     """
     flat = values.reshape(-1)
-    return flat if len(flat) <= SAMPLES else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+    return (
+        flat
+        if len(flat) <= SAMPLES
+        else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+    )
 
 
 def _rms(values: np.ndarray) -> float:
@@ -607,7 +836,12 @@ def _moments(values: np.ndarray) -> dict[str, float]:
 
 
 def _cosine(values: np.ndarray, examples: int) -> float | None:
-    if examples < 2 or not values.size or values.shape[:1] != (examples,) or not np.isfinite(values).all():
+    if (
+        examples < 2
+        or not values.size
+        or values.shape[:1] != (examples,)
+        or not np.isfinite(values).all()
+    ):
         return None
     some = values[:8].reshape(min(8, examples), -1)
     norms = np.linalg.norm(some, axis=1, keepdims=True)
@@ -627,4 +861,6 @@ if __name__ == "__main__":
     deep = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10)])
     data = np.random.default_rng(0)
     pair = data.normal(size=(32, 64)).astype("float32"), data.integers(10, size=32)
-    print(check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True)))
+    print(
+        check_model(deep, pair, losses.SparseCategoricalCrossentropy(from_logits=True))
+    )

@@ -3,10 +3,10 @@
 import json
 import re
 
+import markdown
 import pytest
 from mkdocs.config import load_config
 
-import markdown
 from docs.hooks import store
 
 SOURCE = '```python title="gain.py"\ngain = 2.0  # He\nif gain < 3: print("<b>", gain)\n```\n'

@@ -35,9 +35,14 @@ def test_the_line_is_the_authors_one_after_front_matter_and_an_included_file(pro
     project.write("snippets/halving/long.py", "\n" * 50)
     front_matter = "---\nquestion: Why?\ndescription: Because\n---\n"
     included = '```python\n--8<-- "snippets/halving/long.py"\n```\n'
-    project.write("docs/index.md", f"{front_matter}# Small\n\n{included}\n- item\n\n    $$\n    x\n    = \\no\n    $$\n")
+    project.write(
+        "docs/index.md", f"{front_matter}# Small\n\n{included}\n- item\n\n    $$\n    x\n    = \\no\n    $$\n"
+    )
 
-    assert "docs/index.md:15: KaTeX cannot set this formula: Undefined control sequence: \\no" in project.build_site().stdout
+    assert (
+        "docs/index.md:15: KaTeX cannot set this formula: Undefined control sequence: \\no"
+        in project.build_site().stdout
+    )
 
 
 def test_all_bad_formulas_of_a_run_come_together_with_the_failed_experiments(project):
@@ -81,7 +86,9 @@ def test_what_would_silently_be_no_formula_is_asked_about(text, lines):
 
 
 def test_the_fonts_hold_the_glyphs_of_the_formulas_and_no_others(project):
-    project.write("docs/index.md", "# Small\n\nA $x,+\\mathbb E y$, $\\mathbf b$.\n\n$$\n\\sum_i\\Bigl(\\mathcal L\\Bigr)\n$$\n")
+    project.write(
+        "docs/index.md", "# Small\n\nA $x,+\\mathbb E y$, $\\mathbf b$.\n\n$$\n\\sum_i\\Bigl(\\mathcal L\\Bigr)\n$$\n"
+    )
 
     assert project.make_figures().returncode == 0
 

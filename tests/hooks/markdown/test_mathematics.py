@@ -101,7 +101,10 @@ def test_front_matter_is_no_place_for_formulas():
         ("is $x$, then", '<p>is <span class="tied">F,</span> then</p>'),
         ("the mean ($x$).", '<p>the mean <span class="tied">(F).</span></p>'),
         ("($x$) and ($y$)", '<p><span class="tied">(F)</span> and <span class="tied">(F)</span></p>'),
-        ("**bold** $x$, $y$; z", '<p><strong>bold</strong> <span class="tied">F,</span> <span class="tied">F;</span> z</p>'),
+        (
+            "**bold** $x$, $y$; z",
+            '<p><strong>bold</strong> <span class="tied">F,</span> <span class="tied">F;</span> z</p>',
+        ),
         ("is $x$ alone", "<p>is F alone</p>"),
         ("*$x$*.", "<p><em>F</em>.</p>"),
     ],

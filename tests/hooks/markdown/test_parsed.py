@@ -91,7 +91,7 @@ def test_a_page_that_was_parsed_before_is_the_page_that_parsing_makes(convert):
     assert convert(PAGE) == page  # from the memory
 
 
-@pytest.mark.parametrize("old, new", [("A paragraph", "A phrase"), ("2 ** 0.5", "3 ** 0.5"), ("Raw", "raw")])
+@pytest.mark.parametrize(("old", "new"), [("A paragraph", "A phrase"), ("2 ** 0.5", "3 ** 0.5"), ("Raw", "raw")])
 def test_a_changed_page_is_parsed_anew(convert, old, new):
     html, toc = convert(PAGE)
     assert convert(PAGE.replace(old, new))[0] != html

@@ -16,7 +16,9 @@ from tests.hooks.halving import MEASURE, PATH, SOUND, figure, made, posix_only, 
 def test_a_file_imported_through_another_measures_again(sound):
     sound.write("snippets/laboratory/inner.py", "SIZE = 10.0\n")
     sound.write("snippets/laboratory/outer.py", "from snippets.laboratory.inner import SIZE\n")
-    source = SOUND.replace("import numpy", "from snippets.laboratory.outer import SIZE\nimport numpy").replace("10.0", "SIZE")
+    source = SOUND.replace("import numpy", "from snippets.laboratory.outer import SIZE\nimport numpy").replace(
+        "10.0", "SIZE"
+    )
     sound.write(PATH, source)
     assert sound.make_figures().returncode == 0
     sound.write("snippets/laboratory/inner.py", "SIZE = 12.0\n")
@@ -42,9 +44,10 @@ def test_a_damaged_measurement_is_measured_again(finished, damage):
 
 @posix_only
 def test_a_process_forked_with_pytorch_is_as_good_as_a_new_one(sound):
-    """Only where an experiment needs PyTorch: the text of a crash, the name of a signal and the seed of hashes included."""
+    """Only where an experiment needs PyTorch: with a crash's text, a signal's name and the seed of hashes."""
     torch = SOUND.replace("import numpy as np", "import torch\nimport numpy as np")
-    crash = f"    torch.tensor(hash('a') - {hash_of_a_with_seed_zero()}).item() or __import__('ctypes').string_at(0)\n{MEASURE}"
+    unequal = f"torch.tensor(hash('a') - {hash_of_a_with_seed_zero()}).item()"
+    crash = f"    {unequal} or __import__('ctypes').string_at(0)\n{MEASURE}"
     sound.write("snippets/halving/experiment_torch.py", torch)
     sound.write("snippets/halving/experiment_crash.py", torch.replace(MEASURE, crash))
 

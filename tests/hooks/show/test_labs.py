@@ -35,7 +35,6 @@ def lab(project):
     return project
 
 
-
 def test_a_lab_is_executed_shown_described_and_offered_and_a_warm_build_executes_nothing(lab):
     run = lab.build_site()
 
