@@ -90,3 +90,19 @@ def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failure = log.read_text(encoding="utf-8")
     assert not failure, f"the site does not build:\n{failure}"
     return site
+
+
+@pytest.fixture
+def channels_first(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Settings for Keras's `Conv1D`, which then runs as its transposed twin does.
+
+    TensorFlow itself convolves channels first only on a GPU and, on x86-64, with oneDNN.
+    """
+    from keras import layers, ops
+
+    def call(layer, inputs):
+        outputs = ops.conv(ops.transpose(inputs, (0, 2, 1)), layer.kernel, data_format="channels_last")
+        return layer.activation(ops.transpose(outputs + layer.bias, (0, 2, 1)))
+
+    monkeypatch.setattr(layers.Conv1D, "call", call)
+    return {"data_format": "channels_first"}

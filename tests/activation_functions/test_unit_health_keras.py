@@ -99,7 +99,7 @@ def test_what_is_inside_of_other_layers_is_seen():
     assert {row.name for row in unit_health(model, draws(2, 5, 4))} == {"inside", "timed", "end"}
 
 
-def test_a_unit_is_a_channel_or_a_feature_at_all_positions():
+def test_a_unit_is_a_channel_or_a_feature_at_all_positions(channels_first):
     model = keras.Sequential(
         [keras.Input((5, 5, 3)), layers.Conv2D(4, 3, activation="relu"), layers.Dense(8, activation="relu")]
     )
@@ -107,9 +107,7 @@ def test_a_unit_is_a_channel_or_a_feature_at_all_positions():
     model.layers[1].kernel.assign(np.zeros((4, 8)))
     model.layers[1].bias.assign([-1] * 2 + [1] * 6)
     assert [row.dead for row in unit_health(model, draws(6, 5, 5, 3))] == [1 / 4, 2 / 8]
-    first = keras.Sequential(
-        [keras.Input((3, 7)), layers.Conv1D(4, 1, data_format="channels_first", activation="relu")]
-    )
+    first = keras.Sequential([keras.Input((3, 7)), layers.Conv1D(4, 1, **channels_first, activation="relu")])
     first.layers[0].bias.assign([-1e6, 0, 0, 0])
     assert unit_health(first, draws(6, 3, 7))[0].dead == 1 / 4
 

@@ -120,14 +120,13 @@ def test_a_model_with_a_call_of_its_own_or_not_built_is_refused():
             fold_model(model)
 
 
-def test_channels_first_are_folded():
-    settings = {"data_format": "channels_first"}
-    model = built(lambda: layers.Conv1D(4, 1, **settings), {"axis": 1}, (4, 5))
+def test_channels_first_are_folded(channels_first):
+    model = built(lambda: layers.Conv1D(4, 1, **channels_first), {"axis": 1}, (4, 5))
     np.testing.assert_allclose(
         fold_batch_norm(*model.layers)(batch((4, 5))), model(batch((4, 5))), rtol=1e-4, atol=1e-4
     )
     with pytest.raises(ValueError, match="norm must normalize axis 1, got axis -1"):
-        fold_batch_norm(*built(lambda: layers.Conv1D(4, 1, **settings), {}, (4, 4)).layers)
+        fold_batch_norm(*built(lambda: layers.Conv1D(4, 1, **channels_first), {}, (4, 4)).layers)
 
 
 @pytest.mark.parametrize(
