@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-machines build figures bench clean environment
+.PHONY: help serve test test-fast test-machines lint format build lock figures bench clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -14,7 +14,7 @@ export NBCONVERT_DISABLE_CONFIG_EXPORTERS := 1
 OPEN := $(if $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname))),--open)
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at every save
 	@.venv/bin/python -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null || \
@@ -31,11 +31,30 @@ test: environment ## run all tests; PyTorch and TensorFlow in processes of their
 	$(TEST) -m keras --cov-append --cov-fail-under=100 || second=$$?; \
 	exit $$((first | second))
 
+test-fast: environment ## what takes less than a minute: no build, no browser, no experiment, no TensorFlow
+	@$(RUN) pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not keras and not slow and not browser"
+
+lint: environment ## hold all code to its form; `make format` gives it
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+
+format: environment ## put all code into its form
+	@$(RUN) ruff check --fix --quiet . || true
+	@$(RUN) ruff format .
+
 test-machines: environment ## hold claims and parity on stand-ins for other processors and numbers of threads
 	@$(RUN) tests.machines $(MACHINES)
 
 build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict
+
+# PyTorch's CPU builds lie in an index of its own: neither it nor what its CUDA builds need is locked.
+LOCK := docs/hooks/requirements.lock
+CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+lock: environment ## write the lock anew after a change of requirements.txt
+	@printf '%s\n' $(CUDA) | $(RUN) uv pip compile requirements.txt --excludes /dev/stdin --quiet --output-file $(LOCK) \
+	    --universal --python-version 3.11 --generate-hashes --annotation-style line \
+	    --no-emit-package well-initialized --no-emit-package torch --custom-compile-command 'make lock'
 
 figures: environment ## measure what changed, check its claims, draw its figures
 	@$(RUN) docs.hooks.make

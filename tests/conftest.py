@@ -20,6 +20,16 @@ os.environ.update({name: THREADS if name.endswith("_THREADS") else text for name
 os.environ["NO_MKDOCS_2_WARNING"] = "1"
 
 
+SLOW = {"built_site", "project", "page", "browser", "url"}
+"""What builds a site or opens a browser."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW.intersection(item.fixturenames) or item.path.name == "test_experiments.py":
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Project:
     """A small copy of this project in a folder of its own, for faults to be planted in."""

@@ -8,6 +8,8 @@ import pytest
 
 from tests import machines
 
+pytestmark = pytest.mark.slow
+
 x86 = pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the switches are those of x86-64")
 
 TELL = """

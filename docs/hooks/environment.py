@@ -30,7 +30,10 @@ PROBE_SECONDS = 5
 WORTH_A_LINE = 20
 """Megabytes from which a download is told; the hundred small packages are not."""
 
-OPTIONS = ("-r", "requirements.txt", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2")
+LOCK = Path("docs", "hooks", "requirements.lock")
+"""All packages with the hashes of their files; PyTorch, whose CPU builds have another index, is not in it."""
+
+OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2")
 
 QUESTION = """
 import importlib.util, json, os, sys
@@ -90,10 +93,11 @@ def find_python(names):
 
 def contents():
     """A digest of what is installed: the requirements, and this project as far as it concerns installing."""
-    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    files = [ROOT / "requirements.txt", ROOT / LOCK]
+    requirements = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     tables = r"^\[(?:build-system|project|tool\.setuptools)\b.*?(?=^\[|\Z)"
     project = re.findall(tables, (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    parts = [line for line in requirements if line and not line.startswith("#")] + project
+    parts = [line for line in requirements if line and not line.lstrip().startswith("#")] + project
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -114,7 +118,10 @@ def bring_up_to_date(names):
         wanted["python"] = python.path
         print(f"Making .venv with Python {python.version}: about 1 GB to download, 4 GB on the disk, minutes.")
         create(venv, python)
-    install([str(venv / "bin" / "python"), "-m", "pip", "install", *OPTIONS, *cpu_wheels()])
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", *OPTIONS]
+    install([*pip, "--require-hashes", "-r", str(LOCK)])
+    # What the lock leaves out: PyTorch, and this project itself.
+    install([*pip, "-r", "requirements.txt", *cpu_wheels()])
     stamp.write_text(json.dumps(wanted))
 
 

@@ -7,6 +7,8 @@ import matplotlib
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 LAB = Path(__file__).resolve().parents[2] / "docs" / "labs" / "he-initialization.py"
 
 

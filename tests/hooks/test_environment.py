@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -107,13 +108,15 @@ def folder(tmp_path, monkeypatch):
             self.stamp.unlink(missing_ok=True)
 
         def install(self, command) -> None:
-            self.calls.append("install")
+            self.calls.append("install hashed" if "--require-hashes" in command else "install")
             if self.fails:
                 raise CannotMake("no network")
 
     made = Folder()
     made.root.mkdir()
     (made.root / "requirements.txt").write_text("# why\nnumpy==2.0\n")
+    (made.root / environment.LOCK).parent.mkdir(parents=True)
+    (made.root / environment.LOCK).write_text("numpy==2.0 --hash=sha256:0\n    # via x\n")
     (made.root / "pyproject.toml").write_text('[project]\nname = "x"\n\n[tool.pytest.ini_options]\naddopts = ""\n')
     monkeypatch.setattr(environment, "ROOT", made.root)
     monkeypatch.setattr(environment, "create", made.create)
@@ -124,7 +127,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_environment_is_made_once(folder):
-    assert folder.make() == ["create /python3", "install"]
+    assert folder.make() == ["create /python3", "install hashed", "install"]
     assert folder.make() == []
 
 
@@ -135,7 +138,7 @@ def test_an_interrupted_environment_is_made_anew(folder):
     assert not folder.stamp.exists()
     folder.fails = False
 
-    assert folder.make() == ["create /python3", "install"]
+    assert folder.make() == ["create /python3", "install hashed", "install"]
     assert folder.make() == []
 
 
@@ -144,14 +147,14 @@ def test_a_damaged_stamp_means_made_anew(folder, damage):
     folder.make()
     folder.stamp.write_text(damage)
 
-    assert folder.make() == ["create /python3", "install"]
+    assert folder.make() == ["create /python3", "install hashed", "install"]
 
 
 def test_changed_requirements_are_installed_into_the_environment_that_is_there(folder):
     folder.make()
     (folder.root / "requirements.txt").write_text("numpy==2.1\n")
 
-    assert folder.make() == ["install"]
+    assert folder.make() == ["install hashed", "install"]
     assert folder.make() == []
 
 
@@ -163,7 +166,7 @@ def test_an_interrupted_update_is_not_taken_for_an_environment(folder):
         folder.make()
     folder.fails = False
 
-    assert folder.make() == ["create /python3", "install"]
+    assert folder.make() == ["create /python3", "install hashed", "install"]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +176,8 @@ def test_an_interrupted_update_is_not_taken_for_an_environment(folder):
         ("pyproject.toml", 'addopts = ""', 'addopts = "-q"', False),
         ("pyproject.toml", 'name = "x"', 'name = "y"', True),
         ("requirements.txt", "numpy", "scipy", True),
+        (environment.LOCK, "# via x", "# via y", False),
+        (environment.LOCK, "sha256:0", "sha256:1", True),
     ],
 )
 def test_only_what_concerns_installing_installs_again(folder, file, old, new, installs):
@@ -180,13 +185,13 @@ def test_only_what_concerns_installing_installs_again(folder, file, old, new, in
     path = folder.root / file
     path.write_text(path.read_text().replace(old, new))
 
-    assert folder.make() == (["install"] if installs else [])
+    assert folder.make() == (["install hashed", "install"] if installs else [])
 
 
 def test_another_python_makes_another_environment_and_stays(folder):
     folder.make()
 
-    assert folder.make("python3.13") == ["create /python3.13", "install"]
+    assert folder.make("python3.13") == ["create /python3.13", "install hashed", "install"]
     assert folder.make("python3.13") == folder.make() == []
 
 
@@ -197,7 +202,7 @@ def test_a_moved_folder_needs_a_new_environment(folder, monkeypatch):
     folder.root.rename(moved)
     monkeypatch.setattr(environment, "ROOT", moved)
 
-    assert folder.make() == ["create /python3", "install"]
+    assert folder.make() == ["create /python3", "install hashed", "install"]
 
 
 def test_only_downloads_that_take_time_are_told():
@@ -221,6 +226,16 @@ def test_only_downloads_that_take_time_are_told():
 )
 def test_a_failed_installation_is_explained(line, advice):
     assert advice in explain(["Collecting torch", line, ""])
+
+
+def test_the_lock_holds_what_the_list_names_with_hashes_for_every_system():
+    """Where this fails, run `make lock`."""
+    listed = re.findall(r"^([\w-]+==\S+)", (environment.ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    lock = (environment.ROOT / environment.LOCK).read_text("utf-8")
+    locked = re.findall(r"^([\w.-]+==[^\s;]+)(?: ;[^\\]*)? \\\n    --hash=sha256:", lock, re.MULTILINE)
+    assert len(locked) == len(re.findall(r"^[\w-]+==", lock, re.MULTILINE)) > len(listed) > 20
+    assert [pin for pin in listed if pin not in locked and not pin.startswith("torch==")] == []
+    assert not re.search(r"^(torch|triton|nvidia-\S+)==", lock, re.MULTILINE)
 
 
 def test_make_says_in_words_what_is_missing(project, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.hooks.halving import PATH, SOUND, faulty, figure, made, posix_only, products, taken
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_experiment_is_measured_drawn_and_written_down(sound):
     run = sound.make_figures()

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROSE = re.sub(r"^(`{3,}).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE)

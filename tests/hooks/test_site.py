@@ -6,6 +6,8 @@ import pytest
 
 from tests.hooks.halving import PATH, SOUND, faulty
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("file", "place"),

@@ -1,6 +1,10 @@
 """A figure is drawn from what was measured, as it was measured."""
 
+import pytest
+
 from tests.hooks.halving import PATH, SOUND, faulty, figure
+
+pytestmark = pytest.mark.slow
 
 
 def test_what_is_drawn_has_the_types_that_were_measured(sound):

@@ -5,6 +5,8 @@ import pytest
 from tests.conftest import make_project
 from tests.hooks.halving import SOUND, TABLE, faulty, made, posix_only, products
 
+pytestmark = pytest.mark.slow
+
 LIMIT = "10"
 """Seconds, for the one that hangs; the others are done in a fraction of one, on a busy machine too."""
 
