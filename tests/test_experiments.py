@@ -81,6 +81,15 @@ def test_claims_say_why_their_interval_is_what_it_is(experiment):
 
 
 @every_experiment
+def test_a_sentence_about_a_training_names_steps_optimizer_and_rate(experiment):
+    for claim in module(experiment).CLAIMS:
+        if claim.budget:
+            sentence = f"{claim.statement}; {claim.budget}"
+            for part in ("[Ss]teps?", "SGD|Adam|[Gg]radient descent", r"\brates?\b|step size"):
+                assert re.search(part, sentence), f"{sentence}: lacks {part}"
+
+
+@every_experiment
 def test_the_build_drew_the_same_figure(experiment, built_site, svg):
     """Another process, the same bytes: nothing hangs on global state or on the order of what ran before."""
     assert (built_site / experiment.figure.relative_to("docs")).read_text(encoding="utf-8") == svg

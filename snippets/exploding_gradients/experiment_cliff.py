@@ -113,6 +113,8 @@ CLAIMS = (
         statement="Along $w=5$ the largest gradient exceeds the median one by the factor",
         value=lambda cliff: cliff.largest_gradient / cliff.median_gradient,
         interval=(3.8e5, 4.05e5),
+        rival=1.0,
+        rival_of="a slope without a wall",
         reason="Nothing is drawn; 392,446 on ever finer grids. The loss itself stays below 1, so such a gradient is "
         "a wall: "
         "it can last for a distance of about its inverse only.",
@@ -122,6 +124,9 @@ CLAIMS = (
         statement="Without clipping the longest step in the plane of $w$ and $b$",
         value=lambda cliff: _longest_step(cliff.plain),
         interval=(1.8, 100.0),
+        rival=lambda cliff: _longest_step(cliff.clipped),
+        rival_of="clipped",
+        budget="gradient descent, learning rate 0.1",
         reason="Longer than the figure is wide, 1.8: one step leaves the landscape. The gradient is of the order of "
         "50.",
     ),
@@ -129,18 +134,25 @@ CLAIMS = (
         statement="Clipped, the longest step",
         value=lambda cliff: _longest_step(cliff.clipped),
         interval=(RATE * LIMIT * (1 - 1e-12), RATE * LIMIT * (1 + 1e-12)),
+        kind="identity",
         reason="Exact: the limit is reached at the cliff, and 0.1 times 0.5 is 0.05.",
     ),
     Claim(
         statement="Loss after 300 steps without clipping",
         value=lambda cliff: cliff.plain_losses[-1],
         interval=(0.4, 0.5),
+        rival=lambda cliff: cliff.clipped_losses[-1],
+        rival_of="clipped",
+        budget="gradient descent, learning rate 0.1",
         reason="Thrown to where $\\sigma(x_{50})$ is 0 and flat: $0.7^2=0.49$.",
     ),
     Claim(
         statement="Loss after 300 steps, clipped",
         value=lambda cliff: cliff.clipped_losses[-1],
         interval=(0.0, 0.01),
+        rival=lambda cliff: cliff.plain_losses[-1],
+        rival_of="without clipping",
+        budget="gradient descent, learning rate 0.1",
         reason="Below a fiftieth of the loss where the other path ends.",
     ),
 )

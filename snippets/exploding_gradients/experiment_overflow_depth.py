@@ -77,6 +77,8 @@ def _claim(name: str, dtype_name: str, slack: int) -> Claim:
         statement=f"{dtype_name}, {name}: the first layer that holds an Inf",
         value=lambda measured: measured[name].overflow[dtype_name] or math.inf,
         interval=(math.floor(depth) - slack, math.ceil(depth) + slack // 3),
+        rival=depth / 2,
+        rival_of="a factor of $s$ on the mean square, and so of $s^2$ in size",
         reason=f"$\\ln M/\\ln s={depth:.1f}$ for a root mean square that starts at 1. The largest of 4,096 values is "
         "about four times it, so overflow comes sooner, and a finite width lets the growth wander.",
         format="g",
@@ -97,6 +99,8 @@ CLAIMS = (
             layer is not None for layer in measured["He"].overflow.values()
         ),
         interval=(0, 0),
+        rival=3,
+        rival_of="a scale that grows",
         reason="A factor of 1 per layer reaches no largest number.",
         format="g",
     ),

@@ -82,6 +82,8 @@ CLAIMS = (
             statement=f"Step size {ratio} of $2/\\lambda$: steps until a weight is not finite, over the prediction",
             value=lambda runs, ratio=ratio: runs[ratio].death / runs[ratio].predicted,
             interval=(0.95, 1.02),
+            rival=math.log(2 * ratio - 1) / math.log(2 * ratio),
+            rival_of="growth by $\\eta\\lambda$ per step",
             reason="The component along the sharpest direction grows by $|1-\\eta\\lambda|$ per step, so it passes "
             "the largest float32 after "
             "$\\ln(M/a)/\\ln|1-\\eta\\lambda|$ steps; the products inside a step overflow a little before the "
@@ -94,6 +96,8 @@ CLAIMS = (
         statement="Step sizes below $2/\\lambda$ that lose a weight within 6,000 steps",
         value=lambda runs: sum(runs[ratio].death is not None for ratio in (0.9, 0.99)),
         interval=(0, 0),
+        rival=2,
+        rival_of="both of them",
         reason="Every component shrinks, or at worst swings with an amplitude that shrinks.",
         format="g",
     ),
@@ -101,6 +105,8 @@ CLAIMS = (
         statement="Step size 0.99 of $2/\\lambda$: the largest error on the way, over that at the start",
         value=lambda runs: runs[0.99].errors.max() / runs[0.99].errors[0],
         interval=(1.0, 1.001),
+        rival=lambda runs: runs[1.01].errors.max() / runs[1.01].errors[0],
+        rival_of="1.01 of $2/\\lambda$",
         reason="Each component is multiplied by $|1-\\eta\\lambda_i|\\le1$, so the error never grows but for rounding.",
         format=".4f",
     ),

@@ -99,6 +99,8 @@ CLAIMS = (
             for fan in Fans._fields
         ),
         interval=(0.0, 1e-6),
+        rival=7.0,
+        rival_of="a fan eight times too large, as of the transposed convolution",
         reason="Their fans are products of the sizes of the weight; rounding aside.",
         format=".0g",
     ),
@@ -109,6 +111,8 @@ CLAIMS = (
             measured["transposed 4×4, stride 2"], "pytorch", "fan_in"
         ),
         interval=(7.999, 8.001),
+        rival=1.0,
+        rival_of="the count",
         reason="It takes the 32 outputs for inputs, and the stride lets only one tap in four meet an input. "
         "So does Keras.",
         format=".3g",
@@ -119,6 +123,8 @@ CLAIMS = (
             measured["depthwise 3×3"], "keras", "fan_in"
         ),
         interval=(15.999, 16.001),
+        rival=1.0,
+        rival_of="the count",
         reason="Each output reads one channel; the kernel's shape names all 16.",
         format=".3g",
     ),
@@ -128,6 +134,8 @@ CLAIMS = (
             measured["depthwise 3×3"], "pytorch", "fan_out"
         ),
         interval=(15.999, 16.001),
+        rival=1.0,
+        rival_of="the count",
         reason="Each input feeds one channel; the weight's shape names all 16.",
         format=".3g",
     ),

@@ -54,6 +54,11 @@ def closed_form(dtype: torch.dtype, scale: float) -> int:
     return math.ceil((1 + math.log2(scale) - math.log2(smallest)) / 2)
 
 
+def without_subnormals(dtype: torch.dtype, scale: float) -> int:
+    """The same if the least positive number were the least normal one, and all below it 0."""
+    return 1 + math.floor((math.log2(scale) - math.log2(torch.finfo(dtype).tiny)) / 2)
+
+
 FORMATS = {
     "fp16": (torch.float16, 1.0),
     "scaled_fp16": (torch.float16, LOSS_SCALE),
@@ -76,6 +81,8 @@ def _claim(name: str, words: str, least: str) -> Claim:
         statement=f"{words}: the gradient is exactly 0 from this layer on, counted back from the output",
         value=lambda depths: getattr(depths, name),
         interval=(depth, depth),
+        rival=without_subnormals(*FORMATS[name]),
+        rival_of="a format without subnormal numbers",
         reason=f"The smallest $k$ with $4^{{-k}}\\le {least}$, half the least positive number of the format.",
         format=".0f",
     )

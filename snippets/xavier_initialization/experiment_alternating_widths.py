@@ -83,24 +83,32 @@ CLAIMS = (
         statement="Xavier, forward: factor of the mean square per pair of layers",
         value=lambda found: _per_pair(found.xavier.forward),
         interval=(0.6, 0.68),
+        rival=1.0,
+        rival_of="a layer that keeps the signal",
         reason=r"$4ab/(a+b)^2=0.64$ for widths $a$ and $b$; 6 % is three times the spread for these widths.",
     ),
     Claim(
         statement="Xavier, backward: factor of the mean square per pair of layers",
         value=lambda found: _per_pair(found.xavier.backward[::-1]),
         interval=(0.6, 0.68),
+        rival=1.0,
+        rival_of="a layer that keeps the gradient",
         reason="The same number: each direction loses in one layer more than it gains in the next.",
     ),
     Claim(
         statement=r"$1/n_\text{in}$, forward: the mean square after 20 layers",
         value=lambda found: found.lecun.forward[-1],
         interval=(0.6, 1.6),
+        rival=lambda found: found.xavier.forward[-1],
+        rival_of="Xavier",
         reason="1 in the limit of infinite width; it spreads by about a tenth.",
     ),
     Claim(
         statement=r"$1/n_\text{in}$, backward: the mean square of the gradient at the input",
         value=lambda found: found.lecun.backward[0],
         interval=(0.6, 1.6),
+        rival=lambda found: found.xavier.backward[0],
+        rival_of="Xavier",
         reason=r"The factors $n_\text{out}/n_\text{in}$ cancel along the chain: $n_L/n_0=1$.",
     ),
     Claim(
@@ -109,6 +117,8 @@ CLAIMS = (
             found.geometric.forward[-1], found.geometric.backward[0]
         ),
         interval=(0.6, 1.6),
+        rival=lambda found: min(found.xavier.forward[-1], found.xavier.backward[0]),
+        rival_of="Xavier",
         reason=r"$\sqrt{n_\text{in}/n_\text{out}}$ forward and its inverse backward cancel along the chain.",
     ),
 )

@@ -85,6 +85,8 @@ CLAIMS = (
             (found.old.activation[-1] / found.old.activation[9]) ** (1 / 10)
         ),
         interval=(0.56, 0.595),
+        rival=1.0,
+        rival_of="a scale that keeps the signal",
         reason=r"$\sqrt{n\operatorname{Var}W}$ in the linear regime, layers 10 to 20; five times the spread.",
         paper="n Var W = 1/3",
         source="Glorot & Bengio (2010), equations 5 and 15.",
@@ -96,6 +98,8 @@ CLAIMS = (
             (found.old.gradient[9] / found.old.gradient[-1]) ** (1 / 10)
         ),
         interval=(0.56, 0.595),
+        rival=1.0,
+        rival_of="a scale that keeps the gradient",
         reason="The same factor, since all layers have the same width.",
         paper="n Var W = 1/3",
         source="Glorot & Bengio (2010), equations 13 and 15.",
@@ -107,18 +111,26 @@ CLAIMS = (
             found.xavier.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
         ),
         interval=(0.88, 1.12),
+        rival=lambda found: (
+            found.old.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
+        ),
+        rival_of="$n\\operatorname{Var}W=1/3$",
         reason="1 in the limit of infinite width; 512 units spread by 2 % over seeds, this is six times that.",
     ),
     Claim(
         statement="Under Xavier the first layer still gets its share of the gradient: measured over exact",
         value=lambda found: _gradient_over_exact(found.xavier, XAVIER),
         interval=(0.75, 1.3),
+        rival=lambda found: _gradient_over_exact(found.old, XAVIER),
+        rival_of="$n\\operatorname{Var}W=1/3$",
         reason="1 in the limit of infinite width; 512 units spread by 5 % over seeds, this is five times that.",
     ),
     Claim(
         statement=r"With $n\operatorname{Var}W=9$ the gradient grows on its way to layer 1: measured over exact",
         value=lambda found: _gradient_over_exact(found.large, LARGE),
         interval=(0.8, 1.25),
+        rival=lambda found: _gradient_over_exact(found.xavier, LARGE),
+        rival_of="Xavier",
         reason="1 in the limit of infinite width; 512 units spread by 4 % over seeds, this is five times that.",
     ),
 )

@@ -110,24 +110,32 @@ CLAIMS = (
         statement="Old weights: the activations of layer 5 have this part of the rms of layer 1",
         value=lambda found: found.old.activation[-1] / found.old.activation[0],
         interval=_within(0.05, OLD.activation[-1] / OLD.activation[0]),
+        rival=lambda found: found.xavier.activation[-1] / found.xavier.activation[0],
+        rival_of="Xavier",
         reason="The exact recursion of wide networks within 5 %; the spread over seeds is 1 %.",
     ),
     Claim(
         statement="Xavier: the activations of layer 5 have this part of the rms of layer 1",
         value=lambda found: found.xavier.activation[-1] / found.xavier.activation[0],
         interval=_within(0.05, XAVIER.activation[-1] / XAVIER.activation[0]),
+        rival=lambda found: found.old.activation[-1] / found.old.activation[0],
+        rival_of="the old weights",
         reason="The exact recursion of wide networks within 5 %; the spread over seeds is 1 %.",
     ),
     Claim(
         statement="Old weights: the gradient that reaches layer 1 has this part of the rms of layer 5",
         value=lambda found: found.old.gradient[0],
         interval=_within(0.07, OLD.gradient[0]),
+        rival=lambda found: found.xavier.gradient[0],
+        rival_of="Xavier",
         reason="The exact recursion of wide networks within 7 %; the spread over seeds is 1 %.",
     ),
     Claim(
         statement="Xavier: the gradient that reaches layer 1 has this part of the rms of layer 5",
         value=lambda found: found.xavier.gradient[0],
         interval=_within(0.07, XAVIER.gradient[0]),
+        rival=lambda found: found.old.gradient[0],
+        rival_of="the old weights",
         reason="The exact recursion of wide networks within 7 %; the spread over seeds is 1 %.",
     ),
     Claim(
@@ -137,6 +145,8 @@ CLAIMS = (
             * math.sqrt(2 * math.pi * OLD.preactivation[-1])
         ),
         interval=(0.9, 1.02),
+        rival=math.sqrt(OLD.preactivation[-1] / OLD.preactivation[0]),
+        rival_of="a layer 5 as wide as layer 1",
         reason="1 for an infinitely narrow bin; two bins of 1/40 about 0 reach half a standard deviation out: 0.95.",
     ),
 )

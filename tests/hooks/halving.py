@@ -31,8 +31,10 @@ def measure(seed: int = 0) -> Halving:
 
 
 CLAIMS = (
-    Claim(statement="The first step halves", value=lambda m: m.values[1], interval=(0.5, 0.5), reason="exact"),
-    Claim(statement="So does the second", value=lambda m: m.values[2], interval=(0.25, 0.25), reason="exact"),
+    Claim(statement="The first step halves", value=lambda m: m.values[1], interval=(0.5, 0.5), reason="exact",
+          rival=1.0, rival_of="no step"),
+    Claim(statement="So does the second", value=lambda m: m.values[2], interval=(0.25, 0.25), reason="exact",
+          rival=0.5, rival_of="one step"),
 )
 
 

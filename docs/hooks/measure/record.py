@@ -19,11 +19,16 @@ def numbers(experiment: Experiment, claims: tuple[Claim, ...], values: list[floa
         "claims": [
             {
                 "statement": claim.statement,
+                "kind": claim.kind,
+                "budget": claim.budget,
                 "source": claim.source or experiment.source,
                 "paper": claim.paper,
                 "measured": value,
                 "printed": format(value, claim.format),
                 "interval": [_plain(bound) for bound in claim.interval],
+                "rival": _plain(claim.rival_in(measured)),
+                "rival_printed": "" if claim.rival is None else format(claim.rival_in(measured), claim.format),
+                "rival_of": claim.rival_of,
                 "reason": claim.reason,
             }
             for claim, value in zip(claims, values, strict=True)

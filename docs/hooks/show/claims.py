@@ -4,11 +4,11 @@ A page asks for it by an include of `docs/figures/claims/<topic>/<experiment>/<f
 that is worded anew has another address, so no page shows another one unnoticed; the build says which there are.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from docs.hooks.measure.experiment import Experiment
+from docs.hooks.measure.spread import address as words
 from docs.hooks.pages import find_pages
 from docs.hooks.show import evidence
 
@@ -31,17 +31,11 @@ def experiment_of(card: Path) -> Experiment:
     return Experiment(Path("snippets", topic, f"experiment_{name}.py"))
 
 
-def words(statement: str) -> str:
-    """The statement as the last part of an address: its words, digits and the letters of its formulas."""
-    plain = re.sub(r"\\(operatorname|mathbb|mathcal|lVert|rVert|sqrt|partial|frac|[a-z]+)", " ", statement)
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-
-
 def card(path: Path, record: dict[str, Any]) -> str:
     """The card of one claim of `record`. Raises ClaimNotFoundError unless the address fits one of its claims."""
     known = {words(claim["statement"]): claim for claim in record["claims"]}
     exactly = [known[path.stem]] if path.stem in known else []
-    fitting = exactly or [claim for address, claim in known.items() if address.startswith(path.stem)]
+    fitting = exactly or [claim for known_address, claim in known.items() if known_address.startswith(path.stem)]
     if len(fitting) != 1:
         found = "\n".join(("that experiment has the claims", *known))
         raise ClaimNotFoundError(f"{path.as_posix()} fits {len(fitting)} claims; {found}")

@@ -101,7 +101,7 @@ def texts(record: dict[str, Any], rows: Sequence[Sequence[str]] | None) -> Itera
     """All that stands on card and table in the words of the author."""
     yield from (record["statement"], record["source"])
     for claim in record["claims"]:
-        yield from (claim["statement"], claim["reason"], claim["source"])
+        yield from (claim["statement"], claim["budget"], claim["reason"], claim["rival_of"], claim["source"])
     for row in rows or ():
         yield from row
 

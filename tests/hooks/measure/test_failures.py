@@ -13,6 +13,8 @@ LIMIT = "10"
 PLANTED = {
     "sound": SOUND,
     "refuted": SOUND.replace("interval=(0.25, 0.25)", "interval=(0.3, 0.4)"),
+    "blind": SOUND.replace("rival=0.5", "rival=0.25"),
+    "rivalless": SOUND.replace('rival=0.5, rival_of="one step"', ""),
     "twice": SOUND.replace("0.5 **", "0.9 **"),
     "nan": SOUND.replace("0.5 **", "np.nan *"),
     "raising": faulty("    np.linalg.inv(np.zeros((2, 2)))"),
@@ -48,6 +50,19 @@ def test_a_claim_outside_its_interval_is_named_with_value_interval_and_reason(to
         'claim "So does the second": measured 0.25, asserted [0.3, 0.4] (exact)\n'
         "Correct it, then try it alone: python -m docs.hooks.measure.run snippets/halving/experiment_refuted.py"
     )
+
+
+def test_a_claim_whose_interval_contains_its_rival_is_named_with_its_file(told):
+    assert told("blind") == (
+        'claim "So does the second": its rival 0.25 (one step) is no number outside of [0.25, 0.25], '
+        "so the interval would not notice that the statement is false\n"
+        "Correct it, then try it alone: python -m docs.hooks.measure.run snippets/halving/experiment_blind.py"
+    )
+
+
+def test_a_claim_without_a_rival_is_named_with_its_line(told):
+    assert told("rivalless").startswith("snippets/halving/experiment_rivalless.py:")
+    assert 'claim "So does the second": give its rival' in told("rivalless")
 
 
 def test_all_refuted_claims_of_an_experiment_are_told(told):

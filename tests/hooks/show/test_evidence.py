@@ -1,5 +1,7 @@
 """How the build writes numbers and intervals on a card."""
 
+import re
+
 import pytest
 
 from docs.hooks.show import evidence
@@ -7,7 +9,8 @@ from docs.hooks.show import evidence
 
 def claims(interval=(0.0, 1.0), **changed):
     claim = {"statement": "A number", "source": "Euclid", "paper": "", "measured": 0.5, "printed": "0.5",
-             "interval": list(interval), "reason": "Exact."}  # fmt: skip
+             "interval": list(interval), "reason": "Exact.", "kind": "claim", "budget": "", "rival": 2.0,
+             "rival_printed": "2", "rival_of": "Twice"}  # fmt: skip
     record = {"source": changed.pop("of_all", "Euclid"), "claims": [claim | changed]}
     return evidence.claims(record)
 
@@ -46,3 +49,19 @@ def test_numbers_in_prose_are_written_as_by_hand(written, shown):
         assert shown in claims(**{place: written})
     assert shown in claims(source=written)
     assert shown in claims(of_all=written)
+
+
+def test_a_card_shows_what_would_be_seen_if_the_statement_were_false():
+    shown = claims(rival_printed="0.41", rival_of="Xavier")
+    assert "<dt>If not</dt><dd>0.41</dd>" in shown and "If not: Xavier." in shown
+
+
+def test_an_identity_is_shown_as_one_without_a_dot_on_a_line():
+    shown = claims(kind="identity", rival=None, rival_printed="", rival_of="")
+    assert "<dt>By construction</dt>" in shown
+    assert "--at" not in shown and "If not" not in shown
+
+
+def test_the_budget_of_a_training_ends_the_sentence():
+    shown = claims(budget="200 steps of SGD, learning rate 1e-3")
+    assert "A number; 200 steps of SGD, learning rate 10<sup>−3</sup>" in re.sub("<[^>]*span[^>]*>", "", shown)

@@ -1,0 +1,134 @@
+"""How much the number of each claim varies over seeds and processors: one table, written by `make spread`.
+
+A row for each claim and each setting: the smallest and the largest number over the seeds. A row also holds the digest
+of the code that it was measured with, so that a test can tell when it is older than its experiment.
+"""
+
+import ast
+import csv
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from docs.hooks.measure.experiment import Experiment
+from docs.hooks.measure.imports import imported_files
+from docs.hooks.store import ROOT
+
+TABLE = Path("docs", "hooks", "measure", "spread.csv")
+WORDS = Path("snippets", "laboratory", "claim.py")
+SEEDS = 10
+
+UNTRAINED, LONGER = "no steps", "ten times the steps"
+"""Settings of one seed that say what a number hangs on: with optimizers that do nothing, and with a longer training."""
+
+MARGIN = 0.5
+"""By this part of their range beyond the values of ten seeds an interval must reach, unless theory ends it earlier. For
+a normally distributed number the next seed then lies outside once in 230 times at the most, as `tests/test_spread.py`
+computes. Most intervals reach further."""
+
+
+class Row(NamedTuple):
+    experiment: str
+    code: str
+    """Digest of what decides the number."""
+
+    setting: str
+    """"as it is", the name of a stand-in for another processor, `UNTRAINED` or `LONGER`."""
+
+    seeds: int
+    number: int
+    """Of the claim, from 0 on in the order of the experiment."""
+
+    claim: str
+    """The words of the claim when it was measured, for the reader of the table."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def of_seeds(self) -> bool:
+        """Whether this is a spread over seeds, as a claim must bear it."""
+        return self.setting not in (UNTRAINED, LONGER)
+
+
+def read() -> list[Row]:
+    """All rows, in the order of the file."""
+    path = ROOT / TABLE
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Row(*entry[:3], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
+            for entry in list(csv.reader(file))[1:]
+        ]
+
+
+def write(rows: Iterable[Row]) -> None:
+    """One line for each row, sorted, so that a diff shows what changed."""
+    with (ROOT / TABLE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        for row in sorted(rows):
+            writer.writerow([*row[:-2], f"{row.lowest:.9g}", f"{row.highest:.9g}"])
+
+
+def address(statement: str) -> str:
+    """The statement as a part of an address: its words, digits and the letters of its formulas."""
+    plain = re.sub(r"\\(operatorname|mathbb|mathcal|lVert|rVert|sqrt|partial|frac|[a-z]+)", " ", statement)
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+
+
+def digest(experiment: Experiment) -> str:
+    """Of all code that decides the numbers: not of words, of what is drawn, or of how the code is laid out."""
+    files = sorted({experiment.path, *imported_files(experiment.path)} - {WORDS})
+    return hashlib.sha256("".join(map(_decisive, files)).encode()).hexdigest()[:12]
+
+
+@cache
+def _decisive(path: Path) -> str:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    cut = [
+        (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset)
+        for node in _idle(ast.parse(text))
+    ]
+    cut += [_place(token, lines, starts) for token in _comments(text)]
+    kept = bytearray(b"".join(lines))
+    for start, end in cut:
+        kept[start:end] = b" " * (end - start)
+    return re.sub(r"[\s(),]", "", kept.decode())
+
+
+def _idle(tree: ast.Module) -> list[ast.expr | ast.stmt | ast.keyword]:
+    """What decides no number: docstrings, the drawing, the words and intervals of the claims."""
+    found: list[ast.expr | ast.stmt | ast.keyword] = []
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Expr(value=ast.Constant())
+                | ast.FunctionDef(name="plot" | "table")
+                | ast.Import()
+                | ast.ImportFrom()
+            ):
+                found.append(node)
+            case ast.Call(func=ast.Name(id="Claim")):
+                found += [keyword for keyword in node.keywords if keyword.arg != "value"]
+    return found
+
+
+def _comments(text: str) -> list[tokenize.TokenInfo]:
+    return [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.COMMENT]
+
+
+def _place(token: tokenize.TokenInfo, lines: list[bytes], starts: list[int]) -> tuple[int, int]:
+    row, column = token.start
+    start = starts[row - 1] + len(lines[row - 1].decode()[:column].encode())
+    return start, start + len(token.string.encode())
