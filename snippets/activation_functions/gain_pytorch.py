@@ -81,6 +81,10 @@ def _points(dtype: torch.dtype, device: str) -> Tensor:
 
 def _values(activation: Function, points: Tensor) -> Tensor:
     values = activation(points.clone())  # an activation may work in place
+    if not values.is_floating_point():
+        raise ValueError(
+            f"activation must return floating numbers, got {values.dtype} from {activation}"
+        )
     alone = activation(points[:2].clone())
     if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
         1.0 + abs(alone[0])

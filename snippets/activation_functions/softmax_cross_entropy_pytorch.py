@@ -27,20 +27,23 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
     1, shape (B,). Raises ValueError for other shapes, dtypes or labels and for
     an empty batch. Compiled, a label out of range ends in PyTorch's own error.
     """
-    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
+    if logits.dim() != 2 or labels.shape != logits.shape[:1] or not logits.numel():
         raise ValueError(
-            f"shapes must be (B, K) and (B,), got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
+            "logits and labels must have the shapes (B, K) and (B,), none of them 0, "
+            f"got {tuple(logits.shape)} and {tuple(labels.shape)}"
         )
+    for name, tensor in (("logits", logits), ("labels", labels)):
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise ValueError(
+                f"{name} must be dense and hold values, got {tensor.layout} on {tensor.device}"
+            )
     integer = not (
         labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool
     )
-    if not (logits.is_floating_point() and integer):
+    floating = logits.is_floating_point() and logits.element_size() > 1
+    if not (floating and integer):
         raise ValueError(
-            f"dtypes must be floating and integer, got logits {logits.dtype} and labels {labels.dtype}"
-        )
-    if not logits.numel():
-        raise ValueError(
-            f"logits must hold an example and a class, got shape {tuple(logits.shape)}"
+            f"logits and labels must be floating and integer, got {logits.dtype} and {labels.dtype}"
         )
     batch, classes = logits.shape
     labels = labels.long()  # uint8 as an index would be a mask

@@ -85,7 +85,7 @@ def _watched(
         shape = tuple(z.shape)
         if len(shape) < 2 or 0 in shape or not bool(ops.all(ops.isfinite(z))):
             raise ValueError(
-                f"batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}"
+                f"model and batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}"
             )
         slopes = np.abs(_left_slope(activation, z))
         order = getattr(

@@ -129,7 +129,7 @@ def _row(
     shape = tuple(preactivations.shape)
     if len(shape) < 2 or 0 in shape or not preactivations.isfinite().all():
         raise ValueError(
-            f"batch must give {name!r} finite values of shape (examples, units, ...), got {shape}"
+            f"model and batch must give {name!r} finite values of shape (examples, units, ...), got {shape}"
         )
     second = isinstance(last[-1], CONVOLUTIONS) if last else len(shape) in (4, 5)
     units = 1 if second else len(shape) - 1

@@ -24,6 +24,10 @@ class _LikeKeras:
     def __init__(
         self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3
     ) -> None:
+        if not 0.0 <= momentum <= 1.0:
+            raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
+        if not 0.0 < epsilon < float("inf"):
+            raise ValueError(f"epsilon must be positive and finite, got {epsilon}")
         super().__init__(num_features, eps=epsilon, momentum=1.0 - momentum)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,7 +37,20 @@ class _LikeKeras:
         the statistics stay with `track_running_stats` = False, and a `momentum`
         of None averages over all batches.
         """
-        self._check_input_dim(x)
+        own = self.weight
+        if x.dim() not in self.ranks or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"x must have {self.ranks} dimensions and {self.num_features} channels, got shape {tuple(x.shape)}"
+            )
+        if (
+            x.layout != torch.strided
+            or not x.is_floating_point()
+            or x.element_size() < 2
+            or x.device != own.device
+        ):
+            raise ValueError(
+                f"x must be dense and floating on {own.device}, got {x.layout} {x.dtype} on {x.device}"
+            )
         if not self.training:
             return super().forward(x)
         if x.numel() < 2 * x.shape[1]:
@@ -81,10 +98,16 @@ class _LikeKeras:
 class BatchNorm1dLikeKeras(_LikeKeras, nn.BatchNorm1d):
     """For (B, n) and (B, n, length)."""
 
+    ranks = (2, 3)
+
 
 class BatchNorm2dLikeKeras(_LikeKeras, nn.BatchNorm2d):
     """For (B, n, height, width)."""
 
+    ranks = (4,)
+
 
 class BatchNorm3dLikeKeras(_LikeKeras, nn.BatchNorm3d):
     """For (B, n, depth, height, width)."""
+
+    ranks = (5,)

@@ -29,6 +29,8 @@ def batch_norm(
     bfloat16 are computed in float32. ValueError if training has only one value
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
+    if not 0.0 <= momentum <= 1.0:
+        raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
     _check(
         x,
         eps,
@@ -56,9 +58,9 @@ def batch_norm_backward(
     in the shape of `x`. ValueError as in `batch_norm`.
     """
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
-    if grad_y.shape != x.shape:
+    if grad_y.shape != x.shape or not _fits(grad_y, x):
         raise ValueError(
-            f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}"
+            f"grad_y must be dense, floating, like x of {tuple(x.shape)} on {x.device}, got {_kind(grad_y)}"
         )
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
@@ -78,17 +80,27 @@ def batch_norm_backward(
 
 
 def _check(x, eps, **channels):
-    if not x.is_floating_point() or x.ndim < 2:
+    if not _fits(x, x) or x.ndim < 2:
         raise ValueError(
-            f"x must be floating, of shape (B, n, *positions), got {x.dtype} of {tuple(x.shape)}"
+            f"x must be dense, floating, of shape (B, n, *positions), got {_kind(x)}"
         )
     for name, values in channels.items():
-        if tuple(values.shape) != (x.shape[1],):
+        if tuple(values.shape) != (x.shape[1],) or not _fits(values, x):
             raise ValueError(
-                f"{name} must have shape ({x.shape[1]},), one per channel, got {tuple(values.shape)}"
+                f"{name} must be dense, floating, of shape ({x.shape[1]},), and on the device of x, got {_kind(values)}"
             )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")
+
+
+def _fits(tensor, x):
+    """Whether `tensor` can be computed with, together with `x`."""
+    dense = tensor.layout == torch.strided and tensor.device == x.device
+    return dense and tensor.is_floating_point() and tensor.element_size() > 1
+
+
+def _kind(tensor):
+    return f"{tensor.layout} {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
 
 
 def _normalized(x, running_mean, running_var, training, eps):

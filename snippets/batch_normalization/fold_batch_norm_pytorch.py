@@ -96,6 +96,9 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
         raise ValueError(
             f"model must be a Sequential without a forward of its own, got {type(model).__name__}"
         )
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(f"model must have seen a batch: {name!r} is lazy")
     folded: list[nn.Module] = []
     for layer in model:
         if _in_order(layer):

@@ -33,7 +33,7 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
         raise ValueError(
             f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
         )
-    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+    wide = _wide(tensor, "tensor")
     axes = [
         axis
         for axis in range(tensor.dim())
@@ -69,9 +69,11 @@ def clip_adaptively_(
         raise ValueError(
             f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}"
         )
+    listed = [parameter for parameter in listed if parameter.grad is not None]
     for parameter in listed:
-        if parameter.grad is None:
-            continue
+        grad = parameter.grad
+        _wide(grad.coalesce()._values() if grad.is_sparse else grad, "parameters")
+    for parameter in listed:
         # of an embedding: a row looked up twice stands there in two parts
         sparse = parameter.grad.coalesce() if parameter.grad.is_sparse else None
         gradient = parameter.grad if sparse is None else sparse.to_dense()
@@ -81,3 +83,13 @@ def clip_adaptively_(
         gradient.copy_(gradient * factor)
         if sparse is not None:
             parameter.grad = gradient.sparse_mask(sparse)
+
+
+def _wide(tensor: Tensor, name: str) -> Tensor:
+    """In float32 or wider."""
+    number = tensor.is_floating_point() and tensor.element_size() > 1
+    if tensor.layout != torch.strided or not (number or tensor.is_complex()):
+        raise ValueError(
+            f"{name} must be dense and of a floating dtype of 16 bits or more, got {tensor.layout} {tensor.dtype}"
+        )
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -32,7 +32,9 @@ def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
     ValueError for a generator that is exhausted.
     """
     values = [
-        _values(tensor) for tensor in _listed(tensors, "tensors") if tensor is not None
+        _values(tensor, "tensors")
+        for tensor in _listed(tensors, "tensors")
+        if tensor is not None
     ]
     wide = [
         tensor.to(torch.promote_types(tensor.dtype, torch.float32))
@@ -90,7 +92,13 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
     """
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
-    for gradient in _gradients(parameters):
+    gradients = _gradients(parameters)
+    for gradient in gradients:
+        if gradient.is_complex():
+            raise ValueError(
+                f"parameters must have real gradients to be cut by value, got {gradient.dtype}"
+            )
+    for gradient in gradients:
         gradient.clamp_(-limit, limit)
 
 
@@ -113,9 +121,15 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
             # of an embedding: a row looked up twice stands there in two parts
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()
-            found.append(_values(parameter.grad))
+            found.append(_values(parameter.grad, "parameters"))
     return found
 
 
-def _values(tensor: Tensor) -> Tensor:
-    return tensor.coalesce()._values() if tensor.is_sparse else tensor
+def _values(tensor: Tensor, name: str) -> Tensor:
+    values = tensor.coalesce()._values() if tensor.is_sparse else tensor
+    number = values.is_floating_point() and values.element_size() > 1
+    if values.layout != torch.strided or not (number or values.is_complex()):
+        raise ValueError(
+            f"{name} must have a floating dtype of 16 bits or more, got {values.layout} {values.dtype}"
+        )
+    return values

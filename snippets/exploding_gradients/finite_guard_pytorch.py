@@ -46,7 +46,8 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
                 f"model must not be scripted, got a ScriptModule at {name!r}: guard the model before"
             )
     for name, parameter in model.named_parameters():
-        _check(parameter, f"before the pass: the parameter {name!r}")
+        if not isinstance(parameter, nn.UninitializedParameter):
+            _check(parameter, f"before the pass: the parameter {name!r}")
 
     def check_inputs(_module: nn.Module, arguments: Any, keywords: Any) -> None:
         for tensor in _tensors((arguments, keywords)):

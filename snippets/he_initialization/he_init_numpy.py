@@ -32,9 +32,9 @@ def kaiming_std(
     """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts
     only with "leaky_relu".
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}"
+            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
     if not math.isfinite(a):
         raise ValueError(f"a must be finite, got {a}")

@@ -33,9 +33,9 @@ def kaiming_std(
     `a` counts only with "leaky_relu". "linear" has gain 1, "relu" sqrt(2). The
     derivation covers no other activation.
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must have at least 2 dimensions (out, in, *kernel), none 0, got {tuple(shape)}"
+            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
     if not math.isfinite(a):
         raise ValueError(f"a must be finite, got {a}")
@@ -65,7 +65,7 @@ def kaiming_normal_(
     """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
     from N(0, std^2), and return it.
     """
-    std = kaiming_std(_floating(tensor).shape, a, mode, nonlinearity)
+    std = kaiming_std(_shape(tensor), a, mode, nonlinearity)
     with torch.no_grad():
         return tensor.normal_(0.0, std, generator=generator)
 
@@ -80,12 +80,23 @@ def kaiming_uniform_(
     """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
     standard deviation std; return it.
     """
-    bound = math.sqrt(3.0) * kaiming_std(_floating(tensor).shape, a, mode, nonlinearity)
+    bound = math.sqrt(3.0) * kaiming_std(_shape(tensor), a, mode, nonlinearity)
     with torch.no_grad():
         return tensor.uniform_(-bound, bound, generator=generator)
 
 
-def _floating(tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        raise ValueError(f"tensor must be floating, got {tensor.dtype}")
-    return tensor
+def _shape(tensor: Tensor) -> torch.Size:
+    if tensor.dim() < 2 or not tensor.numel():
+        raise ValueError(
+            f"tensor must have the shape (out, in, *kernel), none of them 0, got {tuple(tensor.shape)}"
+        )
+    # an 8-bit dtype holds no draws, a sparse tensor no zeros to overwrite
+    if (
+        not tensor.is_floating_point()
+        or tensor.element_size() < 2
+        or tensor.layout != torch.strided
+    ):
+        raise ValueError(
+            f"tensor must be dense and floating, of 16 bits or more, got {tensor.layout} {tensor.dtype}"
+        )
+    return tensor.shape

@@ -68,6 +68,9 @@ def layer_gradients(
         ran.append((name, layer, output))
         return output.clone()  # which an activation may overwrite in place
 
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(f"model must have seen a batch: {name!r} is lazy")
     layers = [
         (name, layer)
         for name, layer in model.named_modules()

@@ -26,10 +26,11 @@ def delta_orthogonal_(
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
-    if weight.dim() < 2 or not weight.numel() or not weight.is_floating_point():
-        got = f"{weight.dtype} {tuple(weight.shape)}"
+    dense = weight.layout == torch.strided and weight.is_floating_point()
+    if not dense or weight.dim() < 2 or not weight.numel() or weight.element_size() < 2:
+        got = f"{weight.layout} {weight.dtype} {tuple(weight.shape)}"
         raise ValueError(
-            f"weight must be floating, of shape (out, in, *kernel), got {got}"
+            f"weight must be dense and floating, of shape (out, in, *kernel), got {got}"
         )
     if not 0.0 <= gain < float("inf"):
         raise ValueError(f"gain must be finite and not negative, got {gain}")

@@ -22,8 +22,18 @@ from torch import Tensor, nn
 
 def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
-    over the other (`rows`), or both.
+    over the other (`rows`), or both. ValueError if it is not a dense floating
+    matrix.
     """
+    if (
+        block.dim() != 2
+        or block.layout != torch.strided
+        or not block.is_floating_point()
+        or block.element_size() < 2
+    ):
+        raise ValueError(
+            f"block must be a dense floating matrix, got {block.layout} {block.dtype} {tuple(block.shape)}"
+        )
     if columns:
         block = torch.cat([block, -block], dim=1)
     return torch.cat([block, -block], dim=0) if rows else block
@@ -49,6 +59,7 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
             if (
                 weight is None
                 or isinstance(weight, nn.UninitializedParameter)
+                or weight.is_meta
                 or id(weight) in weights
             ):
                 raise ValueError(

@@ -39,6 +39,7 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
             if (
                 weight is None
                 or isinstance(weight, nn.UninitializedParameter)
+                or weight.is_meta
                 or id(weight) in owners
             ):
                 raise ValueError(
@@ -56,7 +57,7 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
     def unit_variance(layer: nn.Module, _: tuple, output: Tensor) -> Tensor | None:
         if names[layer] in found:
             return None
-        std = output.std(correction=0)
+        std = output.std(correction=0) if output.numel() else output.sum()
         if not 0.0 < std < torch.inf:
             raise ValueError(
                 f"inputs must reach every layer, the output of {names[layer]!r} has deviation {std}"

@@ -34,6 +34,18 @@ def softmax_bias(counts: Tensor) -> Tensor:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    real = counts.is_floating_point() and counts.element_size() > 1
+    integer = counts.dtype in (
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+    )
+    if counts.layout != torch.strided or counts.is_meta or not (real or integer):
+        raise ValueError(
+            f"counts must be dense numbers, got {counts.layout} {counts.dtype} on {counts.device}"
+        )
     if counts.dim() != 1 or not counts.numel() or not counts.isfinite().all():
         raise ValueError(f"counts must be finite, one for each class, got {counts}")
     if not (counts > 0).all():

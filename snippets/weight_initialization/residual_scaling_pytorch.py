@@ -67,7 +67,11 @@ def _weights(
             )
         found.append([part._parameters.get("weight") for _, part in parts])
         for (name, part), weight in zip(parts, found[-1], strict=True):
-            if weight is None or isinstance(weight, nn.UninitializedParameter):
+            if (
+                weight is None
+                or isinstance(weight, nn.UninitializedParameter)
+                or weight.is_meta
+            ):
                 raise ValueError(
                     f"branches must hold weights of their own, {name!r} does not: {part}"
                 )

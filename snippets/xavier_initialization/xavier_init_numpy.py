@@ -46,9 +46,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel), none of
     them 0.
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")

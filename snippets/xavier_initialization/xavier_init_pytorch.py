@@ -41,9 +41,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear
     and Conv store it, none of them 0.
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
@@ -57,7 +57,7 @@ def xavier_uniform_(
     """Fill `tensor` in place from U(-sqrt(3) std, sqrt(3) std), which has the
     standard deviation std; return it.
     """
-    bound = math.sqrt(3.0) * xavier_std(_floating(tensor).shape, gain)
+    bound = math.sqrt(3.0) * xavier_std(_shape(tensor), gain)
     with torch.no_grad():
         return tensor.uniform_(-bound, bound, generator=generator)
 
@@ -68,12 +68,23 @@ def xavier_normal_(
     """Fill `tensor`, shape (out, in, *kernel), any floating dtype, in place
     from N(0, std^2), and return it.
     """
-    std = xavier_std(_floating(tensor).shape, gain)
+    std = xavier_std(_shape(tensor), gain)
     with torch.no_grad():
         return tensor.normal_(0.0, std, generator=generator)
 
 
-def _floating(tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        raise ValueError(f"tensor must be floating, got {tensor.dtype}")
-    return tensor
+def _shape(tensor: Tensor) -> torch.Size:
+    if tensor.dim() < 2 or not tensor.numel():
+        raise ValueError(
+            f"tensor must have the shape (out, in, *kernel), none of them 0, got {tuple(tensor.shape)}"
+        )
+    # an 8-bit dtype holds no draws, a sparse tensor no zeros to overwrite
+    if (
+        not tensor.is_floating_point()
+        or tensor.element_size() < 2
+        or tensor.layout != torch.strided
+    ):
+        raise ValueError(
+            f"tensor must be dense and floating, of 16 bits or more, got {tensor.layout} {tensor.dtype}"
+        )
+    return tensor.shape

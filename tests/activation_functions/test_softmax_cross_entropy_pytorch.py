@@ -41,8 +41,8 @@ def test_extreme_logits_give_finite_numbers():
 @pytest.mark.parametrize(
     ("shape", "labels", "named"),
     [
-        ((3,), [0], r"shapes .*logits \(3,\)"),
-        ((2, 3), [0], r"shapes .*labels \(1,\)"),
+        ((3,), [0], r"logits .*shapes.*got \(3,\)"),
+        ((2, 3), [0], r"labels .*shapes.* and \(1,\)"),
         ((2, 3), [0, 3], r"labels must lie in 0 \.\.\. 2, got 0 \.\.\. 3"),
         ((2, 3), [-1, 0], r"labels must lie in 0 \.\.\. 2, got -1 \.\.\. 0"),
     ],
@@ -55,9 +55,9 @@ def test_errors_name_argument_and_value(shape, labels, named):
 @pytest.mark.parametrize(
     ("logits", "labels", "named"),
     [
-        ("float32", "bool", "dtypes must be floating and integer, got logits .*float32 and labels .*bool"),
+        ("float32", "bool", "must be floating and integer, got .*float32 and .*bool"),
         ("float32", "float32", "and labels .*float32"),
-        ("int64", "int64", "got logits .*int64"),
+        ("int64", "int64", "got .*int64 and"),
     ],
 )
 def test_other_dtypes_are_refused(logits, labels, named):
@@ -66,7 +66,7 @@ def test_other_dtypes_are_refused(logits, labels, named):
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match=r"logits must hold an example and a class, got shape \(0, 3\)"):
+    with pytest.raises(ValueError, match=r"logits .*none of them 0, got \(0, 3\)"):
         softmax_cross_entropy(torch.from_numpy(np.zeros((0, 3))), torch.from_numpy(np.zeros(0, np.int64)))
 
 

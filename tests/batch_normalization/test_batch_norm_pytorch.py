@@ -98,7 +98,7 @@ def test_shapes_and_dtypes_that_do_not_fit_are_named():
     x, *channels = example((7, 3))
     for place, name in enumerate(("gamma", "beta", "running_mean", "running_var")):
         wrong = [array[:1] if i == place else array for i, array in enumerate(channels)]
-        with pytest.raises(ValueError, match=rf"{name} must have shape \(3,\), one per channel, got \(1,\)"):
+        with pytest.raises(ValueError, match=rf"{name} must .*of shape \(3,\),.* \(1,\)"):
             batch_norm(torch.from_numpy(x), *map(torch.from_numpy, wrong), True)
     gamma, _, mean, var = map(torch.from_numpy, channels)
     with pytest.raises(ValueError, match=r"grad_y must have the shape of x, \(7, 3\), got \(1, 3\)"):

@@ -1,0 +1,67 @@
+"""What stands plainly in a call of a function of PyTorch: the right input beside the bad one."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from snippets.batch_normalization import batch_norm_pytorch as norm
+from snippets.weight_initialization import init_weights_pytorch as whole
+
+
+class Call(NamedTuple):
+    """How a function is called with its argument, and what plainly stands there."""
+
+    function: Callable[[Tensor], object]
+    plain: Callable[[], Tensor]
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def draws(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=generator())
+
+
+def positive(*shape: int) -> Tensor:
+    return draws(*shape).abs() + 0.5
+
+
+@torch.inference_mode(False)
+def network() -> nn.Sequential:
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    whole.init_weights_(model, seed=0)
+    return model
+
+
+def clipped(clip_in_place: Callable[[Tensor], object]) -> Callable[[Tensor], object]:
+    """The gradient of a parameter, clipped."""
+
+    def call(gradient: Tensor) -> object:
+        parameter = torch.full_like(gradient.to_dense() if gradient.is_sparse else gradient, 2)
+        parameter.grad = gradient
+        return clip_in_place(parameter), parameter.grad
+
+    return call
+
+
+NORMALIZED = {
+    "x": draws(5, 3),
+    "gamma": positive(3),
+    "beta": draws(3),
+    "running_mean": draws(3),
+    "running_var": positive(3),
+}
+RAISED = positive(5, 3)
+
+
+def normalized(**arguments: Tensor | float) -> object:
+    given = NORMALIZED | arguments
+    return [norm.batch_norm(**given, training=training) for training in (True, False)]
+
+
+def normalized_backward(**arguments: Tensor | float) -> object:
+    given = {name: value for name, value in NORMALIZED.items() if name != "beta"} | {"grad_y": RAISED} | arguments
+    return [norm.batch_norm_backward(**given, training=training) for training in (True, False)]

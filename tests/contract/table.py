@@ -1,0 +1,111 @@
+"""The contract of the copyable files for bad input: `pytorch.txt`, `keras.txt` and `numpy.txt` are its tables.
+
+A row is a function and the argument that is given another value; a column says which. A cell is one sign:
+
+    =   what the plain call gives, up to the precision of the dtype
+    x   ValueError that names the argument and the value; nothing was changed
+    ~   Inf or NaN goes in, Inf or NaN comes out: it is passed on and seen
+    !   RuntimeError of the framework, which refuses it to its own layer as well
+    .   there is no such input
+
+Of a number or a name, = says that it is taken and that what comes out is finite: which number that is, the file's own
+test says.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+SIGNS = "=x~!."
+
+
+class Cell(NamedTuple):
+    function: str
+    """`file.function`, the file without its framework."""
+    argument: str
+    """Its name, and in brackets what more there is to say."""
+    column: str
+    sign: str
+
+    @property
+    def row(self) -> str:
+        return f"{self.function} {self.argument}"
+
+    def __str__(self) -> str:
+        return f"{self.function}-{self.argument}-{self.column}"
+
+
+def cells(framework: str) -> Iterator[tuple[str, Cell]]:
+    """The kinds of input and the cells that there are. A block of lines is a kind: its first line names the columns."""
+    for block in (Path(__file__).parent / f"{framework}.txt").read_text(encoding="utf-8").split("\n\n"):
+        (kind, *columns), *rows = (line.split() for line in block.strip().splitlines())
+        for function, argument, *signs in rows:
+            assert len(signs) == len(columns), f"{function} {argument} has {len(signs)} signs"
+            for column, sign in zip(columns, signs, strict=True):
+                assert sign in SIGNS, sign
+                yield kind, Cell(function, argument, column, sign)
+
+
+def every(framework: str, kind: str) -> pytest.MarkDecorator:
+    """A test for each cell of a kind that there is."""
+    found = [cell for name, cell in cells(framework) if name == kind and cell.sign != "."]
+    assert found and len(set(found)) == len(found)
+    return pytest.mark.parametrize("cell", found, ids=str)
+
+
+def hold(cell: Cell, plain: Callable[[], object], call: Callable[[], object], rtol: float = 1e-5) -> None:
+    """Raise AssertionError unless `call` does what the sign of `cell` says."""
+    if cell.sign == "x":
+        with pytest.raises(ValueError, match=r" must ") as refused:
+            call()
+        assert_named(cell.argument, str(refused.value))
+        return
+    if cell.sign == "!":
+        with pytest.raises(RuntimeError):
+            call()
+        return
+    values = list(flat(call()))
+    if cell.sign == "~":
+        assert any(not np.isfinite(value).all() for value in values)
+        return
+    expected = list(flat(plain()))
+    assert (expected or cell.column in ("empty", "no-layer")) and len(values) == len(expected)
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=rtol, atol=rtol)
+
+
+def hold_finite(cell: Cell, call: Callable[[], object]) -> None:
+    """As `hold`, for an argument that stands in no plain call."""
+    if cell.sign == "x":
+        hold(cell, call, call)
+        return
+    values = list(flat(call()))
+    assert values and all(np.isfinite(value).all() for value in values)
+
+
+def assert_named(argument: str, message: str) -> None:
+    """`a` of "a must be finite, got nan"; a value is shown behind "got", or the place in a model in quotation marks."""
+    name = argument.partition("[")[0]
+    assert re.search(rf"\b{name}\b", message), f"{message!r} does not name {name!r}"
+    assert "got" in message or re.search(r"'[^']*'", message), f"{message!r} shows no value"
+
+
+def flat(result: object) -> Iterator[np.ndarray]:
+    """All numbers of nested results, in float64."""
+    if isinstance(result, dict):
+        result = list(result.values())
+    if isinstance(result, list | tuple):
+        for part in result:
+            yield from flat(part)
+    elif result is not None and not isinstance(result, str):
+        if hasattr(result, "detach"):
+            result = (result.to_dense() if result.is_sparse else result).detach().cpu()
+            if result.is_complex():
+                assert not result.imag.any()
+                result = result.real
+            result = result.double()
+        yield np.asarray(result, np.float64)
