@@ -101,9 +101,9 @@ def test_shapes_and_dtypes_that_do_not_fit_are_named():
         with pytest.raises(ValueError, match=rf"{name} must .*of shape \(3,\),.* \(1,\)"):
             batch_norm(torch.from_numpy(x), *map(torch.from_numpy, wrong), True)
     gamma, _, mean, var = map(torch.from_numpy, channels)
-    with pytest.raises(ValueError, match=r"grad_y must have the shape of x, \(7, 3\), got \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"grad_y must .*like x of \(7, 3\).* got .*\(1, 3\)"):
         batch_norm_backward(torch.from_numpy(x[:1]), torch.from_numpy(x), gamma, mean, var, True)
-    with pytest.raises(ValueError, match=r"x must be floating.*int64"):
+    with pytest.raises(ValueError, match=r"x must be dense, floating.*int64"):
         batch_norm(torch.from_numpy(x.astype("int64")), *map(torch.from_numpy, channels), True)
     with pytest.raises(ValueError, match=r"x must .*\(3,\)"):
         batch_norm(torch.from_numpy(x[0]), *map(torch.from_numpy, channels), False)
