@@ -8,7 +8,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 
 from docs.hooks import make, store
-from docs.hooks.show import explorer, labs
+from docs.hooks.show import explorer, labs, search
 
 # Else Python looks for garbage among all objects once more before it ends.
 atexit.register(gc.freeze)
@@ -23,4 +23,5 @@ def on_pre_build(config: MkDocsConfig) -> None:
 def on_post_build(config: MkDocsConfig) -> None:
     modules = Path(config.site_dir, explorer.MODULES)
     explorer.publish_modules(modules, modules)
+    search.publish_index(Path(config.site_dir))
     store.forget_unused()
