@@ -16,7 +16,7 @@ of training deep feedforward neural networks", section 3, for saturation.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,13 +40,21 @@ ACTIVATIONS = (
     nn.Hardswish,
 )
 
-CONVOLUTIONS = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
+# What their output counts on axis 1, and what it counts on the last axis.
+CHANNELS_SECOND = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+)
+FEATURES_LAST = (
+    nn.Linear,
+    nn.Bilinear,
+    nn.Embedding,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.RNNBase,
+    nn.MultiheadAttention,
 )
 
 
@@ -75,8 +83,10 @@ def unit_health(
     forward pass of `batch`.
 
     The first dimension counts the examples. Which one counts the units says the
-    linear or convolutional layer that ran last: the last or the second; if none
-    did, the second of four or five, else the last. The model runs in the mode
+    layer or norm that ran last: the second after a convolution, batch or group
+    norm, else the last, as long as it has the size that this layer put out
+    there; a `permute` in between makes it the other one. If no such layer ran,
+    the second of four or five, else the last. The model runs in the mode
     it is in (call `model.eval()` first to spare the statistics of BatchNorm),
     not compiled, and keeps its gradients. Functional activations, as F.relu,
     are not seen. Raises ValueError if no module is seen and, with the module's
@@ -86,7 +96,7 @@ def unit_health(
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
-    last: list[nn.Module] = []
+    last: list[tuple[bool, int]] = []
 
     def watched(name: str, module: nn.Module, arguments: tuple) -> None:
         rows.append(_row(name, module, arguments[0], threshold, last))
@@ -96,10 +106,16 @@ def unit_health(
         for name, module in model.named_modules()
         if isinstance(module, kinds)
     ]
+
+    def ran(module: nn.Module, _: tuple, output: Any) -> None:
+        second = isinstance(module, CHANNELS_SECOND)
+        values = output[0] if isinstance(output, tuple) else output
+        last.append((second, values.shape[1 if second else -1]))
+
     hooks += [
-        module.register_forward_hook(lambda module, *_: last.append(module))
+        module.register_forward_hook(ran)
         for module in model.modules()
-        if isinstance(module, (nn.Linear, *CONVOLUTIONS))
+        if isinstance(module, CHANNELS_SECOND + FEATURES_LAST)
     ]
     try:
         # a compiled model would run without these hooks
@@ -124,14 +140,17 @@ def _row(
     module: nn.Module,
     preactivations: Tensor,
     threshold: float,
-    last: list[nn.Module],
+    last: list[tuple[bool, int]],
 ) -> Row:
     shape = tuple(preactivations.shape)
     if len(shape) < 2 or 0 in shape or not preactivations.isfinite().all():
         raise ValueError(
             f"model and batch must give {name!r} finite values of shape (examples, units, ...), got {shape}"
         )
-    second = isinstance(last[-1], CONVOLUTIONS) if last else len(shape) in (4, 5)
+    second, size = last[-1] if last else (len(shape) in (4, 5), 0)
+    here, there = shape[1 if second else -1], shape[-1 if second else 1]
+    if last and size != here and size == there:
+        second = not second  # it was transposed since
     units = 1 if second else len(shape) - 1
     z = preactivations.detach().clone().requires_grad_()
     with torch.enable_grad():

@@ -78,6 +78,8 @@ def _misfit(layer: nn.Module, norm: nn.Module) -> str | None:
         )
     if norm.running_var is None:
         return f"norm must keep running statistics to be folded, got {norm}"
+    if weight.is_meta or weight.device != norm.running_var.device:
+        return f"layer and norm must hold values on one device, got {weight.device} and {norm.running_var.device}"
     if norm.num_features != len(layer.weight):
         return f"norm must have {len(layer.weight)} features, as layer has outputs, got {norm.num_features}"
     return None

@@ -43,6 +43,10 @@ def set_forget_bias_(
         raise ValueError(
             f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}"
         )
+    if any(bias.is_meta for bias in own.values()):
+        raise ValueError(
+            f"lstm must hold values, got biases on the meta device: {lstm}"
+        )
     for name, bias in own.items():
         # (input | forget | cell | output), each of `size` entries
         if name.startswith("bias"):

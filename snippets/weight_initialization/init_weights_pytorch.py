@@ -81,8 +81,15 @@ class Row(NamedTuple):
 
 def true_fan_in(layer: nn.Module) -> float:
     """Summands in one output value of a linear or convolutional layer, a mean
-    over positions away from the borders.
+    over positions away from the borders. ValueError for another layer, and for
+    a lazy one that has seen no batch.
     """
+    if not isinstance(layer, LINEAR) or isinstance(
+        layer.weight, nn.UninitializedParameter
+    ):
+        raise ValueError(
+            f"layer must be linear or convolutional and not lazy, got {layer}"
+        )
     # weight (in, out / groups, *kernel); each stride-th tap meets an input
     if isinstance(layer, TRANSPOSED):
         return (

@@ -40,7 +40,7 @@ def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
 
 
 @torch.no_grad()
-def looks_linear_(model: nn.Module, *, seed: int) -> None:
+def looks_linear_(model: nn.Module, *, seed: int) -> dict[str, str]:
     """Initialize the linear layers of `model` in place; they form a chain, with
     a ReLU between each and the next.
 
@@ -50,7 +50,9 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
     Raises ValueError, and nothing is changed, if the layers do not fit one
     behind the other, a hidden width is odd or there is none, and by name for
     another layer with a weight matrix and for a weight that is shared, lazy or
-    computed from other parameters (weight_norm).
+    computed from other parameters (weight_norm). Returns by what block each
+    parameter was set, "first", "hidden", "last" or "zero", or that it was
+    "left".
     """
     weights: set[int] = set()
     for name, layer in model.named_modules():
@@ -84,6 +86,7 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
         if layer.out_features % 2:
             raise ValueError(f"hidden widths must be even, got {layer.out_features}")
     generator = torch.Generator().manual_seed(seed)
+    blocks: dict[nn.Parameter, str] = {}
     for layer in chain:
         rows, columns = layer is not chain[-1], layer is not chain[0]
         shape = layer.out_features // (1 + rows), layer.in_features // (1 + columns)
@@ -93,5 +96,11 @@ def looks_linear_(model: nn.Module, *, seed: int) -> None:
         layer.weight.copy_(
             mirrored(nn.init.orthogonal_(block, generator=generator), rows, columns)
         )
+        blocks[layer.weight] = "last" if not rows else "hidden" if columns else "first"
         if layer.bias is not None:
             layer.bias.zero_()
+            blocks[layer.bias] = "zero"
+    return {
+        name: blocks.get(parameter, "left")
+        for name, parameter in model.named_parameters()
+    }

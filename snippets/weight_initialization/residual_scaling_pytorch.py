@@ -9,9 +9,10 @@ stays bounded: h <- h + branch(h).
 Call after an initialization that suits a plain chain (He). A branch is the
 module whose output is added to the skip; its weights are those of its linear
 and convolutional layers, in the order in which they were registered. A weight
-that several branches share is scaled once. All three raise ValueError, before
-anything is changed, for a branch without such a layer and for a weight that is
-lazy or computed from other parameters (weight_norm).
+that several branches share is scaled once. All three report what they reached
+and what they left. They raise ValueError, before anything is changed, for a
+branch without such a layer and for a weight that is lazy, on the meta device or
+computed from other parameters (weight_norm).
 Needs PyTorch 2.6 or newer.
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask
 Learners", section 2.3; Zhang, Dauphin & Ma (2019), "Fixup Initialization",
@@ -21,6 +22,7 @@ gamma).
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -45,77 +47,131 @@ NORM = (
 )
 
 
-def _weights(
-    branches: Iterable[nn.Module], kinds: tuple[type, ...]
-) -> list[list[nn.Parameter]]:
-    """Those of the layers of `kinds`, branch by branch."""
-    # a Sequential would be taken apart
-    if isinstance(branches, nn.Module) and not isinstance(branches, nn.ModuleList):
-        raise ValueError(
-            f"branches must be a list of modules, got one {type(branches).__name__}"
-        )
-    found = []
-    for branch in branches:
-        parts = [
-            (name, part)
-            for name, part in branch.named_modules()
-            if isinstance(part, kinds)
-        ]
-        if not parts:
-            raise ValueError(
-                f"branches must each hold one of {[kind.__name__ for kind in kinds]}, got {branch}"
-            )
-        found.append([part._parameters.get("weight") for _, part in parts])
-        for (name, part), weight in zip(parts, found[-1], strict=True):
-            if (
-                weight is None
-                or isinstance(weight, nn.UninitializedParameter)
-                or weight.is_meta
-            ):
-                raise ValueError(
-                    f"branches must hold weights of their own, {name!r} does not: {part}"
-                )
-    if not found:
-        raise ValueError("branches must hold a branch, got none")
-    return found
+class Report(NamedTuple):
+    """What became of the parameters of the branches. A name is the number of
+    the branch and the name there, as in "0.2.weight".
+    """
+
+    reached: dict[str, float]
+    """By which factor it was multiplied."""
+    left: dict[str, str]
+    """Why it stays as it is."""
 
 
-@torch.no_grad()
-def gpt2_scale_(branches: Iterable[nn.Module]) -> None:
+class Part(NamedTuple):
+    """One weight on the way through a branch."""
+
+    name: str
+    weight: nn.Parameter
+    first_row: int = 0
+
+
+def gpt2_scale_(branches: Iterable[nn.Module]) -> Report:
     """Divide the last weight of each branch by sqrt(N): N unit contributions
     then add up to a variance of 1, not N.
 
     Give all N branches of the network: two per transformer block, attention and
     MLP.
     """
-    weights = _weights(branches, SUMMING)
-    for last in dict.fromkeys(branch[-1] for branch in weights):
-        last.div_(math.sqrt(len(weights)))
+    branches = _listed(branches)
+    factor = 1.0 / math.sqrt(len(branches))
+    return _scaled(branches, [(chain[-1], factor) for chain in _chains(branches)])
 
 
-@torch.no_grad()
-def fixup_(branches: Iterable[nn.Module]) -> None:
+def fixup_(branches: Iterable[nn.Module]) -> Report:
     """Zero the last weight of each branch and shrink the others, so that one
     step of SGD moves the output by O(1).
 
-    Fixup also zeroes the output layer and adds scalar biases and a scalar
-    multiplier to each branch: do that in the model. Norms inside the branches
-    would undo it.
+    Of attention, values and output are the chain; queries and keys say only
+    where to look and stay. Fixup also zeroes the output layer and adds scalar
+    biases and a scalar multiplier to each branch: do that in the model. Norms
+    inside the branches would undo it.
     """
-    weights = _weights(branches, SUMMING)
-    factors = {
-        other: len(weights) ** (-1.0 / (2 * len(others)))
-        for *others, _ in weights
-        for other in others
-    }
-    for weight, factor in (factors | {branch[-1]: 0.0 for branch in weights}).items():
-        weight.mul_(factor)
+    branches = _listed(branches)
+    parts = []
+    for *others, last in _chains(branches):
+        shrunk = len(branches) ** (-0.5 / max(1, len(others)))
+        parts += [*((other, shrunk) for other in others), (last, 0.0)]
+    return _scaled(branches, parts)
 
 
-@torch.no_grad()
-def zero_gamma_(branches: Iterable[nn.Module]) -> None:
+def zero_gamma_(branches: Iterable[nn.Module]) -> Report:
     """Zero the scale of the last norm of each branch, the branch's last layer:
     each block starts as identity.
     """
-    for *_, last in _weights(branches, NORM):
-        last.zero_()
+    branches = _listed(branches)
+    return _scaled(branches, [(chain[-1], 0.0) for chain in _chains(branches, NORM)])
+
+
+def _listed(branches: Iterable[nn.Module]) -> list[nn.Module]:
+    # a Sequential would be taken apart
+    if isinstance(branches, nn.Module) and not isinstance(branches, nn.ModuleList):
+        raise ValueError(
+            f"branches must be a list of modules, got one {type(branches).__name__}"
+        )
+    listed = list(branches)
+    if not listed:
+        raise ValueError("branches must hold a branch, got none")
+    return listed
+
+
+def _chains(
+    branches: list[nn.Module], kinds: tuple[type[nn.Module], ...] = SUMMING
+) -> list[list[Part]]:
+    """The weights that a signal meets one after the other, branch by branch."""
+    chains = []
+    for number, branch in enumerate(branches):
+        layers = [
+            (name, layer)
+            for name, layer in branch.named_modules()
+            if isinstance(layer, kinds)
+            or (isinstance(layer, nn.MultiheadAttention) and kinds is SUMMING)
+        ]
+        if not layers:
+            raise ValueError(
+                f"branches must each hold one of {[kind.__name__ for kind in kinds]}, got {branch}"
+            )
+        chains.append([_part(f"{number}.{name}", layer) for name, layer in layers])
+    return chains
+
+
+def _part(place: str, layer: nn.Module) -> Part:
+    name, first_row = "weight", 0
+    # its output projection is a Linear of its own
+    if isinstance(layer, nn.MultiheadAttention):
+        name = "v_proj_weight"
+        if layer._qkv_same_embed_dim:  # queries, keys and values, one on the other
+            name, first_row = "in_proj_weight", 2 * layer.embed_dim
+    weight = layer._parameters.get(name)
+    if (
+        weight is None
+        or isinstance(weight, nn.UninitializedParameter)
+        or weight.is_meta
+    ):
+        raise ValueError(
+            f"branches must hold weights of their own, {place!r} does not: {layer}"
+        )
+    return Part(f"{place.rstrip('.')}.{name}", weight, first_row)
+
+
+@torch.no_grad()
+def _scaled(branches: list[nn.Module], parts: list[tuple[Part, float]]) -> Report:
+    """Multiply each weight once, also a shared one: by the smallest factor."""
+    factors: dict[nn.Parameter, float] = {}
+    for part, factor in parts:
+        factors[part.weight] = min(factor, factors.get(part.weight, factor))
+    rows = {part.weight: part.first_row for part, _ in parts}
+    for weight, factor in factors.items():
+        weight[rows[weight] :].mul_(factor)
+    left = {
+        f"{number}.{name}": "not among the weights that this scaling is for"
+        for number, branch in enumerate(branches)
+        for name, parameter in branch.named_parameters()
+        if parameter not in factors
+    }
+    left |= {
+        part.name: "queries and keys: only the rows of the values are scaled"
+        for part, _ in parts
+        if part.first_row
+    }
+    return Report({part.name: factors[part.weight] for part, _ in parts}, left)

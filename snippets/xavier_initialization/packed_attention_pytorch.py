@@ -22,8 +22,10 @@ from torch import Tensor, nn
 
 def projections(attention: nn.MultiheadAttention) -> Iterator[tuple[str, Tensor]]:
     """Names and weights, each of shape (out, in), of the four projections; the
-    packed ones are views.
+    packed ones are views. ValueError for another layer.
     """
+    if not isinstance(attention, nn.MultiheadAttention):
+        raise ValueError(f"attention must be a MultiheadAttention, got {attention}")
     if attention.in_proj_weight is not None:
         yield from zip("qkv", attention.in_proj_weight.chunk(3), strict=True)
     else:
@@ -50,6 +52,10 @@ def xavier_attention_(
     if not isinstance(attention, nn.MultiheadAttention):
         raise ValueError(f"attention must be a MultiheadAttention, got {attention}")
     own = attention._parameters
+    if any(weight is not None and weight.is_meta for weight in own.values()):
+        raise ValueError(
+            f"attention must hold values, got the meta device: {attention}"
+        )
     stacked = own.get("in_proj_weight") is not None
     split = all(own.get(f"{name}_proj_weight") is not None for name in "qkv")
     if not (stacked or split) or attention.out_proj._parameters.get("weight") is None:

@@ -136,3 +136,39 @@ def test_a_compiled_model_that_has_run_is_seen():
     with torch.no_grad():
         compiled(draws(8, 4))
     assert [row.name for row in unit_health(compiled, draws(8, 4))] == ["_orig_mod.1"]
+
+
+class Transposed(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.movedim(1, -1)
+
+
+def test_a_transposition_takes_the_units_with_it():
+    """Channels last since: six channels of which two are dead, at five positions of which none is."""
+    convolution = nn.Conv1d(3, 6, 1)
+    with torch.no_grad():
+        convolution.bias[:2] = -1e6
+    inputs = draws(7, 3, 5)
+    for model in (
+        nn.Sequential(convolution, nn.ReLU()),
+        nn.Sequential(convolution, Transposed(), nn.ReLU()),
+        nn.Sequential(convolution, Transposed(), nn.Linear(6, 6), Transposed(), nn.ReLU()),
+    ):
+        if len(model) == 5:
+            nn.init.eye_(model[2].weight)
+            nn.init.zeros_(model[2].bias)
+        assert unit_health(model, inputs)[0].dead == pytest.approx(2 / 6)
+
+
+def test_recurrent_layers_and_norms_say_where_the_units_are():
+    class States(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.relu = nn.LSTM(3, 6, batch_first=True), nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h, _ = self.lstm(x)
+            return self.relu(h - torch.tensor([9.0, 9.0, 0.0, 0.0, 0.0, 0.0]))
+
+    for first in (nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4), nn.LayerNorm(3)):
+        assert unit_health(nn.Sequential(first, States()), draws(8, 4, 3))[0].dead == pytest.approx(2 / 6)

@@ -74,3 +74,16 @@ def test_what_a_write_would_not_reach_is_named_before_a_change():
         assert torch.equal(model[0].weight, before)
     with pytest.raises(ValueError, match="model must hold a Linear layer, got ReLU"):
         looks_linear_(nn.ReLU(), seed=0)
+
+
+def test_it_says_what_it_set_and_what_it_left():
+    model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 8, bias=False), nn.Linear(8, 2))
+    assert looks_linear_(model, seed=0) == {
+        "0.weight": "first",
+        "0.bias": "zero",
+        "1.weight": "left",
+        "1.bias": "left",
+        "2.weight": "hidden",
+        "3.weight": "last",
+        "3.bias": "zero",
+    }

@@ -80,7 +80,7 @@ def test_weights_that_are_computed_from_others_or_lazy_are_refused_before_a_chan
     plain = nn.Linear(3, 3)
     before = plain.weight.detach().clone()
     for other in (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), nn.LazyLinear(3)):
-        with pytest.raises(ValueError, match="branches must hold weights of their own, '0' does not"):
+        with pytest.raises(ValueError, match="branches must hold weights of their own, '1.0' does not"):
             scale([plain, nn.Sequential(other)])
     assert torch.equal(plain.weight, before)
     with pytest.raises(ValueError, match="branches must hold weights of their own"):
@@ -104,3 +104,32 @@ def test_fixup_scales_a_shared_weight_once():
     fixup_([nn.Sequential(shared, end) for end in ends])
     assert shared.weight[0, 0].item() == pytest.approx(4**-0.5)
     assert not any(end.weight.any() for end in ends)
+
+
+def test_the_report_names_what_was_reached_and_what_was_left():
+    report = fixup_(branches(4, layers=2))
+    assert list(report.reached)[:2] == ["0.0.weight", "0.2.weight"]
+    assert report.reached["3.0.weight"] == pytest.approx(0.5) and report.reached["3.2.weight"] == 0.0
+    assert set(report.left) == {f"{i}.{name}" for i in range(4) for name in ("0.bias", "2.bias", "3.weight", "3.bias")}
+    assert set(gpt2_scale_(branches(4, layers=2)).left) >= {"0.0.weight", "3.0.weight"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"kdim": 6, "vdim": 6}], ids=["packed", "separate"])
+def test_of_attention_fixup_takes_the_values_and_the_output(settings):
+    """Two weights follow each other, so that four branches halve the first. Queries and keys stay."""
+    many = [ones(nn.MultiheadAttention(4, 2, **settings)) for _ in range(4)]
+    report = fixup_(many)
+    for layer in many:
+        packed = layer.in_proj_weight
+        queries, keys, values = (
+            packed.chunk(3) if packed is not None else (layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
+        )
+        assert (queries == 1).all() and (keys == 1).all() and (values == 0.5).all()
+        assert not layer.out_proj.weight.any()
+    name = "in_proj_weight" if not settings else "v_proj_weight"
+    assert report.reached == {
+        f"{i}.{part}": factor
+        for i in range(4)
+        for part, factor in ((name, pytest.approx(0.5)), ("out_proj.weight", 0.0))
+    }
+    assert ("0.in_proj_weight" in report.left) == (not settings)
