@@ -50,7 +50,12 @@ def gaussian_mean(function: Function) -> float:
     multiples of 1/2 cost no accuracy.
     """
     points, weights = gaussian_rule()
-    return float(weights @ function(points))
+    values = np.asarray(function(points.copy()))
+    if values.shape != points.shape or values.dtype.kind not in "fiu":
+        raise ValueError(
+            f"function must give a real number for every point, got {values.dtype} {values.shape}"
+        )
+    return float(weights @ values)
 
 
 def forward_gain(activation: Function) -> float:
@@ -74,7 +79,13 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
     order step^4 where no kink is so near.
 
     No node of `gaussian_rule` is closer than 2.6e-3 to the edge of its panel.
+    ValueError for what is not real and for a `step` that is not positive.
     """
+    if np.asarray(points).dtype.kind not in "fiu":
+        raise ValueError(f"points must be real numbers, got {points}")
+    if not 0.0 < step < math.inf:
+        raise ValueError(f"step must be positive and finite, got {step}")
+    points = np.asarray(points, dtype=np.float64)
     near, far = (
         _values(activation, points + h) - _values(activation, points - h)
         for h in (step, 2.0 * step)
@@ -83,8 +94,10 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
 
 
 def _values(activation: Function, points: np.ndarray) -> np.ndarray:
-    values = activation(points.copy())
-    alone = activation(points[:2].copy())
+    values = np.asarray(activation(points.copy()))
+    alone = np.asarray(activation(points[:2].copy()))
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"activation must give real numbers, got {values.dtype}")
     if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
         1.0 + abs(alone[0])
     ):

@@ -40,8 +40,9 @@ def unit_health(
     units, *positions), and its elementwise `activation`.
 
     `unit_axis` counts the units: 1 as in PyTorch's convolutions, -1 where they
-    come last. Raises ValueError for another shape or axis and for values that
-    are not finite.
+    come last. Raises ValueError for another shape or axis, for values that are
+    not real or not finite, and for an activation that is not elementwise or
+    gives such values.
     """
     if preactivations.ndim < 2 or not preactivations.size:
         raise ValueError(
@@ -51,6 +52,10 @@ def unit_health(
         raise ValueError(
             f"unit_axis must be an axis of {preactivations.shape} after the first, got {unit_axis}"
         )
+    if preactivations.dtype.kind not in "fiu":
+        raise ValueError(
+            f"preactivations must be real numbers, got {preactivations.dtype}"
+        )
     if not np.isfinite(preactivations).all():
         raise ValueError(
             f"preactivations must be finite, got {np.count_nonzero(~np.isfinite(preactivations))} others"
@@ -58,6 +63,11 @@ def unit_health(
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     slopes = np.abs(left_slope(activation, preactivations))
+    first = left_slope(activation, preactivations[:1])
+    if not np.isfinite(slopes).all() or np.abs(np.abs(first) - slopes[:1]).max() > 1e-3:
+        raise ValueError(
+            f"activation must be finite and act on every entry by itself, got {activation}"
+        )
     largest = slopes.max(axis=tuple(np.delete(np.arange(slopes.ndim), unit_axis)))
     return Health(float((largest == 0.0).mean()), float((slopes < threshold).mean()))
 
@@ -66,8 +76,15 @@ def left_slope(
     activation: Callable[[np.ndarray], np.ndarray], points: np.ndarray
 ) -> np.ndarray:
     """Difference quotient of a small step to the left, float64: exactly 0 for a
-    ReLU at 0, as autograd has it.
+    ReLU at 0, as autograd has it. ValueError for what is not real.
     """
+    if np.asarray(points).dtype.kind not in "fiu":
+        raise ValueError(f"points must be real numbers, got {points}")
     points = np.asarray(points, dtype=np.float64)
     step = np.finfo(np.float64).eps ** 0.5 * np.maximum(1.0, np.abs(points))
-    return (activation(points) - activation(points - step)) / step
+    right, left = activation(points.copy()), activation(points - step)
+    if np.shape(right) != points.shape or np.asarray(right).dtype.kind not in "fiu":
+        raise ValueError(
+            f"activation must give a real number for every point, got {np.asarray(right).dtype} {np.shape(right)}"
+        )
+    return (right - left) / step

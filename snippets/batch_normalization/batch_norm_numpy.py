@@ -39,6 +39,8 @@ def batch_norm(
     ValueError if training has only one value per channel, and for other shapes,
     dtypes or a negative `eps`.
     """
+    if not 0.0 <= momentum <= 1.0:
+        raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
     _check(
         x,
         axis,
@@ -67,9 +69,9 @@ def batch_norm_backward(
     _check(
         x, axis, eps, gamma=gamma, running_mean=running_mean, running_var=running_var
     )
-    if grad_y.shape != x.shape:
+    if grad_y.shape != x.shape or not np.issubdtype(grad_y.dtype, np.floating):
         raise ValueError(
-            f"grad_y must have the shape of x, {x.shape}, got {grad_y.shape}"
+            f"grad_y must be floating, of the shape of x, {x.shape}, got {grad_y.dtype} {grad_y.shape}"
         )
     x_hat, _, var, axes = _normalized(x, running_mean, running_var, training, eps, axis)
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
@@ -99,9 +101,11 @@ def _check(x, axis, eps, **channels):
             f"x must be floating and have channels on axis {axis}, got {x.dtype} of shape {x.shape}"
         )
     for name, values in channels.items():
-        if np.shape(values) != (x.shape[axis],):
+        floating = np.issubdtype(np.asarray(values).dtype, np.floating)
+        if np.shape(values) != (x.shape[axis],) or not floating:
             raise ValueError(
-                f"{name} must have shape ({x.shape[axis]},), one per channel, got {np.shape(values)}"
+                f"{name} must have shape ({x.shape[axis]},), one per channel, and be floating, "
+                f"got {np.asarray(values).dtype} {np.shape(values)}"
             )
     if not 0.0 <= eps < np.inf:
         raise ValueError(f"eps must be finite and not negative, got {eps}")

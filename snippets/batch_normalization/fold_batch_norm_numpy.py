@@ -23,7 +23,7 @@ def fold_batch_norm(
     *kernel) and vectors of shape (out,).
 
     `bias` may be None. ValueError if the vectors do not have one entry for each
-    output.
+    output, for a dtype that is not floating and for a negative `eps`.
     """
     vectors = {
         "gamma": gamma,
@@ -31,10 +31,18 @@ def fold_batch_norm(
         "running_mean": running_mean,
         "running_var": running_var,
     }
+    if np.ndim(weight) < 2 or not np.issubdtype(weight.dtype, np.floating):
+        raise ValueError(
+            f"weight must be floating, of shape (out, in, *kernel), got {np.asarray(weight).dtype} {np.shape(weight)}"
+        )
+    if not 0.0 <= eps < np.inf:
+        raise ValueError(f"eps must be finite and not negative, got {eps}")
     for name, values in (vectors if bias is None else vectors | {"bias": bias}).items():
-        if np.shape(values) != (len(weight),):
+        floating = np.issubdtype(np.asarray(values).dtype, np.floating)
+        if np.shape(values) != (len(weight),) or not floating:
             raise ValueError(
-                f"{name} must have shape ({len(weight)},), one per output of weight, got {np.shape(values)}"
+                f"{name} must have shape ({len(weight)},), one per output of weight, and be floating, "
+                f"got {np.asarray(values).dtype} {np.shape(values)}"
             )
     scale = gamma / np.sqrt(running_var + eps)
     bias = np.zeros_like(beta) if bias is None else bias

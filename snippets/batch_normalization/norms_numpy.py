@@ -11,7 +11,8 @@ share a mean and a deviation.
 Only the first depends on the other examples of the batch, so only it needs
 running statistics for test time. A learned gamma and beta (no beta for RMS)
 follow each of them; here they are 1 and 0. All is computed in float64 and
-returned in the dtype of x.
+returned in the dtype of x. All raise ValueError for what holds no real numbers,
+for too few dimensions and for an `eps` that is negative or not finite.
 Needs NumPy 1.26 or newer.
 Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer
 Normalization"; Wu & He (2018), "Group Normalization"; Zhang & Sennrich (2019),
@@ -25,11 +26,15 @@ def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (B, n, *positions), each of its n channels with mean 0 and
     deviation 1 over batch and positions.
     """
+    _check(x, eps, 2)
+    if not x.size:
+        raise ValueError(f"x must hold an example, got shape {x.shape}")
     return _standardized(x, (0, *range(2, x.ndim)), eps)
 
 
 def layer_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (..., n), each row of n with mean 0 and deviation 1."""
+    _check(x, eps, 1)
     return _standardized(x, (-1,), eps)
 
 
@@ -41,9 +46,10 @@ def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
     over channels and positions together,
     n groups are instance normalization.
     """
+    _check(x, eps, 2)
     if groups < 1 or x.shape[1] % groups:
         raise ValueError(f"groups must divide the {x.shape[1]} channels, got {groups}")
-    grouped = x.reshape(x.shape[0], groups, -1)
+    grouped = x.reshape(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups)
     return _standardized(grouped, (-1,), eps).reshape(x.shape)
 
 
@@ -51,7 +57,17 @@ def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (..., n), each row of n features divided by its root mean
     square.
     """
+    _check(x, eps, 1)
     return _narrow(_wide(x) / np.sqrt((_wide(x) ** 2).mean(-1, keepdims=True) + eps), x)
+
+
+def _check(x, eps, rank):
+    if np.ndim(x) < rank or np.asarray(x).dtype.kind not in "fiu":
+        raise ValueError(
+            f"x must hold real numbers, of {rank} or more dimensions, got {np.asarray(x).dtype} {np.shape(x)}"
+        )
+    if not 0.0 <= eps < np.inf:
+        raise ValueError(f"eps must be finite and not negative, got {eps}")
 
 
 def _standardized(x, axes, eps):

@@ -23,8 +23,10 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     kernel (*kernel, in, out). A vector or a scalar is one unit as a whole,
     since the entries of a bias or of a norm's scale are no rows. The largest
     entry is taken out first, so that no square overflows. Raises ValueError for
-    another axis.
+    another axis and for a dtype that is not floating.
     """
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"array must have a floating dtype, got {array.dtype}")
     if array.ndim > 1 and not -array.ndim <= unit_axis < array.ndim:
         raise ValueError(
             f"unit_axis must be an axis of shape {array.shape}, got {unit_axis}"
@@ -61,8 +63,9 @@ def clip_adaptively(
         )
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
-    if not np.issubdtype(gradient.dtype, np.floating):
-        raise ValueError(f"gradient must have a floating dtype, got {gradient.dtype}")
+    for name, array in (("gradient", gradient), ("weight", weight)):
+        if not np.issubdtype(array.dtype, np.floating):
+            raise ValueError(f"{name} must have a floating dtype, got {array.dtype}")
     limit = clipping * np.maximum(unit_norm(weight, unit_axis), eps)
     # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
     factor = 1.0 / np.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)

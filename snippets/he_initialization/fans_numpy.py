@@ -44,7 +44,8 @@ def true_fans(
     """
     if min(inputs, outputs, groups, *kernel, *stride) < 1:
         raise ValueError(
-            f"sizes must be at least 1, got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
+            "inputs, outputs, kernel, stride and groups must be at least 1, "
+            f"got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
         )
     if inputs % groups or outputs % groups:
         raise ValueError(
@@ -61,8 +62,7 @@ def pytorch_fans(shape: Sequence[int]) -> Fans:
     Linear (out, in); Conv (out, in/groups, *kernel); ConvTranspose (in,
     out/groups, *kernel), taken for a Conv.
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
+    _check(shape)
     taps = _product(shape[2:])
     return Fans(shape[1] * taps, shape[0] * taps)
 
@@ -74,10 +74,16 @@ def keras_fans(shape: Sequence[int]) -> Fans:
     out, in) and
     DepthwiseConv (*kernel, in, multiplier), both taken for a Conv.
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least 2 dimensions, got {tuple(shape)}")
+    _check(shape)
     taps = _product(shape[:-2])
     return Fans(shape[-2] * taps, shape[-1] * taps)
+
+
+def _check(shape: Sequence[int]) -> None:
+    if len(shape) < 2 or not all(size >= 0 and size % 1 == 0 for size in shape):
+        raise ValueError(
+            f"shape must have 2 or more dimensions, integers from 0 on, got {tuple(shape)}"
+        )
 
 
 def _product(sizes: Sequence[int]) -> int:

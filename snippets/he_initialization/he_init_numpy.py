@@ -97,12 +97,11 @@ def kaiming_truncated_normal(
     """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
     up for what the cut takes away.
     """
+    std = kaiming_std(shape, a, mode, nonlinearity)
     draws = generator.standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
-    return (kaiming_std(shape, a, mode, nonlinearity) / TRUNCATED_STD * draws).astype(
-        _floating(dtype)
-    )
+    return (std / TRUNCATED_STD * draws).astype(_floating(dtype))
 
 
 def _floating(dtype: type) -> type:

@@ -68,9 +68,13 @@ def layer_gradients(
 
     `loss` takes the output of the model, shape (batch, fan_out), and returns
     dL/d(output), of the same shape.
-    Raises ValueError for an unknown activation and for a `loss` that returns
-    another shape.
+    Raises ValueError for an unknown activation, for `inputs` that are no
+    floating matrix and for a `loss` that returns another shape.
     """
+    if np.ndim(inputs) != 2 or not np.issubdtype(inputs.dtype, np.floating):
+        raise ValueError(
+            f"inputs must be floating, of shape (batch, fan_in), got {np.asarray(inputs).dtype} {np.shape(inputs)}"
+        )
     if model.activation not in ACTIVATIONS:
         raise ValueError(
             f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}"
@@ -110,8 +114,21 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
 
 def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """dL/d(logits) of the mean cross-entropy: (p - y) / batch. `logits` (batch,
-    classes), integer `labels` (batch,).
+    classes), integer `labels` (batch,). ValueError for others.
     """
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            f"logits and labels must have the shapes (B, K) and (B,), got {logits.shape} and {labels.shape}"
+        )
+    kinds = logits.dtype.kind, labels.dtype.kind
+    if kinds[0] != "f" or kinds[1] not in "iu":
+        raise ValueError(
+            f"logits and labels must be floating and integer, got {logits.dtype} and {labels.dtype}"
+        )
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels must lie in 0 ... {logits.shape[1] - 1}, got {labels.min()} ... {labels.max()}"
+        )
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     p = exponentials / exponentials.sum(axis=1, keepdims=True)
     return (p - np.eye(logits.shape[1], dtype=p.dtype)[labels]) / len(labels)

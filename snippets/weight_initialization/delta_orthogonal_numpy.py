@@ -29,9 +29,9 @@ def delta_orthogonal(
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must be (out, in, *kernel), all at least 1, got {tuple(shape)}"
+            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
     if not np.issubdtype(dtype, np.floating):
         raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")

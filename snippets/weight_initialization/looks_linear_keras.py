@@ -23,18 +23,26 @@ import numpy as np
 
 def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
     """The (semi-)orthogonal matrix, shape (rows, columns), that a Gaussian
-    matrix of that shape stands for.
+    matrix of that shape stands for. ValueError for what is no real matrix.
     """
+    if draws.ndim != 2 or draws.dtype.kind != "f":
+        raise ValueError(
+            f"draws must be a floating matrix, got {draws.dtype} {draws.shape}"
+        )
     tall = draws if draws.shape[0] >= draws.shape[1] else draws.T
-    q, r = np.linalg.qr(tall)
+    q, r = np.linalg.qr(tall.astype(np.result_type(tall, np.float32)))
     q = q * np.sign(np.diag(r))
     return q if draws.shape[0] >= draws.shape[1] else q.T
 
 
 def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
-    over the other (`rows`), or both.
+    over the other (`rows`), or both. ValueError if it is no floating matrix.
     """
+    if block.ndim != 2 or block.dtype.kind != "f":
+        raise ValueError(
+            f"block must be a floating matrix, got {block.dtype} {block.shape}"
+        )
     if columns:
         block = np.concatenate([block, -block], axis=1)
     return np.concatenate([block, -block], axis=0) if rows else block

@@ -25,18 +25,27 @@ def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
 
     Rows are orthonormal if there are at most as many as columns, else the
     columns are. The signs of the triangular factor are moved into the
-    orthogonal one, so that every rotation is as likely.
+    orthogonal one, so that every rotation is as likely. ValueError for what is
+    no real floating matrix.
     """
+    if draws.ndim != 2 or draws.dtype.kind != "f":
+        raise ValueError(
+            f"draws must be a floating matrix, got {draws.dtype} {draws.shape}"
+        )
     tall = draws if draws.shape[0] >= draws.shape[1] else draws.T
-    q, r = np.linalg.qr(tall)
+    q, r = np.linalg.qr(tall.astype(np.result_type(tall, np.float32)))
     q = q * np.sign(np.diag(r))
     return q if draws.shape[0] >= draws.shape[1] else q.T
 
 
 def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
-    over the other (`rows`), or both.
+    over the other (`rows`), or both. ValueError if it is no floating matrix.
     """
+    if block.ndim != 2 or block.dtype.kind != "f":
+        raise ValueError(
+            f"block must be a floating matrix, got {block.dtype} {block.shape}"
+        )
     if columns:
         block = np.concatenate([block, -block], axis=1)
     return np.concatenate([block, -block], axis=0) if rows else block
@@ -50,9 +59,9 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
     inputs; narrower layers project. Raises ValueError for an odd hidden width,
     for fewer than two widths and for one below 1.
     """
-    if len(widths) < 2 or min(widths) < 1:
+    if len(widths) < 2 or not all(width >= 1 and width % 1 == 0 for width in widths):
         raise ValueError(
-            f"widths must be two or more, each at least 1, got {list(widths)}"
+            f"widths must be two or more integers from 1 on, got {list(widths)}"
         )
     if odd := [width for width in widths[1:-1] if width % 2]:
         raise ValueError(f"hidden widths must be even, got {odd[0]}")

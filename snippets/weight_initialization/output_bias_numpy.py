@@ -30,6 +30,8 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    if np.asarray(counts).dtype.kind not in "fiu":
+        raise ValueError(f"counts must be real numbers, got {counts}")
     counts = np.asarray(counts, dtype=np.float64)
     if counts.ndim != 1 or not counts.size or not np.isfinite(counts).all():
         raise ValueError(f"counts must be finite, one for each class, got {counts}")

@@ -26,7 +26,7 @@ from tests.contract.plain_pytorch import (
     normalized,
     normalized_backward,
 )
-from tests.contract.table import Cell, every, hold_finite
+from tests.contract.table import Cell, every, holds
 
 
 def he_filled(**arguments: float) -> Tensor:
@@ -80,7 +80,7 @@ NUMBER_CALLS: dict[str, Callable[[float], object]] = {
 
 @every("pytorch", "numbers")
 def test_numbers(cell: Cell):
-    hold_finite(cell, lambda: NUMBER_CALLS[cell.row](float(cell.column)))
+    holds(cell, lambda: NUMBER_CALLS[cell.row](float(cell.column)))
 
 
 NAMED = {
@@ -94,7 +94,7 @@ NAMED = {
 
 @every("pytorch", "names")
 def test_names(cell: Cell):
-    hold_finite(cell, lambda: NAMED[cell.function](**{cell.argument: "swish-7"}))
+    holds(cell, lambda: NAMED[cell.function](**{cell.argument: "swish-7"}))
 
 
 SHAPE_CALLS = {"he_init.kaiming_std": he.kaiming_std, "xavier_init.xavier_std": xavier.xavier_std}
@@ -103,7 +103,7 @@ SHAPE_COLUMNS = {"rank0": (), "rank1": (3,), "zero-sized": (0, 3), "negative": (
 
 @every("pytorch", "shapes")
 def test_shapes(cell: Cell):
-    hold_finite(cell, lambda: SHAPE_CALLS[cell.function](SHAPE_COLUMNS[cell.column]))
+    holds(cell, lambda: SHAPE_CALLS[cell.function](SHAPE_COLUMNS[cell.column]))
 
 
 ACTIVATIONS = {
@@ -119,4 +119,4 @@ ACTIVATIONS = {
 @every("pytorch", "activations")
 def test_activations(cell: Cell):
     function = {"gain.forward_gain": gain.forward_gain, "gain.backward_gain": gain.backward_gain}[cell.function]
-    hold_finite(cell, lambda: function(ACTIVATIONS[cell.column]))
+    holds(cell, lambda: function(ACTIVATIONS[cell.column]))

@@ -13,7 +13,7 @@ from snippets.vanishing_gradients.layer_gradients_pytorch import LayerGradient, 
 from snippets.weight_initialization import init_weights_pytorch as whole
 from snippets.xavier_initialization import packed_attention_pytorch as attention
 from tests.contract.plain_pytorch import draws, generator, positive
-from tests.contract.table import Cell, every, hold, hold_finite
+from tests.contract.table import Cell, every, hold, holds
 
 
 def norm() -> nn.BatchNorm1d:
@@ -94,7 +94,7 @@ def test_rows(cell: Cell):
     if cell.sign == "~":
         assert not math.isfinite(factor_per_layer(rows))
     else:
-        hold_finite(cell, lambda: factor_per_layer(rows))
+        holds(cell, lambda: factor_per_layer(rows))
 
 
 def test_a_lazy_layer_is_refused_by_name():

@@ -46,7 +46,7 @@ def test_shapes_without_such_a_kernel_are_refused(shape, named):
 def test_other_shapes_dtypes_and_gains_are_refused():
     generator = np.random.default_rng(0)
     for shape in ((4,), (4, 0)):
-        with pytest.raises(ValueError, match=r"shape must be \(out, in, \*kernel\), all at least 1, got \(4,"):
+        with pytest.raises(ValueError, match=r"shape must be \(out, in, \*kernel\), integers from 1 on, got \(4,"):
             delta_orthogonal(shape, generator=generator)
     with pytest.raises(ValueError, match="dtype must be floating, got int64"):
         delta_orthogonal((4, 3, 3), generator=generator, dtype=np.int64)

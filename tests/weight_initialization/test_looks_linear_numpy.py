@@ -57,5 +57,5 @@ def test_an_odd_width_has_no_mirror():
 
 @pytest.mark.parametrize("widths", [(4,), (4, 0, 2)])
 def test_widths_must_make_a_chain(widths):
-    with pytest.raises(ValueError, match="widths must be two or more, each at least 1"):
+    with pytest.raises(ValueError, match="widths must be two or more integers from 1 on"):
         looks_linear(widths, seed=0)
