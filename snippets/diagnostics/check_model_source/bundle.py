@@ -26,8 +26,8 @@ class Part(NamedTuple):
     body: str
 
 
-def part(name: str) -> Part:
-    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+def part(path: Path) -> Part:
+    text = path.read_text(encoding="utf-8")
     lines, tree = text.splitlines(), ast.parse(text)
     head = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     standard = [node for node in head if _module(node) in sys.stdlib_module_names]
@@ -47,15 +47,23 @@ def part(name: str) -> Part:
 
 def bundled(framework: str) -> str:
     """The text of `check_model_<framework>.py`."""
-    watch, *parts = (part(name) for name in (f"watch_{framework}", *PARTS))
+    watch, *parts = (
+        part(FOLDER / f"{name}.py") for name in (f"watch_{framework}", *PARTS)
+    )
+    return text(path(framework), watch, parts)
+
+
+def text(place: Path, watch: Part, parts: list[Part], beside: str = "") -> str:
+    """Of a bundled file; `beside` imports from others."""
     head = [
         f'"""{watch.docstring}"""',
-        "# Made of the parts in check_model_source/: change those, then run bundle.py.",
+        f"# Made of the parts in {place.stem.rpartition('_')[0]}_source/: change those, then run bundle.py.",
         "\n".join(_merged([node for one in (watch, *parts) for node in one.imports])),
         watch.framework,
+        beside,
     ]
     bodies = "\n\n\n".join(one.body for one in (*parts, watch))
-    return _formatted("\n\n".join(head) + "\n\n" + bodies + "\n", path(framework))
+    return _formatted("\n\n".join(filter(None, head)) + "\n\n" + bodies + "\n", place)
 
 
 def path(framework: str) -> Path:

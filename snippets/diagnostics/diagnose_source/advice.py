@@ -1,0 +1,178 @@
+"""What each finding says, beside those of `check_model`."""
+
+LOSS = "chapters/activation-functions/#use"
+RATE = "toolbox/diagnose/#rate"
+
+CURES = {
+    "error": (
+        "fault",
+        "The program fails in its first steps.",
+        "Shapes of data, model and loss that do not fit each other, or data that the model does not take.",
+        "Mend what the message names: print the shapes of inputs, output and targets.",
+        "toolbox/diagnose/#findings",
+    ),
+    "labels-not-whole": (
+        "fault",
+        "Labels with a fraction are cut to whole numbers.",
+        "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
+        "Pass whole class numbers; for a regression take a squared error and a single linear output.",
+        LOSS,
+    ),
+    "targets-outside": (
+        "fault",
+        "The loss compares probabilities, and targets lie outside of 0 to 1.",
+        "Labels -1 and 1, class numbers under a binary loss, or a regression under cross-entropy.",
+        "Labels 0 and 1 (one-hot for classes); for a regression take a squared error and no last activation.",
+        LOSS,
+    ),
+    "softmax-over-one-unit": (
+        "fault",
+        "The last layer is a softmax over a single unit: it returns 1 for every input.",
+        "A softmax makes its outputs add up to 1; of one output it leaves nothing. The loss may fall all the same.",
+        "A sigmoid with binary cross-entropy for two classes; no activation for a regression.",
+        LOSS,
+    ),
+    "softmax-axis": (
+        "fault",
+        "The outputs of the last softmax do not add up to 1 over the classes.",
+        "It runs over another axis than that of the classes.",
+        "Name the axis of the classes: dim=1 (PyTorch), axis=-1 (Keras).",
+        LOSS,
+    ),
+    "one-class-cross-entropy": (
+        "fault",
+        "A cross-entropy between classes has a single class to choose from: it is 0 or cannot fall.",
+        "One output unit under a loss that wants one unit for each class.",
+        "Binary cross-entropy for one unit; or one unit for each class.",
+        LOSS,
+    ),
+    "sigmoid-before-categorical": (
+        "fault",
+        "A sigmoid for each class under a loss for exclusive classes.",
+        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
+        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
+        "binary cross-entropy.",
+        LOSS,
+    ),
+    "binary-loss-for-classes": (
+        "fault",
+        "Exclusive classes under binary cross-entropy.",
+        "It judges each class on its own: with many classes, saying no to all is nearly right.",
+        "Categorical cross-entropy.",
+        LOSS,
+    ),
+    "softmax-for-many-labels": (
+        "fault",
+        "Several labels may be true at once, and the outputs add up to 1.",
+        "A softmax lets the labels compete: two true ones get a half each at best.",
+        "A sigmoid for each label, and binary cross-entropy.",
+        LOSS,
+    ),
+    "absolute-error-of-labels": (
+        "fault",
+        "Classes under an absolute error.",
+        "Its best answer is the commonest class and no probability; near 0 and 1 its gradient fades.",
+        "Cross-entropy: binary for a sigmoid, categorical for a softmax.",
+        LOSS,
+    ),
+    "squared-error-of-classes": (
+        "fault",
+        "Exclusive classes under a squared error.",
+        "Behind a softmax its gradient fades where the network is confidently wrong.",
+        "Categorical cross-entropy.",
+        LOSS,
+    ),
+    "hinge-on-probabilities": (
+        "fault",
+        "A hinge loss reads outputs that cannot reach its margin on both sides.",
+        "It wants scores below -1 and above 1; the last activation stops them at 0.",
+        "Remove the last activation, and use labels -1 and 1; or take cross-entropy.",
+        LOSS,
+    ),
+    "sum-reduction": (
+        "note",
+        "The loss is a sum over the batch, so the step grows with the batch.",
+        "reduction='sum'.",
+        "A mean; or divide the learning rate by the batch size.",
+        RATE,
+    ),
+    "linear-stack": (
+        "fault",
+        "Linear layers follow each other with nothing between them: together they are one linear layer.",
+        "A forgotten activation.",
+        "Put a ReLU or another activation between them.",
+        "chapters/activation-functions/#answer",
+    ),
+    "dropout-too-strong": (
+        "fault",
+        "Dropout keeps little of the signal.",
+        "A rate that was meant as the part to keep.",
+        "0.1 to 0.5.",
+        "toolbox/diagnose/#findings",
+    ),
+    "penalty-outweighs-loss": (
+        "fault",
+        "The penalty on the weights acts more strongly than the loss.",
+        "Weight decay or a regularizer that is too large: the first step shrinks more than it learns.",
+        "Divide it by a hundred, or leave it out until the network fits.",
+        "toolbox/diagnose/#findings",
+    ),
+    "rate-too-high": (
+        "fault",
+        "The steps are too long: a shorter step learns more from the same batches.",
+        "The learning rate is too high for this model, loss, scale of data and optimizer.",
+        "The rate that the evidence names; standardized inputs and targets, warm-up or clipping bear a higher one.",
+        RATE,
+    ),
+    "non-finite-training": (
+        "fault",
+        "The loss becomes NaN or Inf in the first steps, at the given rate and far below it.",
+        "An example with a value that an operation does not bear: log(0), 0/0, sqrt(0), an empty row; or weights "
+        "that a single step spoils.",
+        "Run check_model on the batch of that step: it names the operation.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "steps-too-short": (
+        "fault",
+        "The training ends before the network is done: learning rate times steps is too small.",
+        "A rate too low, too few epochs, or an optimizer that is slow at this rate.",
+        "A higher rate (the evidence names one that was tried), more epochs, or Adam in place of SGD.",
+        RATE,
+    ),
+    "loss-against-score": (
+        "fault",
+        "The loss falls, and the predictions do not get better.",
+        "Loss and predictions do not mean the same: a wrong sign, a wrong output, or targets of another form.",
+        "Look at some predictions beside their targets, and at the last activation.",
+        LOSS,
+    ),
+    "labels-unrelated": (
+        "fault",
+        "The labels have nothing to do with the inputs, as far as one can see.",
+        "Inputs or labels were shuffled or sorted alone, or joined by the wrong key.",
+        "Look at some examples with their labels; shuffle both by one permutation.",
+        "toolbox/diagnose/#findings",
+    ),
+    "cannot-overfit-one-batch": (
+        "fault",
+        "Not even one batch alone is learned, at the given rate and at ten times it.",
+        "The model does not see what it needs, its gradient is lost on the way, or the loss compares the wrong things.",
+        "Look at the table of check_model; feed one example and follow it to the loss.",
+        "toolbox/check-my-model/#columns",
+    ),
+    "learns-nothing": (
+        "note",
+        "No rate gets below the best constant answer.",
+        "The inputs say little about the targets, the model is too small, or it needs longer than the trials.",
+        "Look at data and targets; try a model that is known to learn them.",
+        "toolbox/diagnose/#findings",
+    ),
+    "not-tried": (
+        "note",
+        "No step was tried.",
+        "What was found already makes a training meaningless or impossible, or there is nothing to train with.",
+        "Mend the other findings first.",
+        "toolbox/diagnose/#limits",
+    ),
+}
+"""Every finding by its code: level, symptom, cause, cure, link."""

@@ -1,0 +1,274 @@
+"""The rules that need no step, on arrays that belong to no framework."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snippets.diagnostics.check_model_source.report import Finding
+from snippets.diagnostics.diagnose_source.limits import (
+    CHANCE,
+    DROPPED,
+    LOOKED_AT,
+    OUTWEIGHED,
+    SMALL,
+    UNREACHED,
+)
+from snippets.diagnostics.diagnose_source.report import _found
+
+
+class _Facts(NamedTuple):
+    """What the loss compares."""
+
+    kind: str
+    """labels (class numbers), classes (a distribution over classes), binary,
+    squared, absolute, hinge or other.
+    """
+    logits: bool
+    """It has the softmax or sigmoid inside."""
+    maker: str
+    """The operation behind the last layer: Softmax, Sigmoid, Relu, ..."""
+    output: np.ndarray
+    """Of one batch, as the loss reads it, classes last."""
+    targets: np.ndarray
+    """All that are known, classes last."""
+    value: Callable[[np.ndarray, np.ndarray], float] | None
+    """The loss of given predictions (probabilities for a cross-entropy) and
+    targets, in the units of the training; None if it cannot be told.
+    """
+    weights: np.ndarray | None = None
+    """Of the classes."""
+    smoothing: float = 0.0
+    unit: float = 1.0
+    """The loss of a batch over its mean."""
+    sums: bool = False
+
+
+class _Looks(NamedTuple):
+    """What can be seen of the program beside the loss."""
+
+    inputs: list[np.ndarray]
+    normalized: bool
+    """The model normalizes before its first weights."""
+    stacks: list[str]
+    """Pairs of linear layers."""
+    drops: list[tuple[str, float]]
+    penalty: float
+    """What it does to the weights in the first step over what the loss does."""
+
+
+_CROSS_ENTROPY = ("labels", "classes", "binary")
+
+
+def _judge_facts(facts: _Facts) -> Iterator[Finding]:
+    """Last activation, loss and targets against each other."""
+    kind, maker, output, y = facts.kind, facts.maker, facts.output, facts.targets
+    units = output.shape[-1] if output.ndim > 1 else 1
+    low, high = (float(y.min()), float(y.max())) if y.size else (0.0, 0.0)
+    same = y.ndim == output.ndim and y.shape[1:] == output.shape[1:]
+    hard = bool(np.isin(y, (0, 1)).all())
+    rows = y.reshape(-1, units).sum(-1) if same and units > 1 else np.zeros(0)
+    # Some rows may be padded.
+    others = float((rows != 1).mean()) if rows.size else math.nan
+    exclusive = hard and others < 0.01
+    if kind == "labels" and y.dtype.kind == "f" and (y != np.round(y)).any():
+        shown = ", ".join(f"{value:g}" for value in np.unique(y)[:4])
+        yield _found(
+            "labels-not-whole", f"labels {shown}, ..., of which the loss reads int(y)"
+        )
+    elif kind == "labels" and y.size and not 0 <= low <= high < units:
+        yield _found(
+            "labels-out-of-range", f"labels {low:g} to {high:g}, {units} classes"
+        )
+    if kind in ("classes", "binary") and not 0 <= low <= high <= 1:
+        share = float(((y < 0) | (y > 1)).mean())
+        yield _found(
+            "targets-outside",
+            f"{share:.0%} of the targets lie outside of 0 to 1: they go from {low:.3g} to {high:.3g}",
+        )
+    if maker == "Softmax" and units == 1:
+        yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
+    elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
+        sums = output.sum(-1)
+        worst = sums.flat[abs(sums - 1).argmax()]
+        if abs(worst - 1) > 0.01:
+            yield _found(
+                "softmax-axis", f"the probabilities of an example add up to {worst:.3g}"
+            )
+    if kind in ("labels", "classes") and units == 1:
+        yield _found("one-class-cross-entropy", f"output of shape {output.shape}")
+    elif kind in ("labels", "classes") and maker == "Sigmoid":
+        yield _found("sigmoid-before-categorical", f"{units} sigmoids")
+    if kind in _CROSS_ENTROPY and maker == "Relu":
+        yield _found(
+            "relu-before-loss",
+            f"{(output == 0).mean():.0%} of the loss's inputs are exactly 0",
+        )
+    if kind == "binary" and maker == "Softmax" and exclusive:
+        yield _found("binary-loss-for-classes", f"{units} classes, one true in a row")
+    competing = maker == "Softmax" and (kind == "binary" or output.ndim == 2)
+    if (competing or kind == "classes") and hard and others > UNREACHED:
+        yield _found(
+            "softmax-for-many-labels",
+            f"{others:.0%} of the rows have another number of labels than one, limit {UNREACHED:.0%}",
+        )
+    if kind == "absolute" and maker in ("Softmax", "Sigmoid") and hard:
+        yield _found("absolute-error-of-labels", f"labels 0 and 1, {maker.lower()}")
+    if kind == "squared" and maker == "Softmax" and exclusive:
+        yield _found("squared-error-of-classes", f"{units} classes, one true in a row")
+    if kind == "hinge" and maker in ("Softmax", "Sigmoid", "Relu"):
+        yield _found(
+            "hinge-on-probabilities",
+            f"outputs from {output.min():.3g} to {output.max():.3g}, a margin at -1 and 1",
+        )
+    if facts.sums:
+        yield _found("sum-reduction", f"{facts.unit:.4g} times the mean")
+
+
+def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
+    """Inputs, layers and penalty."""
+    for what, values in (
+        *(("inputs", part) for part in looks.inputs),
+        ("targets", targets),
+    ):
+        bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(0, bool)
+        if bad.any():
+            count = int(bad.reshape(len(bad), -1).any(1).sum())
+            yield _found(
+                "non-finite-input",
+                f"in {count} of {len(bad)} examples of the {what}",
+            )
+    if looks.inputs and looks.inputs[0].dtype.kind == "f" and not looks.normalized:
+        size = _typical_norm(looks.inputs[0])
+        if 0 < size < SMALL:
+            yield _found(
+                "input-scale",
+                f"median norm of an example {size:.2g}, lower limit {SMALL:g}",
+            )
+    if looks.stacks:
+        yield _found(
+            "linear-stack", f"{len(looks.stacks)} pairs, limit 0", *looks.stacks
+        )
+    strong = {name: rate for name, rate in looks.drops if rate > DROPPED}
+    if strong:
+        yield _found(
+            "dropout-too-strong",
+            f"rate {max(strong.values()):g}, limit {DROPPED:g}",
+            *strong,
+        )
+    if looks.penalty > OUTWEIGHED:
+        yield _found(
+            "penalty-outweighs-loss",
+            f"in the first step {looks.penalty:.3g} times as strong, limit {OUTWEIGHED:g}",
+        )
+
+
+def _typical_norm(values: np.ndarray) -> float:
+    some = values[_spread(len(values), 1000)].astype(np.float64)
+    return float(np.median(np.linalg.norm(some.reshape(len(some), -1), axis=1)))
+
+
+def _spread(count: int, most: int) -> Any:
+    """Places of up to so many examples, over all of them."""
+    if count <= most:
+        return slice(None)
+    return np.random.default_rng(0).permutation(count)[:most]
+
+
+def _best_constant(facts: _Facts) -> tuple[float, float] | None:
+    """The loss of the best answer that does not look at the inputs, and the
+    least that can be: soft targets have an entropy of their own.
+    """
+    y, units = facts.targets, facts.output.shape[-1] if facts.output.ndim > 1 else 1
+    if facts.value is None or not y.size:
+        return None
+    if facts.kind == "labels":
+        counts = np.bincount(y.reshape(-1).astype(int), minlength=units).astype(float)
+        if facts.weights is not None:
+            counts *= facts.weights
+        even = facts.smoothing / units
+        share = counts / max(counts.sum(), 1e-300) * (1 - facts.smoothing) + even
+        row = np.array([1 - facts.smoothing + even, *[even] * (units - 1)])
+        guess, least = _entropy(share) * facts.unit, _entropy(row) * facts.unit
+    else:
+        width = max(1, math.prod(y.shape[1:]))
+        y = y[_spread(len(y), max(2, 2**20 // width))].astype(np.float64)
+        answers = [y.mean(0)]
+        if facts.kind in ("classes", "binary"):
+            weights = 1.0 if facts.weights is None else facts.weights
+            share = answers[0] * weights
+            rest = 1 - answers[0] if facts.kind == "binary" else 0.0
+            total = share + rest if facts.kind == "binary" else share.sum(-1)[..., None]
+            answers.append(share / np.where(total > 0, total, 1))
+        else:
+            answers.append(np.median(y, 0))
+        guess = min(
+            facts.value(np.broadcast_to(answer, y.shape), y) for answer in answers
+        )
+        least = 0.0 if facts.kind in ("squared", "absolute") else facts.value(y, y)
+    known = math.isfinite(guess - least) and guess - least > 1e-9
+    return (guess, least) if known else None
+
+
+def _entropy(share: np.ndarray) -> float:
+    share = share[share > 0]
+    return float(-(share * np.log(share)).sum())
+
+
+def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
+    """Accuracy above that of the commonest class, and the share of that class;
+    None for other targets.
+    """
+    hard = bool(np.isin(y, (0, 1)).all())
+    units = output.shape[-1] if output.ndim > 1 else 1
+    if facts.kind == "labels" and y.size * units == output.size:
+        truth, guess = y.reshape(-1), output.reshape(-1, units).argmax(-1)
+    elif y.shape == output.shape and units > 1 and hard and (y.sum(-1) == 1).all():
+        truth, guess = y.argmax(-1).reshape(-1), output.argmax(-1).reshape(-1)
+    elif output.size == y.size == len(y) and hard:
+        middle = 0.0 if facts.kind == "binary" and facts.logits else 0.5
+        truth, guess = y.reshape(-1), output.reshape(-1) > middle
+    else:
+        return None
+    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
+    return float((truth == guess).mean()) - share, share
+
+
+def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
+    """How often one of the five nearest neighbours has one's own class, the
+    same by chance, and its standard error; None for other data.
+    """
+    y = facts.targets
+    if y.ndim > 1 and y.shape[-1] > 1 and y.ndim == facts.output.ndim:
+        y = y.argmax(-1)
+    if y.size != len(x) or x.dtype.kind != "f" or len(x) < 20:
+        return None
+    labels = np.unique(y.reshape(-1), return_inverse=True)[1]
+    if labels.max() > 50:
+        return None
+    some = np.random.default_rng(3).permutation(len(x))[:LOOKED_AT]
+    values, labels = (
+        x[some].reshape(len(some), -1).astype(np.float64),
+        labels.reshape(-1)[some],
+    )
+    spread = values.std(0)
+    values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+    squares = np.square(values).sum(1)
+    distance = squares[:, None] - 2 * values @ values.T + squares
+    np.fill_diagonal(distance, np.inf)
+    near = labels[np.argsort(distance, 1)[:, :5]]
+    chance = float(np.square(np.bincount(labels) / len(labels)).sum())
+    error = math.sqrt(chance * (1 - chance) / near.size)
+    return float((near == labels[:, None]).mean()), chance, error
+
+
+def _unrelated(near: tuple[float, float, float] | None) -> str:
+    """Evidence that labels have nothing to do with inputs, empty if they have."""
+    if near is None or near[0] - near[1] >= CHANCE * near[2]:
+        return ""
+    above = (near[0] - near[1]) / max(near[2], 1e-30)
+    return (
+        f"of the five nearest neighbours {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
+        f"({above:+.1f} standard errors, limit {CHANCE:g})"
+    )

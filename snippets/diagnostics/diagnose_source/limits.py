@@ -1,0 +1,45 @@
+"""The thresholds, each with its reason."""
+
+STEPS, MOST, ALONE = 100, 400, 40
+"""Steps of the first trial, of all trials together, and of one batch alone."""
+LOOKED_AT = 500
+"""Examples for scores and neighbours."""
+NOT_DONE, FINISHED = 0.5, 0.3
+"""Loss over that of the best constant: below, the trial learns well enough to
+ask no more; FINISHED where the trial is as long as the whole training.
+"""
+GUESS, NOTHING = 0.9, 0.97
+"""The same: above, nothing was learned; above NOTHING by no trial at all."""
+BETTER = 0.7
+"""Of another trial over that of the first one: all see the same batches, so
+that noise cancels, and 30 % is beyond it.
+"""
+WAVERS = 0.9
+"""Loss of the second half over that before: above, it does not fall."""
+MOVED = 0.05
+"""Of the weights' norm, in the whole training along a straight line, which is
+the most that can be moved.
+"""
+NO_BETTER, COMMON = 0.02, 0.75
+"""Accuracy above that of the commonest class, while the loss falls; and the
+share of that class from which on accuracy says little.
+"""
+CHANCE = 3.0
+"""Standard errors by which neighbours must share their class more often than
+chance.
+"""
+UNREACHED = 0.05
+"""Of the examples: as many may be outliers."""
+SMALL = 0.1
+"""Median norm of an example: one-hot rows and tf-idf have 1, pixels divided by
+255 twice 0.05.
+"""
+DROPPED = 0.75
+"""Rate of a dropout: it keeps a quarter and multiplies it by four."""
+OUTWEIGHED = 1.0
+"""Of what the penalty does to the weights in the first step over what the loss
+does: at 1 the step shrinks more than it learns. A weight decay of 1e-4 to 1e-3
+lies 10 to 1000 times below.
+"""
+HELD = 2**28
+"""Bytes of batches that are held of a loader; the trials go round in them."""

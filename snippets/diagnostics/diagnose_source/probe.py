@@ -1,0 +1,276 @@
+"""The trials, and what they say."""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from snippets.diagnostics.check_model_source.report import Finding
+from snippets.diagnostics.diagnose_source.limits import (
+    ALONE,
+    BETTER,
+    COMMON,
+    FINISHED,
+    GUESS,
+    MOST,
+    MOVED,
+    NO_BETTER,
+    NOT_DONE,
+    NOTHING,
+    STEPS,
+    WAVERS,
+)
+from snippets.diagnostics.diagnose_source.report import Trial, _end, _found
+
+
+class _Stopped(Exception):
+    """By Ctrl-C."""
+
+
+class _Clock:
+    """Counts steps, shows how far it is, and takes the first Ctrl-C: what runs
+    comes to its end, and everything is put back. The second one acts as always.
+    """
+
+    def __init__(self, progress: bool) -> None:
+        self.progress, self.spent, self.stopped = progress, 0.0, False
+        self.shown, self.last = "", 0.0
+
+    def __enter__(self) -> "_Clock":
+        try:
+            self.previous = signal.signal(signal.SIGINT, self.stop)
+        except ValueError:  # only the main thread gets signals
+            self.previous = None
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+        self.show("")
+
+    def stop(self, *_: Any) -> None:
+        self.stopped = True
+        signal.signal(signal.SIGINT, self.previous)
+
+    def tick(self, cost: float, doing: str) -> None:
+        self.spent += cost
+        if time.monotonic() > self.last + 0.2:
+            self.last = time.monotonic()
+            self.show(f"diagnose: {self.spent:.0f} of at most {MOST} steps, {doing}")
+
+    def show(self, line: str) -> None:
+        if self.progress and line != self.shown:
+            sys.stderr.write(
+                "\r" + line.ljust(len(self.shown)) + ("" if line else "\r")
+            )
+            sys.stderr.flush()
+            self.shown = line
+
+    def check(self) -> None:
+        if self.stopped:
+            raise _Stopped
+
+
+class _Probe:
+    """`run(factor, steps, alone)` gives the losses of a trial; the first one
+    also fills `settled`, `scores` and `moved`.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[float, int, bool], list[float]],
+        clock: _Clock,
+        planned: int | None,
+        constant: tuple[float, float] | None,
+    ) -> None:
+        self.run, self.clock, self.planned = run, clock, planned
+        self.constant = constant
+        self.own = min(STEPS, planned or STEPS)
+        """A training shorter than the trial ends where it ends."""
+        self.trials: list[Trial] = []
+        self.settled = math.inf
+        """Loss in inference mode: dropout and noise are off."""
+        self.scores: list[Any] = []
+        """Accuracies in inference and in training mode."""
+        self.moved = math.inf
+        """Displacement of the weights over their norm."""
+
+    def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
+        trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
+        self.clock.check()
+        self.trials.append(trial)
+        return trial
+
+    def findings(
+        self, unrelated: Callable[[], str], explained: bool
+    ) -> Iterator[Finding]:
+        """`explained` says that a fault is known, of which it would be no news
+        that nothing is learned.
+        """
+        first = self.trial(1.0, STEPS)
+        losses, planned = first.losses, self.planned
+        if math.isfinite(losses[-1]):
+            # Steps that need the loss several times are fewer.
+            self.own = min(self.own, len(losses))
+        own = self.own
+        if self.constant is None and min(losses) <= 0:
+            # Of such a loss no ratio says anything.
+            if not math.isfinite(losses[-1]):
+                yield from list(self.too_high(math.inf, math.inf, 0.0)) or self.lost()
+            return
+        guess, least = self.constant or (losses[0], 0.0)
+        scale, start = guess - least, _end(losses, min(len(losses), own)) - least
+        given = _end(losses, own) - least
+        start = sum(losses[:5]) / len(losses[:5]) - least
+        whole = planned is not None and planned <= STEPS
+        score = self.score()
+        if given < NOT_DONE * scale and score and score[0] < NO_BETTER:
+            yield _found(
+                "loss-against-score",
+                f"loss {start + least:.3g} to {given + least:.3g}, accuracy {score[0]:+.1%} from that of the commonest "
+                f"class ({score[1]:.0%}), limit {NO_BETTER:+.0%}",
+            )
+            return
+        if min(given, self.settled - least) < (FINISHED if whole else NOT_DONE) * scale:
+            return
+        if planned and self.stands_still(given, start, scale):
+            named = list(self.too_short(given, start, scale, least))
+            yield from named or [
+                _found(
+                    "steps-too-short",
+                    f"in {planned} steps the weights move by at most {self.moved * planned / len(losses):.2g} of their "
+                    f"size, limit {MOVED:g}; loss after {own} steps {given + least:.3g}, best constant {guess:.3g}",
+                )
+            ]
+            return
+        lost = given > GUESS * scale
+        if lost or _wavers(losses[:own]):
+            high = list(self.too_high(given, scale, least))
+            yield from high
+            if high:
+                return
+            if all(trial.loss == math.inf for trial in self.trials):
+                yield from self.lost()
+                return
+        found = list(self.too_short(given, start, scale, least))
+        yield from found
+        if found or not lost:
+            return
+        best = min(
+            [given, *(trial.loss - least for trial in self.trials if not trial.alone)]
+        )
+        if best > NOTHING * scale and not explained:
+            yield self.nothing(best, scale, least, unrelated)
+
+    def score(self) -> Any:
+        """The better one of both modes: the averages of batch normalization lag
+        behind.
+        """
+        known = [score for score in self.scores if score]
+        score = max(known, default=None)
+        return score if score and score[1] < COMMON else None
+
+    def stands_still(self, given: float, start: float, scale: float) -> bool:
+        """Even in a straight line the weights hardly move, and the loss neither
+        ends nor is on its way to end low.
+        """
+        steps = self.planned / len(self.trials[0].losses)
+        heading = start - (start - given) * max(steps, 1.0)
+        return (
+            math.isfinite(given)
+            and given > FINISHED * scale
+            and heading > NOT_DONE * scale
+            and self.moved * steps < MOVED
+        )
+
+    def left(self, trials: int) -> int:
+        """Steps for each of so many more trials."""
+        free = MOST - self.clock.spent - ALONE - 10
+        return max(10, min(STEPS, int(free / trials)))
+
+    def too_high(self, given: float, scale: float, least: float) -> Iterator[Finding]:
+        for factor, trials in ((0.1, 5), (0.01, 4)):
+            steps = min(self.own, self.left(trials))
+            less = self.trial(factor, steps).loss - least
+            falls = less < GUESS * scale or given > 3 * scale
+            if less < BETTER * given and (falls or not math.isfinite(given)):
+                yield _found(
+                    "rate-too-high",
+                    f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
+                    f"{less + least:.3g}; limit {BETTER:g} of it"
+                    + (
+                        f"; best constant {scale + least:.3g}"
+                        if scale < math.inf
+                        else ""
+                    ),
+                )
+                return
+
+    def lost(self) -> Iterator[Finding]:
+        ends = [
+            f"step {len(trial.losses)} at {trial.factor:g} times the rate"
+            for trial in self.trials
+        ]
+        yield _found("non-finite-training", ", ".join(ends))
+
+    def too_short(
+        self, given: float, start: float, scale: float, least: float
+    ) -> Iterator[Finding]:
+        """Does a longer step help, or a longer training?"""
+        for factor, trials in ((1.0, 4), (10.0, 3), (100.0, 2), (1000.0, 1)):
+            if factor == 1.0:
+                steps = len(self.trials[0].losses)
+                more = self.trials[0].loss - least
+                if self.own == steps:
+                    continue
+            else:
+                steps = self.left(trials)
+                more = self.trial(factor, steps).loss - least
+            if more < BETTER * given and more < GUESS * scale:
+                slope = (start - given) / self.own
+                needed = (start - more) / slope if slope > 0 else math.inf
+                if (self.planned or 100 * STEPS) < needed:
+                    plan = (
+                        "" if self.planned is None else f", {self.planned} are planned"
+                    )
+                    yield _found(
+                        "steps-too-short",
+                        f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
+                        f"{more + least:.3g}; the given rate needs {needed:.3g} steps for that{plan}",
+                    )
+                    return
+
+    def nothing(
+        self, best: float, scale: float, least: float, unrelated: Callable[[], str]
+    ) -> Finding:
+        evidence = (
+            f"the lowest loss of {len(self.trials)} trials is {best + least:.3g}, the best constant "
+            f"{scale + least:.3g}, limit {NOTHING:g} of it"
+        )
+        near = unrelated()
+        if near:
+            return _found("labels-unrelated", f"{near}; {evidence}")
+        alone = [
+            self.trial(factor, ALONE // 2, alone=True).loss - least
+            for factor in (1.0, 10.0)
+        ]
+        if min(alone) > NOTHING * scale:
+            return _found(
+                "cannot-overfit-one-batch",
+                f"loss {min(alone) + least:.3g} after {ALONE // 2} steps on one batch; {evidence}",
+            )
+        return _found(
+            "learns-nothing",
+            f"{evidence}; on one batch alone {min(alone) + least:.3g}",
+        )
+
+
+def _wavers(losses: tuple[float, ...]) -> bool:
+    """The second half is no better than what came before it."""
+    half, opening = len(losses) // 2, len(losses) // 5
+    before, after = losses[opening:half], losses[half:]
+    if len(losses) < 4:
+        return True
+    return sum(after) / len(after) > WAVERS * sum(before) / len(before)

@@ -1,0 +1,768 @@
+"""Diagnose my training: what check_model sees, what the loss, the targets and the
+optimizer say, and some dozen steps on trial.
+
+    # for inputs, targets in batches: loss_fn(model(inputs), targets)
+    report = diagnose(model, (x, y), loss_fn, optimizer, batch_size=32, epochs=10)
+    # batches of a DataLoader
+    report = diagnose(model, loader, loss_fn, optimizer, epochs=10)
+    print(report)
+
+Put check_model_pytorch.py beside this file. Model and optimizer are afterwards
+what they were, also after an error or Ctrl-C: parameters, buffers, gradients,
+state and rates of the optimizer, mode, random states. All trials together cost
+at most some 400 steps.
+
+    rate-too-high      a tenth of the rate gets below 0.7 of the loss
+    steps-too-short    ten times the rate does, and rate * steps are too few
+
+Source: the faults are those of the benchmarks of DeepFD (Cao et al., 2022) and
+of Humbatova et al. (2025); the first look at a single batch is Karpathy's, "A
+Recipe for Training Neural Networks" (2019).
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from snippets.diagnostics.check_model_pytorch import (
+    _called,
+    _is_mask,
+    _maker,
+    _own_loss,
+    _plain,
+    _tensors,
+    _untouched,
+    check_model,
+)
+from snippets.diagnostics.check_model_source.report import Finding, ModelReport
+from snippets.diagnostics.diagnose_source.judge import (
+    _best_constant,
+    _Facts,
+    _judge_facts,
+    _judge_looks,
+    _Looks,
+    _neighbours,
+    _score,
+    _unrelated,
+)
+from snippets.diagnostics.diagnose_source.limits import HELD, LOOKED_AT, STEPS
+from snippets.diagnostics.diagnose_source.probe import _Clock, _Probe, _Stopped
+from snippets.diagnostics.diagnose_source.report import Diagnosis, _found
+
+
+def diagnose(
+    model: nn.Module,
+    data: Any,
+    loss_fn: Callable[[Any, Any], Tensor] | None,
+    optimizer: torch.optim.Optimizer,
+    *,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    max_norm: float | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Say what keeps `model` from learning `data` with this loss and optimizer.
+
+    `data` is a pair `(x, y)` of all examples, where each may be a tensor, or a
+    tuple or dict of tensors; or a `DataLoader`, or a `Dataset`. A batch of it
+    is used as in `check_model`: `loss_fn(model(inputs), targets)`, and without
+    `loss_fn` the loss is the `loss` of `model(**batch)`. `batch_size` belongs
+    to pairs and datasets, `epochs` is the length of the training (without it,
+    nothing is said of the length), and `max_norm` that of
+    `clip_grad_norm_`, if the training clips. Of a learning rate with a schedule
+    the highest one is tried. Batches are moved to the device of the model.
+    Ctrl-C ends the trials, and the report says what is known.
+
+    Raises ValueError for an argument that is not what it should be. A model
+    that fails on its data is a finding.
+    """
+    _check_arguments(model, data, loss_fn, optimizer, batch_size, epochs, max_norm)
+    program = _Program(model, loss_fn, optimizer, max_norm)
+    with _Clock(progress) as clock, _untouched(model, None, loss_fn):
+        program.clock = clock
+        model.train()
+        batches, per_epoch, examples = _batches(data, batch_size, program.device)
+        planned = None if epochs is None or per_epoch is None else epochs * per_epoch
+        return program.diagnosis(batches, examples, planned)
+
+
+def _check_arguments(
+    model: Any,
+    data: Any,
+    loss_fn: Any,
+    optimizer: Any,
+    batch_size: Any,
+    epochs: Any,
+    max_norm: Any,
+) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(loss_fn, type) or not (loss_fn is None or callable(loss_fn)):
+        raise ValueError(
+            f"loss_fn must be a function or an instance such as nn.MSELoss(), got {loss_fn!r}"
+        )
+    if not hasattr(optimizer, "param_groups"):
+        raise ValueError(
+            f"optimizer must be a torch optimizer, got {type(optimizer).__name__}"
+        )
+    own = {id(weight) for weight in model.parameters()}
+    held = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if not any(id(weight) in own for weight in held):
+        raise ValueError(
+            f"optimizer must hold parameters of the model, got {len(held)} others: make it after the model"
+        )
+    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
+            raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    if max_norm is not None and not max_norm > 0:
+        raise ValueError(f"max_norm must be positive, got {max_norm!r}")
+    loader = isinstance(data, DataLoader)
+    if loader and batch_size is not None:
+        raise ValueError(
+            f"batch_size must be left to the DataLoader, got {batch_size!r}"
+        )
+    if not loader and batch_size is None:
+        raise ValueError("batch_size must be given for data that is no DataLoader")
+    if loader or isinstance(data, Dataset):
+        return
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        got = (
+            f"{len(data)} items"
+            if isinstance(data, tuple | list)
+            else type(data).__name__
+        )
+        raise ValueError(
+            f"data must be a pair (x, y), a Dataset or a DataLoader, got {got}"
+        )
+    sizes = [len(part) if part.dim() else 0 for part in _tensors(data)]
+    if len(sizes) < 2 or len(set(sizes)) > 1 or not sizes[0]:
+        raise ValueError(
+            f"data must hold tensors with an example at least, and as many inputs as targets, got {sizes or data}"
+        )
+
+
+def _batches(
+    data: Any, batch_size: int | None, device: torch.device
+) -> tuple[list[Callable[[], Any]], int | None, Any]:
+    """Up to STEPS batches, the number of them in an epoch, and all examples as
+    a pair, if they are at hand.
+    """
+    if isinstance(data, Dataset) and not isinstance(data, DataLoader):
+        shuffled = not isinstance(data, IterableDataset)
+        data = DataLoader(data, batch_size, shuffle=shuffled)
+    if isinstance(data, DataLoader):
+        try:
+            per_epoch = len(data)
+        except TypeError:  # of a stream
+            per_epoch = None
+        held = list(_held(data))
+        if not held:
+            raise ValueError("data must hold a batch at least, got an empty loader")
+        return [partial(_moved, batch, device) for batch in held], per_epoch, None
+    count = len(next(_tensors(data)))
+    draw, places = np.random.default_rng(1), []
+    while len(places) < STEPS:
+        order = torch.as_tensor(draw.permutation(count))
+        # A rest of one example is more than batch normalization can bear.
+        parts = [part for part in order.split(batch_size) if len(part) == batch_size]
+        places += parts or [order]
+    return (
+        [lambda place=place: _moved(_taken(data, place), device) for place in places],
+        -(-count // batch_size),
+        data,
+    )
+
+
+def _held(loader: DataLoader) -> Iterator[Any]:
+    """The first batches of a loader, whose generators come back."""
+    generators = {
+        id(one): one
+        for holder in (loader, loader.sampler, loader.batch_sampler, loader.dataset)
+        for one in getattr(holder, "__dict__", {}).values()
+        if isinstance(one, torch.Generator | random.Random | np.random.Generator)
+    }
+    states = [(one, _state(one)) for one in generators.values()]
+    held = 0
+    try:
+        for count, batch in enumerate(loader):
+            held += sum(part.numel() * part.element_size() for part in _tensors(batch))
+            if count and (count >= STEPS or held > HELD):
+                return
+            yield batch
+    finally:
+        for one, state in states:
+            _set_state(one, state)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return (
+        generator.getstate()
+        if isinstance(generator, random.Random)
+        else generator.get_state()
+    )
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
+def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same structure, its tensors changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _mapped(part, change) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_mapped(part, change) for part in value]
+    return value
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    return _mapped(batch, lambda part: part.to(device))
+
+
+def _taken(data: Any, place: Tensor) -> Any:
+    return _mapped(data, lambda part: part[place.to(part.device)])
+
+
+class _Losses(TorchFunctionMode):
+    """The losses of torch that a loss calls, and what it gives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Tensor, Tensor, dict[str, Any]]] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name, place = getattr(func, "__name__", ""), getattr(func, "__module__", "")
+        if name in _KINDS and place == "torch.nn.functional":
+            self.calls.append((func, *args[:2], kwargs))
+        return func(*args, **kwargs)
+
+
+_KINDS = {
+    "cross_entropy": "labels",
+    "nll_loss": "labels",
+    "binary_cross_entropy": "binary",
+    "binary_cross_entropy_with_logits": "binary",
+    "mse_loss": "squared",
+    "l1_loss": "absolute",
+    "smooth_l1_loss": "other",
+    "huber_loss": "other",
+    "multi_margin_loss": "hinge",
+    "hinge_embedding_loss": "hinge",
+}
+_FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+)
+_FATAL = (
+    "error",
+    "non-finite",
+    "labels-out-of-range",
+    "index-out-of-range",
+    "labels-not-whole",
+    "targets-outside",
+)
+"""With these a training is impossible or means nothing."""
+
+
+class _Failed(Exception):
+    """The program that is looked at, from the error that it raised."""
+
+
+class _Program:
+    """Model, loss and optimizer, and how they make a step."""
+
+    clock: _Clock
+    probe: _Probe
+
+    def __init__(
+        self, model: nn.Module, loss_fn: Any, optimizer: Any, max_norm: float | None
+    ) -> None:
+        self.model, self.loss_fn = model, loss_fn
+        self.optimizer, self.max_norm = optimizer, max_norm
+        self.device = next(model.parameters()).device
+        self.check: ModelReport | None = None
+        self.facts: _Facts | None = None
+        self.found: list[Finding] = []
+        self.trials: list[Any] = []
+
+    def diagnosis(
+        self, batches: list[Any], examples: Any, planned: int | None
+    ) -> Diagnosis:
+        self.batches, self.examples = batches, examples
+        constant, complete = None, True
+        try:
+            self.look()
+            self.clock.check()
+            fatal = [one.code for one in self.found if one.code.startswith(_FATAL)]
+            if fatal:
+                self.found.append(_found("not-tried", f"because of {fatal[0]}"))
+            else:
+                constant = self.facts and _best_constant(self.facts)
+                self.probe = _Probe(self.run, self.clock, planned, constant)
+                self.trials = self.probe.trials
+                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+        except _Stopped:
+            complete = False
+        except _Failed as failed:
+            self.found.append(_failure(failed.__cause__))
+        return Diagnosis(
+            findings=tuple(sorted(self.found, key=lambda finding: finding.level)),
+            check=self.check,
+            planned=planned,
+            best_constant=constant and constant[0],
+            trials=tuple(self.trials),
+            cost=self.clock.spent,
+            complete=complete,
+        )
+
+    def look(self) -> None:
+        """All that needs no trial."""
+        self.clock.tick(4, "looking at the model")
+        failure, checked = None, tuple[Finding, ...]()
+        try:
+            self.check = check_model(self.model, self.some_examples(), self.loss_fn)
+            checked = self.check.findings
+        except ValueError as error:
+            failure = error
+        stop = {"labels-out-of-range", "index-out-of-range"}
+        if not stop & {finding.code for finding in checked}:
+            value = None
+            try:
+                value = self.find_facts()
+            except _Failed as failed:
+                failure = failure or failed.__cause__
+            if self.facts:
+                self.found += _judge_facts(self.facts)
+            targets = self.facts.targets if self.facts else np.zeros(0)
+            self.found += _judge_looks(self.looks(value), targets)
+        own = {finding.code for finding in self.found}
+        same = _SAME.keys() & own
+        own |= {code for name in same for code in _SAME[name]}
+        self.found += [finding for finding in checked if finding.code not in own]
+        if failure and not self.faults():
+            self.found.append(_failure(failure))
+
+    def faults(self) -> int:
+        return sum(finding.level == "fault" for finding in self.found)
+
+    def some_examples(self) -> Any:
+        """A batch as the training draws it, but not a small one."""
+        batch = self.batches[0]()
+        if self.examples is None or len(next(_tensors(batch))) >= 32:
+            return batch
+        count = len(next(_tensors(self.examples)))
+        order = np.random.default_rng(0).permutation(count)[:32]
+        return _moved(_taken(self.examples, torch.as_tensor(order)), self.device)
+
+    def both(self, batch: Any) -> tuple[Any, Tensor]:
+        """Output and loss."""
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        inputs, targets = batch if pair else (batch, batch)
+        output = _called(self.model, inputs)
+        if self.loss_fn is None:
+            return output, _own_loss(output)
+        return output, self.loss_fn(output, targets)
+
+    def watched(self, batch: Any) -> tuple[Any, Any, Any]:
+        """Output and loss, the one call of a loss of torch in it, and what
+        failed.
+        """
+        both, failure = (None, None), None
+        with _Losses() as seen:
+            try:
+                both = self.both(batch)
+            except _FAILURES as error:
+                failure = error
+        return both, seen.calls[0] if len(seen.calls) == 1 else None, failure
+
+    def find_facts(self) -> Tensor | None:
+        """Fill `facts`; return the loss of a batch, with its graph."""
+        self.clock.tick(1, "looking at the loss")
+        batch = self.batches[0]()
+        with _untouched(self.model, None, self.loss_fn):
+            (_, value), call, failure = self.watched(batch)
+        if call:
+            self.facts = self.facts_of(call, batch, value)
+        if failure:
+            raise _Failed from failure
+        return value
+
+    def facts_of(self, call: Any, batch: Any, value: Tensor | None) -> _Facts:
+        func, output, target, settings = call
+        kind = _KINDS[func.__name__]
+        targets = self.all_targets(target, batch)
+        if kind == "labels":
+            if target.is_floating_point():
+                kind = "classes"
+                targets = _last(targets)
+            else:
+                targets = targets[targets != settings.get("ignore_index", -100)]
+            output = _last(output)
+        elif _adds_up(output):
+            output, targets = _last(output), _last(targets)
+        weights = settings.get("pos_weight" if kind == "binary" else "weight")
+        unit = self.unit(call, value)
+        return _Facts(
+            kind=kind,
+            logits=func.__name__
+            in ("cross_entropy", "binary_cross_entropy_with_logits"),
+            maker=_maker(call[1]),
+            output=_numbers(output),
+            targets=_numbers(targets),
+            value=unit and partial(_value, func, settings, kind, unit),
+            weights=None if weights is None else _numbers(weights),
+            smoothing=settings.get("label_smoothing", 0.0) if kind == "labels" else 0.0,
+            unit=unit or 1.0,
+            sums=settings.get("reduction") == "sum",
+        )
+
+    def all_targets(self, target: Tensor, batch: Any) -> Tensor:
+        """As the loss reads them: of all examples if it reads them as they are,
+        else of some batches.
+        """
+        if self.examples is not None and isinstance(self.examples[1], Tensor):
+            same = batch[1].numel() == target.numel()
+            if same and torch.equal(batch[1].reshape(-1), target.reshape(-1)):
+                return self.examples[1].reshape(-1, *target.shape[1:])
+        parts = [target]
+        for make in self.batches[1:8]:
+            self.clock.tick(0.4, "looking at the targets")
+            with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
+                _, call, _ = self.watched(make())
+            if call and call[2].shape[1:] == target.shape[1:]:
+                parts.append(call[2])
+        return torch.cat(parts)
+
+    def unit(self, call: Any, value: Any) -> float | None:
+        """The loss over the mean of its one part, None if there is more to it."""
+        units = []
+        for make in self.batches[:2]:
+            if units:
+                self.clock.tick(0.4, "looking at the loss")
+                with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
+                    (_, value), call, _ = self.watched(make())
+            if call is None or not isinstance(value, Tensor) or value.numel() != 1:
+                return None
+            func, output, target, settings = call
+            mean = func(output, target, **{**settings, "reduction": "mean"}).item()
+            units.append(value.item() / mean if mean else math.nan)
+        return units[0] if math.isclose(units[0], units[-1], rel_tol=1e-3) else None
+
+    def looks(self, value: Tensor | None) -> _Looks:
+        inputs = list(_tensors(self.examples[0])) if self.examples else []
+        graph = value.grad_fn if isinstance(value, Tensor) else None
+        return _Looks(
+            inputs=[
+                _numbers(part)
+                for part in inputs
+                if part.is_floating_point() and not _is_mask(part)
+            ],
+            normalized=_is_norm(
+                next(
+                    part
+                    for part in self.model.modules()
+                    if next(part.parameters(recurse=False), None) is not None
+                )
+            ),
+            stacks=_stacks(graph, self.model),
+            drops=[
+                (name, part.p)
+                for name, part in self.model.named_modules()
+                if isinstance(part, nn.modules.dropout._DropoutNd)
+            ],
+            penalty=0.0 if graph is None else self.penalty(),
+        )
+
+    def penalty(self) -> float:
+        """What weight decay does in the first step over what the loss does."""
+        groups = self.optimizer.param_groups
+        if not any(group.get("weight_decay") for group in groups):
+            return 0.0
+        moves = []
+        for kept in (0, 1):
+            with self.trial_of(1.0):
+                for group in groups:
+                    group["weight_decay"] *= kept
+                weights = [weight for group in groups for weight in group["params"]]
+                before = [weight.detach().clone() for weight in weights]
+                self.step(self.batches[0], "looking at the penalty")
+                moves.append(
+                    [
+                        new.detach() - old
+                        for new, old in zip(weights, before, strict=True)
+                    ]
+                )
+        learned = _length(moves[0])
+        shrunk = _length([one - other for one, other in zip(*moves, strict=True)])
+        return shrunk / learned if learned else 0.0
+
+    @contextmanager
+    def trial_of(self, factor: float) -> Iterator[None]:
+        """Whatever steps are made inside, at a multiple of the rate, all comes
+        back.
+        """
+        groups = self.optimizer.param_groups
+        with _untouched(self.model, None, self.loss_fn) as before:
+            before.owned |= {
+                id(part) for part in _tensors([*self.optimizer.state.values()])
+            }
+            before.owned |= {id(part) for group in groups for part in group["params"]}
+            before.look([("optimizer", self.optimizer)])
+            torch.manual_seed(0)
+            random.seed(0)
+            np.random.seed(0)
+            for group in groups:
+                # With a schedule, the rate may be low only now.
+                peak = [group.get(name) or 0.0 for name in _RATES]
+                group["lr"] = max(peak) * factor
+            yield
+
+    def step(self, make: Callable[[], Any], doing: str) -> float:
+        """One step of the optimizer; the loss before it."""
+        batch, losses = make(), list[float]()
+
+        def closure() -> Tensor:
+            self.clock.tick(1, doing)
+            self.optimizer.zero_grad()
+            _, value = self.both(batch)
+            value.backward()
+            if self.max_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
+            losses.append(value.item())
+            return value
+
+        try:
+            self.optimizer.step(closure)
+        except _FAILURES as error:
+            raise _Failed from error
+        return losses[0]
+
+    def run(self, factor: float, steps: int, alone: bool) -> list[float]:
+        """The losses of a trial."""
+        first = not self.probe.trials
+        doing = f"rate x {factor:g}" + (" on one batch" if alone else "")
+        losses = list[float]()
+        with self.trial_of(factor):
+            weights = [part for part in self.model.parameters() if part.requires_grad]
+            before = [weight.detach().clone() for weight in weights] if first else []
+            enough = self.clock.spent + steps
+            # An optimizer may need the loss several times in a step.
+            while self.clock.spent < enough and not self.clock.stopped:
+                place = 0 if alone else len(losses) % len(self.batches)
+                losses.append(self.step(self.batches[place], doing))
+                if not math.isfinite(losses[-1]):
+                    break
+                if first and len(losses) == self.probe.own:
+                    enough += self.rate()
+            if first:
+                moved = _length(
+                    [
+                        new.detach() - old
+                        for new, old in zip(weights, before, strict=True)
+                    ]
+                )
+                self.probe.moved = moved / max(_length(before), 1e-30)
+        return losses
+
+    def rate(self) -> float:
+        """Fill in loss and accuracy of some examples, in both modes; return what
+        it cost.
+        """
+        spent = self.clock.spent
+        count = len(next(_tensors(self.batches[0]()), ()))
+        some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
+        for training in (False, True):
+            values, outputs, targets = [], [], []
+            for make in some:
+                self.clock.tick(0.4, "rating")
+                self.model.train(training)
+                with torch.no_grad():
+                    (output, value), call, _ = self.watched(make())
+                values.append(float(value))
+                if call and self.facts:
+                    # The sign of an output may be turned in the loss.
+                    same = isinstance(output, Tensor) and output.shape == call[1].shape
+                    output = output if same else call[1]
+                    classes = self.facts.kind in ("labels", "classes")
+                    outputs.append(_last(output) if classes else output)
+                    targets.append(
+                        _last(call[2]) if self.facts.kind == "classes" else call[2]
+                    )
+            if not training:
+                self.probe.settled = sum(values) / len(values)
+            if len({part.shape[1:] for part in outputs}) == 1:
+                rated = _numbers(torch.cat(outputs)), _numbers(torch.cat(targets))
+                self.probe.scores.append(_score(self.facts, *rated))
+        return self.clock.spent - spent
+
+    def unrelated(self) -> str:
+        """Evidence that labels have nothing to do with inputs."""
+        if self.facts is None or self.examples is None:
+            return ""
+        inputs = next(_tensors(self.examples[0]))
+        return _unrelated(_neighbours(self.facts, _numbers(inputs)))
+
+
+_RATES = ("lr", "initial_lr", "max_lr")
+_SAME = {
+    "softmax-over-one-unit": ("length-one-axis",),
+    "softmax-axis": ("softmax-over-batch",),
+    "error": (),
+}
+"""What check_model says of the same fault."""
+
+
+def _failure(error: Exception) -> Finding:
+    return _found("error", " ".join(f"{type(error).__name__}: {error}".split())[:400])
+
+
+def _numbers(tensor: Tensor) -> np.ndarray:
+    tensor = _plain(tensor).cpu()
+    return (
+        tensor.numpy() if tensor.dtype is not torch.bfloat16 else tensor.float().numpy()
+    )
+
+
+def _last(tensor: Tensor) -> Tensor:
+    """Classes last, which a cross-entropy has second."""
+    return tensor.movedim(1, -1) if tensor.dim() > 1 else tensor
+
+
+def _adds_up(output: Tensor) -> bool:
+    """Pictures of probabilities: of all channels they make 1."""
+    if output.dim() < 3 or _maker(output) != "Softmax":
+        return False
+    return bool(((output.detach().sum(1) - 1).abs() < 1e-2).all())
+
+
+def _value(
+    func: Any,
+    settings: dict[str, Any],
+    kind: str,
+    unit: float,
+    answer: np.ndarray,
+    targets: np.ndarray,
+) -> float:
+    """The loss of an answer, a probability for a cross-entropy."""
+    given, wanted = torch.tensor(answer), torch.tensor(targets)
+    if func.__name__ == "binary_cross_entropy_with_logits":
+        given = given.clamp(1e-9, 1 - 1e-9).logit()
+    elif kind == "classes":
+        given, wanted = (
+            given.clamp_min(1e-30).log().movedim(-1, 1),
+            wanted.movedim(-1, 1),
+        )
+    settings = _mapped(settings, lambda part: part.cpu().double())
+    return unit * func(given, wanted, **{**settings, "reduction": "mean"}).item()
+
+
+def _length(tensors: list[Tensor]) -> float:
+    return math.hypot(*(torch.linalg.vector_norm(part).item() for part in tensors))
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return "Norm" in type(module).__name__
+
+
+_PASSED = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "NativeDropout",
+    "Mul",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "Clone",
+    "ToCopy",
+)
+"""Operations that leave two linear layers one."""
+
+
+def _stacks(graph: Any, model: nn.Module) -> list[str]:
+    """Pairs of linear layers of which the second one reads the first one alone,
+    and which are no bottleneck.
+    """
+    named = {
+        id(part.weight): (name, part)
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Linear)
+    }
+    nodes, todo, readers = set(), [graph], dict[Any, int]()
+    while todo:
+        node = todo.pop()
+        if node is None or node in nodes:
+            continue
+        nodes.add(node)
+        for source, _ in node.next_functions:
+            readers[source] = readers.get(source, 0) + 1
+            todo.append(source)
+    found = {}
+    for node in nodes:
+        after, source = _linear(node, named)
+        while source is not None and readers[source] == 1 and _is_passed(source):
+            source = next(one for one, _ in source.next_functions if one is not None)
+        before, _ = _linear(source, named)
+        if after and before and readers[source] == 1:
+            first, second = before[1], after[1]
+            through = first.out_features == second.in_features
+            if through and first.out_features >= min(
+                first.in_features, second.out_features
+            ):
+                found[before[0]] = f"{before[0]} and {after[0]}"
+    return [found[name] for name, _ in named.values() if name in found]
+
+
+def _is_passed(node: Any) -> bool:
+    sources = [source for source, _ in node.next_functions if source is not None]
+    name = type(node).__name__.partition("Backward")[0]
+    return name in _PASSED and len(sources) == 1
+
+
+def _linear(node: Any, named: dict[int, Any]) -> tuple[Any, Any]:
+    """The linear layer that a node of the graph is, and what it reads."""
+    name = type(node).__name__.partition("Backward")[0]
+    if name not in ("Addmm", "Mm"):
+        return None, None
+    read, weight = [source for source, _ in node.next_functions][-2:]
+    while weight is not None and not hasattr(weight, "variable"):
+        weight = weight.next_functions[0][0] if weight.next_functions else None
+    layer = named.get(id(weight.variable)) if weight is not None else None
+    return layer, read if layer else None
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    inputs = torch.randn(512, 20)
+    labels = (inputs[:, 0] + inputs[:, 1] > 0).long()
+    network = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 2))
+    slow = torch.optim.SGD(network.parameters(), lr=1e-3)
+    pair, loss = (inputs, labels), nn.CrossEntropyLoss()
+    print(diagnose(network, pair, loss, slow, batch_size=32, epochs=10))

@@ -1,0 +1,164 @@
+"""What the rules of `diagnose` must say of facts, in both frameworks: each fault beside a healthy neighbour."""
+
+import math
+
+import numpy as np
+import pytest
+
+DRAW = np.random.default_rng(0)
+
+
+def softmax(values):
+    values = np.exp(values - values.max(-1, keepdims=True))
+    return values / values.sum(-1, keepdims=True)
+
+
+SCORES = DRAW.normal(size=(64, 4))
+LABELS = DRAW.integers(4, size=64)
+ONE_HOT = np.eye(4)[LABELS]
+MANY = np.where(DRAW.uniform(size=(64, 4)) < 0.5, 1.0, 0.0)
+ONE = DRAW.normal(size=(64, 1))
+HALF = DRAW.integers(2, size=(64, 1)).astype(float)
+
+
+def facts(snippet, kind, output, targets, maker="Addmm", **more):
+    more = {"logits": True, "value": None} | more
+    return snippet._Facts(kind=kind, output=output, targets=targets, maker=maker, **more)
+
+
+FAULTS = {
+    "labels-not-whole": ("labels", SCORES, LABELS / 4, "Addmm"),
+    "labels-out-of-range": ("labels", SCORES, LABELS + 1, "Addmm"),
+    "targets-outside": ("binary", ONE, 2 * HALF - 1, "Sigmoid"),
+    "softmax-over-one-unit": ("binary", np.ones((64, 1)), HALF, "Softmax"),
+    "softmax-axis": ("classes", softmax(SCORES.T).T, ONE_HOT, "Softmax"),
+    "one-class-cross-entropy": ("labels", ONE, 0 * LABELS, "Addmm"),
+    "sigmoid-before-categorical": ("labels", abs(SCORES) / 9, LABELS, "Sigmoid"),
+    "relu-before-loss": ("labels", np.maximum(SCORES, 0), LABELS, "Relu"),
+    "binary-loss-for-classes": ("binary", softmax(SCORES), ONE_HOT, "Softmax"),
+    "softmax-for-many-labels": ("binary", softmax(SCORES), MANY, "Softmax"),
+    "absolute-error-of-labels": ("absolute", abs(ONE) / 9, HALF, "Sigmoid"),
+    "squared-error-of-classes": ("squared", softmax(SCORES), ONE_HOT, "Softmax"),
+    "hinge-on-probabilities": ("hinge", abs(ONE) / 9, 2 * HALF - 1, "Sigmoid"),
+}
+HEALTHY = {
+    "class numbers under logits": ("labels", SCORES, LABELS, "Addmm"),
+    "class numbers as floats": ("labels", SCORES, LABELS.astype(float), "Addmm"),
+    "one-hot rows under logits": ("classes", SCORES, ONE_HOT, "Addmm"),
+    "soft rows": ("classes", softmax(SCORES), softmax(SCORES + 1), "Softmax"),
+    "a sigmoid for each of many labels": ("binary", abs(SCORES) / 9, MANY, "Sigmoid"),
+    "a softmax over two of three axes": ("other", np.ones((4, 5, 6)) / 5, np.ones((4, 5, 6)), "Softmax"),
+    "Brier's score": ("squared", abs(ONE) / 9, HALF, "Sigmoid"),
+    "hinge of scores": ("hinge", ONE, 2 * HALF - 1, "Addmm"),
+    "absolute error of prices": ("absolute", ONE, 3 * ONE, "Addmm"),
+    "a vector of scores": ("binary", ONE[:, 0], HALF[:, 0], "Addmm"),
+}
+
+
+def check_facts(snippet):
+    for code, given in FAULTS.items():
+        assert [finding.code for finding in snippet._judge_facts(facts(snippet, *given))] == [code]
+    for name, given in HEALTHY.items():
+        assert not list(snippet._judge_facts(facts(snippet, *given))), name
+    summed = facts(snippet, "squared", ONE, ONE, sums=True, unit=64.0)
+    assert [finding.level for finding in snippet._judge_facts(summed)] == ["note"]
+
+
+LOOKS = {"inputs": [], "normalized": False, "stacks": [], "drops": [], "penalty": 0.0}
+SEEN = {
+    "non-finite-input": {"inputs": [np.where(SCORES > 2, np.nan, SCORES)]},
+    "input-scale": {"inputs": [SCORES / 255]},
+    "linear-stack": {"stacks": ["0 and 1"]},
+    "dropout-too-strong": {"drops": [("1", 0.8), ("2", 0.5)]},
+    "penalty-outweighs-loss": {"penalty": 1.5},
+}
+PASSED = (
+    {"inputs": [SCORES / 255], "normalized": True},
+    {"inputs": [np.eye(64)]},
+    {"inputs": [LABELS]},
+    {"inputs": [0 * SCORES]},
+    {"drops": [("1", 0.75)]},
+    {"penalty": 0.9},
+)
+
+
+def check_looks(snippet):
+    for code, looks in SEEN.items():
+        found = list(snippet._judge_looks(snippet._Looks(**LOOKS | looks), LABELS))
+        assert [finding.code for finding in found] == [code]
+        assert any(letter.isdigit() for letter in found[0].evidence)
+    for looks in PASSED:
+        assert not list(snippet._judge_looks(snippet._Looks(**LOOKS | looks), LABELS))
+    many = snippet._Looks(**LOOKS | {"inputs": [np.repeat(SCORES, 40, 0) / 255]})
+    assert [finding.code for finding in snippet._judge_looks(many, ONE * np.inf)] == ["non-finite-input", "input-scale"]
+
+
+def check_constants(snippet):
+    """The best constant against a search."""
+    entropy = -sum(share * math.log(share) for share in np.bincount(LABELS) / 64)
+    known = {"value": lambda answer, targets: float(np.square(answer - targets).mean())}
+    best = snippet._best_constant
+    assert best(facts(snippet, "labels", SCORES, LABELS, **known)) == pytest.approx((entropy, 0.0))
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+    shares = softmax(DRAW.normal(size=(20000, 4)) * 0.5)
+    weighted = facts(snippet, "labels", SCORES, LABELS, weights=weights, **known)
+    costs = (-np.log(shares)[:, LABELS] * weights[LABELS]).sum(1) / weights[LABELS].sum()
+    assert best(weighted)[0] == pytest.approx(costs.min(), rel=1e-2) and best(weighted)[0] <= costs.min()
+    smooth = facts(snippet, "labels", SCORES, LABELS, smoothing=0.1, **known)
+    rows = 0.9 * ONE_HOT + 0.025
+    least = -(rows[0] * np.log(rows[0])).sum()
+    assert best(smooth) == pytest.approx((-(rows.mean(0) * np.log(rows.mean(0))).sum(), least))
+    squared = facts(snippet, "squared", SCORES, SCORES, **known)
+    assert best(squared) == pytest.approx((SCORES.var(0).mean(), 0.0))
+    cross = {"value": lambda answer, targets: float(-(targets * np.log(answer)).sum(-1).mean())}
+    soft = softmax(SCORES)
+    guess, least = best(facts(snippet, "classes", SCORES, soft, **cross))
+    assert (guess, least) == pytest.approx(
+        (-(soft.mean(0) * np.log(soft.mean(0))).sum(), -(soft * np.log(soft)).sum(-1).mean())
+    )
+    many = {
+        "value": lambda answer, targets: float(
+            -(3 * targets * np.log(answer) + (1 - targets) * np.log(1 - answer)).mean()
+        )
+    }
+    positive = facts(snippet, "binary", ONE, np.clip(HALF, 0.01, 0.99), weights=np.array([3.0]), **many)
+    tried = min(many["value"](np.full((64, 1), answer), positive.targets) for answer in np.linspace(0.01, 0.99, 99))
+    assert best(positive)[0] == pytest.approx(tried, rel=1e-3)
+    assert best(facts(snippet, "squared", ONE, ONE)) is None
+    assert best(facts(snippet, "squared", ONE, 0 * ONE, **known)) is None
+
+
+def check_scores(snippet):
+    score, given = snippet._score, facts(snippet, "labels", SCORES, LABELS)
+    common = np.bincount(LABELS).max() / 64
+    assert score(given, ONE_HOT, LABELS) == pytest.approx((1 - common, common))
+    assert score(given, SCORES, LABELS[:9]) is None
+    classes = facts(snippet, "classes", SCORES, ONE_HOT)
+    assert score(classes, ONE_HOT, ONE_HOT) == pytest.approx((1 - common, common))
+    assert score(classes, SCORES, softmax(SCORES)) is None
+    often = max(HALF.mean(), 1 - HALF.mean())
+    logits = facts(snippet, "binary", ONE, HALF)
+    assert score(logits, HALF - 0.1, HALF) == pytest.approx((1 - often, often))
+    assert score(logits._replace(logits=False), HALF * 0.4 + 0.2, HALF) == pytest.approx((1 - often, often))
+
+
+def check_neighbours(snippet):
+    x = DRAW.normal(size=(600, 3))
+    y = (x[:, :1] > 0).astype(float)
+    given = facts(snippet, "binary", ONE, y)
+    assert not snippet._unrelated(snippet._neighbours(given, x))
+    assert "standard errors, limit 3" in snippet._unrelated(snippet._neighbours(given._replace(targets=y[::-1]), x))
+    one_hot = facts(snippet, "classes", SCORES, np.eye(2)[y[:, 0].astype(int)])
+    assert not snippet._unrelated(snippet._neighbours(one_hot, x))
+    for other in (x[:9], (9 * x).astype(int)):
+        assert snippet._neighbours(given, other) is None
+    assert snippet._neighbours(given._replace(targets=x[:, :1]), x) is None
+    assert not snippet._unrelated(None)
+
+
+def check_wavers(snippet):
+    assert snippet._wavers((1.0, 0.1, 0.1)) and snippet._wavers((1.0,) * 20)
+    assert not snippet._wavers(tuple(0.9**step for step in range(20)))
+
+
+RULES = (check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers)

@@ -1,0 +1,525 @@
+"""Planted faults and healthy neighbours, and that model, optimizer and random states are what they were."""
+
+import copy
+import importlib.util
+import json
+import math
+import random
+import runpy
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from snippets.diagnostics import diagnose_pytorch as snippet
+from snippets.diagnostics.diagnose_pytorch import diagnose
+from tests.diagnostics import diagnose_page, diagnose_rules
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("rule", diagnose_rules.RULES)
+def test_rule(rule):
+    rule(snippet)
+
+
+def codes(report, level="fault"):
+    return [finding.code for finding in report.findings if finding.level == level]
+
+
+def draw(count=256, width=8):
+    x = torch.randn(count, width, generator=torch.Generator().manual_seed(count))
+    return x, (x[:, 0] + x[:, 1] > 0).long()
+
+
+def mlp(*last, width=8, classes=2):
+    return nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, classes), *last)
+
+
+def look(model, data, loss, make=lambda weights: torch.optim.Adam(weights, 0.01), **more):
+    settings = {"epochs": 20, "progress": False} | more
+    if not isinstance(data, DataLoader):
+        settings = {"batch_size": 32} | settings
+    return diagnose(model, data, loss, make(model.parameters()), **settings)
+
+
+def test_a_healthy_training_costs_one_trial_and_has_no_finding():
+    report = look(mlp(), draw(), nn.CrossEntropyLoss())
+    assert report.findings == () and report.complete
+    assert [(trial.factor, len(trial.losses)) for trial in report.trials] == [(1.0, 100)]
+    assert report.best_constant == pytest.approx(math.log(2), abs=0.02)
+    assert report.planned == 20 * 8
+    assert report.check.parameters == 8 * 32 + 32 + 32 * 2 + 2
+    assert "No finding." in str(report)
+
+
+x, y = draw()
+PROGRAMS = {
+    "steps-too-short": lambda: look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 1e-3)),
+    "rate-too-high": lambda: look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 300.0)),
+    "softmax-over-one-unit": lambda: look(mlp(nn.Softmax(-1), classes=1), (x, y.float()[:, None]), nn.BCELoss()),
+    "targets-outside": lambda: look(mlp(nn.Sigmoid(), classes=1), (x, 2.0 * y[:, None] - 1), nn.BCELoss()),
+    "sigmoid-before-categorical": lambda: look(mlp(nn.Sigmoid()), (x, y), nn.CrossEntropyLoss()),
+    "softmax-axis": lambda: look(mlp(nn.Softmax(0)), (x, F.one_hot(y).float()), nn.BCELoss()),
+    "linear-stack": lambda: look(
+        nn.Sequential(nn.Linear(8, 32), nn.Dropout(0.1), nn.Linear(32, 32, bias=False), nn.ReLU(), nn.Linear(32, 2)),
+        (x, y),
+        nn.CrossEntropyLoss(),
+    ),
+    "dropout-too-strong": lambda: look(nn.Sequential(nn.Dropout(0.9), mlp()), (x, y), nn.CrossEntropyLoss()),
+    "input-scale": lambda: look(mlp(), (x / 255, y), nn.CrossEntropyLoss()),
+    "penalty-outweighs-loss": lambda: look(
+        mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 0.01, weight_decay=1.0)
+    ),
+    "labels-unrelated": lambda: look(mlp(), (torch.randn(2000, 8), torch.randint(2, (2000,))), nn.CrossEntropyLoss()),
+    "loss-against-score": lambda: look(
+        mlp(classes=4),
+        (x, (x[:, 0] > 0).long() + 2 * (x[:, 1] > 0)),
+        lambda output, y: nn.functional.cross_entropy(-output, y),
+    ),
+    "error": lambda: look(mlp(), (x[:, :5], y), nn.CrossEntropyLoss()),
+    "labels-out-of-range": lambda: look(mlp(), (x, y + 1), nn.CrossEntropyLoss()),
+}
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_a_planted_fault_is_named_with_a_number_beside_its_limit(code):
+    report = PROGRAMS[code]()
+    assert code in codes(report), report
+    finding = next(one for one in report.findings if one.code == code)
+    assert any(letter.isdigit() for letter in finding.evidence)
+    assert all(len(line) <= 100 for line in str(report).splitlines())
+    assert report.cost <= 400
+    json.dumps(report.to_dict())
+
+
+HEALTHY = {
+    "a bottleneck": lambda: look(
+        nn.Sequential(nn.Linear(8, 2), nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2)), (x, y), nn.CrossEntropyLoss()
+    ),
+    "a linear layer read twice": lambda: look(Twice(), (x, y), nn.CrossEntropyLoss()),
+    "frozen linear layers": lambda: look(
+        nn.Sequential(*[nn.Linear(8, 8).requires_grad_(False) for _ in range(2)], mlp()), (x, y), nn.CrossEntropyLoss()
+    ),
+    "AdamW": lambda: look(
+        mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.AdamW(w, 0.01, weight_decay=0.01)
+    ),
+    "small inputs and a batch normalization": lambda: look(
+        nn.Sequential(nn.BatchNorm1d(8), mlp()), (x / 255, y), nn.CrossEntropyLoss()
+    ),
+    "a small rate with time": lambda: look(
+        mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.Adam(w, 1e-4), epochs=2000
+    ),
+    "clipping at a high rate": lambda: look(
+        mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 0.5), max_norm=1.0
+    ),
+    "several losses": lambda: look(
+        mlp(), (x, y), lambda output, y: F.cross_entropy(output, y) + F.mse_loss(output, F.one_hot(y).float())
+    ),
+    "a part of the loss": lambda: look(mlp(), (x, y), lambda output, y: 3 * F.cross_entropy(output, y)),
+    "a penalty by hand": lambda: look(
+        mlp(), (x, y), lambda output, y: F.cross_entropy(output, y) + output.square().mean()
+    ),
+    "a loss below zero": lambda: look(mlp(classes=1), (x, y), lambda output, y: -output.tanh()[y > 0].mean()),
+    "a log-likelihood by hand": lambda: look(
+        mlp(), (x, y), lambda output, y: -output.log_softmax(1)[range(len(y)), y].mean()
+    ),
+    "soft classes": lambda: look(mlp(), (x, F.softmax(3 * x[:, :2], 1)), nn.CrossEntropyLoss()),
+    "smooth and weighted classes": lambda: look(
+        mlp(), (x, y), nn.CrossEntropyLoss(torch.tensor([1.0, 2.0]), label_smoothing=0.1)
+    ),
+    "labels to ignore": lambda: look(mlp(), (x, torch.where(x[:, 2] > 1, -100, y)), nn.CrossEntropyLoss()),
+    "binary labels, weighted": lambda: look(
+        mlp(classes=1), (x, y.float()[:, None]), nn.BCEWithLogitsLoss(pos_weight=torch.tensor([2.0]))
+    ),
+    "regression in bfloat16": lambda: look(
+        mlp(classes=1).bfloat16(), (x.bfloat16(), x[:, :1].bfloat16()), nn.HuberLoss()
+    ),
+    "pictures of classes": lambda: look(
+        nn.Conv2d(1, 2, 3, padding=1), (PICTURES, (PICTURES[:, 0] > 0).long()), nn.CrossEntropyLoss(), epochs=200
+    ),
+    "pictures of soft classes": lambda: look(
+        nn.Conv2d(1, 2, 3, padding=1), (PICTURES, torch.cat([PICTURES, -PICTURES], 1).softmax(1)), nn.CrossEntropyLoss()
+    ),
+    "pictures of probabilities": lambda: look(
+        nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Softmax(1)),
+        (PICTURES, torch.cat([PICTURES, -PICTURES], 1).softmax(1)),
+        nn.MSELoss(),
+        epochs=200,
+    ),
+    "an autoencoder of a loader": lambda: look(
+        nn.Sequential(nn.Linear(8, 8)), DataLoader(x, 32), lambda output, batch: F.mse_loss(output, batch)
+    ),
+    "LBFGS": lambda: look(
+        mlp(),
+        (x, y),
+        nn.CrossEntropyLoss(),
+        lambda w: torch.optim.LBFGS(w, 0.5, max_iter=4),
+        batch_size=256,
+        epochs=200,
+    ),
+}
+PICTURES = draw(64, 36)[0].reshape(64, 1, 6, 6)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.last = nn.Linear(8, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+
+    def forward(self, x):
+        x = self.one(x)
+        return self.last((x + self.two(x)).relu())
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_neighbour_gives_no_fault(name):
+    report = HEALTHY[name]()
+    assert codes(report) == [], report
+    assert report.cost <= 400
+
+
+def state(model, optimizer):
+    def flat(value):
+        if isinstance(value, dict):
+            return {key: flat(part) for key, part in value.items()}
+        return [flat(part) for part in value] if isinstance(value, list | tuple) else value
+
+    parts = [
+        flat(copy.deepcopy(model.state_dict())),
+        flat(copy.deepcopy(optimizer.state_dict())),
+        [None if part.grad is None else part.grad.clone() for part in model.parameters()],
+        [part.training for part in model.modules()],
+        torch.get_rng_state(),
+        list(random.getstate()[1]),
+        np.random.get_state()[1],
+    ]
+    return repr(torch.tensor(0)) and parts
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(np.array_equal(np.asarray(one), np.asarray(other))) if one is not None else other is None
+
+
+class Noisy(nn.Module):
+    """Has all that a step changes beside weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        random.random()
+        np.random.rand()
+        return self.body(x)
+
+
+def trained(make):
+    """A model in the middle of its training."""
+    model = Noisy()
+    optimizer = make(model.parameters())
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    return model.eval(), optimizer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: torch.optim.SGD(w, 30.0, momentum=0.9, weight_decay=0.1),
+        lambda w: torch.optim.AdamW(w, 1e-6, amsgrad=True),
+        lambda w: torch.optim.Adam(w, torch.tensor(0.01), weight_decay=0.1),
+    ],
+)
+def test_model_optimizer_and_random_states_are_bit_for_bit_what_they_were(make):
+    model, optimizer = trained(make)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / 100))
+    before, seen = state(model, optimizer), list(model.seen)
+    report = diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer, batch_size=32, epochs=1, progress=False)
+    assert report.trials
+    assert same(before, state(model, optimizer))
+    assert model.seen == seen and schedule.last_epoch == 0
+    optimizer.step()
+    assert not same(before, state(model, optimizer))
+
+
+def test_a_model_without_a_step_has_an_optimizer_without_state_afterwards():
+    model = mlp()
+    optimizer = torch.optim.Adam(model.parameters())
+    diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer, batch_size=32, progress=False)
+    assert not optimizer.state and all(part.grad is None for part in model.parameters())
+
+
+class Breaks:
+    """A loss that does something in the step with this number."""
+
+    def __init__(self, step, what):
+        self.step, self.what, self.calls = step, what, 0
+
+    def __call__(self, output, y):
+        Breaks.calls += 1
+        if Breaks.calls == self.step:
+            self.what()
+        return F.cross_entropy(output, y)
+
+    calls = 0
+
+
+def fail(error):
+    raise error
+
+
+def test_an_error_in_a_step_is_a_finding_and_all_comes_back():
+    Breaks.calls = 0
+    model, optimizer = trained(torch.optim.Adam)
+    before = state(model, optimizer)
+    loss = Breaks(40, lambda: fail(RuntimeError("expected all tensors\non one device")))
+    report = diagnose(model, (x, y), loss, optimizer, batch_size=32, progress=False)
+    assert codes(report) == ["error"]
+    assert "RuntimeError: expected all tensors on one device" in str(report)
+    assert same(before, state(model, optimizer))
+
+
+@pytest.mark.parametrize("step", [1, 40, 170])
+def test_ctrl_c_gives_what_is_known_and_all_comes_back(step):
+    Breaks.calls = 0
+    model, optimizer = trained(lambda w: torch.optim.SGD(w, 1e-4))
+    before, handler = state(model, optimizer), signal.getsignal(signal.SIGINT)
+    loss = Breaks(step, lambda: signal.raise_signal(signal.SIGINT))
+    data = (x / 1000, y)
+    report = diagnose(model, data, loss, optimizer, batch_size=32, epochs=1, progress=False)
+    assert not report.complete and "Ended by Ctrl-C" in str(report)
+    assert "input-scale" in codes(report)
+    assert same(before, state(model, optimizer))
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_all_comes_back():
+    Breaks.calls = 0
+    model, optimizer = trained(torch.optim.Adam)
+    before = state(model, optimizer)
+
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        diagnose(model, (x, y), Breaks(40, twice), optimizer, batch_size=32, progress=False)
+    assert same(before, state(model, optimizer))
+
+
+def test_it_runs_in_another_thread():
+    found = []
+    work = threading.Thread(target=lambda: found.append(look(mlp(), (x, y), nn.CrossEntropyLoss())))
+    work.start()
+    work.join()
+    assert found[0].findings == ()
+
+
+def test_progress_is_one_line_that_vanishes(capsys, monkeypatch):
+    monkeypatch.setattr(snippet.time, "monotonic", iter(range(10_000)).__next__)
+    look(mlp(), (x, y), nn.CrossEntropyLoss(), progress=True)
+    shown = capsys.readouterr().err
+    assert "\n" not in shown and "of at most 400 steps, rate x 1" in shown
+    assert shown.split("\r")[-2].strip() == "" and shown.endswith("\r")
+
+
+class Numbered(Dataset):
+    def __init__(self):
+        self.draw = np.random.default_rng(0)
+        self.python = random.Random(0)
+        self.seen = 0
+
+    def __len__(self):
+        return 128
+
+    def __getitem__(self, place):
+        self.python.random()
+        noise = torch.as_tensor(self.draw.normal(size=8) * 1e-3, dtype=torch.float32)
+        return x[place] + noise, y[place]
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return zip(x, y, strict=True)
+
+
+def test_the_generators_of_a_loader_come_back():
+    data = Numbered()
+    loader = DataLoader(data, 32, shuffle=True, generator=torch.Generator().manual_seed(1))
+    before = loader.generator.get_state(), data.draw.bit_generator.state, data.python.getstate()
+    assert codes(look(mlp(), loader, nn.CrossEntropyLoss())) == []
+    assert same(list(before[:1]), [loader.generator.get_state()])
+    assert before[1:] == (data.draw.bit_generator.state, data.python.getstate())
+
+
+def test_datasets_and_streams():
+    report = look(mlp(), TensorDataset(x, y), nn.CrossEntropyLoss())
+    assert report.findings == () and report.planned == 160
+    report = look(mlp(), Stream(), nn.CrossEntropyLoss())
+    assert report.findings == () and report.planned is None
+    with pytest.raises(ValueError, match="data must hold a batch at least, got an empty loader"):
+        look(mlp(), DataLoader(TensorDataset(x[:0], y[:0])), nn.CrossEntropyLoss())
+
+
+def test_a_large_batch_is_held_alone(monkeypatch):
+    monkeypatch.setattr(snippet, "HELD", 3000)
+    report = look(mlp(), DataLoader(TensorDataset(x, y), 32), nn.CrossEntropyLoss())
+    assert report.trials[0].losses[-1] < 0.01  # two batches, again and again
+
+
+class Own(nn.Module):
+    """Computes its loss itself, as transformers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, inputs, labels):
+        output = self.body(inputs)
+        return {"loss": F.cross_entropy(output, labels), "logits": output}
+
+
+def test_a_model_that_computes_its_loss_itself():
+    loader = DataLoader([{"inputs": one, "labels": label} for one, label in zip(x, y, strict=True)], 32)
+    report = look(Own(), loader, None)
+    assert report.findings == () and report.best_constant == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_inputs_and_targets_of_several_parts():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp()
+
+        def forward(self, one, two):
+            return self.body(one + two)
+
+    report = look(Sum(), ((x, x), {"y": y, "kind": "all"}), lambda output, y: F.cross_entropy(output, y["y"]))
+    assert report.findings == ()
+
+
+def test_what_no_rate_learns_is_a_note():
+    inputs = torch.rand(4000, 1)
+    data = inputs, ((150 * inputs[:, 0]).sin() > 0).long()
+    report = look(mlp(width=1), data, nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 0.01), batch_size=16)
+    assert codes(report, "note") == ["learns-nothing"] and codes(report) == [], report
+    assert 300 < report.cost <= 400
+
+
+class Mixing(nn.Module):
+    """Gives each example the output of another one."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, x):
+        return self.body(x[torch.randperm(len(x))])
+
+
+def test_a_model_that_mixes_its_examples_cannot_overfit_one_batch():
+    x, y = draw(4000)
+    report = look(Mixing(), (x, y), nn.CrossEntropyLoss(), batch_size=64)
+    assert codes(report) == ["cannot-overfit-one-batch"], report
+    assert 300 < report.cost <= 400
+    # Of a loader, neighbours are not known.
+    report = look(Mixing(), DataLoader(TensorDataset(x, y), 64), nn.CrossEntropyLoss())
+    assert codes(report) == ["cannot-overfit-one-batch"], report
+
+
+def test_nothing_learned_is_no_news_where_a_fault_is_known():
+    x, y = draw(4000)
+    report = look(Mixing(), (x / 1e3, y), nn.CrossEntropyLoss(), batch_size=64)
+    assert codes(report)[0] == "input-scale" and "cannot-overfit-one-batch" not in codes(report), report
+
+
+def test_a_loss_that_is_lost_at_any_rate():
+    calls = iter(range(10_000))
+    report = look(mlp(), (x, y), lambda output, y: F.cross_entropy(output, y) * (math.nan if next(calls) > 12 else 1.0))
+    assert codes(report) == ["non-finite-training"], report
+    assert "step 1 at 0.1 times the rate" in report.findings[0].evidence
+
+
+def test_a_loss_below_zero_that_is_lost():
+    def below(output, _):
+        return -output.exp().exp().mean()
+
+    model = mlp(classes=1)
+    report = look(model, (x, y), below, lambda w: torch.optim.SGD(w, 1e9))
+    assert codes(report) == ["non-finite-training"], report
+    report = look(model, (x, y), lambda output, _: output.square().mean() - 5, lambda w: torch.optim.SGD(w, 30.0))
+    assert codes(report) == ["rate-too-high"], report
+
+
+def test_a_training_of_two_steps():
+    report = look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 0.01), batch_size=128, epochs=1)
+    assert codes(report) == ["steps-too-short"], report
+
+
+model = mlp()
+adam = torch.optim.Adam(model.parameters())
+BAD = {
+    "model must be a torch.nn.Module, got str": ("model", (x, y), nn.MSELoss(), adam, {}),
+    "loss_fn must be a function or an instance": (model, (x, y), nn.MSELoss, adam, {}),
+    "loss_fn must be a function or an instance such as nn.MSELoss\\(\\), got 'mse'": (model, (x, y), "mse", adam, {}),
+    "optimizer must be a torch optimizer, got str": (model, (x, y), nn.MSELoss(), "adam", {}),
+    "optimizer must hold parameters of the model, got 4 others": (mlp(), (x, y), nn.MSELoss(), adam, {}),
+    "batch_size must be a positive integer, got 0": (model, (x, y), nn.MSELoss(), adam, {"batch_size": 0}),
+    "epochs must be a positive integer, got 1.5": (model, (x, y), nn.MSELoss(), adam, {"epochs": 1.5}),
+    "max_norm must be positive, got 0": (model, (x, y), nn.MSELoss(), adam, {"max_norm": 0}),
+    "batch_size must be left to the DataLoader, got 32": (model, DataLoader(x), None, adam, {}),
+    "batch_size must be given": (model, (x, y), nn.MSELoss(), adam, {"batch_size": None}),
+    "data must be a pair .* got 3 items": (model, (x, y, y), nn.MSELoss(), adam, {}),
+    "data must be a pair .* got Tensor": (model, x, nn.MSELoss(), adam, {}),
+    "as many inputs as targets, got \\[256, 9\\]": (model, (x, y[:9]), nn.MSELoss(), adam, {}),
+    "an example at least": (model, (x[:0], y[:0]), nn.MSELoss(), adam, {}),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_refused_with_its_name_and_value(message):
+    *given, settings = BAD[message]
+    with pytest.raises(ValueError, match=message):
+        diagnose(*given, **{"batch_size": 32} | settings)
+
+
+def test_both_files_in_one_folder_serve_without_a_package(monkeypatch):
+    monkeypatch.syspath_prepend(Path(snippet.__file__).parent)
+    spec = importlib.util.spec_from_file_location("diagnose_pytorch", snippet.__file__)
+    alone = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(alone)
+    adam = torch.optim.Adam(model.parameters(), 0.01)
+    report = alone.diagnose(model, (x, y), nn.CrossEntropyLoss(), adam, batch_size=32, progress=False)
+    assert report.findings == ()
+    del sys.modules["check_model_pytorch"]
+
+
+def test_run_by_itself_it_prints_the_report_on_the_page(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(snippet.__file__).parent)
+    runpy.run_path(snippet.__file__, run_name="__main__")
+    del sys.modules["check_model_pytorch"]
+    diagnose_page.check_report(capsys.readouterr().out)
+
+
+def test_the_page_lists_every_finding_and_its_limits():
+    diagnose_page.check_findings(snippet)
+    diagnose_page.check_limits(snippet)
