@@ -1,10 +1,9 @@
-"""Highlighted Python with fewer elements, highlighted once, and plain until the search has read it.
+"""Highlighted Python with fewer elements, highlighted once.
 
 Names, punctuation, operators and spaces have no colour of their own here. They are three quarters of the spans that
 Pygments writes, and a page is lighter without them.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -31,21 +30,10 @@ class Uncoloured(Filter):
 
 UNCOLOURED = Uncoloured()
 
-UNTIL_THE_TEMPLATE = "<!--plain-->{}<!--coloured {} coloured-->"
-"""The template takes the second where the search took the first: it reads every element of every page at every save."""
-
 
 def fence(source: str, language: str, css_class: str, options: dict, md: Markdown, **others: object) -> str:
     """The block as `pymdownx.superfences` would write it without this; `mkdocs.yml` says for which language."""
     highlight = md.preprocessors["fenced_code_block"].highlight
     what = (*VERSION, SETTINGS.read_text(encoding="utf-8"), source, language, repr(options), repr(others))
 
-    def make() -> str:
-        block = highlight(src=source, language=language, options=options, md=md, **others)
-        return re.sub("(?<=<code>)(.*)(?=</code>)", _both, block, flags=re.DOTALL)
-
-    return recall(what, make)
-
-
-def _both(code: re.Match[str]) -> str:
-    return UNTIL_THE_TEMPLATE.format(re.sub("</?span[^>]*>", "", code[0]), code[0])
+    return recall(what, lambda: highlight(src=source, language=language, options=options, md=md, **others))

@@ -14,9 +14,9 @@ from markdown.util import AtomicString
 
 from docs.hooks.markdown import katex
 
-COMMENT = "<!--tex {} tex-->"
-"""What a page's template turns into the formula, as its last step. Material's search reads every element of every page
-at every save, and most elements are a formula's: as comments they cost it nothing, and it does not index them."""
+IN_A_LINE = "tex-formula"
+"""An element of its own, since Material's search takes the end of the next element of the same name for the end of what
+it is to leave out."""
 
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 OPENING = re.compile(r"[(\[“‘\"']*$")
@@ -58,9 +58,11 @@ class SetFormulas(Treeprocessor):
         for element, formula in formulas.items():
             inner = formula.html
             if element.tag == "span":
+                element.tag = IN_A_LINE
                 inner = inner.removeprefix('<span class="katex">').removesuffix("</span>")
             element.set("class", "katex-display" if element.tag == "div" else "katex")
-            element.text = self.md.htmlStash.store(COMMENT.format(inner))
+            element.set("data-search-exclude", "")
+            element.text = self.md.htmlStash.store(inner)
 
 
 def _tie(parent: Element, place: int) -> None:

@@ -39,7 +39,7 @@ def test_the_two_ends_of_an_interval_can_be_told_apart(interval, shown):
         ("4.7e-5 to 1.4e-4 over ten seeds.", "4.7\u202f×\u202f10<sup>−5</sup> to 1.4\u202f×\u202f10<sup>−4</sup> over"),
         ("ε = 1e-30; more", "ε = 10<sup>−30</sup>; more"),
         ("`eps=1e-5` and 1e5", "<code>eps=1e-5</code> and 10<sup>5</sup>"),
-        ("$1e-5$", '<span class="katex"><!--tex <span class="katex-mathml"><math>'),
+        ("$1e-5$", '<tex-formula class="katex" data-search-exclude=""><span class="katex-mathml"><math>'),
         ("1. no list, 2 < 3 & *so* on", "1. no list, 2 &lt; 3 &amp; <em>so</em> on"),
         ("the layer conv2e5 and 3.5 of them", "the layer conv2e5 and 3.5 of them"),
     ],
