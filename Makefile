@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines lint format build lock figures bench clean environment
+.PHONY: help serve test test-fast test-machines lint format build lock figures new-experiment bench clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -58,6 +58,9 @@ lock: environment ## write the lock anew after a change of requirements.txt
 
 figures: environment ## measure what changed, check its claims, draw its figures
 	@$(RUN) docs.hooks.make
+
+new-experiment: environment ## write one that passes all tests: make new-experiment TOPIC=he_initialization NAME=wider_layers
+	@$(RUN) docs.hooks.new_experiment $(TOPIC) $(NAME)
 
 bench: environment ## time the build: cold, warm, one experiment changed, one page edited; time the explorer and the tools
 	@$(RUN) tests.bench.site

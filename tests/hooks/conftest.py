@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.conftest import Project, make_project
+from tests.conftest import ROOT, Project, make_project
 from tests.hooks.halving import PATH, SOUND
 
 
@@ -38,4 +38,26 @@ def first_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(first_build: Path, tmp_path: Path) -> Project:
     """A copy: the build finds its own again in another folder."""
     shutil.copytree(first_build, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
+
+
+DRAWN_ALONE = """
+
+@pytest.fixture(scope="session")
+def built_site() -> Path:
+    return ROOT / "docs"
+"""
+"""What stands for the built site where one figure is all that is asked of it."""
+
+
+@pytest.fixture
+def whole_project(tmp_path: Path) -> Project:
+    """A copy of all of it, of which nothing is built."""
+    no_caches = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+    for folder in ("docs", "snippets", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_caches)
+    for file in ("LICENSE", "mkdocs.yml", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / file, tmp_path)
+    with (tmp_path / "tests" / "conftest.py").open("a", encoding="utf-8") as file:
+        file.write(DRAWN_ALONE)
     return Project(tmp_path)

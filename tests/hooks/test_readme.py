@@ -1,13 +1,10 @@
 """The README says what is true: its commands, its paths, and its worked example, followed here to the letter."""
 
 import re
-import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
-
-from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
 
@@ -16,13 +13,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROSE = re.sub(r"^(`{3,}).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE)
 EXPERIMENT = "snippets/sigmoid_slope/experiment_quarter.py"
 CHAPTER = "docs/chapters/sigmoid-slope.md"
-DRAWN_ALONE = """
-
-@pytest.fixture(scope="session")
-def built_site() -> Path:
-    return ROOT / "docs"
-"""
-"""What stands for the built site where one figure is all that is asked of it."""
 
 
 def block(language: str) -> str:
@@ -111,14 +101,9 @@ def test_the_worked_example_is_a_proof(followed):
     assert "The steepest slope of the sigmoid" in run.stdout
 
 
-def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_passes(tmp_path):
-    """In a copy of the whole project, of which nothing is built but the figure, by the README's two commands."""
-    no_caches = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
-    for folder in ("docs", "snippets", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_caches)
-    for file in ("LICENSE", "mkdocs.yml", "pyproject.toml", "requirements.txt"):
-        shutil.copy(ROOT / file, tmp_path)
-    project = Project(tmp_path)
+def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_passes(whole_project):
+    """By the README's two commands."""
+    project = whole_project
     project.write(EXPERIMENT, block("python"))
     project.write(CHAPTER, block("markdown"))
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
@@ -128,8 +113,6 @@ def test_the_worked_example_passes_the_tests_that_every_chapter_and_experiment_p
     for step in re.findall(r"`python -m (docs\.hooks\.\w+\.run)`", PROSE):
         run = project.run(step, EXPERIMENT)
         assert run.returncode == 0, run.stdout
-    with (tmp_path / "tests" / "conftest.py").open("a", encoding="utf-8") as file:
-        file.write(DRAWN_ALONE)
 
     tests = [f"tests/{name}.py" for name in ("site/test_contract", "site/test_explorer_chapters", "test_experiments")]
     chosen = "sigmoid and (slope or quarter) or test_one_slug or test_there or test_every_snippet"
