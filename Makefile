@@ -45,6 +45,9 @@ format: environment ## put all code into its form
 test-machines: environment ## hold claims and parity on stand-ins for other processors and numbers of threads
 	@$(RUN) tests.machines $(MACHINES)
 
+spread: environment ## measure anew over ten seeds and processors what changed since the table of spreads was written
+	@$(RUN) tests.spread $(SETTINGS)
+
 build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict
 

@@ -14,7 +14,7 @@ from doit.task import Task
 from docs.hooks import store
 from docs.hooks.draw import theme
 from docs.hooks.markdown import fonts, formulas, katex
-from docs.hooks.measure import processes
+from docs.hooks.measure import processes, spread
 from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
@@ -43,7 +43,7 @@ def take(step: Step, experiment: Experiment, product: Path) -> Remembered | Task
 def show(experiment: Experiment) -> Remembered | TaskFailed:
     """Remembered are the products and the characters that each font has to show."""
     measurement = store.load(experiment.measurement)
-    record, table = measurement.record, measurement.table
+    record, table = spread.quoted(experiment, measurement.record), measurement.table
     try:
         found = prose.check(evidence.texts(record, table), experiment.path)
     except prose.ProseError as error:
@@ -61,7 +61,7 @@ def write_claim(card: Path) -> TaskFailed | None:
     if not experiment.path.is_file():
         return TaskFailed(f"{card.as_posix()}: there is no {experiment.path.as_posix()}")
     try:
-        write_if_changed(card, claims.card(card, store.load(experiment.measurement).record))
+        write_if_changed(card, claims.card(card, spread.quoted(experiment, store.load(experiment.measurement).record)))
     except claims.ClaimNotFoundError as error:
         return TaskFailed(str(error))
 

@@ -16,6 +16,7 @@ from docs.hooks import actions
 from docs.hooks.actions import ARCHIVE, CATALOGUE, DIGITS, DOWNLOADS, LEDGER, products_are_intact
 from docs.hooks.draw import theme
 from docs.hooks.draw.run import draw
+from docs.hooks.measure import spread
 from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.measure.run import measure
@@ -25,6 +26,7 @@ from docs.hooks.show import catalogue, claims, evidence, labs
 HOOKS = Path("docs", "hooks")
 KATEX = [str(HOOKS / "vendor" / "katex" / file) for file in ("katex.min.js", "katex.min.css")]
 TEMPLATES = [str(HOOKS / "show" / file.name) for file in (evidence.CLAIMS, evidence.TABLE)]
+SPREAD = [str(spread.TABLE), str(HOOKS / "measure" / "spread.py")]
 NUMERICAL = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow", "torch", "transformers")
 """The packages whose versions decide what is measured."""
 
@@ -71,7 +73,7 @@ def task_show() -> Iterator[dict]:
         yield {
             "name": str(experiment),
             "actions": [(actions.show, [experiment])],
-            "file_dep": [str(experiment.measurement), *code("show/evidence.py"), *TEMPLATES, *KATEX],
+            "file_dep": [str(experiment.measurement), *code("show/evidence.py"), *SPREAD, *TEMPLATES, *KATEX],
             "targets": list(map(str, experiment.shown)),
             "uptodate": [products_are_intact],
         }
@@ -86,7 +88,7 @@ def task_claims() -> Iterator[dict]:
         yield {
             "name": card.as_posix(),
             "actions": [(actions.write_claim, [card])],
-            "file_dep": [*made_from, *code("show/claims.py"), *TEMPLATES],
+            "file_dep": [*made_from, *code("show/claims.py"), *SPREAD, *TEMPLATES],
             "targets": [str(card)],
         }
 

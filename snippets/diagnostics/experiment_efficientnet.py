@@ -94,7 +94,7 @@ CLAIMS = (
         interval=(8, 40),
         rival=3.0,
         rival_of="the limit of the finding",
-        reason="Each of about 60 layers keeps half: 10 to 25 over three seeds.",
+        reason="Each of about 60 layers keeps half.",
         format=".0f",
     ),
     Claim(
@@ -123,7 +123,7 @@ CLAIMS = (
         rival=lambda m: mean_of_last(m.losses_as_built),
         rival_of="as built",
         budget="30 steps of Adam, learning rate 0.001",
-        reason="0.7 to 0.9 over three seeds; at most two thirds of $\\ln 10$.",
+        reason="At most two thirds of $\\ln 10$.",
         format=".2f",
     ),
 )

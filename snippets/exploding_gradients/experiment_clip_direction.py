@@ -177,8 +177,7 @@ CLAIMS = (
         interval=(0.35, 0.7),
         rival=math.sqrt(2 / math.pi),
         rival_of="normal gradients",
-        reason="Real gradients have heavier tails than a normal distribution, so it is below 0.798. Ten seeds gave "
-        "0.47 to 0.54.",
+        reason="Real gradients have heavier tails than a normal distribution, so it is below 0.798.",
     ),
     Claim(
         statement="Array by array, the smallest limit: the cosine for the gradient of the network",
@@ -186,8 +185,7 @@ CLAIMS = (
         interval=(0.65, 0.9),
         rival=1.0,
         rival_of="clipping that keeps the direction",
-        reason="Every array gets the same length, whatever it had. Weights and biases differ in length. Ten seeds "
-        "gave 0.75 to 0.78.",
+        reason="Every array gets the same length, whatever it had. Weights and biases differ in length.",
     ),
     Claim(
         statement="SGD with momentum 0.9, clipped: the longest of 40 steps, in units of the learning rate times the "
@@ -208,8 +206,8 @@ CLAIMS = (
         rival=0.001,
         rival_of="an optimizer whose step is in proportion to the gradient",
         budget="40 steps, learning rate 0.001",
-        reason="Adam divides by the size of the gradients, so a factor on all of them cancels; 0.98 to 0.99 over "
-        "six seeds. A thousandth if it did not.",
+        reason="Adam divides by the size of the gradients, so a factor on all of them cancels. A thousandth "
+        "if it did not.",
     ),
     Claim(
         statement="The largest distance of the Gaussian curve from its integral by quadrature",

@@ -78,6 +78,7 @@ CLAIMS = (
         statement="PReLU, which starts at $a=0.25$: part of $\\operatorname{E}[z^2]$ left in $\\operatorname{E}[h^2]$",
         value=lambda measured: measured.mean_square[PRELU],
         interval=(0.526, 0.536),
+        paper="(1 + a²)/2 = 0.531",
         rival=lambda measured: measured.mean_square[0],
         rival_of="ReLU",
         reason="$(1+a^2)/2=0.531$.",

@@ -119,6 +119,9 @@ CLAIMS = (
         statement="Xavier: factor of the mean square per ReLU layer",
         value=lambda measured: _factor(measured.xavier),
         interval=(0.475, 0.525),
+        paper="1/2",
+        source="He et al. (2015), section 2.2, the comparison with Xavier: "
+        "after $L$ layers $1/\\sqrt2^L$ of He's deviation.",
         rival=lambda measured: _factor(measured.he),
         rival_of="He",
         reason="$\\operatorname{Var}[W]=1/n$, half of He's.",

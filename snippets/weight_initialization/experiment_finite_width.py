@@ -52,6 +52,7 @@ CLAIMS = (
         statement=r"Over the first 10 layers $E[q^2]/E[q]^2$ grows as $(1+5/n)^l$: measured over theory at layer 10",
         value=lambda measured: measured.spread[9] / measured.spread_theory[9],
         interval=(0.85, 1.2),
+        paper="1",
         rival=lambda measured: 1 / measured.spread_theory[9],
         rival_of="a mean square that does not scatter",
         reason="q is nearly log-normal with a variance of 0.75 at layer 10: over 2,000 networks the ratio is 1 with a "
@@ -61,6 +62,7 @@ CLAIMS = (
         statement="The median network keeps this fraction of the mean square at $L = n = 64$",
         value=lambda measured: float(np.median(measured.final)),
         interval=(0.06, 0.11),
+        paper="0.082",
         rival=1.0,
         rival_of="the mean, which He keeps",
         reason="About $e^{-5L/(2n)}=0.082$ for a log-normal of mean 1 and log-variance $5L/n$; "
@@ -70,6 +72,7 @@ CLAIMS = (
         statement="So many networks, of 100, have less than half of what the theory of the mean promises",
         value=lambda measured: 100.0 * float(np.mean(np.array(measured.final) < 0.5)),
         interval=(74, 86),
+        paper="80",
         rival=0,
         rival_of="networks that all keep the mean",
         reason="80 for the log-normal; a binomial over 2,000 networks has a deviation of 0.9.",

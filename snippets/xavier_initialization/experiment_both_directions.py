@@ -111,27 +111,33 @@ CLAIMS = (
             found.xavier.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
         ),
         interval=(0.88, 1.12),
+        paper="1",
+        source="Schoenholz et al. (2017), sections 2 to 4.",
         rival=lambda found: (
             found.old.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
         ),
         rival_of="$n\\operatorname{Var}W=1/3$",
-        reason="1 in the limit of infinite width; 512 units spread by 2 % over seeds, this is six times that.",
+        reason="1 in the limit of infinite width.",
     ),
     Claim(
         statement="Under Xavier the first layer still gets its share of the gradient: measured over exact",
         value=lambda found: _gradient_over_exact(found.xavier, XAVIER),
         interval=(0.75, 1.3),
+        paper="1",
+        source="Schoenholz et al. (2017), sections 2 to 4.",
         rival=lambda found: _gradient_over_exact(found.old, XAVIER),
         rival_of="$n\\operatorname{Var}W=1/3$",
-        reason="1 in the limit of infinite width; 512 units spread by 5 % over seeds, this is five times that.",
+        reason="1 in the limit of infinite width.",
     ),
     Claim(
         statement=r"With $n\operatorname{Var}W=9$ the gradient grows on its way to layer 1: measured over exact",
         value=lambda found: _gradient_over_exact(found.large, LARGE),
         interval=(0.8, 1.25),
+        paper="1",
+        source="Schoenholz et al. (2017), sections 2 to 4.",
         rival=lambda found: _gradient_over_exact(found.xavier, LARGE),
         rival_of="Xavier",
-        reason="1 in the limit of infinite width; 512 units spread by 4 % over seeds, this is five times that.",
+        reason="1 in the limit of infinite width.",
     ),
 )
 

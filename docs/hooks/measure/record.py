@@ -25,6 +25,7 @@ def numbers(experiment: Experiment, claims: tuple[Claim, ...], values: list[floa
                 "paper": claim.paper,
                 "measured": value,
                 "printed": format(value, claim.format),
+                "format": claim.format,
                 "interval": [_plain(bound) for bound in claim.interval],
                 "rival": _plain(claim.rival_in(measured)),
                 "rival_printed": "" if claim.rival is None else format(claim.rival_in(measured), claim.format),

@@ -13,23 +13,31 @@ import tokenize
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.store import ROOT
 
 TABLE = Path("docs", "hooks", "measure", "spread.csv")
-WORDS = Path("snippets", "laboratory", "claim.py")
+SHARED = {
+    Path("snippets", "laboratory", f"{name}.py")
+    for name in ("activations", "digits", "mean_field", "signals", "training")
+}
+"""What experiments share of their own code. The files to copy that they call have tests of their own."""
+
 SEEDS = 10
 
 UNTRAINED, LONGER = "no steps", "ten times the steps"
 """Settings of one seed that say what a number hangs on: with optimizers that do nothing, and with a longer training."""
 
-MARGIN = 0.5
-"""By this part of their range beyond the values of ten seeds an interval must reach, unless theory ends it earlier. For
-a normally distributed number the next seed then lies outside once in 230 times at the most, as `tests/test_spread.py`
-computes. Most intervals reach further."""
+MARGIN = 1.0
+"""The rule for an interval that no theory sets: it reaches beyond the values of ten seeds by their range, times this.
+The range is that of the logarithms where the largest value is more than twice the smallest, both positive. Of a number
+that is normally distributed there, the next seed lies outside once in 500 times, as `tests/test_spread.py` computes."""
+
+RULE = "The spread over ten seeds, and its range again beyond either end."
+"""The reason of such an interval, word for word."""
 
 
 class Row(NamedTuple):
@@ -77,6 +85,41 @@ def write(rows: Iterable[Row]) -> None:
             writer.writerow([*row[:-2], f"{row.lowest:.9g}", f"{row.highest:.9g}"])
 
 
+def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
+    """The rows over seeds of each claim, measured with the code as it stands."""
+    code, found = digest(experiment), {}
+    for row in rows:
+        if row.experiment == str(experiment) and row.code == code and row.of_seeds:
+            found.setdefault(row.number, []).append(row)
+    return found
+
+
+def ends(rows: Iterable[Row]) -> tuple[float, float]:
+    return min(row.lowest for row in rows), max(row.highest for row in rows)
+
+
+def allowed(lowest: float, highest: float) -> tuple[float, float]:
+    """What the rule gives for values between these two."""
+    if 0 < 2 * lowest < highest:
+        ratio = (highest / lowest) ** MARGIN
+        return lowest / ratio, highest * ratio
+    reach = MARGIN * (highest - lowest)
+    return lowest - reach, highest + reach
+
+
+def quoted(experiment: Experiment, record: dict[str, Any]) -> dict[str, Any]:
+    """The record, each of its claims with its spread as a card prints it, or with none."""
+    known = of(read(), experiment)
+    claims = []
+    for number, claim in enumerate(record["claims"]):
+        rows = [row for row in known.get(number, ()) if row.seeds > 1]
+        lowest, highest = (format(end, claim["format"]) for end in ends(rows)) if rows else ("", "")
+        settings = f", {len(rows)} kinds of processor" if len(rows) > 1 else ""
+        spread = {"of": f"Ten seeds{settings}", "lowest": lowest, "highest": highest} if rows else None
+        claims.append(claim | {"spread": spread})
+    return record | {"claims": claims}
+
+
 def address(statement: str) -> str:
     """The statement as a part of an address: its words, digits and the letters of its formulas."""
     plain = re.sub(r"\\(operatorname|mathbb|mathcal|lVert|rVert|sqrt|partial|frac|[a-z]+)", " ", statement)
@@ -84,8 +127,8 @@ def address(statement: str) -> str:
 
 
 def digest(experiment: Experiment) -> str:
-    """Of all code that decides the numbers: not of words, of what is drawn, or of how the code is laid out."""
-    files = sorted({experiment.path, *imported_files(experiment.path)} - {WORDS})
+    """Of the code that decides the numbers: not of words, of what is drawn, or of how the code is laid out."""
+    files = sorted({experiment.path, *imported_files(experiment.path) & SHARED})
     return hashlib.sha256("".join(map(_decisive, files)).encode()).hexdigest()[:12]
 
 

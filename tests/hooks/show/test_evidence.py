@@ -10,7 +10,7 @@ from docs.hooks.show import evidence
 def claims(interval=(0.0, 1.0), **changed):
     claim = {"statement": "A number", "source": "Euclid", "paper": "", "measured": 0.5, "printed": "0.5",
              "interval": list(interval), "reason": "Exact.", "kind": "claim", "budget": "", "rival": 2.0,
-             "rival_printed": "2", "rival_of": "Twice"}  # fmt: skip
+             "rival_printed": "2", "rival_of": "Twice", "spread": None}  # fmt: skip
     record = {"source": changed.pop("of_all", "Euclid"), "claims": [claim | changed]}
     return evidence.claims(record)
 
@@ -65,3 +65,9 @@ def test_an_identity_is_shown_as_one_without_a_dot_on_a_line():
 def test_the_budget_of_a_training_ends_the_sentence():
     shown = claims(budget="200 steps of SGD, learning rate 1e-3")
     assert "A number; 200 steps of SGD, learning rate 10<sup>−3</sup>" in re.sub("<[^>]*span[^>]*>", "", shown)
+
+
+def test_a_card_quotes_the_spread_that_was_measured():
+    spread = {"of": "Ten seeds", "lowest": "-0.1", "highest": "0.8"}
+    assert "<dt>Ten seeds</dt><dd>−0.1 to 0.8</dd>" in claims(spread=spread)
+    assert "<dt>Ten seeds</dt><dd>0.8</dd>" in claims(spread=spread | {"lowest": "0.8"})
