@@ -55,6 +55,7 @@ def test_without_make_the_same_is_installed_and_the_same_tests_run():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert [line.partition(" -m ")[2] for line in lines] == [
         "venv .venv",
+        "pip install --require-hashes -r docs/hooks/requirements.lock",
         "pip install -r requirements.txt",
         "mkdocs serve",
         'pytest -m "not keras"',
