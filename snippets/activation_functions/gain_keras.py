@@ -67,13 +67,20 @@ def backward_gain(activation: Function) -> float:
 
 
 def _values(activation: Function, points: np.ndarray) -> np.ndarray:
-    function = keras.activations.get(activation)
+    try:
+        function = keras.activations.get(activation)
+    except ValueError as error:
+        raise ValueError(
+            f"activation must be a function or its name in Keras, got {activation!r}"
+        ) from error
     values, alone = (
         keras.ops.convert_to_numpy(
             function(keras.ops.convert_to_tensor(some, "float64"))
         )
         for some in (points, points[:2])
     )
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"activation must give real numbers, got {values.dtype}")
     if values.shape != points.shape or abs(values[0] - alone[0]) > 1e-6 * (
         1.0 + abs(alone[0])
     ):

@@ -28,6 +28,9 @@ def softmax_cross_entropy(logits, labels):
     dtypes or labels and for an empty batch. A compiled function cannot raise
     for a value: there a label out of range makes loss and gradient NaN.
     """
+    for name, values in (("logits", logits), ("labels", labels)):
+        if hasattr(values, "indices"):
+            raise ValueError(f"{name} must be dense, got {type(values).__name__}")
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
     if (
         len(logits.shape) != 2

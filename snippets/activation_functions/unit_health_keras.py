@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-ACTIVATION_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU)
+ACTIVATION_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
 CELLS = (layers.SimpleRNNCell, layers.GRUCell, layers.LSTMCell, layers.RNN)
 NOT_ELEMENTWISE = (
     keras.activations.linear,
@@ -50,8 +50,8 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
 
     The first dimension counts the examples, the last one the units, or axis 1
     in a layer or a configuration with "channels_first". Seen are layers with an
-    `activation` argument and the layers ReLU, LeakyReLU and ELU, wherever they
-    are: in nested models, wrappers and layers of your own. Passed over are
+    `activation` argument and the layers ReLU, LeakyReLU, PReLU and ELU, wherever
+    they are: in nested models, wrappers and layers of your own. Passed over are
     recurrent layers and what is linear or softmax. Raises ValueError if no
     layer is seen and, with the layer's name, for an output that is empty, not
     finite or has no axis of examples.
@@ -87,7 +87,13 @@ def _watched(
             raise ValueError(
                 f"model and batch must give {layer.name!r} finite values of shape (examples, ..., units), got {shape}"
             )
-        slopes = np.abs(_left_slope(activation, z))
+        function = activation
+        if isinstance(layer, layers.PReLU):  # its alpha has the layer's dtype
+
+            def function(x):
+                return ops.where(x > 0, x, ops.cast(layer.alpha, x.dtype) * x)
+
+        slopes = np.abs(_left_slope(function, z))
         order = getattr(
             layer,
             "data_format",

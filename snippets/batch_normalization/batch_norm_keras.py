@@ -30,6 +30,8 @@ def batch_norm(
     bfloat16 are computed in float32. ValueError if training has only one value
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
+    if not 0.0 <= momentum <= 1.0:
+        raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
     x = ops.convert_to_tensor(x)
     _check(
         x,
@@ -38,6 +40,10 @@ def batch_norm(
         beta=beta,
         running_mean=running_mean,
         running_var=running_var,
+    )
+    wide = backend.result_type(x.dtype, "float32")
+    gamma, beta, running_mean, running_var = (
+        ops.cast(values, wide) for values in (gamma, beta, running_mean, running_var)
     )
     x_hat, mean, var = _normalized(x, running_mean, running_var, training, eps)
     if training:
@@ -56,13 +62,23 @@ def batch_norm_backward(
     """
     x = ops.convert_to_tensor(x)
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
-    if len(grad_y.shape) != len(x.shape) or any(
-        None not in sizes and len(set(sizes)) > 1
-        for sizes in zip(grad_y.shape, x.shape, strict=True)
+    dtype = backend.standardize_dtype(grad_y.dtype)
+    if (
+        not backend.is_float_dtype(dtype)
+        or hasattr(grad_y, "indices")
+        or len(grad_y.shape) != len(x.shape)
+        or any(
+            None not in sizes and len(set(sizes)) > 1
+            for sizes in zip(grad_y.shape, x.shape, strict=True)
+        )
     ):
         raise ValueError(
-            f"grad_y must have the shape of x, {tuple(x.shape)}, got {tuple(grad_y.shape)}"
+            f"grad_y must be floating, of the shape of x, {tuple(x.shape)}, got {dtype} {tuple(grad_y.shape)}"
         )
+    wide = backend.result_type(x.dtype, "float32")
+    gamma, running_mean, running_var = (
+        ops.cast(values, wide) for values in (gamma, running_mean, running_var)
+    )
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = tuple(range(x.ndim - 1))
     grad_y = ops.cast(grad_y, x_hat.dtype)
@@ -84,15 +100,19 @@ def batch_norm_backward(
 def _check(x, eps, **channels):
     if (
         not backend.is_float_dtype(backend.standardize_dtype(x.dtype))
+        or hasattr(x, "indices")
         or len(x.shape) < 2
     ):
         raise ValueError(
             f"x must be floating, of shape (B, *positions, n), got {x.dtype} of {tuple(x.shape)}"
         )
     for name, values in channels.items():
-        if tuple(values.shape) != (x.shape[-1],):
+        dtype = backend.standardize_dtype(values.dtype)
+        dense = backend.is_float_dtype(dtype) and not hasattr(values, "indices")
+        if tuple(values.shape) != (x.shape[-1],) or not dense:
             raise ValueError(
-                f"{name} must have shape ({x.shape[-1]},), one per channel, got {tuple(values.shape)}"
+                f"{name} must have shape ({x.shape[-1]},), one per channel, and be floating, "
+                f"got {dtype} {tuple(values.shape)}"
             )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")

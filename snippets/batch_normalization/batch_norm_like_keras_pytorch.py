@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 
-class _LikeKeras:
+class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     """`momentum`: weight of the old value; `epsilon`: added to the variance.
     The channels stay on axis 1.
     """
+
+    ranks: tuple[int, ...]
 
     def __init__(
         self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3

@@ -33,7 +33,19 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
                 raise ValueError(
                     f"{name} must be False, got {settings[name]!r}: PyTorch's layer has no such option"
                 )
+        if not 0.0 <= momentum <= 1.0:
+            raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
+        if not 0.0 <= eps < math.inf:
+            raise ValueError(f"eps must be finite and not negative, got {eps}")
         super().__init__(axis=axis, momentum=1.0 - momentum, epsilon=eps, **settings)
+
+    def build(self, input_shape) -> None:
+        """Make the variables, for inputs of `input_shape`, two or more axes."""
+        if len(input_shape) < 2:
+            raise ValueError(
+                f"x must have two or more axes, got shape {tuple(input_shape)}"
+            )
+        super().build(input_shape)
 
     def call(self, x, training=None, mask=None):
         """Normalize `x`, with the statistics of the batch if `training` and the
@@ -44,6 +56,9 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
         a compiled step does not know the size of a batch, as in TensorFlow, or
         a mask hides the others, the moving statistics stay as they are.
         """
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(f"x must be floating, got {dtype}")
         if not (training and self.trainable):
             return super().call(x, training=False)
         positions = [

@@ -82,8 +82,8 @@ def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
         return f"norm must be a BatchNormalization, got {norm!r}"
     if not (layer.built and norm.built):
         return f"layer and norm must be built: call both on a batch first, got {layer!r} and {norm!r}"
-    # of LoRA and quantization: a tensor computed anew at every call
-    if not isinstance(layer.kernel, keras.Variable):
+    # of LoRA: a tensor computed anew at every call; of quantization: int8
+    if not _holds_floats(layer.kernel):
         return f"layer must have a kernel of its own, got {layer!r}"
     if layer.activation is not keras.activations.linear:
         return f"layer must have no activation before norm, got {layer.activation.__name__!r}"
@@ -94,6 +94,12 @@ def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
     if norm.moving_mean.shape != (outputs,):
         return f"norm must have {outputs} features, as layer has outputs, got {norm.moving_mean.shape[0]}"
     return None
+
+
+def _holds_floats(kernel: keras.Variable) -> bool:
+    return isinstance(kernel, keras.Variable) and keras.backend.is_float_dtype(
+        kernel.dtype
+    )
 
 
 def _copy(layer: keras.Layer, weights: list, **changes) -> keras.Layer:

@@ -14,11 +14,14 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 """
 
 import copy
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
-NORM_OF = {
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+Norm = nn.modules.batchnorm._BatchNorm
+NORM_OF: dict[type[nn.Module], type[Norm]] = {
     nn.Linear: nn.BatchNorm1d,
     nn.Conv1d: nn.BatchNorm1d,
     nn.Conv2d: nn.BatchNorm2d,
@@ -27,7 +30,7 @@ NORM_OF = {
 
 
 @torch.no_grad()
-def fold_batch_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
+def fold_batch_norm(layer: Layer, norm: Norm) -> Layer:
     """A copy of `layer` (Linear or Conv) that computes what `norm(layer(x))`
     does in evaluation mode.
 
@@ -61,7 +64,7 @@ def _rows_only(layer: nn.Module, inputs: tuple) -> None:
         )
 
 
-def _misfit(layer: nn.Module, norm: nn.Module) -> str | None:
+def _misfit(layer: Any, norm: Any) -> str | None:
     """Why the two are not one linear map, or None."""
     kind = next((kind for kind in NORM_OF if type(layer).forward is kind.forward), None)
     if kind is None:
@@ -101,7 +104,7 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must have seen a batch: {name!r} is lazy")
-    folded: list[nn.Module] = []
+    folded: list[Any] = []
     for layer in model:
         if _in_order(layer):
             folded.append(fold_model(layer))
@@ -112,7 +115,7 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*folded).eval()
 
 
-def _in_order(model: nn.Module) -> bool:
+def _in_order(model: nn.Module) -> TypeGuard[nn.Sequential]:
     return (
         isinstance(model, nn.Sequential)
         and type(model).forward is nn.Sequential.forward

@@ -27,8 +27,11 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     those of ConvTranspose. A vector or a scalar is one unit as a whole, since
     the entries of a bias or of a norm's scale are no columns. The largest entry
     is taken out first, so that no square overflows. Raises ValueError for
-    another axis.
+    another axis, for a dtype that is not floating and for slices of an embedding.
     """
+    _check("tensor", tensor)
+    if hasattr(tensor, "indices"):
+        raise ValueError(f"tensor must be dense, got {type(tensor).__name__}")
     rank = len(tensor.shape)
     if rank > 1 and not -rank <= unit_axis < rank:
         raise ValueError(
@@ -70,11 +73,18 @@ def clip_adaptively(
         )
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
-    if not keras.backend.is_float_dtype(gradient.dtype):
-        raise ValueError(f"gradient must have a floating dtype, got {gradient.dtype}")
-    # dense, also that of an embedding
-    gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
+    _check("gradient", gradient)
+    _check("weight", weight)
+    # of an embedding: a row looked up twice stands there in two parts
+    if hasattr(gradient, "indices"):
+        gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
     limit = clipping * ops.maximum(unit_norm(weight, unit_axis), eps)
     # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
     factor = 1.0 / ops.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
     return ops.cast(ops.multiply(gradient, factor), gradient.dtype)
+
+
+def _check(name: str, tensor: Any) -> None:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(f"{name} must have a floating dtype, got {dtype}")

@@ -69,14 +69,17 @@ def clip_adaptively_(
         raise ValueError(
             f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}"
         )
-    listed = [parameter for parameter in listed if parameter.grad is not None]
-    for parameter in listed:
-        grad = parameter.grad
-        _wide(grad.coalesce()._values() if grad.is_sparse else grad, "parameters")
-    for parameter in listed:
+    clipped = [
+        (parameter, parameter.grad)
+        for parameter in listed
+        if parameter.grad is not None
+    ]
+    for _, grad in clipped:
+        _wide(grad.coalesce().values() if grad.is_sparse else grad, "parameters")
+    for parameter, grad in clipped:
         # of an embedding: a row looked up twice stands there in two parts
-        sparse = parameter.grad.coalesce() if parameter.grad.is_sparse else None
-        gradient = parameter.grad if sparse is None else sparse.to_dense()
+        sparse = grad.coalesce() if grad.is_sparse else None
+        gradient = grad if sparse is None else sparse.to_dense()
         limit = clipping * unit_norm(parameter, unit_axis).clamp(min=eps)
         # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
         factor = 1.0 / (unit_norm(gradient, unit_axis) / limit).clamp(min=1.0)

@@ -117,7 +117,7 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The tensors that hold them, to be changed in place."""
     found = []
     for parameter in _listed(parameters, "parameters"):
-        if parameter.grad is not None:
+        if parameter is not None and parameter.grad is not None:
             # of an embedding: a row looked up twice stands there in two parts
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()

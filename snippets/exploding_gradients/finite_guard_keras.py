@@ -35,7 +35,7 @@ class FiniteGuard(keras.callbacks.Callback):
 
     def __init__(self, every: int = 1) -> None:
         super().__init__()
-        if every < 1:
+        if not every >= 1:
             raise ValueError(f"every must be at least 1, got {every!r}")
         self.every, self.epoch, self.due = every, 0, 0
 
@@ -70,10 +70,12 @@ def first_non_finite_layer(
         raise ValueError(
             f"model must be built first, by a batch or an Input, got {model.name!r}"
         )
-    if any(
-        np.isnan(ops.convert_to_numpy(value)).any() for value in tree.flatten(inputs)
-    ):
-        raise ValueError("inputs must not hold NaN: clean the batch first")
+    nan = sum(
+        int(np.isnan(ops.convert_to_numpy(value)).sum())
+        for value in tree.flatten(inputs)
+    )
+    if nan:
+        raise ValueError(f"inputs must not hold NaN, got {nan}: clean the batch first")
     found: list[str] = []
     layers = [layer for layer in model._flatten_layers() if layer is not model]
 

@@ -73,9 +73,9 @@ class _He(keras.initializers.VarianceScaling):
         """Variance for a kernel of `shape` (*kernel, in, out), as Dense and
         Conv store it, none of them 0.
         """
-        if len(shape) < 2 or 0 in shape:
+        if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
             raise ValueError(
-                f"shape must have at least 2 dimensions (*kernel, in, out), none 0, got {tuple(shape)}"
+                f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
             )
         axes = self.input_axes if self.mode == "fan_in" else self.output_axes
         if axes is None:

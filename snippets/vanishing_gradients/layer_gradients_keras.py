@@ -95,7 +95,9 @@ def layer_gradients(
         raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
     outputs = [preactivation for _, preactivation in ran]
     kernels = {
-        layer: _kernel(layer).value for layer, _ in ran if _kernel(layer).trainable
+        layer: kernel.value
+        for layer, _ in ran
+        if (kernel := _kernel(layer)) is not None and kernel.trainable
     }
     sources = (outputs, list(kernels.values()))
     of_outputs, of_kernels = tape.gradient(

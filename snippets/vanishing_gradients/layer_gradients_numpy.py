@@ -27,7 +27,8 @@ from typing import NamedTuple
 import numpy as np
 
 # phi(z), and phi'(z) written with h = phi(z)
-ACTIVATIONS = {
+Function = Callable[[np.ndarray], np.ndarray]
+ACTIVATIONS: dict[str, tuple[Function, Function]] = {
     "linear": (lambda z: z, np.ones_like),
     "relu": (lambda z: np.maximum(z, 0.0), lambda h: (h > 0.0).astype(h.dtype)),
     "sigmoid": (lambda z: 0.5 * (1.0 + np.tanh(0.5 * z)), lambda h: h * (1.0 - h)),

@@ -114,10 +114,10 @@ def layer_gradients(
     weights = [
         weight
         for weight in dict.fromkeys(_weight(layer) for _, layer, _ in ran)
-        if weight.requires_grad
+        if weight is not None and weight.requires_grad
     ]
     gradients = torch.autograd.grad(value, outputs + weights, materialize_grads=True)
-    of_weight = {
+    of_weight: dict[Tensor | None, float] = {
         weight: _rms(gradient)
         for weight, gradient in zip(weights, gradients[len(ran) :], strict=True)
     }

@@ -30,9 +30,9 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         Raises ValueError if there are fewer outputs than inputs (then no map
         keeps the norm) or a kernel has no middle.
         """
-        if len(shape) < 2 or 0 in shape:
+        if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
             raise ValueError(
-                f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}"
+                f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
             )
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         if not keras.backend.is_float_dtype(dtype):

@@ -45,7 +45,7 @@ def delta_orthogonal(
     if not all(size % 2 for size in kernel):
         raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
     q, r = np.linalg.qr(generator.standard_normal((outputs, inputs)))
-    weight = np.zeros(shape, dtype)
-    middle = tuple(size // 2 for size in kernel)
+    weight: np.ndarray = np.zeros(shape, dtype)
+    middle: tuple[int | slice, ...] = tuple(size // 2 for size in kernel)
     weight[(slice(None), slice(None), *middle)] = gain * q * np.sign(np.diag(r))
     return weight

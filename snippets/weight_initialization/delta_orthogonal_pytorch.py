@@ -46,7 +46,7 @@ def delta_orthogonal_(
     precise = torch.promote_types(weight.dtype, torch.float32)
     matrix = torch.empty(outputs, inputs, dtype=precise, device=weight.device)
     weight.zero_()
-    middle = tuple(size // 2 for size in kernel)
+    middle: tuple[int | slice, ...] = tuple(size // 2 for size in kernel)
     weight[(slice(None), slice(None), *middle)] = nn.init.orthogonal_(
         matrix, gain, generator
     ).to(weight.dtype)

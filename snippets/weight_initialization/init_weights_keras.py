@@ -92,8 +92,13 @@ class Row(NamedTuple):
 
 def true_fan_in(layer: keras.Layer) -> float:
     """Summands in one output value of a linear or convolutional layer, a mean
-    over positions away from the borders.
+    over positions away from the borders. ValueError for another layer and for
+    one that is not built.
     """
+    if not isinstance(layer, LINEAR) or not layer.built:
+        raise ValueError(
+            f"layer must be linear or convolutional, and built, got {layer}"
+        )
     # sums over the axes of its kernel that the output does not have
     if isinstance(layer, layers.EinsumDense):
         axes, _, kept = layer.equation.partition(",")[2].partition("->")
@@ -182,7 +187,9 @@ def init_weights(
         )
         for variable, rule in _rules(layer, *role):
             known = rules.get(id(variable), rule)
-            rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)
+            rules[id(variable)] = min(
+                known, rule, key=lambda candidate: candidate.std or 0.0
+            )
 
     generator = np.random.default_rng(seed)
     report = []
@@ -244,7 +251,10 @@ def _rules(
     for attribute, rule in wanted.items():
         # Not a variable: no bias, the option `scale=True`, or a kernel computed
         # from others (LoRA, quantization).
-        if isinstance(variable := getattr(layer, attribute, None), keras.Variable):
+        variable = getattr(layer, attribute, None)
+        if isinstance(variable, keras.Variable) and keras.backend.is_float_dtype(
+            variable.dtype
+        ):
             yield variable, rule
 
 
@@ -265,4 +275,4 @@ def _values(
         # diagonal, every rotation is as likely.
         gates *= np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None, :]
         return gates.swapaxes(0, 1).reshape(shape)
-    return rule.std * draws
+    return (rule.std or 0.0) * draws

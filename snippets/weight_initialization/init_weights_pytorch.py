@@ -145,9 +145,11 @@ def init_weights_(
         for name, layer in model.named_modules()
         if isinstance(layer, LINEAR) and id(layer) not in projections
     }
-    for argument, name in (("output", output), ("first", first)):
-        if name is not None and name not in layers:
-            raise ValueError(f"{argument} must be one of {list(layers)}, got {name!r}")
+    for argument, wanted in (("output", output), ("first", first)):
+        if wanted is not None and wanted not in layers:
+            raise ValueError(
+                f"{argument} must be one of {list(layers)}, got {wanted!r}"
+            )
     last = (
         layers[output] if output is not None else next(reversed(layers.values()), None)
     )
@@ -164,7 +166,9 @@ def init_weights_(
         )
         for parameter, rule in _rules(layer, *role):
             known = rules.get(parameter, rule)
-            rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
+            rules[parameter] = min(
+                known, rule, key=lambda candidate: candidate.std or 0.0
+            )
 
     padding = {
         layer.weight: layer.padding_idx
@@ -255,11 +259,11 @@ def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor
         parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32)
     )
     if rule.name == "orthogonal":
-        hidden = round(rule.std**-2)
+        hidden = round((rule.std or 0.0) ** -2)
         return torch.cat(
             [
                 nn.init.orthogonal_(gate, generator=generator)
                 for gate in values.split(hidden)
             ]
         )
-    return values.normal_(0.0, rule.std, generator=generator)
+    return values.normal_(0.0, rule.std or 0.0, generator=generator)

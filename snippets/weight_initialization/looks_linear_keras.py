@@ -62,7 +62,7 @@ def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
             )
 
 
-def looks_linear(model: keras.Model, *, seed: int) -> None:
+def looks_linear(model: keras.Model, *, seed: int) -> dict[str, str]:
     """Initialize the Dense layers of `model`, which must be built, in place;
     they form a chain with ReLU in between.
 
@@ -73,7 +73,9 @@ def looks_linear(model: keras.Model, *, seed: int) -> None:
     and nothing is changed, if the layers do not fit one behind the other, a
     hidden width is odd or there is none, and by name for another layer with
     weight matrices, such as a wrapper, and for a layer used twice or with a
-    kernel computed from others (LoRA).
+    kernel computed from others (LoRA) or quantized. Returns by what block each
+    variable was set, "first", "hidden", "last" or "zero", or that it was
+    "left".
     """
     chain = list(_chain(model))
     if not chain or not model.built:
@@ -81,7 +83,12 @@ def looks_linear(model: keras.Model, *, seed: int) -> None:
             f"model must be built and hold a Dense layer, got {model.layers}"
         )
     for i, layer in enumerate(chain):
-        if not isinstance(layer.kernel, keras.Variable) or layer in chain[:i]:
+        kernel = layer.kernel
+        if (
+            not isinstance(kernel, keras.Variable)
+            or not keras.backend.is_float_dtype(kernel.dtype)
+            or layer in chain[:i]
+        ):
             raise ValueError(
                 f"model must hold a kernel of its own in every layer, {layer.path!r} does not"
             )
@@ -94,11 +101,16 @@ def looks_linear(model: keras.Model, *, seed: int) -> None:
         if outputs % 2:
             raise ValueError(f"hidden widths must be even, got {outputs}")
     generator = np.random.default_rng(seed)
+    blocks: dict[int, str] = {}
     for layer, (fan_in, fan_out) in zip(chain, shapes, strict=True):
         rows, columns = layer is not chain[-1], layer is not chain[0]
         draws = generator.standard_normal(
             (fan_out // (1 + rows), fan_in // (1 + columns))
         )
         layer.kernel.assign(mirrored(orthogonal_factor(draws), rows, columns).T)
+        block = "last" if not rows else "hidden" if columns else "first"
+        blocks[id(layer.kernel)] = block
         if layer.use_bias:
             layer.bias.assign(np.zeros(fan_out))
+            blocks[id(layer.bias)] = "zero"
+    return {weight.path: blocks.get(id(weight), "left") for weight in model.weights}

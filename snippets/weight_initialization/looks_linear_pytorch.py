@@ -86,7 +86,7 @@ def looks_linear_(model: nn.Module, *, seed: int) -> dict[str, str]:
         if layer.out_features % 2:
             raise ValueError(f"hidden widths must be even, got {layer.out_features}")
     generator = torch.Generator().manual_seed(seed)
-    blocks: dict[nn.Parameter, str] = {}
+    blocks: dict[Tensor, str] = {}
     for layer in chain:
         rows, columns = layer is not chain[-1], layer is not chain[0]
         shape = layer.out_features // (1 + rows), layer.in_features // (1 + columns)

@@ -33,7 +33,7 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
     its activation. Biases become zero. Raises ValueError if an output does not
     vary: the signal died before it. Also, before anything is changed, for a
     model without such a layer, and by name for one inside of another layer or
-    model, used twice, or with a kernel computed from others (LoRA).
+    model, used twice, or with a kernel computed from others (LoRA) or quantized.
     """
     reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
     if not reached or not model.built:
@@ -44,6 +44,7 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
         if isinstance(layer, SUMMING) and (
             layer not in reached
             or not isinstance(layer.kernel, keras.Variable)
+            or not keras.backend.is_float_dtype(layer.kernel.dtype)
             or len(layer._inbound_nodes) != 1
         ):
             raise ValueError(
@@ -52,7 +53,9 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
     found: dict[str, float] = {}
     for i, layer in enumerate(reached):
         orthogonal = keras.initializers.Orthogonal(seed=seed + i)
-        layer.kernel.assign(orthogonal(layer.kernel.shape, layer.kernel.dtype))
+        # no QR in bfloat16
+        precise = keras.backend.result_type(layer.kernel.dtype, "float32")
+        layer.kernel.assign(orthogonal(layer.kernel.shape, precise))
         if layer.use_bias:
             layer.bias.assign(keras.ops.zeros(layer.bias.shape, layer.bias.dtype))
         before = keras.Model(model.inputs[0], layer.input)(inputs)

@@ -12,6 +12,8 @@ algorithm 1
 (there with repeated passes).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
                     f"model must hold a weight of its own in every layer, {name!r} does not"
                 )
             owners[id(weight)] = name
-    names = {
+    names: dict[Any, str] = {
         layer: name
         for name, layer in model.named_modules()
         if isinstance(layer, SUMMING)
@@ -54,7 +56,7 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, float] = {}
 
-    def unit_variance(layer: nn.Module, _: tuple, output: Tensor) -> Tensor | None:
+    def unit_variance(layer: Any, _: tuple, output: Tensor) -> Tensor | None:
         if names[layer] in found:
             return None
         std = output.std(correction=0) if output.numel() else output.sum()

@@ -33,6 +33,12 @@ def softmax_bias(counts):
     """Biases, float32, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    if hasattr(counts, "indices"):
+        raise ValueError(f"counts must be dense, got {type(counts).__name__}")
+    counts = keras.ops.convert_to_tensor(counts)
+    dtype = keras.backend.standardize_dtype(counts.dtype)
+    if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
+        raise ValueError(f"counts must be real numbers, got {dtype}")
     counts = keras.ops.cast(counts, "float32")
     if (
         len(counts.shape) != 1

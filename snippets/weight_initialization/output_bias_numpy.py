@@ -32,11 +32,11 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
     """
     if np.asarray(counts).dtype.kind not in "fiu":
         raise ValueError(f"counts must be real numbers, got {counts}")
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.ndim != 1 or not counts.size or not np.isfinite(counts).all():
+    values = np.asarray(counts, dtype=np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"counts must be finite, one for each class, got {counts}")
-    if not (counts > 0.0).all():
+    if not (values > 0.0).all():
         raise ValueError(
             f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
         )
-    return np.log(counts / counts.sum())
+    return np.log(values / values.sum())

@@ -9,9 +9,10 @@ stays bounded: h <- h + branch(h).
 Call after an initialization that suits a plain chain (He). A branch is the list
 of layers between the skip's fork and its sum, in the order in which they are
 applied, or one layer or model; all must be built. A kernel that several
-branches share is scaled once. All three raise ValueError, before anything is
-changed, for a branch without such a weight and, by name, for a layer whose
-kernel is computed from others (LoRA) or lies inside where its place is unknown.
+branches share is scaled once. All three report what they reached and what they
+left. They raise ValueError, before anything is changed, for a branch without
+such a weight and, by name, for a layer whose kernel is computed from others
+(LoRA), quantized or inside where its place is unknown.
 Needs Keras 3.9 or newer.
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask
 Learners", section 2.3; Zhang, Dauphin & Ma (2019), "Fixup Initialization",
@@ -21,21 +22,77 @@ gamma).
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import keras
 
-Branch = keras.Layer | Sequence[keras.Layer]
+Branch: TypeAlias = keras.Layer | Sequence[keras.Layer]
 ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
-def _all_parts(
-    branches: Iterable[Branch], attribute: str
-) -> list[list[keras.Variable]]:
-    every = [
-        list(_parts([branch] if isinstance(branch, keras.Layer) else branch, attribute))
+class Report(NamedTuple):
+    """What became of the variables of the branches, by their paths."""
+
+    reached: dict[str, float]
+    """By which factor it was multiplied."""
+    left: dict[str, str]
+    """Why it stays as it is."""
+
+
+def gpt2_scale(branches: Iterable[Branch]) -> Report:
+    """Divide the last kernel of each branch by sqrt(N): N unit contributions
+    then add up to a variance of 1, not N.
+
+    Give all N branches of the network: two per transformer block, attention and
+    MLP.
+    """
+    listed = _listed(branches)
+    factor = 1.0 / math.sqrt(len(listed))
+    return _scaled(listed, [(chain[-1], factor) for chain in _chains(listed, "kernel")])
+
+
+def fixup(branches: Iterable[Branch]) -> Report:
+    """Zero the last kernel of each branch and shrink the others, so that one
+    step of SGD moves the output by O(1).
+
+    Of attention, values and output are the chain; queries and keys say only
+    where to look and stay. Fixup also zeroes the output layer and adds scalar
+    biases and a scalar multiplier to each branch: do that in the model. Norms
+    inside the branches would undo it.
+    """
+    listed, parts = _listed(branches), []
+    for *others, last in _chains(listed, "kernel"):
+        shrunk = len(listed) ** (-0.5 / max(1, len(others)))
+        parts += [*((other, shrunk) for other in others), (last, 0.0)]
+    return _scaled(listed, parts)
+
+
+def zero_gamma(branches: Iterable[Branch]) -> Report:
+    """Zero the scale of the last norm of each branch, the branch's last layer:
+    each block starts as identity.
+    """
+    listed = _listed(branches)
+    return _scaled(listed, [(chain[-1], 0.0) for chain in _chains(listed, "gamma")])
+
+
+def _listed(branches: Iterable[Branch]) -> list[list[keras.Layer]]:
+    listed = [
+        [branch] if isinstance(branch, keras.Layer) else list(branch)
         for branch in branches
     ]
-    if not every or not all(every):
+    if not listed:
+        raise ValueError(
+            "branches must each hold a built layer with a weight, got none"
+        )
+    return listed
+
+
+def _chains(
+    branches: list[list[keras.Layer]], attribute: str
+) -> list[list[keras.Variable]]:
+    """The variables that a signal meets one after the other."""
+    every = [list(_parts(branch, attribute)) for branch in branches]
+    if not all(every):
         raise ValueError(
             f"branches must each hold a built layer with a {attribute}, got {branches}"
         )
@@ -44,17 +101,14 @@ def _all_parts(
 
 def _parts(branch: Iterable[keras.Layer], attribute: str) -> Iterator[keras.Variable]:
     for layer in branch:
+        variable = getattr(layer, attribute, None)
         if isinstance(layer, ATTENTION) and layer.built:
-            inside = (
-                layer.query_dense,
-                layer.key_dense,
-                layer.value_dense,
-                layer.output_dense,
-            )
-            yield from _parts(inside, attribute)
+            yield from _parts((layer.value_dense, layer.output_dense), attribute)
         elif isinstance(layer, keras.Model):
             yield from _parts(layer.layers, attribute)
-        elif isinstance(variable := getattr(layer, attribute, None), keras.Variable):
+        elif isinstance(variable, keras.Variable) and keras.backend.is_float_dtype(
+            variable.dtype
+        ):
             yield variable
         elif variable is not None or any(
             hasattr(child, attribute) for child in layer._flatten_layers(False)
@@ -64,41 +118,23 @@ def _parts(branch: Iterable[keras.Layer], attribute: str) -> Iterator[keras.Vari
             )
 
 
-def gpt2_scale(branches: Iterable[Branch]) -> None:
-    """Divide the last kernel of each branch by sqrt(N): N unit contributions
-    then add up to a variance of 1, not N.
-
-    Give all N branches of the network: two per transformer block, attention and
-    MLP.
-    """
-    every = _all_parts(branches, "kernel")
-    for last in {id(parts[-1]): parts[-1] for parts in every}.values():
-        last.assign(last / math.sqrt(len(every)))
-
-
-def fixup(branches: Iterable[Branch]) -> None:
-    """Zero the last kernel of each branch and shrink the others, so that one
-    step of SGD moves the output by O(1).
-
-    Fixup also zeroes the output layer and adds scalar biases and a scalar
-    multiplier to each branch: do that in the model. Norms inside the branches
-    would undo it.
-    """
-    every = _all_parts(branches, "kernel")
-    factors = {
-        id(kernel): (kernel, len(every) ** (-0.5 / len(others)))
-        for *others, _ in every
-        for kernel in others
+def _scaled(
+    branches: list[list[keras.Layer]], parts: list[tuple[keras.Variable, float]]
+) -> Report:
+    """Multiply each variable once, also a shared one: by the smallest factor."""
+    factors: dict[int, float] = {}
+    for variable, factor in parts:
+        factors[id(variable)] = min(factor, factors.get(id(variable), factor))
+    reached = {id(variable): variable for variable, _ in parts}
+    for key, variable in reached.items():
+        # by multiplication NaN would stay NaN
+        zero = keras.ops.zeros(variable.shape, variable.dtype)
+        variable.assign(variable * factors[key] if factors[key] else zero)
+    left = {
+        weight.path: "not among the variables that this scaling is for"
+        for branch in branches
+        for layer in branch
+        for weight in layer.weights
+        if id(weight) not in reached
     }
-    for kernel, factor in (
-        factors | {id(parts[-1]): (parts[-1], 0.0) for parts in every}
-    ).values():
-        kernel.assign(kernel * factor)
-
-
-def zero_gamma(branches: Iterable[Branch]) -> None:
-    """Zero the scale of the last norm of each branch, the branch's last layer:
-    each block starts as identity.
-    """
-    for *_, gamma in _all_parts(branches, "gamma"):
-        gamma.assign(keras.ops.zeros(gamma.shape, gamma.dtype))
+    return Report({reached[key].path: factors[key] for key in reached}, left)

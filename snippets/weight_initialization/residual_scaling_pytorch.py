@@ -162,7 +162,9 @@ def _scaled(branches: list[nn.Module], parts: list[tuple[Part, float]]) -> Repor
         factors[part.weight] = min(factor, factors.get(part.weight, factor))
     rows = {part.weight: part.first_row for part, _ in parts}
     for weight, factor in factors.items():
-        weight[rows[weight] :].mul_(factor)
+        values = weight[rows[weight] :]
+        # by multiplication NaN would stay NaN
+        values.mul_(factor) if factor else values.zero_()
     left = {
         f"{number}.{name}": "not among the weights that this scaling is for"
         for number, branch in enumerate(branches)

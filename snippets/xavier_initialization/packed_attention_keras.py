@@ -26,8 +26,16 @@ def projections(
     attention: keras.Layer,
 ) -> Iterator[tuple[str, keras.layers.EinsumDense, int]]:
     """Name, layer and number of a kernel's input axes for the four projections;
-    the kernel's last axes are output.
+    the kernel's last axes are output. ValueError for another layer and for one
+    that is not built.
     """
+    if (
+        not isinstance(attention, keras.layers.MultiHeadAttention)
+        or not attention.built
+    ):
+        raise ValueError(
+            f"attention must be a MultiHeadAttention that was called on a batch, got {attention!r}"
+        )
     yield "q", attention.query_dense, 1
     yield "k", attention.key_dense, 1
     yield "v", attention.value_dense, 1
@@ -44,22 +52,18 @@ def xavier_attention(
     `gain` multiplies the bounds. Draws come from a NumPy generator of its own:
     a `seed` gives the same weights on every backend. No global state changes.
     """
-    if (
-        not isinstance(attention, keras.layers.MultiHeadAttention)
-        or not attention.built
-    ):
-        raise ValueError(
-            f"attention must be a MultiHeadAttention that was called on a batch, got {attention!r}"
-        )
+    every = list(projections(attention))
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     generator = np.random.default_rng(seed)
-    for name, dense, _ in projections(attention):
-        if not isinstance(dense.kernel, keras.Variable):
+    for name, dense, _ in every:
+        if not isinstance(
+            dense.kernel, keras.Variable
+        ) or not keras.backend.is_float_dtype(dense.kernel.dtype):
             raise ValueError(
                 f"attention must hold a kernel of its own in {name!r}, got one with LoRA or quantized"
             )
-    for _, dense, axes in projections(attention):
+    for _, dense, axes in every:
         shape = dense.kernel.shape
         bound = gain * math.sqrt(
             6.0 / (math.prod(shape[:axes]) + math.prod(shape[axes:]))

@@ -54,9 +54,9 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a kernel of `shape` (*kernel, in, out), as Dense
     and Conv store it, none of them 0.
     """
-    if len(shape) < 2 or 0 in shape:
+    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
         raise ValueError(
-            f"shape must be (*kernel, in, out), all at least 1, got {tuple(shape)}"
+            f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
         )
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")

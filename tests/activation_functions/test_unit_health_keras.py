@@ -116,3 +116,11 @@ def test_a_unit_is_a_channel_or_a_feature_at_all_positions(channels_first):
 def test_what_is_no_batch_of_finite_values_is_refused(batch):
     with pytest.raises(ValueError, match="batch must give 'first' finite values"):
         unit_health(small(), batch.astype("float32"))
+
+
+def test_prelu_is_seen_with_its_slopes():
+    """Of a unit without slope for negative inputs none is left where all inputs are negative."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.PReLU()])
+    model.layers[0].alpha.assign([0.0, 0.01, 0.25, 0.0])
+    (row,) = unit_health(model, -np.ones((8, 4), "float32"))
+    assert (row.dead, row.saturated) == (0.5, 0.75)

@@ -87,6 +87,7 @@ def holds(cell: Cell, call: Callable[[], object]) -> None:
 
 def assert_named(argument: str, message: str) -> None:
     """`a` of "a must be finite, got nan"; a value is shown behind "got", or the place in a model in quotation marks."""
+    message = re.sub(r"\x1b\[\d+m", "", message)  # Keras shows the error of a layer in bold
     name = argument.partition("[")[0]
     assert re.search(rf"\b{name}\b", message), f"{message!r} does not name {name!r}"
     assert "got" in message or re.search(r"'[^']*'", message), f"{message!r} shows no value"

@@ -44,7 +44,7 @@ def test_shapes_without_such_a_kernel_are_refused(shape, named):
 
 def test_other_shapes_dtypes_and_gains_are_refused():
     for shape in ((4,), (0, 4)):
-        with pytest.raises(ValueError, match=r"shape must be \(\*kernel, in, out\), all at least 1, got \("):
+        with pytest.raises(ValueError, match=r"shape must be \(\*kernel, in, out\), integers from 1 on, got \("):
             DeltaOrthogonal()(shape)
     with pytest.raises(ValueError, match="dtype must be floating, got 'int64'"):
         DeltaOrthogonal()((3, 3, 4), "int64")

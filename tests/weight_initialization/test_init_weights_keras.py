@@ -272,7 +272,7 @@ def test_what_keras_does_itself():
     assert array(layer.cell.bias).reshape(4, 64).mean(axis=1).tolist() == [0, 1, 0, 0]
     embedding = layers.Embedding(200, 50)
     embedding.build()
-    assert 0.049 < np.abs(array(embedding.embeddings)).max() <= 0.05
+    assert 0.049 < np.abs(array(embedding.embeddings)).max() <= np.float32(0.05)
 
 
 def test_a_forget_gate_starts_open():

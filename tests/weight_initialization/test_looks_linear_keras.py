@@ -77,3 +77,8 @@ def test_what_a_write_would_not_reach_is_named_before_a_change():
         np.testing.assert_array_equal(first.kernel, before)
     with pytest.raises(ValueError, match="model must be built and hold a Dense layer"):
         looks_linear(keras.Sequential([keras.Input((2,)), keras.layers.ReLU()]), seed=0)
+
+
+def test_it_says_what_it_set_and_what_it_left():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(8), layers.LayerNormalization(), layers.Dense(2)])
+    assert list(looks_linear(model, seed=0).values()) == ["first", "zero", "left", "left", "last", "zero"]

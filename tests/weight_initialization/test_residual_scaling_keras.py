@@ -95,3 +95,25 @@ def test_what_cannot_be_reached_is_named_before_a_change():
     with pytest.raises(ValueError, match="branches must each hold a built layer"):
         gpt2_scale([])
     np.testing.assert_array_equal(plain.kernel, before)
+
+
+def test_the_report_names_what_was_reached_and_what_was_left():
+    layers = [built_layer(keras.layers.Dense(4)) for _ in range(8)]
+    report = fixup([layers[i : i + 2] for i in range(0, 8, 2)])
+    assert report.reached == {layer.kernel.path: 0.0 if i % 2 else pytest.approx(0.5) for i, layer in enumerate(layers)}
+    assert set(report.left) == {layer.bias.path for layer in layers}
+
+
+def test_of_attention_fixup_takes_the_values_and_the_output():
+    """Two kernels follow each other, so that four branches halve the first. Queries and keys stay."""
+    many = [keras.layers.MultiHeadAttention(2, 3) for _ in range(4)]
+    tokens = np.ones((1, 2, 4), "float32")
+    for layer in many:
+        layer(tokens, tokens)
+    before = [[dense.kernel.numpy() for dense in (a.query_dense, a.key_dense, a.value_dense)] for a in many]
+    fixup(many)
+    for layer, (queries, keys, values) in zip(many, before, strict=True):
+        np.testing.assert_array_equal(layer.query_dense.kernel, queries)
+        np.testing.assert_array_equal(layer.key_dense.kernel, keys)
+        np.testing.assert_allclose(layer.value_dense.kernel, values / 2, rtol=1e-6)
+        assert not np.any(layer.output_dense.kernel)

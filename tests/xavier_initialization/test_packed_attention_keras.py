@@ -107,3 +107,9 @@ def test_a_kernel_that_is_computed_from_others_is_refused():
     with pytest.raises(ValueError, match="attention must hold a kernel of its own in 'k'"):
         xavier_attention(layer, seed=0)
     assert (kernels(layer)[0] == before).all()
+
+
+def test_without_a_gain_it_is_one():
+    plain, named = (xavier_attention(attention(), **gain, seed=0) for gain in ({}, {"gain": 1.0}))
+    for ours, wanted in zip(kernels(plain), kernels(named), strict=True):
+        np.testing.assert_array_equal(ours, wanted)
