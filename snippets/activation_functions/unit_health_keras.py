@@ -50,11 +50,11 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
 
     The first dimension counts the examples, the last one the units, or axis 1
     in a layer or a configuration with "channels_first". Seen are layers with an
-    `activation` argument and the layers ReLU, LeakyReLU, PReLU and ELU, wherever
-    they are: in nested models, wrappers and layers of your own. Passed over are
-    recurrent layers and what is linear or softmax. Raises ValueError if no
-    layer is seen and, with the layer's name, for an output that is empty, not
-    finite or has no axis of examples.
+    `activation` argument and the layers ReLU, LeakyReLU, PReLU and ELU,
+    wherever they are: in nested models, wrappers and layers of your own. Passed
+    over are recurrent layers and what is linear or softmax. Raises ValueError
+    if no layer is seen and, with the layer's name, for an output that is empty,
+    not finite or has no axis of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")

@@ -27,7 +27,8 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     those of ConvTranspose. A vector or a scalar is one unit as a whole, since
     the entries of a bias or of a norm's scale are no columns. The largest entry
     is taken out first, so that no square overflows. Raises ValueError for
-    another axis, for a dtype that is not floating and for slices of an embedding.
+    another axis, for a dtype that is not floating and for slices of an
+    embedding.
     """
     _check("tensor", tensor)
     if hasattr(tensor, "indices"):

@@ -33,7 +33,8 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
     its activation. Biases become zero. Raises ValueError if an output does not
     vary: the signal died before it. Also, before anything is changed, for a
     model without such a layer, and by name for one inside of another layer or
-    model, used twice, or with a kernel computed from others (LoRA) or quantized.
+    model, used twice, or with a kernel computed from others (LoRA) or
+    quantized.
     """
     reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
     if not reached or not model.built:

@@ -121,7 +121,7 @@ def _parts(branch: Iterable[keras.Layer], attribute: str) -> Iterator[keras.Vari
 def _scaled(
     branches: list[list[keras.Layer]], parts: list[tuple[keras.Variable, float]]
 ) -> Report:
-    """Multiply each variable once, also a shared one: by the smallest factor."""
+    """Multiply each variable once, a shared one by the smallest factor."""
     factors: dict[int, float] = {}
     for variable, factor in parts:
         factors[id(variable)] = min(factor, factors.get(id(variable), factor))

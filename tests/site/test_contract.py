@@ -126,6 +126,13 @@ def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: P
     assert len(run.stdout.split()) >= len(names)
 
 
+@every_copyable
+def test_the_signatures_of_a_copyable_file_stand_on_a_page(snippet: Path):
+    page = ROOT / "docs" / "toolbox" / f"api-{snippet.stem.rpartition('_')[2]}.md"
+    line = f"::: {'.'.join(snippet.with_suffix('').parts)}"
+    assert line in page.read_text(encoding="utf-8").splitlines(), f"add a section to {page.name}: {line}"
+
+
 @every_experiment
 def test_the_page_of_its_topic_shows_figure_and_card(experiment: Experiment):
     chapter = Path("docs", "chapters", experiment.topic.replace("_", "-") + ".md")
