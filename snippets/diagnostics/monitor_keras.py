@@ -53,8 +53,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.rows: list[dict[str, float]] = []
         """One dictionary per step that was watched, as `pandas.DataFrame` takes
         it: step (from 0), gradient_norm, clipped (0 or 1, if the optimizer
-        clips), update_ratio, and of each layer gradient_norm/<layer> and
-        update_ratio/<layer>, which is Inf where the weights were all zero.
+        clips), update_ratio, and of each layer `gradient_norm/<layer>` and
+        `update_ratio/<layer>`, which is Inf where the weights were all zero.
         """
         self.non_finite: tuple[int, list[str]] | None = None
         """The first watched step with a gradient of norm Inf or NaN, and the

@@ -108,8 +108,8 @@ class TrainingMonitor:
         """One dictionary per step, as `pandas.DataFrame` takes it: step (from
         0), gradient_norm, and clipped (0 or 1) if `before_clipping` was called;
         where the weights were looked at, also update_ratio, and of each layer
-        gradient_norm/<layer> and update_ratio/<layer>, which is Inf where the
-        weights were all zero.
+        `gradient_norm/<layer>` and `update_ratio/<layer>`, which is Inf where
+        the weights were all zero.
         """
         self._collect()
         return self._rows
