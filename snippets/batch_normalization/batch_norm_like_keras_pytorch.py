@@ -12,6 +12,8 @@ Source: documentation of torch.nn.BatchNorm1d and of
 keras.layers.BatchNormalization.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -67,14 +69,17 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _keep_statistics(self, x: Tensor) -> None:
-        wide = x.to(torch.promote_types(x.dtype, self.running_var.dtype))
-        var, mean = torch.var_mean(
+        mean: Any = self.running_mean
+        var: Any = self.running_var
+        seen: Any = self.num_batches_tracked
+        wide = x.to(torch.promote_types(x.dtype, var.dtype))
+        new_var, new_mean = torch.var_mean(
             wide, [axis for axis in range(x.dim()) if axis != 1], correction=0
         )
-        self.num_batches_tracked += 1
-        new = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
-        self.running_mean += new * (mean - self.running_mean)
-        self.running_var += new * (var - self.running_var)
+        seen.add_(1)  # in place, as torch.export needs it
+        new = 1.0 / seen if self.momentum is None else self.momentum
+        mean.add_(new * (new_mean - mean))
+        var.add_(new * (new_var - var))
 
     @torch.no_grad()
     def load_keras(self, gamma, beta, moving_mean, moving_variance) -> None:
@@ -89,11 +94,13 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
                 raise ValueError(
                     f"{name} must have shape ({self.num_features},), got {tuple(torch.as_tensor(values).shape)}"
                 )
-        for own, values in zip(
-            (self.weight, self.bias, self.running_mean, self.running_var),
-            given,
-            strict=True,
-        ):
+        held: tuple[Any, ...] = (
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+        )
+        for own, values in zip(held, given, strict=True):
             own.copy_(torch.as_tensor(values))
 
 

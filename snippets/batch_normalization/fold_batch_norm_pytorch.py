@@ -30,7 +30,7 @@ NORM_OF: dict[type[nn.Module], type[Norm]] = {
 
 
 @torch.no_grad()
-def fold_batch_norm(layer: Layer, norm: Norm) -> Layer:
+def fold_batch_norm(layer: Any, norm: Any) -> Layer:
     """A copy of `layer` (Linear or Conv) that computes what `norm(layer(x))`
     does in evaluation mode.
 

@@ -8,6 +8,8 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers",
 section 2.2, equation 10.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -27,9 +29,11 @@ class HeInitializedModel(nn.Module):
         """Draw all weights from `generator` or from PyTorch's global one."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
-                gain = "linear" if layer is self.output else "relu"
+                follows: Literal["linear", "relu"] = (
+                    "linear" if layer is self.output else "relu"
+                )
                 nn.init.kaiming_normal_(
-                    layer.weight, nonlinearity=gain, generator=generator
+                    layer.weight, nonlinearity=follows, generator=generator
                 )
                 nn.init.zeros_(layer.bias)
 

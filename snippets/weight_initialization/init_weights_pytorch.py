@@ -24,7 +24,7 @@ gate).
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -222,12 +222,13 @@ def _rules(
             # (gates * hidden, hidden or projected), each gate with orthonormal
             # columns
             if "weight_hh" in name:
+                hidden: Any = layer.hidden_size
                 yield (
                     parameter,
                     Rule(
                         "orthogonal",
                         parameter.shape[1],
-                        1.0 / math.sqrt(layer.hidden_size),
+                        1.0 / math.sqrt(hidden),
                     ),
                 )
             # (..., fan_in), gates or the projections of queries, keys, values

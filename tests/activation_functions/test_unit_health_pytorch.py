@@ -168,7 +168,7 @@ def test_recurrent_layers_and_norms_say_where_the_units_are():
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             h, _ = self.lstm(x)
-            return self.relu(h - torch.tensor([9.0, 9.0, 0.0, 0.0, 0.0, 0.0]))
+            return self.relu(h.abs() - torch.tensor([9.0, 9.0, 0.0, 0.0, 0.0, 0.0]))
 
     for first in (nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4), nn.LayerNorm(3)):
         assert unit_health(nn.Sequential(first, States()), draws(8, 4, 3))[0].dead == pytest.approx(2 / 6)

@@ -54,14 +54,14 @@ NORMALIZED = {
     "running_mean": draws(3),
     "running_var": positive(3),
 }
-RAISED = positive(5, 3)
+RAISED = {name: value for name, value in NORMALIZED.items() if name != "beta"} | {"grad_y": positive(5, 3)}
 
 
 def normalized(**arguments: Tensor | float) -> object:
-    given = NORMALIZED | arguments
+    given = {**NORMALIZED, **arguments}
     return [norm.batch_norm(**given, training=training) for training in (True, False)]
 
 
 def normalized_backward(**arguments: Tensor | float) -> object:
-    given = {name: value for name, value in NORMALIZED.items() if name != "beta"} | {"grad_y": RAISED} | arguments
+    given = {**RAISED, **arguments}
     return [norm.batch_norm_backward(**given, training=training) for training in (True, False)]
