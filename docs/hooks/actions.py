@@ -64,6 +64,7 @@ def write_claim(card: Path) -> TaskFailed | None:
         write_if_changed(card, claims.card(card, spread.quoted(experiment, store.load(experiment.measurement).record)))
     except claims.ClaimNotFoundError as error:
         return TaskFailed(str(error))
+    return None
 
 
 def write_ledger(experiments: list[Experiment], places: dict[str, list[str]]) -> None:
@@ -107,6 +108,7 @@ def write_catalogue() -> TaskFailed | None:
         write_if_changed(CATALOGUE, catalogue.catalogue())
     except catalogue.CatalogueError as error:
         return TaskFailed(str(error))
+    return None
 
 
 def write_archive() -> None:

@@ -158,7 +158,7 @@ def install(command):
     """Run pip; of its many lines show those that take time."""
     started, lines = time.time(), []
     process = subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    for raw in process.stdout:
+    for raw in process.stdout or ():
         lines.append(raw.decode(errors="replace").rstrip())
         told = progress(lines[-1])
         if told:

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -17,7 +18,7 @@ STYLE_SHEET = FONTS / "katex.css"
 @cache
 def _font_rules() -> list[tuple[set[str], dict[str, str]]]:
     """From the style sheet: an element with these classes has that font. More special rules come later."""
-    rules = []
+    rules: list[tuple[set[str], dict[str, str]]] = []
     for selectors, body in re.findall(r"([^{}]+)\{([^}]*)\}", katex.STYLE_SHEET):
         font = dict(re.findall(r"font-(family|style|weight):\"?([\w ]+)", body))
         # In `.delim-size1>span` the class stands above the element: its text has no other one.
@@ -31,8 +32,8 @@ def _font_rules() -> list[tuple[set[str], dict[str, str]]]:
 def glyphs(formula: katex.Formula) -> set[tuple[str, str]]:
     """Which characters of which font a formula shows: `("KaTeX_Math-Italic", "x")`."""
     shown: set[tuple[str, str]] = set()
-    root = ElementTree.fromstring(formula.html)
-    _collect(root.find("span[@class='katex-html']"), {"family": "KaTeX_Main"}, shown)
+    html: Any = ElementTree.fromstring(formula.html).find("span[@class='katex-html']")
+    _collect(html, {"family": "KaTeX_Main"}, shown)
     return shown
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -92,7 +92,7 @@ def _render(tex: str, display: bool) -> Formula:
         raise TexError(*json.loads(answer))
     # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.
     root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", answer))
-    katex = root.find("span") if display else root
+    katex: Any = root.find("span") if display else root
     return Formula(_markup(katex, [[], []]), " ".join(_plain(katex.find(".//math")).split()))
 
 
@@ -148,4 +148,4 @@ def _group(text: str) -> str:
 
 def _script(text: str, sign: str, small: dict[str, str]) -> str:
     text = text.replace(" ", "")
-    return "".join(map(small.get, text)) if small.keys() >= set(text) else sign + _group(text)
+    return "".join(small[letter] for letter in text) if small.keys() >= set(text) else sign + _group(text)

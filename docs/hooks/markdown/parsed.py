@@ -7,6 +7,7 @@ in every build: links, anchors, the table of contents, figures, formulas.
 
 import platform
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import markdown
@@ -57,7 +58,7 @@ def _pack(element: Element | str) -> Packed | str:
     return [element.tag, element.attrib, element.text, element.tail, [_pack(child) for child in element]]
 
 
-def _unpack(packed: Packed | str) -> Element | str:
+def _unpack(packed: Packed | str) -> Any:
     if isinstance(packed, str):
         return packed
     tag, attributes, text, tail, children = packed

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from docs.hooks.measure.attempt import SETTINGS, TIME_LIMIT, Step, attempt
@@ -49,7 +50,7 @@ def run(process: BaseProcess) -> int:
     wait([process.sentinel])
     with _reading_statuses:
         process.join()
-    return process.exitcode
+    return process.exitcode or 0
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def failure(step: Step, experiment: Experiment) -> str:
     return ""
 
 
-def _context(experiment: Experiment) -> multiprocessing.context.BaseContext:
+def _context(experiment: Experiment) -> Any:
     if "torch" not in imported_modules(experiment.path):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context(FORK)

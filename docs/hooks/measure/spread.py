@@ -71,7 +71,7 @@ def read() -> list[Row]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Row(*entry[:3], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
+            Row(entry[0], entry[1], entry[2], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
             for entry in list(csv.reader(file))[1:]
         ]
 
@@ -87,7 +87,8 @@ def write(rows: Iterable[Row]) -> None:
 
 def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
     """The rows over seeds of each claim, measured with the code as it stands."""
-    code, found = digest(experiment), {}
+    code = digest(experiment)
+    found: dict[int, list[Row]] = {}
     for row in rows:
         if row.experiment == str(experiment) and row.code == code and row.of_seeds:
             found.setdefault(row.number, []).append(row)
@@ -140,7 +141,7 @@ def _decisive(path: Path) -> str:
     for line in lines:
         starts.append(starts[-1] + len(line))
     cut = [
-        (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset)
+        (starts[node.lineno - 1] + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0))
         for node in _idle(ast.parse(text))
     ]
     cut += [_place(token, lines, starts) for token in _comments(text)]

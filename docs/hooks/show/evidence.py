@@ -65,6 +65,14 @@ def _render(template: Path, **values: object) -> str:
     return f"{_reader().get_template(template.name).render(values)}\n"
 
 
+def _prose(text: str) -> Markup:
+    return Markup(to_html(text))
+
+
+def _typeset(number: str) -> Markup:
+    return Markup(typeset(number))
+
+
 @cache
 def _reader() -> Environment:
     reader = Environment(
@@ -75,8 +83,8 @@ def _reader() -> Environment:
         lstrip_blocks=True,
     )
     reader.filters |= {
-        "prose": lambda text: Markup(to_html(text)),
-        "typeset": lambda number: Markup(typeset(number)),
+        "prose": _prose,
+        "typeset": _typeset,
         "interval": _interval,
         "place": _place,
     }
