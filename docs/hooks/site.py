@@ -21,7 +21,8 @@ def on_pre_build(config: MkDocsConfig) -> None:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    modules = Path(config.site_dir, explorer.MODULES)
-    explorer.publish_modules(modules, modules)
+    for folder in (explorer.MODULES, explorer.PLAY, search.SCRIPT.parent):
+        modules = Path(config.site_dir, folder)
+        explorer.publish_modules(modules, modules)
     search.publish_index(Path(config.site_dir))
     store.forget_unused()

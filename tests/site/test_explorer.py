@@ -99,6 +99,31 @@ def test_a_finger_hits_every_control(page: Page, url):
         assert box["height"] >= 24 and box["width"] >= 24, control.evaluate("(control) => control.outerHTML")
 
 
+def test_on_a_phone_the_chart_stays_in_view_while_a_control_moves(page: Page, url):
+    page.set_viewport_size(PHONE)
+    visit(page, url)
+    for control in page.locator("init-explorer .controls :is(select, input)").all():
+        control.evaluate("(control) => control.scrollIntoView({ block: 'center' })")
+        chart, box = page.locator(".chart").bounding_box(), control.bounding_box()
+        assert chart["y"] >= 0 and chart["y"] + chart["height"] <= PHONE["height"]
+        assert box["y"] >= chart["y"] + chart["height"], "the chart hides the control"
+
+
+def test_histograms_show_he_and_xavier_apart(page: Page, url):
+    """On one scale: what Xavier leaves in layer 30 is a line, what He leaves is as high as in layer 1."""
+    visit(page, url, "#depth=30&scheme=he/scheme=xavier")
+    page.get_by_role("radio", name="Histograms").check()
+    heights = page.locator(".chart > g").evaluate_all("""(panels) => panels.map((panel) => {
+        const cells = [...panel.querySelectorAll(".cells:not(.beyond)")].flatMap((path) =>
+            [...path.getAttribute("d").matchAll(/M([\\d.]+) ([\\d.-]+)H[\\d.]+v([\\d.]+)/g)]
+                .map((found) => found.slice(1).map(Number)))
+        const right = Math.max(...cells.map(([x]) => x))
+        const last = cells.filter(([x]) => x === right)
+        return Math.max(...last.map(([, y, h]) => y + h)) - Math.min(...last.map(([, y]) => y))
+    })""")
+    assert heights[0] > 8 * heights[1], heights
+
+
 def test_by_keyboard_alone(page: Page, url):
     visit(page, url)
     reached = []

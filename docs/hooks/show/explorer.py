@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 MODULES = Path("javascripts", "explorer")
+PLAY = Path("javascripts", "play")
 COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
 """A comment that has its lines for itself; one behind code stays, since telling it from a string takes a parser."""
 

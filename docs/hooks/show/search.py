@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import yaml
 
 INDEX = Path("search", "search_index.json")
+SCRIPT = Path("javascripts", "search.js")
 FIELDS = {"title": {"boost": 12}, "also": {"boost": 6}, "text": {"boost": 1}}
 ALSO = Path(__file__).with_name("search.yml")
 LONG = 12

@@ -73,27 +73,40 @@ export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
 }
 
 const SHADES = 6
+const REACH = 3 // on the axis of all panels: what the largest input is, about
 
-/** A column for each layer; the darker a cell, the more activations lie in it. One panel for each histogram. */
+/**
+ * A column for each layer, all on one scale, so that a signal that shrinks is seen to shrink; the darker a cell, the
+ * more activations lie in it. What lies beyond the axis is marked at its end. One panel for each histogram.
+ */
 export function drawHistograms(svg, histograms) {
   const { width, height } = svg.getBoundingClientRect()
   svg.innerHTML = histograms.map(({ range, counts }, panel) => {
-    const bounded = range.every((one) => one === 1)
-    const reach = bounded ? 1 : 4
+    const reach = range.every((one) => one === 1) ? 1 : REACH
     const which = histograms.length < 2 ? "" : [", solid", ", dashed"][panel]
-    const title = (bounded ? "activations" : "activations, in units of their root mean square") + which
     const size = { width, height: height / histograms.length }
-    const { inside, x, y } = frame(size, title, "layer", counts.length, linear(-reach, reach, 4))
-    const half = Math.min((x(1) - x(0)) / 2, 12)
+    const { inside, x, y } = frame(size, `activations${which}`, "layer", counts.length, linear(-reach, reach, 2))
+    const half = Math.min(((x(1) - x(0)) / 2) * 0.9, 12)
     const cells = Array(SHADES).fill("")
-    counts.forEach((bins, i) =>
+    let beyond = ""
+    counts.forEach((bins, i) => {
+      const [left, right] = [round(x(i) - half), round(x(i) + half)]
+      const edge = (bin) => range[i] * ((2 * bin) / bins.length - 1)
+      const outside = [-1, 1].filter((side) => bins.some((fraction, bin) => fraction && side * edge(bin + 0.5) > reach))
+      for (const side of range[i] < Infinity ? outside : [-1, 1]) {
+        beyond += `M${round(x(i) - 3)} ${round(y(side * reach) + 3 * side)}h6l-3 ${-6 * side}z`
+      }
       bins.forEach((fraction, bin) => {
-        const shade = Math.min(Math.ceil(SHADES * Math.sqrt(2 * fraction)), SHADES) - 1
-        const [low, high] = [bin, bin + 1].map((edge) => round(y(reach * ((2 * edge) / bins.length - 1))))
-        const [left, right] = [round(x(i) - half), round(x(i) + half)]
-        if (shade >= 0) cells[shade] += `M${left} ${low}H${right}V${high}H${left}z`
-      }))
-    const paths = cells.map((d, i) => `<path class="cells" fill-opacity="${(i + 1) / SHADES}" d="${d}"/>`)
-    return `<g transform="translate(0 ${panel * size.height})">${inside}${paths.join("")}</g>`
+        const [from, to] = [Math.max(edge(bin), -reach), Math.min(edge(bin + 1), reach)]
+        if (!fraction || !(from < to)) return
+        // What is too low to be seen is drawn as a line.
+        const middle = y((from + to) / 2), thick = Math.max(y(from) - y(to), 1.5)
+        const shade = Math.min(Math.ceil(SHADES * Math.sqrt(4 * fraction)), SHADES) - 1
+        cells[shade] += `M${left} ${round(middle - thick / 2)}H${right}v${round(thick)}H${left}z`
+      })
+    })
+    const paths = cells.map((d, i) => `<path class="cells" fill-opacity="${(i + 2) / (SHADES + 1)}" d="${d}"/>`)
+    const marks = `<path class="cells beyond" d="${beyond}"/>`
+    return `<g transform="translate(0 ${panel * size.height})">${inside}${paths.join("")}${marks}</g>`
   }).join("")
 }

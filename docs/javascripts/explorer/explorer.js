@@ -2,6 +2,7 @@
 import { decades, drawHistograms, drawLines, linear } from "./chart.js"
 import { code, control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
 import { DEFAULTS, normalise } from "./settings.js"
+import { sheet } from "./sheet.js"
 import { markup as trainingMarkup, Training } from "./training.js"
 import { degrees, number, spoken, typeset, verdict } from "./words.js"
 
@@ -15,11 +16,6 @@ const LINES = [
 const VIEWS = ["By layer", "Histograms", "Angle"]
 const ACTIONS = [["pin", ""], ["link", "Copy link"], ["pytorch", "Copy as PyTorch"], ["keras", "Copy as Keras"]]
 const COLUMNS = ["Layer", "Activations", "Mean", "Gradients", "Weight gradients", "Angle", "Saturated", "Dead"]
-
-const style = new Promise((resolve) => {
-  const sheet = { rel: "stylesheet", href: here("../../stylesheets/explorer.css"), onload: resolve, onerror: resolve }
-  document.head.append(Object.assign(document.createElement("link"), sheet))
-})
 
 const button = (name, label) => `<button name="${name}">${label}</button>`
 const choice = (input, label, more = "") => `<label class="check"${more}><input ${input}> ${label}</label>`
@@ -157,7 +153,7 @@ class InitExplorer extends HTMLElement {
     }
     this.ask(this.settings, (now) => {
       this.now = now
-      this.live ??= style.then(() => this.goLive())
+      this.live ??= sheet.then(() => this.goLive())
       this.draw()
       clearTimeout(this.settling)
       this.settling = setTimeout(() => this.settle(), QUIET)

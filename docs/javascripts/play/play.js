@@ -1,0 +1,118 @@
+/**
+ * An interaction of a chapter's own idea: `<div data-play="cliff">text with the numbers</div>`. The text is there
+ * without JavaScript; with it, controls, a chart and the words for what it shows take its place.
+ *
+ * A module exports `controls` and `show(values)`, which computes and returns {axes, lines, words}.
+ * A line is {points: [[x, y]...], colour, name?, at?, dashed?, dots?, bars?}; its name stands
+ * at the fraction `at` of its length. An axis is {label, low, high, log?, ticks?}.
+ */
+import { sheet } from "../explorer/sheet.js"
+
+const W = 560, H = 280, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 46
+const QUIET = 400
+
+/** As a person writes a number: three digits, powers of ten where it is very large or small. */
+export function digits(value) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : "Inf"
+  const size = Math.abs(value)
+  if (!size || (size >= 1e-3 && size < 1e5)) return String(Number(value.toPrecision(3))).replace("-", "−")
+  const [head, power] = value.toExponential(1).split("e")
+  return `${head} × 10<sup>${power.replace("+", "").replace("-", "−")}</sup>`.replace(/^-/, "−")
+}
+
+const round = (value) => value.toFixed(1)
+
+function scale({ low, high, log }, from, to) {
+  const of = log ? Math.log10 : Number
+  return (value) => {
+    const at = (of(Math.max(value, log ? 1e-300 : -1e300)) - of(low)) / (of(high) - of(low))
+    return from + (to - from) * Math.max(-0.02, Math.min(1.02, at))
+  }
+}
+
+function ticks({ low, high, log, ticks }) {
+  if (ticks) return ticks.map((one) => [one, String(one).replace("-", "−")])
+  const [from, to] = log ? [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))] : [low, high]
+  const step = log ? Math.ceil((to - from) / 6) || 1 : (to - from) / 5
+  return Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) => from + i * step).map((at) =>
+    log
+      ? [10 ** at, at ? `10<tspan dy="-5" font-size="11">${String(at).replace("-", "−")}</tspan>` : "1"]
+      : [at, String(Number(at.toPrecision(6))).replace("-", "−")])
+}
+
+/** The chart as SVG. */
+export function drawn({ axes: [across, up], lines }) {
+  const x = scale(across, LEFT, W - RIGHT), y = scale(up, H - BOTTOM, TOP)
+  let inside = ""
+  for (const [at, words] of ticks(up)) {
+    inside += `<path class="grid" d="M${LEFT} ${round(y(at))}H${W - RIGHT}"/>`
+    inside += `<text x="${LEFT - 6}" y="${round(y(at) + 4)}" text-anchor="end">${words}</text>`
+  }
+  for (const [at, words] of ticks(across)) {
+    inside += `<text x="${round(x(at))}" y="${H - BOTTOM + 18}" text-anchor="middle">${words}</text>`
+  }
+  inside += `<text x="${(LEFT + W - RIGHT) / 2}" y="${H - 6}" text-anchor="middle">${across.label}</text>`
+  for (const { points, colour, name, at = 0.62, dashed, dots, bars } of lines) {
+    const places = points.filter(([, value]) => !Number.isNaN(value)).map(([a, b]) => `${round(x(a))} ${round(y(b))}`)
+    if (!places.length) continue
+    const path = bars
+      ? points.map(([a, b]) => `M${round(x(a))} ${H - BOTTOM}V${round(y(b))}`).join("")
+      : dots ? places.map((place) => `M${place}h0`).join("") : `M${places.join("L")}`
+    const kind = bars ? "bars" : dots ? "dots" : "line"
+    inside += `<g class="${dashed ? "dashed" : "solid"}" style="color:var(${colour})"><path class="${kind}" d="${path}"/>`
+    if (name) {
+      const [along, high] = places[Math.floor(places.length * at)].split(" ").map(Number)
+      inside += `<text x="${round(Math.min(along, W - 150))}" y="${round(Math.max(high - 9, TOP + 10))}">${name}</text>`
+    }
+    inside += "</g>"
+  }
+  return inside
+}
+
+function control({ name, label, min, max, step = 1, value, options }) {
+  if (options) {
+    const all = options.map((one) => `<option${one === value ? " selected" : ""}>${one}</option>`).join("")
+    return `<label>${label} <select name="${name}">${all}</select></label>`
+  }
+  return `<label>${label} <span aria-hidden="true"></span>
+    <input type="range" name="${name}" min="${min}" max="${max}" step="${step}" value="${value}"></label>`
+}
+
+/** The values as `show` takes them: a slider may move on a scale of its own. */
+export const values = (controls, moved = {}) =>
+  Object.fromEntries(controls.map(({ name, value, of = (one) => one }) => [name, of(moved[name] ?? value)]))
+
+/** @param {HTMLElement} place  @param {{controls: object[], show: (values: object) => object}} play */
+export async function begin(place, { controls, show }) {
+  const body = document.createElement("div")
+  body.className = "explorer play"
+  body.setAttribute("role", "group")
+  body.setAttribute("aria-label", "Try it")
+  body.innerHTML = `<div class="controls">${controls.map(control).join("")}</div>
+    <svg class="chart" viewBox="0 0 ${W} ${H}" role="img" aria-label="Chart of what is said below"></svg>
+    <p class="verdict"></p><p class="status" role="status"></p>`
+  const [words, status] = body.querySelectorAll("p")
+  const svg = body.querySelector("svg")
+  let quiet, frame
+  const draw = () => {
+    frame = null
+    const moved = {}
+    for (const { name, options, say = String, of = (one) => one } of controls) {
+      const input = body.querySelector(`[name="${name}"]`)
+      moved[name] = options ? input.value : Number(input.value)
+      if (options) continue
+      const said = say(of(moved[name]))
+      input.setAttribute("aria-valuetext", said)
+      input.previousElementSibling.textContent = said
+    }
+    const shown = show(values(controls, moved))
+    svg.innerHTML = drawn(shown)
+    words.innerHTML = shown.words
+    clearTimeout(quiet)
+    quiet = setTimeout(() => (status.textContent = words.textContent), QUIET)
+  }
+  body.oninput = () => (frame ??= requestAnimationFrame(draw))
+  draw()
+  await sheet
+  place.replaceChildren(body)
+}
