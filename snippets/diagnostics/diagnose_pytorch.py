@@ -68,8 +68,12 @@ else:
         check_model,
     )
 
-STEPS, MOST, ALONE = 100, 400, 40
-"""Steps of the first trial, of all trials together, and of one batch alone."""
+STEPS, MOST = 100, 400
+"""Steps of the first trial, and of all trials together."""
+ALONE, ADAM = 60, (0.01, 0.001)
+"""Steps on one batch alone, shared by these rates of Adam: small networks learn
+a batch at the one, deep ones at the other, whatever the given optimizer does.
+"""
 LOOKED_AT = 500
 """Examples for scores and neighbours."""
 NOT_DONE, FINISHED = 0.5, 0.3
@@ -268,7 +272,7 @@ CURES = {
     ),
     "cannot-overfit-one-batch": (
         "fault",
-        "Not even one batch alone is learned, at the given rate and at ten times it.",
+        "Not even one batch alone is learned, by Adam at rates that suit most networks.",
         "The model does not see what it needs, its gradient is lost on the way, or the loss compares the wrong things.",
         "Look at the table of check_model; feed one example and follow it to the loss.",
         "toolbox/check-my-model/#columns",
@@ -297,7 +301,7 @@ class Trial(NamedTuple):
     factor: float
     """The learning rate, as a multiple of the given one."""
     alone: bool
-    """All steps on the same batch."""
+    """All steps on one batch, by Adam, whose rate is `factor`."""
     losses: tuple[float, ...]
     """Of each step, before it is made and without penalties; the last one is
     not finite if the trial was lost.
@@ -361,11 +365,11 @@ class Diagnosis(NamedTuple):
         )
         if self.trials:
             lines.append(f"{'rate':>12}{'steps':>8}{'first loss':>12}{'last loss':>12}")
-        for factor, alone, losses in self.trials:
-            end = _end(losses, len(losses))
-            where = "  on one batch" if alone else ""
+        for trial in self.trials:
+            rate = f"{'Adam' if trial.alone else 'x'} {trial.factor:g}"
+            where = "  on one batch" if trial.alone else ""
             lines.append(
-                f"{f'x {factor:g}':>12}{len(losses):8}{losses[0]:12.4g}{end:12.4g}{where}"
+                f"{rate:>12}{len(trial.losses):8}{trial.losses[0]:12.4g}{trial.loss:12.4g}{where}"
             )
         if not self.complete:
             lines.append("Ended by Ctrl-C: this is what was known by then.")
@@ -903,14 +907,12 @@ class _Probe:
         near = unrelated()
         if near:
             return _found("labels-unrelated", f"{near}; {evidence}")
-        alone = [
-            self.trial(factor, ALONE // 2, alone=True).loss - least
-            for factor in (1.0, 10.0)
-        ]
+        steps = ALONE // len(ADAM)
+        alone = [self.trial(rate, steps, alone=True).loss - least for rate in ADAM]
         if min(alone) > NOTHING * scale:
             return _found(
                 "cannot-overfit-one-batch",
-                f"loss {min(alone) + least:.3g} after {ALONE // 2} steps on one batch; {evidence}",
+                f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
             )
         return _found(
             "learns-nothing",
@@ -925,6 +927,115 @@ def _wavers(losses: tuple[float, ...]) -> bool:
     if len(losses) < 4:
         return True
     return sum(after) / len(after) > WAVERS * sum(before) / len(before)
+
+
+class _Failed(Exception):
+    """The program that is looked at, from the error that it raised."""
+
+
+class _Program:
+    """Model, data, loss and optimizer. A framework says how to check them, how
+    to find facts and looks, and how to run a trial.
+    """
+
+    probe: _Probe
+    checked: Callable[[], ModelReport]
+    find_facts: Callable[[], Any]
+    looks: Callable[[Any], _Looks]
+    run: Callable[[float, int, bool], list[float]]
+    unrelated: Callable[[], str]
+
+    def __init__(self, clock: _Clock, planned: int | None) -> None:
+        self.clock, self.planned = clock, planned
+        self.check: ModelReport | None = None
+        self.facts: _Facts | None = None
+        self.found: list[Finding] = []
+        self.trials: list[Trial] = []
+
+    def diagnosis(self) -> Diagnosis:
+        constant, complete = None, True
+        try:
+            self.look()
+            self.clock.check()
+            fatal = [one.code for one in self.found if one.code.startswith(_FATAL)]
+            if fatal:
+                self.found.append(_found("not-tried", f"because of {fatal[0]}"))
+            else:
+                constant = self.facts and _best_constant(self.facts)
+                self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.trials = self.probe.trials
+                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+        except _Stopped:
+            complete = False
+        except _Failed as failed:
+            self.found.append(_failure(failed.__cause__))
+        return Diagnosis(
+            findings=tuple(sorted(self.found, key=lambda finding: finding.level)),
+            check=self.check,
+            planned=self.planned,
+            best_constant=constant and constant[0],
+            trials=tuple(self.trials),
+            cost=self.clock.spent,
+            complete=complete,
+        )
+
+    def look(self) -> None:
+        """All that needs no trial."""
+        self.clock.tick(4, "looking at the model")
+        failure, checked = None, tuple[Finding, ...]()
+        try:
+            self.check = self.checked()
+            checked = self.check.findings
+        except ValueError as error:
+            failure = error
+        # A loss that reads beyond a table may end the process on a GPU.
+        if not _BEYOND & {finding.code for finding in checked}:
+            value = None
+            try:
+                value = self.find_facts()
+            except _Failed as failed:
+                failure = failure or failed.__cause__
+            if self.facts:
+                self.found += _judge_facts(self.facts)
+            targets = self.facts.targets if self.facts else np.zeros(0)
+            self.found += _judge_looks(self.looks(value), targets)
+        own = {finding.code for finding in self.found}
+        own |= {code for name in own for code in _SAME.get(name, ())}
+        self.found += [finding for finding in checked if finding.code not in own]
+        if failure and not self.faults():
+            self.found.append(_failure(failure))
+
+    def faults(self) -> int:
+        return sum(finding.level == "fault" for finding in self.found)
+
+
+_FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+)
+_FATAL = (
+    "error",
+    "non-finite",
+    "labels-out-of-range",
+    "index-out-of-range",
+    "labels-not-whole",
+    "targets-outside",
+)
+"""With these a training is impossible or means nothing."""
+_BEYOND = {"labels-out-of-range", "index-out-of-range"}
+_SAME = {
+    "softmax-over-one-unit": ("length-one-axis",),
+    "softmax-axis": ("softmax-over-batch",),
+}
+"""What check_model says of the same fault."""
+
+
+def _failure(error: Any) -> Finding:
+    return _found("error", " ".join(f"{type(error).__name__}: {error}".split())[:400])
 
 
 def diagnose(
@@ -954,13 +1065,21 @@ def diagnose(
     that fails on its data is a finding.
     """
     _check_arguments(model, data, loss_fn, optimizer, batch_size, epochs, max_norm)
-    program = _Program(model, loss_fn, optimizer, max_norm)
     with _Clock(progress) as clock, _untouched(model, None, loss_fn):
-        program.clock = clock
         model.train()
-        batches, per_epoch, examples = _batches(data, batch_size, program.device)
+        device = next(model.parameters()).device
+        batches, per_epoch, examples = _batches(data, batch_size, device)
         planned = None if epochs is None or per_epoch is None else epochs * per_epoch
-        return program.diagnosis(batches, examples, planned)
+        return _Training(
+            clock,
+            planned,
+            model,
+            loss_fn,
+            optimizer,
+            max_norm,
+            batches,
+            examples,
+        ).diagnosis()
 
 
 def _check_arguments(
@@ -1140,105 +1259,29 @@ _KINDS = {
     "multi_margin_loss": "hinge",
     "hinge_embedding_loss": "hinge",
 }
-_FAILURES = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    IndexError,
-    KeyError,
-    AttributeError,
-)
-_FATAL = (
-    "error",
-    "non-finite",
-    "labels-out-of-range",
-    "index-out-of-range",
-    "labels-not-whole",
-    "targets-outside",
-)
-"""With these a training is impossible or means nothing."""
 
 
-class _Failed(Exception):
-    """The program that is looked at, from the error that it raised."""
-
-
-class _Program:
-    """Model, loss and optimizer, and how they make a step."""
-
-    clock: _Clock
-    probe: _Probe
+class _Training(_Program):
+    """How they make a step in PyTorch."""
 
     def __init__(
-        self, model: nn.Module, loss_fn: Any, optimizer: Any, max_norm: float | None
+        self,
+        clock: _Clock,
+        planned: int | None,
+        model: nn.Module,
+        loss_fn: Any,
+        optimizer: Any,
+        max_norm: float | None,
+        batches: list[Any],
+        examples: Any,
     ) -> None:
+        super().__init__(clock, planned)
         self.model, self.loss_fn = model, loss_fn
         self.optimizer, self.max_norm = optimizer, max_norm
-        self.device = next(model.parameters()).device
-        self.check: ModelReport | None = None
-        self.facts: _Facts | None = None
-        self.found: list[Finding] = []
-        self.trials: list[Any] = []
-
-    def diagnosis(
-        self, batches: list[Any], examples: Any, planned: int | None
-    ) -> Diagnosis:
         self.batches, self.examples = batches, examples
-        constant, complete = None, True
-        try:
-            self.look()
-            self.clock.check()
-            fatal = [one.code for one in self.found if one.code.startswith(_FATAL)]
-            if fatal:
-                self.found.append(_found("not-tried", f"because of {fatal[0]}"))
-            else:
-                constant = self.facts and _best_constant(self.facts)
-                self.probe = _Probe(self.run, self.clock, planned, constant)
-                self.trials = self.probe.trials
-                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
-        except _Stopped:
-            complete = False
-        except _Failed as failed:
-            self.found.append(_failure(failed.__cause__))
-        return Diagnosis(
-            findings=tuple(sorted(self.found, key=lambda finding: finding.level)),
-            check=self.check,
-            planned=planned,
-            best_constant=constant and constant[0],
-            trials=tuple(self.trials),
-            cost=self.clock.spent,
-            complete=complete,
-        )
 
-    def look(self) -> None:
-        """All that needs no trial."""
-        self.clock.tick(4, "looking at the model")
-        failure, checked = None, tuple[Finding, ...]()
-        try:
-            self.check = check_model(self.model, self.some_examples(), self.loss_fn)
-            checked = self.check.findings
-        except ValueError as error:
-            failure = error
-        stop = {"labels-out-of-range", "index-out-of-range"}
-        if not stop & {finding.code for finding in checked}:
-            value = None
-            try:
-                value = self.find_facts()
-            except _Failed as failed:
-                failure = failure or failed.__cause__
-            if self.facts:
-                self.found += _judge_facts(self.facts)
-            targets = self.facts.targets if self.facts else np.zeros(0)
-            self.found += _judge_looks(self.looks(value), targets)
-        own = {finding.code for finding in self.found}
-        same = _SAME.keys() & own
-        own |= {code for name in same for code in _SAME[name]}
-        self.found += [finding for finding in checked if finding.code not in own]
-        if failure and not self.faults():
-            self.found.append(_failure(failure))
-
-    def faults(self) -> int:
-        return sum(finding.level == "fault" for finding in self.found)
+    def checked(self) -> ModelReport:
+        return check_model(self.model, self.some_examples(), self.loss_fn)
 
     def some_examples(self) -> Any:
         """A batch as the training draws it, but not a small one."""
@@ -1247,7 +1290,8 @@ class _Program:
             return batch
         count = len(next(_tensors(self.examples)))
         order = np.random.default_rng(0).permutation(count)[:32]
-        return _moved(_taken(self.examples, torch.as_tensor(order)), self.device)
+        device = next(self.model.parameters()).device
+        return _moved(_taken(self.examples, torch.as_tensor(order)), device)
 
     def both(self, batch: Any) -> tuple[Any, Tensor]:
         """Output and loss."""
@@ -1380,7 +1424,7 @@ class _Program:
                     group["weight_decay"] *= kept
                 weights = [weight for group in groups for weight in group["params"]]
                 before = [weight.detach().clone() for weight in weights]
-                self.step(self.batches[0], "looking at the penalty")
+                self.step(self.batches[0], "looking at the penalty", self.optimizer)
                 moves.append(
                     [
                         new.detach() - old
@@ -1412,13 +1456,15 @@ class _Program:
                 group["lr"] = max(peak) * factor
             yield
 
-    def step(self, make: Callable[[], Any], doing: str) -> float:
+    def step(
+        self, make: Callable[[], Any], doing: str, optimizer: torch.optim.Optimizer
+    ) -> float:
         """One step of the optimizer; the loss before it."""
         batch, losses = make(), list[float]()
 
         def closure() -> Tensor:
             self.clock.tick(1, doing)
-            self.optimizer.zero_grad()
+            optimizer.zero_grad()
             _, value = self.both(batch)
             value.backward()
             if self.max_norm is not None:
@@ -1427,7 +1473,7 @@ class _Program:
             return value
 
         try:
-            self.optimizer.step(closure)
+            optimizer.step(closure)
         except _FAILURES as error:
             raise _Failed from error
         return losses[0]
@@ -1437,14 +1483,15 @@ class _Program:
         first = not self.probe.trials
         doing = f"rate x {factor:g}" + (" on one batch" if alone else "")
         losses = list[float]()
-        with self.trial_of(factor):
+        with self.trial_of(1.0 if alone else factor):
             weights = [part for part in self.model.parameters() if part.requires_grad]
+            optimizer = torch.optim.Adam(weights, factor) if alone else self.optimizer
             before = [weight.detach().clone() for weight in weights] if first else []
             enough = self.clock.spent + steps
             # An optimizer may need the loss several times in a step.
             while self.clock.spent < enough and not self.clock.stopped:
                 place = 0 if alone else len(losses) % len(self.batches)
-                losses.append(self.step(self.batches[place], doing))
+                losses.append(self.step(self.batches[place], doing, optimizer))
                 if not math.isfinite(losses[-1]):
                     break
                 if first and len(losses) == self.probe.own:
@@ -1499,16 +1546,6 @@ class _Program:
 
 
 _RATES = ("lr", "initial_lr", "max_lr")
-_SAME = {
-    "softmax-over-one-unit": ("length-one-axis",),
-    "softmax-axis": ("softmax-over-batch",),
-    "error": (),
-}
-"""What check_model says of the same fault."""
-
-
-def _failure(error: Exception) -> Finding:
-    return _found("error", " ".join(f"{type(error).__name__}: {error}".split())[:400])
 
 
 def _numbers(tensor: Tensor) -> np.ndarray:

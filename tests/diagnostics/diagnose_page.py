@@ -39,7 +39,7 @@ def check_limits(snippet):
         f"less than {snippet.MOVED:.0%} of their norm".replace("%", " %"),
         f"within {snippet.NO_BETTER:.0%} of".replace("%", " %"),
         rf"gets below ${snippet.NOTHING}\,G$",
-        f"{snippet.ALONE // 2} steps on a single batch",
+        f"{snippet.ALONE // 2} steps of Adam on a single batch, at {snippet.ADAM[0]} and at {snippet.ADAM[1]}",
     ):
         assert words in rules, words
     assert snippet.CHANCE == 3 and "three standard errors" in rules

@@ -155,7 +155,7 @@ CURES = {
     ),
     "cannot-overfit-one-batch": (
         "fault",
-        "Not even one batch alone is learned, at the given rate and at ten times it.",
+        "Not even one batch alone is learned, by Adam at rates that suit most networks.",
         "The model does not see what it needs, its gradient is lost on the way, or the loss compares the wrong things.",
         "Look at the table of check_model; feed one example and follow it to the loss.",
         "toolbox/check-my-model/#columns",

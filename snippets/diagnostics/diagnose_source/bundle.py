@@ -11,8 +11,8 @@ from pathlib import Path
 from snippets.diagnostics.check_model_source import bundle as one
 
 FOLDER = Path(__file__).parent
-PARTS = ("limits", "advice", "report", "judge", "probe")
-FRAMEWORKS = ("pytorch",)
+PARTS = ("limits", "advice", "report", "judge", "probe", "program")
+FRAMEWORKS = one.FRAMEWORKS
 
 
 def bundled(framework: str) -> str:

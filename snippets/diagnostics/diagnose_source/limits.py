@@ -1,7 +1,11 @@
 """The thresholds, each with its reason."""
 
-STEPS, MOST, ALONE = 100, 400, 40
-"""Steps of the first trial, of all trials together, and of one batch alone."""
+STEPS, MOST = 100, 400
+"""Steps of the first trial, and of all trials together."""
+ALONE, ADAM = 60, (0.01, 0.001)
+"""Steps on one batch alone, shared by these rates of Adam: small networks learn
+a batch at the one, deep ones at the other, whatever the given optimizer does.
+"""
 LOOKED_AT = 500
 """Examples for scores and neighbours."""
 NOT_DONE, FINISHED = 0.5, 0.3

@@ -9,6 +9,7 @@ from typing import Any
 
 from snippets.diagnostics.check_model_source.report import Finding
 from snippets.diagnostics.diagnose_source.limits import (
+    ADAM,
     ALONE,
     BETTER,
     COMMON,
@@ -252,14 +253,12 @@ class _Probe:
         near = unrelated()
         if near:
             return _found("labels-unrelated", f"{near}; {evidence}")
-        alone = [
-            self.trial(factor, ALONE // 2, alone=True).loss - least
-            for factor in (1.0, 10.0)
-        ]
+        steps = ALONE // len(ADAM)
+        alone = [self.trial(rate, steps, alone=True).loss - least for rate in ADAM]
         if min(alone) > NOTHING * scale:
             return _found(
                 "cannot-overfit-one-batch",
-                f"loss {min(alone) + least:.3g} after {ALONE // 2} steps on one batch; {evidence}",
+                f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
             )
         return _found(
             "learns-nothing",

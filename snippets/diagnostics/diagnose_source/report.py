@@ -15,7 +15,7 @@ class Trial(NamedTuple):
     factor: float
     """The learning rate, as a multiple of the given one."""
     alone: bool
-    """All steps on the same batch."""
+    """All steps on one batch, by Adam, whose rate is `factor`."""
     losses: tuple[float, ...]
     """Of each step, before it is made and without penalties; the last one is
     not finite if the trial was lost.
@@ -79,11 +79,11 @@ class Diagnosis(NamedTuple):
         )
         if self.trials:
             lines.append(f"{'rate':>12}{'steps':>8}{'first loss':>12}{'last loss':>12}")
-        for factor, alone, losses in self.trials:
-            end = _end(losses, len(losses))
-            where = "  on one batch" if alone else ""
+        for trial in self.trials:
+            rate = f"{'Adam' if trial.alone else 'x'} {trial.factor:g}"
+            where = "  on one batch" if trial.alone else ""
             lines.append(
-                f"{f'x {factor:g}':>12}{len(losses):8}{losses[0]:12.4g}{end:12.4g}{where}"
+                f"{rate:>12}{len(trial.losses):8}{trial.losses[0]:12.4g}{trial.loss:12.4g}{where}"
             )
         if not self.complete:
             lines.append("Ended by Ctrl-C: this is what was known by then.")

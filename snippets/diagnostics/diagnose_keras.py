@@ -1,0 +1,1564 @@
+"""Diagnose my training: what check_model sees, what the loss, the targets and the
+optimizer say, and some dozen steps on trial.
+
+    model.compile(optimizer, loss)
+    # as in model.fit(x, y, batch_size=32, epochs=10)
+    report = diagnose(model, x, y, batch_size=32, epochs=10)
+    # batches of a tf.data.Dataset
+    report = diagnose(model, dataset, epochs=10)
+    print(report)
+
+Put check_model_keras.py beside this file. The model is afterwards what it was,
+also after an error or Ctrl-C: weights, moving statistics, seed generators,
+optimizer, random states. All trials together cost at most some 400 steps. Needs
+the TensorFlow backend.
+
+    rate-too-high      a tenth of the rate gets below 0.7 of the loss
+    steps-too-short    ten times the rate does, and rate * steps are too few
+
+Source: the faults are those of the benchmarks of DeepFD (Cao et al., 2022) and
+of Humbatova et al. (2025); the first look at a single batch is Karpathy's, "A
+Recipe for Training Neural Networks" (2019).
+"""
+
+# Made of the parts in diagnose_source/: change those, then run bundle.py.
+
+import math
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, losses, tree
+
+# It has no public name: what sees every operation that runs eagerly.
+from tensorflow.python.framework import op_callbacks
+
+if __package__:
+    from .check_model_keras import (
+        ADVICE,
+        Finding,
+        ModelReport,
+        _is_mask,
+        _leaves,
+        _untouched,
+        check_model,
+    )
+else:
+    from check_model_keras import (
+        ADVICE,
+        Finding,
+        ModelReport,
+        _is_mask,
+        _leaves,
+        _untouched,
+        check_model,
+    )
+
+STEPS, MOST = 100, 400
+"""Steps of the first trial, and of all trials together."""
+ALONE, ADAM = 60, (0.01, 0.001)
+"""Steps on one batch alone, shared by these rates of Adam: small networks learn
+a batch at the one, deep ones at the other, whatever the given optimizer does.
+"""
+LOOKED_AT = 500
+"""Examples for scores and neighbours."""
+NOT_DONE, FINISHED = 0.5, 0.3
+"""Loss over that of the best constant: below, the trial learns well enough to
+ask no more; FINISHED where the trial is as long as the whole training.
+"""
+GUESS, NOTHING = 0.9, 0.97
+"""The same: above, nothing was learned; above NOTHING by no trial at all."""
+BETTER = 0.7
+"""Of another trial over that of the first one: all see the same batches, so
+that noise cancels, and 30 % is beyond it.
+"""
+WAVERS = 0.9
+"""Loss of the second half over that before: above, it does not fall."""
+MOVED = 0.05
+"""Of the weights' norm, in the whole training along a straight line, which is
+the most that can be moved.
+"""
+NO_BETTER, COMMON = 0.02, 0.75
+"""Accuracy above that of the commonest class, while the loss falls; and the
+share of that class from which on accuracy says little.
+"""
+CHANCE = 3.0
+"""Standard errors by which neighbours must share their class more often than
+chance.
+"""
+UNREACHED = 0.05
+"""Of the examples: as many may be outliers."""
+SMALL = 0.1
+"""Median norm of an example: one-hot rows and tf-idf have 1, pixels divided by
+255 twice 0.05.
+"""
+DROPPED = 0.75
+"""Rate of a dropout: it keeps a quarter and multiplies it by four."""
+OUTWEIGHED = 1.0
+"""Of what the penalty does to the weights in the first step over what the loss
+does: at 1 the step shrinks more than it learns. A weight decay of 1e-4 to 1e-3
+lies 10 to 1000 times below.
+"""
+HELD = 2**28
+"""Bytes of batches that are held of a loader; the trials go round in them."""
+
+
+LOSS = "chapters/activation-functions/#use"
+RATE = "toolbox/diagnose/#rate"
+
+CURES = {
+    "error": (
+        "fault",
+        "The program fails in its first steps.",
+        "Shapes of data, model and loss that do not fit each other, or data that the model does not take.",
+        "Mend what the message names: print the shapes of inputs, output and targets.",
+        "toolbox/diagnose/#findings",
+    ),
+    "labels-not-whole": (
+        "fault",
+        "Labels with a fraction are cut to whole numbers.",
+        "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
+        "Pass whole class numbers; for a regression take a squared error and a single linear output.",
+        LOSS,
+    ),
+    "targets-outside": (
+        "fault",
+        "The loss compares probabilities, and targets lie outside of 0 to 1.",
+        "Labels -1 and 1, class numbers under a binary loss, or a regression under cross-entropy.",
+        "Labels 0 and 1 (one-hot for classes); for a regression take a squared error and no last activation.",
+        LOSS,
+    ),
+    "softmax-over-one-unit": (
+        "fault",
+        "The last layer is a softmax over a single unit: it returns 1 for every input.",
+        "A softmax makes its outputs add up to 1; of one output it leaves nothing. The loss may fall all the same.",
+        "A sigmoid with binary cross-entropy for two classes; no activation for a regression.",
+        LOSS,
+    ),
+    "softmax-axis": (
+        "fault",
+        "The outputs of the last softmax do not add up to 1 over the classes.",
+        "It runs over another axis than that of the classes.",
+        "Name the axis of the classes: dim=1 (PyTorch), axis=-1 (Keras).",
+        LOSS,
+    ),
+    "one-class-cross-entropy": (
+        "fault",
+        "A cross-entropy between classes has a single class to choose from: it is 0 or cannot fall.",
+        "One output unit under a loss that wants one unit for each class.",
+        "Binary cross-entropy for one unit; or one unit for each class.",
+        LOSS,
+    ),
+    "sigmoid-before-categorical": (
+        "fault",
+        "A sigmoid for each class under a loss for exclusive classes.",
+        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
+        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
+        "binary cross-entropy.",
+        LOSS,
+    ),
+    "binary-loss-for-classes": (
+        "fault",
+        "Exclusive classes under binary cross-entropy.",
+        "It judges each class on its own: with many classes, saying no to all is nearly right.",
+        "Categorical cross-entropy.",
+        LOSS,
+    ),
+    "softmax-for-many-labels": (
+        "fault",
+        "Several labels may be true at once, and the outputs add up to 1.",
+        "A softmax lets the labels compete: two true ones get a half each at best.",
+        "A sigmoid for each label, and binary cross-entropy.",
+        LOSS,
+    ),
+    "absolute-error-of-labels": (
+        "fault",
+        "Classes under an absolute error.",
+        "Its best answer is the commonest class and no probability; near 0 and 1 its gradient fades.",
+        "Cross-entropy: binary for a sigmoid, categorical for a softmax.",
+        LOSS,
+    ),
+    "squared-error-of-classes": (
+        "fault",
+        "Exclusive classes under a squared error.",
+        "Behind a softmax its gradient fades where the network is confidently wrong.",
+        "Categorical cross-entropy.",
+        LOSS,
+    ),
+    "hinge-on-probabilities": (
+        "fault",
+        "A hinge loss reads outputs that cannot reach its margin on both sides.",
+        "It wants scores below -1 and above 1; the last activation stops them at 0.",
+        "Remove the last activation, and use labels -1 and 1; or take cross-entropy.",
+        LOSS,
+    ),
+    "sum-reduction": (
+        "note",
+        "The loss is a sum over the batch, so the step grows with the batch.",
+        "reduction='sum'.",
+        "A mean; or divide the learning rate by the batch size.",
+        RATE,
+    ),
+    "linear-stack": (
+        "fault",
+        "Linear layers follow each other with nothing between them: together they are one linear layer.",
+        "A forgotten activation.",
+        "Put a ReLU or another activation between them.",
+        "chapters/activation-functions/#answer",
+    ),
+    "dropout-too-strong": (
+        "fault",
+        "Dropout keeps little of the signal.",
+        "A rate that was meant as the part to keep.",
+        "0.1 to 0.5.",
+        "toolbox/diagnose/#findings",
+    ),
+    "penalty-outweighs-loss": (
+        "fault",
+        "The penalty on the weights acts more strongly than the loss.",
+        "Weight decay or a regularizer that is too large: the first step shrinks more than it learns.",
+        "Divide it by a hundred, or leave it out until the network fits.",
+        "toolbox/diagnose/#findings",
+    ),
+    "rate-too-high": (
+        "fault",
+        "The steps are too long: a shorter step learns more from the same batches.",
+        "The learning rate is too high for this model, loss, scale of data and optimizer.",
+        "The rate that the evidence names; standardized inputs and targets, warm-up or clipping bear a higher one.",
+        RATE,
+    ),
+    "non-finite-training": (
+        "fault",
+        "The loss becomes NaN or Inf in the first steps, at the given rate and far below it.",
+        "An example with a value that an operation does not bear: log(0), 0/0, sqrt(0), an empty row; or weights "
+        "that a single step spoils.",
+        "Run check_model on the batch of that step: it names the operation.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "steps-too-short": (
+        "fault",
+        "The training ends before the network is done: learning rate times steps is too small.",
+        "A rate too low, too few epochs, or an optimizer that is slow at this rate.",
+        "A higher rate (the evidence names one that was tried), more epochs, or Adam in place of SGD.",
+        RATE,
+    ),
+    "loss-against-score": (
+        "fault",
+        "The loss falls, and the predictions do not get better.",
+        "Loss and predictions do not mean the same: a wrong sign, a wrong output, or targets of another form.",
+        "Look at some predictions beside their targets, and at the last activation.",
+        LOSS,
+    ),
+    "labels-unrelated": (
+        "fault",
+        "The labels have nothing to do with the inputs, as far as one can see.",
+        "Inputs or labels were shuffled or sorted alone, or joined by the wrong key.",
+        "Look at some examples with their labels; shuffle both by one permutation.",
+        "toolbox/diagnose/#findings",
+    ),
+    "cannot-overfit-one-batch": (
+        "fault",
+        "Not even one batch alone is learned, by Adam at rates that suit most networks.",
+        "The model does not see what it needs, its gradient is lost on the way, or the loss compares the wrong things.",
+        "Look at the table of check_model; feed one example and follow it to the loss.",
+        "toolbox/check-my-model/#columns",
+    ),
+    "learns-nothing": (
+        "note",
+        "No rate gets below the best constant answer.",
+        "The inputs say little about the targets, the model is too small, or it needs longer than the trials.",
+        "Look at data and targets; try a model that is known to learn them.",
+        "toolbox/diagnose/#findings",
+    ),
+    "not-tried": (
+        "note",
+        "No step was tried.",
+        "What was found already makes a training meaningless or impossible, or there is nothing to train with.",
+        "Mend the other findings first.",
+        "toolbox/diagnose/#limits",
+    ),
+}
+"""Every finding by its code: level, symptom, cause, cure, link."""
+
+
+class Trial(NamedTuple):
+    """Some steps from the weights as they are, after which all was put back."""
+
+    factor: float
+    """The learning rate, as a multiple of the given one."""
+    alone: bool
+    """All steps on one batch, by Adam, whose rate is `factor`."""
+    losses: tuple[float, ...]
+    """Of each step, before it is made and without penalties; the last one is
+    not finite if the trial was lost.
+    """
+
+    @property
+    def loss(self) -> float:
+        """Mean of the last fifth of the steps, infinite if the trial was lost."""
+        return _end(self.losses, len(self.losses))
+
+
+class Diagnosis(NamedTuple):
+    """What the look at the program and some trials showed. `print` gives lines
+    of at most 100 columns.
+    """
+
+    findings: tuple[Finding, ...]
+    """Faults first, and of these what stands before a training first."""
+    check: ModelReport | None
+    """What `check_model` says, with the table of all layers; None if the model
+    failed.
+    """
+    planned: int | None
+    """Steps of the whole training, None if it has no end."""
+    best_constant: float | None
+    """Loss of the best answer that does not look at the inputs; None if the
+    loss is none that is known.
+    """
+    trials: tuple[Trial, ...]
+    """In their order; the first one at the given rate."""
+    cost: float
+    """What all of it cost, in steps."""
+    complete: bool
+    """False if Ctrl-C ended it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Dictionaries, lists, strings and numbers alone."""
+        findings = [
+            finding._asdict() | {"layers": list(finding.layers)}
+            for finding in self.findings
+        ]
+        trials = [
+            trial._asdict() | {"losses": list(trial.losses)} for trial in self.trials
+        ]
+        check = self.check and self.check.to_dict()
+        return self._asdict() | {
+            "findings": findings,
+            "check": check,
+            "trials": trials,
+        }
+
+    def __str__(self) -> str:
+        planned = "" if self.planned is None else f", {self.planned} planned"
+        guess = (
+            ""
+            if self.best_constant is None
+            else f"; the best constant answer has loss {self.best_constant:.3g}"
+        )
+        lines = _wrapped(
+            f"{len(self.trials)} trials, at the cost of {self.cost:.0f} steps{planned}{guess}"
+        )
+        if self.trials:
+            lines.append(f"{'rate':>12}{'steps':>8}{'first loss':>12}{'last loss':>12}")
+        for trial in self.trials:
+            rate = f"{'Adam' if trial.alone else 'x'} {trial.factor:g}"
+            where = "  on one batch" if trial.alone else ""
+            lines.append(
+                f"{rate:>12}{len(trial.losses):8}{trial.losses[0]:12.4g}{trial.loss:12.4g}{where}"
+            )
+        if not self.complete:
+            lines.append("Ended by Ctrl-C: this is what was known by then.")
+        lines.append("")
+        for finding in self.findings:
+            lines += _wrapped(
+                f"{finding.level.upper()} {finding.code}: {finding.symptom}"
+            )
+            where = f"{', '.join(finding.layers[:4])}: " if finding.layers else ""
+            for word, sentence in (
+                ("evidence", where + finding.evidence),
+                ("cause", finding.cause),
+                ("cure", finding.cure),
+                ("read", finding.link),
+            ):
+                lines += _wrapped(sentence, f"  {word:9}")
+        return "\n".join([*lines, *([] if self.findings else ["No finding."])])
+
+
+def _wrapped(text: str, start: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=start,
+        subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )
+
+
+def _end(losses: tuple[float, ...], steps: int) -> float:
+    """Mean of the last fifth of so many steps; infinite if the trial was lost
+    before.
+    """
+    some = losses[:steps]
+    if len(some) < steps or not some or not math.isfinite(some[-1]):
+        return math.inf
+    some = some[-max(1, steps // 5) :]
+    return sum(some) / len(some)
+
+
+def _found(code: str, evidence: str, *layers: str) -> Finding:
+    level, symptom, cause, cure, link = CURES.get(code) or ADVICE[code]
+    return Finding(
+        code=code,
+        level=level,
+        layers=layers,
+        symptom=symptom,
+        evidence=evidence,
+        cause=cause,
+        cure=cure,
+        link=link,
+    )
+
+
+class _Facts(NamedTuple):
+    """What the loss compares."""
+
+    kind: str
+    """labels (class numbers), classes (a distribution over classes), binary,
+    squared, absolute, hinge or other.
+    """
+    logits: bool
+    """It has the softmax or sigmoid inside."""
+    maker: str
+    """The operation behind the last layer: Softmax, Sigmoid, Relu, ..."""
+    output: np.ndarray
+    """Of one batch, as the loss reads it, classes last."""
+    targets: np.ndarray
+    """All that are known, classes last."""
+    value: Callable[[np.ndarray, np.ndarray], float] | None
+    """The loss of given predictions (probabilities for a cross-entropy) and
+    targets, in the units of the training; None if it cannot be told.
+    """
+    weights: np.ndarray | None = None
+    """Of the classes."""
+    smoothing: float = 0.0
+    unit: float = 1.0
+    """The loss of a batch over its mean."""
+    sums: bool = False
+
+
+class _Looks(NamedTuple):
+    """What can be seen of the program beside the loss."""
+
+    inputs: list[np.ndarray]
+    normalized: bool
+    """The model normalizes before its first weights."""
+    stacks: list[str]
+    """Pairs of linear layers."""
+    drops: list[tuple[str, float]]
+    penalty: float
+    """What it does to the weights in the first step over what the loss does."""
+
+
+_CROSS_ENTROPY = ("labels", "classes", "binary")
+
+
+def _judge_facts(facts: _Facts) -> Iterator[Finding]:
+    """Last activation, loss and targets against each other."""
+    kind, maker, output, y = facts.kind, facts.maker, facts.output, facts.targets
+    units = output.shape[-1] if output.ndim > 1 else 1
+    low, high = (float(y.min()), float(y.max())) if y.size else (0.0, 0.0)
+    same = y.ndim == output.ndim and y.shape[1:] == output.shape[1:]
+    hard = bool(np.isin(y, (0, 1)).all())
+    rows = y.reshape(-1, units).sum(-1) if same and units > 1 else np.zeros(0)
+    # Some rows may be padded.
+    others = float((rows != 1).mean()) if rows.size else math.nan
+    exclusive = hard and others < 0.01
+    if kind == "labels" and y.dtype.kind == "f" and (y != np.round(y)).any():
+        shown = ", ".join(f"{value:g}" for value in np.unique(y)[:4])
+        yield _found(
+            "labels-not-whole", f"labels {shown}, ..., of which the loss reads int(y)"
+        )
+    elif kind == "labels" and y.size and not 0 <= low <= high < units:
+        yield _found(
+            "labels-out-of-range", f"labels {low:g} to {high:g}, {units} classes"
+        )
+    if kind in ("classes", "binary") and not 0 <= low <= high <= 1:
+        share = float(((y < 0) | (y > 1)).mean())
+        yield _found(
+            "targets-outside",
+            f"{share:.0%} of the targets lie outside of 0 to 1: they go from {low:.3g} to {high:.3g}",
+        )
+    if maker == "Softmax" and units == 1:
+        yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
+    elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
+        sums = output.sum(-1)
+        worst = sums.flat[abs(sums - 1).argmax()]
+        if abs(worst - 1) > 0.01:
+            yield _found(
+                "softmax-axis", f"the probabilities of an example add up to {worst:.3g}"
+            )
+    if kind in ("labels", "classes") and units == 1:
+        yield _found("one-class-cross-entropy", f"output of shape {output.shape}")
+    elif kind in ("labels", "classes") and maker == "Sigmoid":
+        yield _found("sigmoid-before-categorical", f"{units} sigmoids")
+    if kind in _CROSS_ENTROPY and maker == "Relu":
+        yield _found(
+            "relu-before-loss",
+            f"{(output == 0).mean():.0%} of the loss's inputs are exactly 0",
+        )
+    if kind == "binary" and maker == "Softmax" and exclusive:
+        yield _found("binary-loss-for-classes", f"{units} classes, one true in a row")
+    competing = maker == "Softmax" and (kind == "binary" or output.ndim == 2)
+    if (competing or kind == "classes") and hard and others > UNREACHED:
+        yield _found(
+            "softmax-for-many-labels",
+            f"{others:.0%} of the rows have another number of labels than one, limit {UNREACHED:.0%}",
+        )
+    if kind == "absolute" and maker in ("Softmax", "Sigmoid") and hard:
+        yield _found("absolute-error-of-labels", f"labels 0 and 1, {maker.lower()}")
+    if kind == "squared" and maker == "Softmax" and exclusive:
+        yield _found("squared-error-of-classes", f"{units} classes, one true in a row")
+    if kind == "hinge" and maker in ("Softmax", "Sigmoid", "Relu"):
+        yield _found(
+            "hinge-on-probabilities",
+            f"outputs from {output.min():.3g} to {output.max():.3g}, a margin at -1 and 1",
+        )
+    if facts.sums:
+        yield _found("sum-reduction", f"{facts.unit:.4g} times the mean")
+
+
+def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
+    """Inputs, layers and penalty."""
+    for what, values in (
+        *(("inputs", part) for part in looks.inputs),
+        ("targets", targets),
+    ):
+        bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(0, bool)
+        if bad.any():
+            count = int(bad.reshape(len(bad), -1).any(1).sum())
+            yield _found(
+                "non-finite-input",
+                f"in {count} of {len(bad)} examples of the {what}",
+            )
+    if looks.inputs and looks.inputs[0].dtype.kind == "f" and not looks.normalized:
+        size = _typical_norm(looks.inputs[0])
+        if 0 < size < SMALL:
+            yield _found(
+                "input-scale",
+                f"median norm of an example {size:.2g}, lower limit {SMALL:g}",
+            )
+    if looks.stacks:
+        yield _found(
+            "linear-stack", f"{len(looks.stacks)} pairs, limit 0", *looks.stacks
+        )
+    strong = {name: rate for name, rate in looks.drops if rate > DROPPED}
+    if strong:
+        yield _found(
+            "dropout-too-strong",
+            f"rate {max(strong.values()):g}, limit {DROPPED:g}",
+            *strong,
+        )
+    if looks.penalty > OUTWEIGHED:
+        yield _found(
+            "penalty-outweighs-loss",
+            f"in the first step {looks.penalty:.3g} times as strong, limit {OUTWEIGHED:g}",
+        )
+
+
+def _typical_norm(values: np.ndarray) -> float:
+    some = values[_spread(len(values), 1000)].astype(np.float64)
+    return float(np.median(np.linalg.norm(some.reshape(len(some), -1), axis=1)))
+
+
+def _spread(count: int, most: int) -> Any:
+    """Places of up to so many examples, over all of them."""
+    if count <= most:
+        return slice(None)
+    return np.random.default_rng(0).permutation(count)[:most]
+
+
+def _best_constant(facts: _Facts) -> tuple[float, float] | None:
+    """The loss of the best answer that does not look at the inputs, and the
+    least that can be: soft targets have an entropy of their own.
+    """
+    y, units = facts.targets, facts.output.shape[-1] if facts.output.ndim > 1 else 1
+    if facts.value is None or not y.size:
+        return None
+    if facts.kind == "labels":
+        counts = np.bincount(y.reshape(-1).astype(int), minlength=units).astype(float)
+        if facts.weights is not None:
+            counts *= facts.weights
+        even = facts.smoothing / units
+        share = counts / max(counts.sum(), 1e-300) * (1 - facts.smoothing) + even
+        row = np.array([1 - facts.smoothing + even, *[even] * (units - 1)])
+        guess, least = _entropy(share) * facts.unit, _entropy(row) * facts.unit
+    else:
+        width = max(1, math.prod(y.shape[1:]))
+        y = y[_spread(len(y), max(2, 2**20 // width))].astype(np.float64)
+        answers = [y.mean(0)]
+        if facts.kind in ("classes", "binary"):
+            weights = 1.0 if facts.weights is None else facts.weights
+            share = answers[0] * weights
+            rest = 1 - answers[0] if facts.kind == "binary" else 0.0
+            total = share + rest if facts.kind == "binary" else share.sum(-1)[..., None]
+            answers.append(share / np.where(total > 0, total, 1))
+        else:
+            answers.append(np.median(y, 0))
+        guess = min(
+            facts.value(np.broadcast_to(answer, y.shape), y) for answer in answers
+        )
+        least = 0.0 if facts.kind in ("squared", "absolute") else facts.value(y, y)
+    known = math.isfinite(guess - least) and guess - least > 1e-9
+    return (guess, least) if known else None
+
+
+def _entropy(share: np.ndarray) -> float:
+    share = share[share > 0]
+    return float(-(share * np.log(share)).sum())
+
+
+def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
+    """Accuracy above that of the commonest class, and the share of that class;
+    None for other targets.
+    """
+    hard = bool(np.isin(y, (0, 1)).all())
+    units = output.shape[-1] if output.ndim > 1 else 1
+    if facts.kind == "labels" and y.size * units == output.size:
+        truth, guess = y.reshape(-1), output.reshape(-1, units).argmax(-1)
+    elif y.shape == output.shape and units > 1 and hard and (y.sum(-1) == 1).all():
+        truth, guess = y.argmax(-1).reshape(-1), output.argmax(-1).reshape(-1)
+    elif output.size == y.size == len(y) and hard:
+        middle = 0.0 if facts.kind == "binary" and facts.logits else 0.5
+        truth, guess = y.reshape(-1), output.reshape(-1) > middle
+    else:
+        return None
+    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
+    return float((truth == guess).mean()) - share, share
+
+
+def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
+    """How often one of the five nearest neighbours has one's own class, the
+    same by chance, and its standard error; None for other data.
+    """
+    y = facts.targets
+    if y.ndim > 1 and y.shape[-1] > 1 and y.ndim == facts.output.ndim:
+        y = y.argmax(-1)
+    if y.size != len(x) or x.dtype.kind != "f" or len(x) < 20:
+        return None
+    labels = np.unique(y.reshape(-1), return_inverse=True)[1]
+    if labels.max() > 50:
+        return None
+    some = np.random.default_rng(3).permutation(len(x))[:LOOKED_AT]
+    values, labels = (
+        x[some].reshape(len(some), -1).astype(np.float64),
+        labels.reshape(-1)[some],
+    )
+    spread = values.std(0)
+    values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+    squares = np.square(values).sum(1)
+    distance = squares[:, None] - 2 * values @ values.T + squares
+    np.fill_diagonal(distance, np.inf)
+    near = labels[np.argsort(distance, 1)[:, :5]]
+    chance = float(np.square(np.bincount(labels) / len(labels)).sum())
+    error = math.sqrt(chance * (1 - chance) / near.size)
+    return float((near == labels[:, None]).mean()), chance, error
+
+
+def _unrelated(near: tuple[float, float, float] | None) -> str:
+    """Evidence that labels have nothing to do with inputs, empty if they have."""
+    if near is None or near[0] - near[1] >= CHANCE * near[2]:
+        return ""
+    above = (near[0] - near[1]) / max(near[2], 1e-30)
+    return (
+        f"of the five nearest neighbours {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
+        f"({above:+.1f} standard errors, limit {CHANCE:g})"
+    )
+
+
+class _Stopped(Exception):
+    """By Ctrl-C."""
+
+
+class _Clock:
+    """Counts steps, shows how far it is, and takes the first Ctrl-C: what runs
+    comes to its end, and everything is put back. The second one acts as always.
+    """
+
+    def __init__(self, progress: bool) -> None:
+        self.progress, self.spent, self.stopped = progress, 0.0, False
+        self.shown, self.last = "", 0.0
+
+    def __enter__(self) -> "_Clock":
+        try:
+            self.previous = signal.signal(signal.SIGINT, self.stop)
+        except ValueError:  # only the main thread gets signals
+            self.previous = None
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+        self.show("")
+
+    def stop(self, *_: Any) -> None:
+        self.stopped = True
+        signal.signal(signal.SIGINT, self.previous)
+
+    def tick(self, cost: float, doing: str) -> None:
+        self.spent += cost
+        if time.monotonic() > self.last + 0.2:
+            self.last = time.monotonic()
+            self.show(f"diagnose: {self.spent:.0f} of at most {MOST} steps, {doing}")
+
+    def show(self, line: str) -> None:
+        if self.progress and line != self.shown:
+            sys.stderr.write(
+                "\r" + line.ljust(len(self.shown)) + ("" if line else "\r")
+            )
+            sys.stderr.flush()
+            self.shown = line
+
+    def check(self) -> None:
+        if self.stopped:
+            raise _Stopped
+
+
+class _Probe:
+    """`run(factor, steps, alone)` gives the losses of a trial; the first one
+    also fills `settled`, `scores` and `moved`.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[float, int, bool], list[float]],
+        clock: _Clock,
+        planned: int | None,
+        constant: tuple[float, float] | None,
+    ) -> None:
+        self.run, self.clock, self.planned = run, clock, planned
+        self.constant = constant
+        self.own = min(STEPS, planned or STEPS)
+        """A training shorter than the trial ends where it ends."""
+        self.trials: list[Trial] = []
+        self.settled = math.inf
+        """Loss in inference mode: dropout and noise are off."""
+        self.scores: list[Any] = []
+        """Accuracies in inference and in training mode."""
+        self.moved = math.inf
+        """Displacement of the weights over their norm."""
+
+    def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
+        trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
+        self.clock.check()
+        self.trials.append(trial)
+        return trial
+
+    def findings(
+        self, unrelated: Callable[[], str], explained: bool
+    ) -> Iterator[Finding]:
+        """`explained` says that a fault is known, of which it would be no news
+        that nothing is learned.
+        """
+        first = self.trial(1.0, STEPS)
+        losses, planned = first.losses, self.planned
+        if math.isfinite(losses[-1]):
+            # Steps that need the loss several times are fewer.
+            self.own = min(self.own, len(losses))
+        own = self.own
+        if self.constant is None and min(losses) <= 0:
+            # Of such a loss no ratio says anything.
+            if not math.isfinite(losses[-1]):
+                yield from list(self.too_high(math.inf, math.inf, 0.0)) or self.lost()
+            return
+        guess, least = self.constant or (losses[0], 0.0)
+        scale, start = guess - least, _end(losses, min(len(losses), own)) - least
+        given = _end(losses, own) - least
+        start = sum(losses[:5]) / len(losses[:5]) - least
+        whole = planned is not None and planned <= STEPS
+        score = self.score()
+        if given < NOT_DONE * scale and score and score[0] < NO_BETTER:
+            yield _found(
+                "loss-against-score",
+                f"loss {start + least:.3g} to {given + least:.3g}, accuracy {score[0]:+.1%} from that of the commonest "
+                f"class ({score[1]:.0%}), limit {NO_BETTER:+.0%}",
+            )
+            return
+        if min(given, self.settled - least) < (FINISHED if whole else NOT_DONE) * scale:
+            return
+        if planned and self.stands_still(given, start, scale):
+            named = list(self.too_short(given, start, scale, least))
+            yield from named or [
+                _found(
+                    "steps-too-short",
+                    f"in {planned} steps the weights move by at most {self.moved * planned / len(losses):.2g} of their "
+                    f"size, limit {MOVED:g}; loss after {own} steps {given + least:.3g}, best constant {guess:.3g}",
+                )
+            ]
+            return
+        lost = given > GUESS * scale
+        if lost or _wavers(losses[:own]):
+            high = list(self.too_high(given, scale, least))
+            yield from high
+            if high:
+                return
+            if all(trial.loss == math.inf for trial in self.trials):
+                yield from self.lost()
+                return
+        found = list(self.too_short(given, start, scale, least))
+        yield from found
+        if found or not lost:
+            return
+        best = min(
+            [given, *(trial.loss - least for trial in self.trials if not trial.alone)]
+        )
+        if best > NOTHING * scale and not explained:
+            yield self.nothing(best, scale, least, unrelated)
+
+    def score(self) -> Any:
+        """The better one of both modes: the averages of batch normalization lag
+        behind.
+        """
+        known = [score for score in self.scores if score]
+        score = max(known, default=None)
+        return score if score and score[1] < COMMON else None
+
+    def stands_still(self, given: float, start: float, scale: float) -> bool:
+        """Even in a straight line the weights hardly move, and the loss neither
+        ends nor is on its way to end low.
+        """
+        steps = self.planned / len(self.trials[0].losses)
+        heading = start - (start - given) * max(steps, 1.0)
+        return (
+            math.isfinite(given)
+            and given > FINISHED * scale
+            and heading > NOT_DONE * scale
+            and self.moved * steps < MOVED
+        )
+
+    def left(self, trials: int) -> int:
+        """Steps for each of so many more trials."""
+        free = MOST - self.clock.spent - ALONE - 10
+        return max(10, min(STEPS, int(free / trials)))
+
+    def too_high(self, given: float, scale: float, least: float) -> Iterator[Finding]:
+        for factor, trials in ((0.1, 5), (0.01, 4)):
+            steps = min(self.own, self.left(trials))
+            less = self.trial(factor, steps).loss - least
+            falls = less < GUESS * scale or given > 3 * scale
+            if less < BETTER * given and (falls or not math.isfinite(given)):
+                yield _found(
+                    "rate-too-high",
+                    f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
+                    f"{less + least:.3g}; limit {BETTER:g} of it"
+                    + (
+                        f"; best constant {scale + least:.3g}"
+                        if scale < math.inf
+                        else ""
+                    ),
+                )
+                return
+
+    def lost(self) -> Iterator[Finding]:
+        ends = [
+            f"step {len(trial.losses)} at {trial.factor:g} times the rate"
+            for trial in self.trials
+        ]
+        yield _found("non-finite-training", ", ".join(ends))
+
+    def too_short(
+        self, given: float, start: float, scale: float, least: float
+    ) -> Iterator[Finding]:
+        """Does a longer step help, or a longer training?"""
+        for factor, trials in ((1.0, 4), (10.0, 3), (100.0, 2), (1000.0, 1)):
+            if factor == 1.0:
+                steps = len(self.trials[0].losses)
+                more = self.trials[0].loss - least
+                if self.own == steps:
+                    continue
+            else:
+                steps = self.left(trials)
+                more = self.trial(factor, steps).loss - least
+            if more < BETTER * given and more < GUESS * scale:
+                slope = (start - given) / self.own
+                needed = (start - more) / slope if slope > 0 else math.inf
+                if (self.planned or 100 * STEPS) < needed:
+                    plan = (
+                        "" if self.planned is None else f", {self.planned} are planned"
+                    )
+                    yield _found(
+                        "steps-too-short",
+                        f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
+                        f"{more + least:.3g}; the given rate needs {needed:.3g} steps for that{plan}",
+                    )
+                    return
+
+    def nothing(
+        self, best: float, scale: float, least: float, unrelated: Callable[[], str]
+    ) -> Finding:
+        evidence = (
+            f"the lowest loss of {len(self.trials)} trials is {best + least:.3g}, the best constant "
+            f"{scale + least:.3g}, limit {NOTHING:g} of it"
+        )
+        near = unrelated()
+        if near:
+            return _found("labels-unrelated", f"{near}; {evidence}")
+        steps = ALONE // len(ADAM)
+        alone = [self.trial(rate, steps, alone=True).loss - least for rate in ADAM]
+        if min(alone) > NOTHING * scale:
+            return _found(
+                "cannot-overfit-one-batch",
+                f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
+            )
+        return _found(
+            "learns-nothing",
+            f"{evidence}; on one batch alone {min(alone) + least:.3g}",
+        )
+
+
+def _wavers(losses: tuple[float, ...]) -> bool:
+    """The second half is no better than what came before it."""
+    half, opening = len(losses) // 2, len(losses) // 5
+    before, after = losses[opening:half], losses[half:]
+    if len(losses) < 4:
+        return True
+    return sum(after) / len(after) > WAVERS * sum(before) / len(before)
+
+
+class _Failed(Exception):
+    """The program that is looked at, from the error that it raised."""
+
+
+class _Program:
+    """Model, data, loss and optimizer. A framework says how to check them, how
+    to find facts and looks, and how to run a trial.
+    """
+
+    probe: _Probe
+    checked: Callable[[], ModelReport]
+    find_facts: Callable[[], Any]
+    looks: Callable[[Any], _Looks]
+    run: Callable[[float, int, bool], list[float]]
+    unrelated: Callable[[], str]
+
+    def __init__(self, clock: _Clock, planned: int | None) -> None:
+        self.clock, self.planned = clock, planned
+        self.check: ModelReport | None = None
+        self.facts: _Facts | None = None
+        self.found: list[Finding] = []
+        self.trials: list[Trial] = []
+
+    def diagnosis(self) -> Diagnosis:
+        constant, complete = None, True
+        try:
+            self.look()
+            self.clock.check()
+            fatal = [one.code for one in self.found if one.code.startswith(_FATAL)]
+            if fatal:
+                self.found.append(_found("not-tried", f"because of {fatal[0]}"))
+            else:
+                constant = self.facts and _best_constant(self.facts)
+                self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.trials = self.probe.trials
+                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+        except _Stopped:
+            complete = False
+        except _Failed as failed:
+            self.found.append(_failure(failed.__cause__))
+        return Diagnosis(
+            findings=tuple(sorted(self.found, key=lambda finding: finding.level)),
+            check=self.check,
+            planned=self.planned,
+            best_constant=constant and constant[0],
+            trials=tuple(self.trials),
+            cost=self.clock.spent,
+            complete=complete,
+        )
+
+    def look(self) -> None:
+        """All that needs no trial."""
+        self.clock.tick(4, "looking at the model")
+        failure, checked = None, tuple[Finding, ...]()
+        try:
+            self.check = self.checked()
+            checked = self.check.findings
+        except ValueError as error:
+            failure = error
+        # A loss that reads beyond a table may end the process on a GPU.
+        if not _BEYOND & {finding.code for finding in checked}:
+            value = None
+            try:
+                value = self.find_facts()
+            except _Failed as failed:
+                failure = failure or failed.__cause__
+            if self.facts:
+                self.found += _judge_facts(self.facts)
+            targets = self.facts.targets if self.facts else np.zeros(0)
+            self.found += _judge_looks(self.looks(value), targets)
+        own = {finding.code for finding in self.found}
+        own |= {code for name in own for code in _SAME.get(name, ())}
+        self.found += [finding for finding in checked if finding.code not in own]
+        if failure and not self.faults():
+            self.found.append(_failure(failure))
+
+    def faults(self) -> int:
+        return sum(finding.level == "fault" for finding in self.found)
+
+
+_FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+)
+_FATAL = (
+    "error",
+    "non-finite",
+    "labels-out-of-range",
+    "index-out-of-range",
+    "labels-not-whole",
+    "targets-outside",
+)
+"""With these a training is impossible or means nothing."""
+_BEYOND = {"labels-out-of-range", "index-out-of-range"}
+_SAME = {
+    "softmax-over-one-unit": ("length-one-axis",),
+    "softmax-axis": ("softmax-over-batch",),
+}
+"""What check_model says of the same fault."""
+
+
+def _failure(error: Any) -> Finding:
+    return _found("error", " ".join(f"{type(error).__name__}: {error}".split())[:400])
+
+
+def diagnose(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Say what keeps a compiled `model` from learning these data.
+
+    `x` and `y` are all examples as `fit` takes them: arrays, or for `x` a
+    tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
+    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches. `batch_size`
+    is 32 for arrays, as in `fit`; `epochs` is the length of the training
+    (without it, nothing is said of the length). Of a learning rate with a
+    schedule the highest one is tried. Ctrl-C ends the trials, and the report
+    says what is known.
+
+    Raises ValueError for an argument that is not what it should be, and another
+    backend than TensorFlow. A model that fails on its data is a finding.
+    """
+    _check_arguments(model, batch_size, epochs)
+    with (
+        _Clock(progress) as clock,
+        _untouched(model, _leaves(model), None, losses.get(_only(model.loss))),
+    ):
+        batches, per_epoch, examples = _batches(x, y, batch_size)
+        planned = None if epochs is None or per_epoch is None else epochs * per_epoch
+        return _Training(clock, planned, model, batches, examples).diagnosis()
+
+
+def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+        )
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if not model.built or not model.trainable_variables:
+        raise ValueError(
+            f"model must have weights to train (build it, or run it on a batch once before), got {model.name!r}"
+        )
+    if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
+        raise ValueError(
+            f"model must be compiled with an optimizer and a loss, got {model.name!r}"
+        )
+    if type(model).train_step is not keras.Model.train_step:
+        raise ValueError(
+            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own"
+        )
+    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
+            raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def _only(loss: Any) -> Any:
+    """The one loss of a model, None of several."""
+    if isinstance(loss, dict | list | tuple):
+        parts = tree.flatten(loss)
+        return parts[0] if len(parts) == 1 else None
+    return loss
+
+
+def _batches(
+    x: Any, y: Any, batch_size: int | None
+) -> tuple[list[Any], int | None, Any]:
+    """Up to STEPS batches (inputs, targets, weights), the number of them in an
+    epoch, and all examples as a pair, if they are at hand.
+    """
+    if isinstance(x, tf.data.Dataset | keras.utils.PyDataset):
+        if batch_size is not None:
+            raise ValueError(
+                f"batch_size must be left to the dataset, got {batch_size!r}"
+            )
+        if isinstance(x, tf.data.Dataset):
+            per_epoch = int(x.cardinality())
+            parts = iter(x)
+        else:
+            per_epoch = x.num_batches if x.num_batches is not None else -1
+            parts = (
+                x[place] for place in range(per_epoch if per_epoch >= 0 else STEPS)
+            )
+        held = list(_held(parts))
+        if not held:
+            raise ValueError("x must hold a batch at least, got an empty dataset")
+        return held, per_epoch if per_epoch >= 0 else None, None
+    if y is None:
+        if not (isinstance(x, tuple | list) and len(x) == 2):
+            raise ValueError(
+                f"y must be given, or x must be a pair (x, y) or a dataset, got {type(x).__name__}"
+            )
+        x, y = x
+    x, y = (tree.map_structure(np.asarray, part) for part in (x, y))
+    sizes = [len(part) if part.ndim else 0 for part in tree.flatten((x, y))]
+    if len(set(sizes)) > 1 or not sizes[0]:
+        raise ValueError(
+            f"x and y must hold an example at least, and as many inputs as targets, got {sizes}"
+        )
+    count, size = sizes[0], batch_size or 32
+    draw, places = np.random.default_rng(1), []
+    while len(places) < STEPS:
+        order = draw.permutation(count)
+        # A rest of one example is more than batch normalization can bear.
+        parts = [order[start : start + size] for start in range(0, count, size)]
+        places += [part for part in parts if len(part) == size] or [order]
+    return (
+        [(*_taken((x, y), place), None) for place in places],
+        -(-count // size),
+        (x, y),
+    )
+
+
+def _taken(data: Any, place: Any) -> Any:
+    return tree.map_structure(lambda part: part[place], data)
+
+
+def _held(parts: Iterator[Any]) -> Iterator[Any]:
+    held = 0
+    for count, part in enumerate(parts):
+        batch = keras.utils.unpack_x_y_sample_weight(part)
+        batch = tuple(
+            piece if piece is None else tree.map_structure(np.asarray, piece)
+            for piece in batch
+        )
+        held += sum(piece.nbytes for piece in tree.flatten(batch) if piece is not None)
+        if count and (count >= STEPS or held > HELD):
+            return
+        yield batch
+
+
+_KINDS = {
+    "sparse_categorical_crossentropy": "labels",
+    "categorical_crossentropy": "classes",
+    "categorical_focal_crossentropy": "classes",
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+    "mean_squared_error": "squared",
+    "mean_absolute_error": "absolute",
+    "huber": "other",
+    "log_cosh": "other",
+    "poisson": "other",
+    "hinge": "hinge",
+    "squared_hinge": "hinge",
+    "categorical_hinge": "hinge",
+}
+_PASSED = ("Identity", "Reshape", "Cast", "Transpose", "Squeeze", "ExpandDims")
+_NORMS = (
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.Rescaling,
+    layers.UnitNormalization,
+)
+_DROPS = (
+    layers.AlphaDropout,
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+)
+_BETWEEN = (layers.Dropout, layers.GaussianNoise, layers.Reshape, layers.Identity)
+"""Layers that leave two linear ones one."""
+
+
+class _Training(_Program):
+    """How they make a step in Keras."""
+
+    def __init__(
+        self,
+        clock: _Clock,
+        planned: int | None,
+        model: keras.Model,
+        batches: list[Any],
+        examples: Any,
+    ) -> None:
+        super().__init__(clock, planned)
+        self.model, self.batches, self.examples = model, batches, examples
+        self.loss_fn = losses.get(_only(model.loss))
+        self.optimizer, self.peak = _twin(model, planned)
+        self.step = tf.function(self.eager_step, reduce_retracing=True)
+        if model.run_eagerly:
+            self.step = self.eager_step
+
+    def checked(self) -> ModelReport:
+        x, y, _ = self.batches[0]
+        if self.examples and len(tree.flatten(x)[0]) < 32:
+            # A batch as the training draws it, but not a small one.
+            count = len(tree.flatten(self.examples)[0])
+            order = np.random.default_rng(0).permutation(count)[:32]
+            x, y = _taken(self.examples, order)
+        if tree.is_nested(y) or _only(self.model.loss) is None:
+            return check_model(self.model, (x, y))
+        shape = getattr(self.model, "output_shape", None)
+        if shape is None:  # of a subclass
+            with suppress(*_FAILURES, tf.errors.OpError):
+                shape = self.called((x,), False).shape
+        return check_model(self.model, (x, _raised(y, shape or ())))
+
+    def losses(self, batch: Any, output: Any) -> tuple[Any, Any]:
+        """Of the data, and of all penalties."""
+        x, y, weights = batch
+        whole = self.model.compute_loss(x=x, y=y, y_pred=output, sample_weight=weights)
+        penalty = sum((tf.cast(part, whole.dtype) for part in self.model.losses), 0.0)
+        return whole - penalty, penalty
+
+    def eager_step(self, *batch: Any) -> Any:
+        """One step of the twin of the optimizer; the loss before it."""
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            bare, penalty = self.losses(batch, self.called(batch, True))
+            whole = bare + penalty
+        self.optimizer.apply(
+            tape.gradient(whole, [part.value for part in weights]), weights
+        )
+        return bare
+
+    def called(self, batch: Any, training: bool) -> Any:
+        takes = getattr(self.model, "_call_has_training_arg", True)
+        return self.model(batch[0], **({"training": training} if takes else {}))
+
+    def find_facts(self) -> Any:
+        """Fill `facts`; return the gradient norms of loss and penalty."""
+        self.clock.tick(2, "looking at the loss")
+        batch = tuple(tree.map_structure(_tensor, part) for part in self.batches[0])
+        failure = output = bare = None
+        makers = dict[int, tuple[str, int]]()
+
+        def note(kind: Any, inputs: Any, _: Any, outputs: Any, *__: Any) -> None:
+            kind = kind.decode() if isinstance(kind, bytes) else kind
+            for result in outputs:
+                makers[result._id] = kind, inputs[0]._id if inputs else 0
+
+        with (
+            _untouched(self.model, _leaves(self.model), None, self.loss_fn),
+            tf.GradientTape(persistent=True) as tape,
+        ):
+            try:
+                op_callbacks.add_op_callback(note)
+                try:
+                    output = self.called(batch, True)
+                finally:
+                    op_callbacks.remove_op_callback(note)
+                bare, penalty = self.losses(batch, output)
+            except (*_FAILURES, tf.errors.OpError) as error:
+                failure = error
+        if output is not None:
+            self.facts = self.facts_of(output, makers, bare)
+        if failure:
+            raise _Failed from failure
+        variables = [part.value for part in self.model.trainable_variables]
+        norms = [
+            _length(tape.gradient(value, variables)) if tf.is_tensor(value) else 0.0
+            for value in (bare, penalty)
+        ]
+        del tape
+        return norms
+
+    def facts_of(
+        self, output: Any, makers: dict[int, tuple[str, int]], bare: Any
+    ) -> _Facts | None:
+        """None for several outputs, and for a loss that is none of Keras's."""
+        func = getattr(self.loss_fn, "fn", self.loss_fn)
+        kind = _KINDS.get(getattr(func, "__name__", ""))
+        y = self.all_targets()
+        if kind is None or not tf.is_tensor(output) or y is None:
+            return None
+        config = getattr(self.loss_fn, "get_config", dict)()
+        source = output._id
+        while makers.get(source, ("", 0))[0] in _PASSED:
+            source = makers[source][1]
+        if kind == "labels" and config.get("ignore_class") is not None:
+            y = y[y != config["ignore_class"]]
+        mean = partial(_mean, self.loss_fn)
+        target = self.batches[0][1]
+        unit = None
+        if bare is not None:
+            plain = mean(target, output)
+            unit = float(bare) / plain if plain else None
+        return _Facts(
+            kind=kind,
+            logits=bool(config.get("from_logits")),
+            maker=makers.get(source, ("", 0))[0],
+            output=_numbers(output),
+            targets=y,
+            value=unit and partial(_value, mean, config, kind, unit),
+            smoothing=config.get("label_smoothing") or 0.0,
+            unit=unit or 1.0,
+            sums=config.get("reduction") == "sum",
+        )
+
+    def all_targets(self) -> np.ndarray | None:
+        wanted = [self.examples[1]] if self.examples else None
+        wanted = wanted or [batch[1] for batch in self.batches]
+        parts = [tree.flatten(part) for part in wanted]
+        if any(len(part) != 1 or part[0] is None for part in parts):
+            return None
+        if len({part[0].shape[1:] for part in parts}) > 1:
+            return parts[0][0]
+        return np.concatenate([part[0] for part in parts])
+
+    def looks(self, norms: Any) -> _Looks:
+        inputs = tree.flatten(self.examples[0]) if self.examples else []
+        leaves = _leaves(self.model)
+        first = next(
+            (part for part in leaves if part.weights or isinstance(part, _NORMS)), None
+        )
+        return _Looks(
+            inputs=[
+                part for part in inputs if part.dtype.kind == "f" and not _is_mask(part)
+            ],
+            normalized=isinstance(first, _NORMS),
+            stacks=_stacks(leaves),
+            drops=[
+                (part.name, part.rate) for part in leaves if isinstance(part, _DROPS)
+            ],
+            penalty=0.0 if norms is None else self.penalty(*norms),
+        )
+
+    def penalty(self, learned: float, shrunk: float) -> float:
+        ratio = shrunk / learned if learned else 0.0
+        decay = self.optimizer.weight_decay
+        if not decay:
+            return ratio
+        weights = self.model.trainable_variables
+        with self.trial_of(1.0):
+            before = [part.numpy() for part in weights]
+            self.one_step(self.batches[0], "looking at the penalty")
+            after = [part.numpy() for part in weights]
+        shrinks = [self.peak * decay * part for part in before]
+        moves = [
+            new - old + shrink
+            for new, old, shrink in zip(after, before, shrinks, strict=True)
+        ]
+        learned = _length(moves)
+        return max(ratio, _length(shrinks) / learned if learned else 0.0)
+
+    @contextmanager
+    def trial_of(self, factor: float, alone: bool = False) -> Iterator[None]:
+        """Whatever steps are made inside, at a multiple of the rate or by Adam,
+        all comes back.
+        """
+        optimizer, step = self.optimizer, self.step
+        with _untouched(self.model, _leaves(self.model), None, self.loss_fn) as before:
+            if alone:
+                self.optimizer = keras.optimizers.Adam(factor)
+                self.optimizer.build(self.model.trainable_variables)
+                self.step = self.eager_step
+            else:
+                before.look([("optimizer", optimizer)])
+                optimizer.learning_rate = self.peak * factor
+            try:
+                yield
+            finally:
+                self.optimizer, self.step = optimizer, step
+
+    def one_step(self, batch: Any, doing: str) -> float:
+        self.clock.tick(1, doing)
+        try:
+            tensors = (tree.map_structure(_tensor, part) for part in batch)
+            return float(self.step(*tensors))
+        except (*_FAILURES, tf.errors.OpError) as error:
+            raise _Failed from error
+
+    def run(self, factor: float, steps: int, alone: bool) -> list[float]:
+        """The losses of a trial."""
+        first = not self.probe.trials
+        doing = f"rate x {factor:g}" + (" on one batch" if alone else "")
+        found = list[float]()
+        weights = self.model.trainable_variables
+        with self.trial_of(factor, alone):
+            before = [part.numpy() for part in weights] if first else []
+            for place in range(steps):
+                batch = self.batches[0 if alone else place % len(self.batches)]
+                found.append(self.one_step(batch, doing))
+                if self.clock.stopped or not math.isfinite(found[-1]):
+                    break
+                if first and len(found) == self.probe.own:
+                    self.rate()
+            if first:
+                moves = [
+                    part.numpy() - old
+                    for part, old in zip(weights, before, strict=True)
+                ]
+                self.probe.moved = _length(moves) / max(_length(before), 1e-30)
+        return found
+
+    def rate(self) -> None:
+        """Loss and accuracy of some examples, in both modes."""
+        count = len(tree.flatten(self.batches[0])[0])
+        some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
+        for training in (False, True):
+            values, outputs, targets = [], [], []
+            for batch in some:
+                self.clock.tick(0.4, "rating")
+                output = self.called(batch, training)
+                values.append(float(self.losses(batch, output)[0]))
+                if self.facts:
+                    outputs.append(_numbers(output))
+                    targets.append(tree.flatten(batch[1])[0])
+            if not training:
+                self.probe.settled = sum(values) / len(values)
+            if len({part.shape[1:] for part in outputs}) == 1:
+                rated = np.concatenate(outputs), np.concatenate(targets)
+                self.probe.scores.append(_score(self.facts, *rated))
+
+    def unrelated(self) -> str:
+        """Evidence that labels have nothing to do with inputs."""
+        if self.facts is None or self.examples is None:
+            return ""
+        inputs = tree.flatten(self.examples[0])[0]
+        return _unrelated(_neighbours(self.facts, inputs))
+
+
+def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
+    """An optimizer with the settings and the state of the model's, whose rate
+    can be set, and the highest rate of its schedule.
+    """
+    own = model.optimizer
+    own = getattr(own, "inner_optimizer", own)
+    config = own.get_config()
+    rate = getattr(own, "_learning_rate", config["learning_rate"])
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        places = np.linspace(0, planned or 10_000, 50).astype(int)
+        peak = max(float(rate(int(place))) for place in places)
+    else:
+        peak = float(own.learning_rate)
+    twin = type(own).from_config(config | {"learning_rate": peak})
+    twin.build(model.trainable_variables)
+    if own.built:
+        for new, old in zip(twin.variables, own.variables, strict=False):
+            if new.shape == old.shape:
+                new.assign(old)
+        twin.learning_rate = peak
+    return twin, peak
+
+
+def _tensor(part: Any) -> Any:
+    return part if part is None else tf.convert_to_tensor(part)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array if array.dtype.kind in "biu" else array.astype(np.float64)
+
+
+def _length(parts: list[Any]) -> float:
+    arrays = [
+        _numbers(tf.convert_to_tensor(part)) for part in parts if part is not None
+    ]
+    return math.hypot(*(float(np.linalg.norm(part.reshape(-1))) for part in arrays))
+
+
+def _mean(loss_fn: Any, targets: Any, output: Any) -> float:
+    """Of the loss over all its parts, however it adds them up."""
+    func = getattr(loss_fn, "call", loss_fn)
+    targets = tf.cast(_raised(targets, output.shape), output.dtype)
+    return float(tf.reduce_mean(func(targets, output)))
+
+
+def _raised(targets: Any, shape: Any) -> Any:
+    """With an axis of length one, as the model has it: a compiled loss adds it."""
+    if len(shape) == len(targets.shape) + 1 and shape[-1] == 1:
+        return targets[..., None]
+    return targets
+
+
+def _value(
+    mean: Any,
+    config: dict[str, Any],
+    kind: str,
+    unit: float,
+    answer: np.ndarray,
+    targets: np.ndarray,
+) -> float:
+    """The loss of an answer, a probability for a cross-entropy."""
+    if kind in ("classes", "binary") and config.get("from_logits"):
+        kept = np.clip(answer, 1e-9, 1 - 1e-9)
+        answer = np.log(kept) - (np.log1p(-kept) if kind == "binary" else 0.0)
+    return unit * mean(targets, tf.convert_to_tensor(answer))
+
+
+def _stacks(leaves: list[keras.Layer]) -> list[str]:
+    """Pairs of dense layers of which the second one reads the first one alone,
+    and which are no bottleneck.
+    """
+    found = []
+    for layer in leaves:
+        before = _read(layer) if isinstance(layer, layers.Dense) else None
+        while isinstance(before, _BETWEEN) and len(before._outbound_nodes) == 1:
+            before = _read(before)
+        if (
+            isinstance(before, layers.Dense)
+            and before.activation is keras.activations.linear
+            and len(before._outbound_nodes) == 1
+            and layer.kernel.shape[0] == before.units
+            and before.units >= min(before.kernel.shape[0], layer.units)
+        ):
+            found.append(f"{before.name} and {layer.name}")
+    return found
+
+
+def _read(layer: keras.Layer) -> Any:
+    """The layer whose output is this one's only input, in a functional model."""
+    nodes = layer._inbound_nodes
+    if len(nodes) != 1 or len(nodes[0].input_tensors) != 1:
+        return None
+    return nodes[0].input_tensors[0]._keras_history.operation
+
+
+if __name__ == "__main__":
+    keras.utils.set_random_seed(0)
+    draw = np.random.default_rng(0)
+    inputs = draw.normal(size=(512, 20)).astype("float32")
+    labels = inputs[:, 0] + inputs[:, 1] > 0
+    network = keras.Sequential(
+        [
+            keras.Input((20,)),
+            layers.Dense(64, "relu"),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    slow = keras.optimizers.SGD(1e-3)
+    network.compile(slow, "binary_crossentropy")
+    pair = inputs, labels.astype("float32")
+    print(diagnose(network, *pair, batch_size=32, epochs=10))

@@ -1,0 +1,126 @@
+"""How a diagnosis goes on, in either framework."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from snippets.diagnostics.check_model_source.report import Finding, ModelReport
+from snippets.diagnostics.diagnose_source.judge import (
+    _best_constant,
+    _Facts,
+    _judge_facts,
+    _judge_looks,
+    _Looks,
+)
+from snippets.diagnostics.diagnose_source.probe import _Clock, _Probe, _Stopped
+from snippets.diagnostics.diagnose_source.report import Diagnosis, Trial, _found
+
+
+class _Failed(Exception):
+    """The program that is looked at, from the error that it raised."""
+
+
+class _Program:
+    """Model, data, loss and optimizer. A framework says how to check them, how
+    to find facts and looks, and how to run a trial.
+    """
+
+    probe: _Probe
+    checked: Callable[[], ModelReport]
+    find_facts: Callable[[], Any]
+    looks: Callable[[Any], _Looks]
+    run: Callable[[float, int, bool], list[float]]
+    unrelated: Callable[[], str]
+
+    def __init__(self, clock: _Clock, planned: int | None) -> None:
+        self.clock, self.planned = clock, planned
+        self.check: ModelReport | None = None
+        self.facts: _Facts | None = None
+        self.found: list[Finding] = []
+        self.trials: list[Trial] = []
+
+    def diagnosis(self) -> Diagnosis:
+        constant, complete = None, True
+        try:
+            self.look()
+            self.clock.check()
+            fatal = [one.code for one in self.found if one.code.startswith(_FATAL)]
+            if fatal:
+                self.found.append(_found("not-tried", f"because of {fatal[0]}"))
+            else:
+                constant = self.facts and _best_constant(self.facts)
+                self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.trials = self.probe.trials
+                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+        except _Stopped:
+            complete = False
+        except _Failed as failed:
+            self.found.append(_failure(failed.__cause__))
+        return Diagnosis(
+            findings=tuple(sorted(self.found, key=lambda finding: finding.level)),
+            check=self.check,
+            planned=self.planned,
+            best_constant=constant and constant[0],
+            trials=tuple(self.trials),
+            cost=self.clock.spent,
+            complete=complete,
+        )
+
+    def look(self) -> None:
+        """All that needs no trial."""
+        self.clock.tick(4, "looking at the model")
+        failure, checked = None, tuple[Finding, ...]()
+        try:
+            self.check = self.checked()
+            checked = self.check.findings
+        except ValueError as error:
+            failure = error
+        # A loss that reads beyond a table may end the process on a GPU.
+        if not _BEYOND & {finding.code for finding in checked}:
+            value = None
+            try:
+                value = self.find_facts()
+            except _Failed as failed:
+                failure = failure or failed.__cause__
+            if self.facts:
+                self.found += _judge_facts(self.facts)
+            targets = self.facts.targets if self.facts else np.zeros(0)
+            self.found += _judge_looks(self.looks(value), targets)
+        own = {finding.code for finding in self.found}
+        own |= {code for name in own for code in _SAME.get(name, ())}
+        self.found += [finding for finding in checked if finding.code not in own]
+        if failure and not self.faults():
+            self.found.append(_failure(failure))
+
+    def faults(self) -> int:
+        return sum(finding.level == "fault" for finding in self.found)
+
+
+_FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+)
+_FATAL = (
+    "error",
+    "non-finite",
+    "labels-out-of-range",
+    "index-out-of-range",
+    "labels-not-whole",
+    "targets-outside",
+)
+"""With these a training is impossible or means nothing."""
+_BEYOND = {"labels-out-of-range", "index-out-of-range"}
+_SAME = {
+    "softmax-over-one-unit": ("length-one-axis",),
+    "softmax-axis": ("softmax-over-batch",),
+}
+"""What check_model says of the same fault."""
+
+
+def _failure(error: Any) -> Finding:
+    return _found("error", " ".join(f"{type(error).__name__}: {error}".split())[:400])

@@ -1,0 +1,587 @@
+"""Diagnose my training: what check_model sees, what the loss, the targets and the
+optimizer say, and some dozen steps on trial.
+
+    model.compile(optimizer, loss)
+    # as in model.fit(x, y, batch_size=32, epochs=10)
+    report = diagnose(model, x, y, batch_size=32, epochs=10)
+    # batches of a tf.data.Dataset
+    report = diagnose(model, dataset, epochs=10)
+    print(report)
+
+Put check_model_keras.py beside this file. The model is afterwards what it was,
+also after an error or Ctrl-C: weights, moving statistics, seed generators,
+optimizer, random states. All trials together cost at most some 400 steps. Needs
+the TensorFlow backend.
+
+    rate-too-high      a tenth of the rate gets below 0.7 of the loss
+    steps-too-short    ten times the rate does, and rate * steps are too few
+
+Source: the faults are those of the benchmarks of DeepFD (Cao et al., 2022) and
+of Humbatova et al. (2025); the first look at a single batch is Karpathy's, "A
+Recipe for Training Neural Networks" (2019).
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, losses, tree
+
+# It has no public name: what sees every operation that runs eagerly.
+from tensorflow.python.framework import op_callbacks
+
+from snippets.diagnostics.check_model_keras import (
+    _is_mask,
+    _leaves,
+    _untouched,
+    check_model,
+)
+from snippets.diagnostics.check_model_source.report import ModelReport
+from snippets.diagnostics.diagnose_source.judge import (
+    _Facts,
+    _Looks,
+    _neighbours,
+    _score,
+    _unrelated,
+)
+from snippets.diagnostics.diagnose_source.limits import HELD, LOOKED_AT, STEPS
+from snippets.diagnostics.diagnose_source.probe import _Clock
+from snippets.diagnostics.diagnose_source.program import _FAILURES, _Failed, _Program
+from snippets.diagnostics.diagnose_source.report import Diagnosis
+
+
+def diagnose(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Say what keeps a compiled `model` from learning these data.
+
+    `x` and `y` are all examples as `fit` takes them: arrays, or for `x` a
+    tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
+    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches. `batch_size`
+    is 32 for arrays, as in `fit`; `epochs` is the length of the training
+    (without it, nothing is said of the length). Of a learning rate with a
+    schedule the highest one is tried. Ctrl-C ends the trials, and the report
+    says what is known.
+
+    Raises ValueError for an argument that is not what it should be, and another
+    backend than TensorFlow. A model that fails on its data is a finding.
+    """
+    _check_arguments(model, batch_size, epochs)
+    with (
+        _Clock(progress) as clock,
+        _untouched(model, _leaves(model), None, losses.get(_only(model.loss))),
+    ):
+        batches, per_epoch, examples = _batches(x, y, batch_size)
+        planned = None if epochs is None or per_epoch is None else epochs * per_epoch
+        return _Training(clock, planned, model, batches, examples).diagnosis()
+
+
+def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+        )
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if not model.built or not model.trainable_variables:
+        raise ValueError(
+            f"model must have weights to train (build it, or run it on a batch once before), got {model.name!r}"
+        )
+    if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
+        raise ValueError(
+            f"model must be compiled with an optimizer and a loss, got {model.name!r}"
+        )
+    if type(model).train_step is not keras.Model.train_step:
+        raise ValueError(
+            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own"
+        )
+    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
+            raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def _only(loss: Any) -> Any:
+    """The one loss of a model, None of several."""
+    if isinstance(loss, dict | list | tuple):
+        parts = tree.flatten(loss)
+        return parts[0] if len(parts) == 1 else None
+    return loss
+
+
+def _batches(
+    x: Any, y: Any, batch_size: int | None
+) -> tuple[list[Any], int | None, Any]:
+    """Up to STEPS batches (inputs, targets, weights), the number of them in an
+    epoch, and all examples as a pair, if they are at hand.
+    """
+    if isinstance(x, tf.data.Dataset | keras.utils.PyDataset):
+        if batch_size is not None:
+            raise ValueError(
+                f"batch_size must be left to the dataset, got {batch_size!r}"
+            )
+        if isinstance(x, tf.data.Dataset):
+            per_epoch = int(x.cardinality())
+            parts = iter(x)
+        else:
+            per_epoch = x.num_batches if x.num_batches is not None else -1
+            parts = (
+                x[place] for place in range(per_epoch if per_epoch >= 0 else STEPS)
+            )
+        held = list(_held(parts))
+        if not held:
+            raise ValueError("x must hold a batch at least, got an empty dataset")
+        return held, per_epoch if per_epoch >= 0 else None, None
+    if y is None:
+        if not (isinstance(x, tuple | list) and len(x) == 2):
+            raise ValueError(
+                f"y must be given, or x must be a pair (x, y) or a dataset, got {type(x).__name__}"
+            )
+        x, y = x
+    x, y = (tree.map_structure(np.asarray, part) for part in (x, y))
+    sizes = [len(part) if part.ndim else 0 for part in tree.flatten((x, y))]
+    if len(set(sizes)) > 1 or not sizes[0]:
+        raise ValueError(
+            f"x and y must hold an example at least, and as many inputs as targets, got {sizes}"
+        )
+    count, size = sizes[0], batch_size or 32
+    draw, places = np.random.default_rng(1), []
+    while len(places) < STEPS:
+        order = draw.permutation(count)
+        # A rest of one example is more than batch normalization can bear.
+        parts = [order[start : start + size] for start in range(0, count, size)]
+        places += [part for part in parts if len(part) == size] or [order]
+    return (
+        [(*_taken((x, y), place), None) for place in places],
+        -(-count // size),
+        (x, y),
+    )
+
+
+def _taken(data: Any, place: Any) -> Any:
+    return tree.map_structure(lambda part: part[place], data)
+
+
+def _held(parts: Iterator[Any]) -> Iterator[Any]:
+    held = 0
+    for count, part in enumerate(parts):
+        batch = keras.utils.unpack_x_y_sample_weight(part)
+        batch = tuple(
+            piece if piece is None else tree.map_structure(np.asarray, piece)
+            for piece in batch
+        )
+        held += sum(piece.nbytes for piece in tree.flatten(batch) if piece is not None)
+        if count and (count >= STEPS or held > HELD):
+            return
+        yield batch
+
+
+_KINDS = {
+    "sparse_categorical_crossentropy": "labels",
+    "categorical_crossentropy": "classes",
+    "categorical_focal_crossentropy": "classes",
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+    "mean_squared_error": "squared",
+    "mean_absolute_error": "absolute",
+    "huber": "other",
+    "log_cosh": "other",
+    "poisson": "other",
+    "hinge": "hinge",
+    "squared_hinge": "hinge",
+    "categorical_hinge": "hinge",
+}
+_PASSED = ("Identity", "Reshape", "Cast", "Transpose", "Squeeze", "ExpandDims")
+_NORMS = (
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.Rescaling,
+    layers.UnitNormalization,
+)
+_DROPS = (
+    layers.AlphaDropout,
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+)
+_BETWEEN = (layers.Dropout, layers.GaussianNoise, layers.Reshape, layers.Identity)
+"""Layers that leave two linear ones one."""
+
+
+class _Training(_Program):
+    """How they make a step in Keras."""
+
+    def __init__(
+        self,
+        clock: _Clock,
+        planned: int | None,
+        model: keras.Model,
+        batches: list[Any],
+        examples: Any,
+    ) -> None:
+        super().__init__(clock, planned)
+        self.model, self.batches, self.examples = model, batches, examples
+        self.loss_fn = losses.get(_only(model.loss))
+        self.optimizer, self.peak = _twin(model, planned)
+        self.step = tf.function(self.eager_step, reduce_retracing=True)
+        if model.run_eagerly:
+            self.step = self.eager_step
+
+    def checked(self) -> ModelReport:
+        x, y, _ = self.batches[0]
+        if self.examples and len(tree.flatten(x)[0]) < 32:
+            # A batch as the training draws it, but not a small one.
+            count = len(tree.flatten(self.examples)[0])
+            order = np.random.default_rng(0).permutation(count)[:32]
+            x, y = _taken(self.examples, order)
+        if tree.is_nested(y) or _only(self.model.loss) is None:
+            return check_model(self.model, (x, y))
+        shape = getattr(self.model, "output_shape", None)
+        if shape is None:  # of a subclass
+            with suppress(*_FAILURES, tf.errors.OpError):
+                shape = self.called((x,), False).shape
+        return check_model(self.model, (x, _raised(y, shape or ())))
+
+    def losses(self, batch: Any, output: Any) -> tuple[Any, Any]:
+        """Of the data, and of all penalties."""
+        x, y, weights = batch
+        whole = self.model.compute_loss(x=x, y=y, y_pred=output, sample_weight=weights)
+        penalty = sum((tf.cast(part, whole.dtype) for part in self.model.losses), 0.0)
+        return whole - penalty, penalty
+
+    def eager_step(self, *batch: Any) -> Any:
+        """One step of the twin of the optimizer; the loss before it."""
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            bare, penalty = self.losses(batch, self.called(batch, True))
+            whole = bare + penalty
+        self.optimizer.apply(
+            tape.gradient(whole, [part.value for part in weights]), weights
+        )
+        return bare
+
+    def called(self, batch: Any, training: bool) -> Any:
+        takes = getattr(self.model, "_call_has_training_arg", True)
+        return self.model(batch[0], **({"training": training} if takes else {}))
+
+    def find_facts(self) -> Any:
+        """Fill `facts`; return the gradient norms of loss and penalty."""
+        self.clock.tick(2, "looking at the loss")
+        batch = tuple(tree.map_structure(_tensor, part) for part in self.batches[0])
+        failure = output = bare = None
+        makers = dict[int, tuple[str, int]]()
+
+        def note(kind: Any, inputs: Any, _: Any, outputs: Any, *__: Any) -> None:
+            kind = kind.decode() if isinstance(kind, bytes) else kind
+            for result in outputs:
+                makers[result._id] = kind, inputs[0]._id if inputs else 0
+
+        with (
+            _untouched(self.model, _leaves(self.model), None, self.loss_fn),
+            tf.GradientTape(persistent=True) as tape,
+        ):
+            try:
+                op_callbacks.add_op_callback(note)
+                try:
+                    output = self.called(batch, True)
+                finally:
+                    op_callbacks.remove_op_callback(note)
+                bare, penalty = self.losses(batch, output)
+            except (*_FAILURES, tf.errors.OpError) as error:
+                failure = error
+        if output is not None:
+            self.facts = self.facts_of(output, makers, bare)
+        if failure:
+            raise _Failed from failure
+        variables = [part.value for part in self.model.trainable_variables]
+        norms = [
+            _length(tape.gradient(value, variables)) if tf.is_tensor(value) else 0.0
+            for value in (bare, penalty)
+        ]
+        del tape
+        return norms
+
+    def facts_of(
+        self, output: Any, makers: dict[int, tuple[str, int]], bare: Any
+    ) -> _Facts | None:
+        """None for several outputs, and for a loss that is none of Keras's."""
+        func = getattr(self.loss_fn, "fn", self.loss_fn)
+        kind = _KINDS.get(getattr(func, "__name__", ""))
+        y = self.all_targets()
+        if kind is None or not tf.is_tensor(output) or y is None:
+            return None
+        config = getattr(self.loss_fn, "get_config", dict)()
+        source = output._id
+        while makers.get(source, ("", 0))[0] in _PASSED:
+            source = makers[source][1]
+        if kind == "labels" and config.get("ignore_class") is not None:
+            y = y[y != config["ignore_class"]]
+        mean = partial(_mean, self.loss_fn)
+        target = self.batches[0][1]
+        unit = None
+        if bare is not None:
+            plain = mean(target, output)
+            unit = float(bare) / plain if plain else None
+        return _Facts(
+            kind=kind,
+            logits=bool(config.get("from_logits")),
+            maker=makers.get(source, ("", 0))[0],
+            output=_numbers(output),
+            targets=y,
+            value=unit and partial(_value, mean, config, kind, unit),
+            smoothing=config.get("label_smoothing") or 0.0,
+            unit=unit or 1.0,
+            sums=config.get("reduction") == "sum",
+        )
+
+    def all_targets(self) -> np.ndarray | None:
+        wanted = [self.examples[1]] if self.examples else None
+        wanted = wanted or [batch[1] for batch in self.batches]
+        parts = [tree.flatten(part) for part in wanted]
+        if any(len(part) != 1 or part[0] is None for part in parts):
+            return None
+        if len({part[0].shape[1:] for part in parts}) > 1:
+            return parts[0][0]
+        return np.concatenate([part[0] for part in parts])
+
+    def looks(self, norms: Any) -> _Looks:
+        inputs = tree.flatten(self.examples[0]) if self.examples else []
+        leaves = _leaves(self.model)
+        first = next(
+            (part for part in leaves if part.weights or isinstance(part, _NORMS)), None
+        )
+        return _Looks(
+            inputs=[
+                part for part in inputs if part.dtype.kind == "f" and not _is_mask(part)
+            ],
+            normalized=isinstance(first, _NORMS),
+            stacks=_stacks(leaves),
+            drops=[
+                (part.name, part.rate) for part in leaves if isinstance(part, _DROPS)
+            ],
+            penalty=0.0 if norms is None else self.penalty(*norms),
+        )
+
+    def penalty(self, learned: float, shrunk: float) -> float:
+        ratio = shrunk / learned if learned else 0.0
+        decay = self.optimizer.weight_decay
+        if not decay:
+            return ratio
+        weights = self.model.trainable_variables
+        with self.trial_of(1.0):
+            before = [part.numpy() for part in weights]
+            self.one_step(self.batches[0], "looking at the penalty")
+            after = [part.numpy() for part in weights]
+        shrinks = [self.peak * decay * part for part in before]
+        moves = [
+            new - old + shrink
+            for new, old, shrink in zip(after, before, shrinks, strict=True)
+        ]
+        learned = _length(moves)
+        return max(ratio, _length(shrinks) / learned if learned else 0.0)
+
+    @contextmanager
+    def trial_of(self, factor: float, alone: bool = False) -> Iterator[None]:
+        """Whatever steps are made inside, at a multiple of the rate or by Adam,
+        all comes back.
+        """
+        optimizer, step = self.optimizer, self.step
+        with _untouched(self.model, _leaves(self.model), None, self.loss_fn) as before:
+            if alone:
+                self.optimizer = keras.optimizers.Adam(factor)
+                self.optimizer.build(self.model.trainable_variables)
+                self.step = self.eager_step
+            else:
+                before.look([("optimizer", optimizer)])
+                optimizer.learning_rate = self.peak * factor
+            try:
+                yield
+            finally:
+                self.optimizer, self.step = optimizer, step
+
+    def one_step(self, batch: Any, doing: str) -> float:
+        self.clock.tick(1, doing)
+        try:
+            tensors = (tree.map_structure(_tensor, part) for part in batch)
+            return float(self.step(*tensors))
+        except (*_FAILURES, tf.errors.OpError) as error:
+            raise _Failed from error
+
+    def run(self, factor: float, steps: int, alone: bool) -> list[float]:
+        """The losses of a trial."""
+        first = not self.probe.trials
+        doing = f"rate x {factor:g}" + (" on one batch" if alone else "")
+        found = list[float]()
+        weights = self.model.trainable_variables
+        with self.trial_of(factor, alone):
+            before = [part.numpy() for part in weights] if first else []
+            for place in range(steps):
+                batch = self.batches[0 if alone else place % len(self.batches)]
+                found.append(self.one_step(batch, doing))
+                if self.clock.stopped or not math.isfinite(found[-1]):
+                    break
+                if first and len(found) == self.probe.own:
+                    self.rate()
+            if first:
+                moves = [
+                    part.numpy() - old
+                    for part, old in zip(weights, before, strict=True)
+                ]
+                self.probe.moved = _length(moves) / max(_length(before), 1e-30)
+        return found
+
+    def rate(self) -> None:
+        """Loss and accuracy of some examples, in both modes."""
+        count = len(tree.flatten(self.batches[0])[0])
+        some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
+        for training in (False, True):
+            values, outputs, targets = [], [], []
+            for batch in some:
+                self.clock.tick(0.4, "rating")
+                output = self.called(batch, training)
+                values.append(float(self.losses(batch, output)[0]))
+                if self.facts:
+                    outputs.append(_numbers(output))
+                    targets.append(tree.flatten(batch[1])[0])
+            if not training:
+                self.probe.settled = sum(values) / len(values)
+            if len({part.shape[1:] for part in outputs}) == 1:
+                rated = np.concatenate(outputs), np.concatenate(targets)
+                self.probe.scores.append(_score(self.facts, *rated))
+
+    def unrelated(self) -> str:
+        """Evidence that labels have nothing to do with inputs."""
+        if self.facts is None or self.examples is None:
+            return ""
+        inputs = tree.flatten(self.examples[0])[0]
+        return _unrelated(_neighbours(self.facts, inputs))
+
+
+def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
+    """An optimizer with the settings and the state of the model's, whose rate
+    can be set, and the highest rate of its schedule.
+    """
+    own = model.optimizer
+    own = getattr(own, "inner_optimizer", own)
+    config = own.get_config()
+    rate = getattr(own, "_learning_rate", config["learning_rate"])
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        places = np.linspace(0, planned or 10_000, 50).astype(int)
+        peak = max(float(rate(int(place))) for place in places)
+    else:
+        peak = float(own.learning_rate)
+    twin = type(own).from_config(config | {"learning_rate": peak})
+    twin.build(model.trainable_variables)
+    if own.built:
+        for new, old in zip(twin.variables, own.variables, strict=False):
+            if new.shape == old.shape:
+                new.assign(old)
+        twin.learning_rate = peak
+    return twin, peak
+
+
+def _tensor(part: Any) -> Any:
+    return part if part is None else tf.convert_to_tensor(part)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array if array.dtype.kind in "biu" else array.astype(np.float64)
+
+
+def _length(parts: list[Any]) -> float:
+    arrays = [
+        _numbers(tf.convert_to_tensor(part)) for part in parts if part is not None
+    ]
+    return math.hypot(*(float(np.linalg.norm(part.reshape(-1))) for part in arrays))
+
+
+def _mean(loss_fn: Any, targets: Any, output: Any) -> float:
+    """Of the loss over all its parts, however it adds them up."""
+    func = getattr(loss_fn, "call", loss_fn)
+    targets = tf.cast(_raised(targets, output.shape), output.dtype)
+    return float(tf.reduce_mean(func(targets, output)))
+
+
+def _raised(targets: Any, shape: Any) -> Any:
+    """With an axis of length one, as the model has it: a compiled loss adds it."""
+    if len(shape) == len(targets.shape) + 1 and shape[-1] == 1:
+        return targets[..., None]
+    return targets
+
+
+def _value(
+    mean: Any,
+    config: dict[str, Any],
+    kind: str,
+    unit: float,
+    answer: np.ndarray,
+    targets: np.ndarray,
+) -> float:
+    """The loss of an answer, a probability for a cross-entropy."""
+    if kind in ("classes", "binary") and config.get("from_logits"):
+        kept = np.clip(answer, 1e-9, 1 - 1e-9)
+        answer = np.log(kept) - (np.log1p(-kept) if kind == "binary" else 0.0)
+    return unit * mean(targets, tf.convert_to_tensor(answer))
+
+
+def _stacks(leaves: list[keras.Layer]) -> list[str]:
+    """Pairs of dense layers of which the second one reads the first one alone,
+    and which are no bottleneck.
+    """
+    found = []
+    for layer in leaves:
+        before = _read(layer) if isinstance(layer, layers.Dense) else None
+        while isinstance(before, _BETWEEN) and len(before._outbound_nodes) == 1:
+            before = _read(before)
+        if (
+            isinstance(before, layers.Dense)
+            and before.activation is keras.activations.linear
+            and len(before._outbound_nodes) == 1
+            and layer.kernel.shape[0] == before.units
+            and before.units >= min(before.kernel.shape[0], layer.units)
+        ):
+            found.append(f"{before.name} and {layer.name}")
+    return found
+
+
+def _read(layer: keras.Layer) -> Any:
+    """The layer whose output is this one's only input, in a functional model."""
+    nodes = layer._inbound_nodes
+    if len(nodes) != 1 or len(nodes[0].input_tensors) != 1:
+        return None
+    return nodes[0].input_tensors[0]._keras_history.operation
+
+
+if __name__ == "__main__":
+    keras.utils.set_random_seed(0)
+    draw = np.random.default_rng(0)
+    inputs = draw.normal(size=(512, 20)).astype("float32")
+    labels = inputs[:, 0] + inputs[:, 1] > 0
+    network = keras.Sequential(
+        [
+            keras.Input((20,)),
+            layers.Dense(64, "relu"),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    slow = keras.optimizers.SGD(1e-3)
+    network.compile(slow, "binary_crossentropy")
+    pair = inputs, labels.astype("float32")
+    print(diagnose(network, *pair, batch_size=32, epochs=10))
