@@ -13,6 +13,8 @@ from doit.task import Task
 
 from docs.hooks import store
 from docs.hooks.draw import theme
+from docs.hooks.learn import exercises, pages
+from docs.hooks.learn.source import Source, SourceError
 from docs.hooks.markdown import fonts, formulas, katex
 from docs.hooks.measure import processes, spread
 from docs.hooks.measure.attempt import Step
@@ -20,7 +22,7 @@ from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
 from docs.hooks.show import catalogue, claims, evidence, prose
 from docs.hooks.show.explorer import digits_json
-from docs.hooks.store import write_if_changed
+from docs.hooks.store import ROOT, write_if_changed
 
 MEASURED = Path(".cache", "measured")
 FIGURES = Path("docs", "figures")
@@ -28,6 +30,7 @@ DOWNLOADS = Path("docs", "downloads")
 LEDGER = FIGURES / "evidence-ledger.md"
 CATALOGUE = FIGURES / "snippets.md"
 ARCHIVE = DOWNLOADS / f"{catalogue.ARCHIVE}.zip"
+DECK = DOWNLOADS / "learn" / "well-initialized.apkg"
 DIGITS = DOWNLOADS / "explorer" / "digits.json"
 
 Remembered = dict[str, dict[str, str]]
@@ -79,9 +82,9 @@ def read_formulas(page: Page) -> Remembered | TaskFailed:
     return {"glyphs": _glyphs(found)}
 
 
-def write_fonts(on_pages: Remembered, in_evidence: Remembered) -> Remembered:
-    """Both hold the glyphs of every source."""
-    sources = (*on_pages.values(), *in_evidence.values())
+def write_fonts(**glyphs: Remembered) -> Remembered:
+    """Each holds the glyphs of every source of its kind."""
+    sources = [source for kind in glyphs.values() for source in kind.values()]
     faces = _by_face((face, char) for source in sources for face, text in source.items() for char in text)
     return {"products": _digests(fonts.write_fonts(faces))}
 
@@ -113,6 +116,37 @@ def write_catalogue() -> TaskFailed | None:
 
 def write_archive() -> None:
     write_if_changed(ARCHIVE, catalogue.archive())
+
+
+def learn_products(source: Source) -> list[Path]:
+    """The includes of its three pages, then stub and test of each exercise with code."""
+    included = [FIGURES / "learn" / source.slug / f"{kind}.md" for kind in pages.KINDS]
+    own = DOWNLOADS / "learn" / source.slug
+    return included + [own / f"{part}{name}.py" for name in source.code for part in ("", "test_")]
+
+
+def write_learn(source: Source) -> Remembered | TaskFailed:
+    """Remembered are the products and the characters that each font has to show."""
+    try:
+        found = source.check()
+        made = [pages.page(source, kind) for kind in pages.KINDS]
+        for name in source.code:
+            made += [exercises.stub(source, name) + "\n", (ROOT / exercises.tests(source, name)).read_text("utf-8")]
+    except (SourceError, FileNotFoundError) as error:
+        return TaskFailed(str(error))
+    products = learn_products(source)
+    for product, text in zip(products, made, strict=True):
+        write_if_changed(product, text)
+    return {"products": _digests(products), "glyphs": _glyphs(found)}
+
+
+def write_deck(sources: list[Source]) -> TaskFailed | None:
+    from docs.hooks.learn import deck
+
+    try:
+        deck.write(sources, DECK)
+    except SourceError as error:
+        return TaskFailed(str(error))
 
 
 def write_digits() -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from doit.tools import config_changed, result_dep
 
 from docs.hooks import actions
-from docs.hooks.actions import ARCHIVE, CATALOGUE, DIGITS, DOWNLOADS, LEDGER, products_are_intact
+from docs.hooks.actions import ARCHIVE, CATALOGUE, DECK, DIGITS, DOWNLOADS, LEDGER, products_are_intact
 from docs.hooks.draw import theme
 from docs.hooks.draw.run import draw
+from docs.hooks.learn import exercises, pages
+from docs.hooks.learn.source import Source, find_sources
 from docs.hooks.measure import spread
 from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
@@ -119,9 +121,13 @@ def task_fonts() -> dict:
     """The fonts and the style sheet of all formulas, cut to the glyphs that these show."""
     return {
         "actions": [actions.write_fonts],
-        "getargs": {"on_pages": ("formulas", "glyphs"), "in_evidence": ("show", "glyphs")},
+        "getargs": {
+            "on_pages": ("formulas", "glyphs"),
+            "in_evidence": ("show", "glyphs"),
+            "in_learn": ("learn", "glyphs"),
+        },
         "file_dep": [*code("markdown/fonts.py"), *KATEX],
-        "uptodate": [result_dep("formulas"), result_dep("show"), products_are_intact],
+        "uptodate": [result_dep("formulas"), result_dep("show"), result_dep("learn"), products_are_intact],
     }
 
 
@@ -170,6 +176,32 @@ def task_archive() -> dict:
     }
 
 
+def task_learn() -> Iterator[dict]:
+    """The quiz, the interview sheet and the exercises of each chapter."""
+    for one in find_sources():
+        yield {
+            "name": one.slug,
+            "actions": [(actions.write_learn, [one])],
+            "file_dep": [*_of_source(one), *map(str, pages.TEMPLATES), *code("learn/pages.py"), *KATEX],
+            "targets": list(map(str, actions.learn_products(one))),
+            "uptodate": [products_are_intact],
+        }
+
+
+def task_deck() -> Iterator[dict]:
+    """The cards of all chapters, for Anki."""
+    if sources := find_sources():
+        made_from = {file for one in sources for file in _of_source(one)}
+        figures = {str(experiment.figure) for one in sources for experiment in one.experiments}
+        yield {
+            "name": DECK.name,
+            "actions": [(actions.write_deck, [sources])],
+            "file_dep": sorted({*made_from, *figures, *code("learn/deck.py")}),
+            "targets": [str(DECK)],
+            "uptodate": [config_changed(versions("genanki"))],
+        }
+
+
 def task_digits() -> dict:
     """The data that the explorer trains on."""
     return {
@@ -199,6 +231,13 @@ def task_labs() -> dict:
         "file_dep": [str(file) for file in (HOOKS / "show" / "jupyter").rglob("*.*")],
         "uptodate": [config_changed(versions(*NUMERICAL, "matplotlib", "mkdocs-jupyter", "nbconvert"))],
     }
+
+
+def _of_source(one: Source) -> list[str]:
+    """What the pages of a chapter are made of."""
+    written = [file(one, name) for name in one.code for file in (exercises.solution, exercises.tests)]
+    measurements = [str(experiment.measurement) for experiment in one.experiments]
+    return [str(one.path), *measurements, *map(str, filter(Path.is_file, written))]
 
 
 def _sources(experiment: Experiment) -> list[str]:

@@ -24,6 +24,8 @@ PAGES = [
     "404.html",
     *CHAPTERS,
     *(f"toolbox/{file.stem}/" for file in sorted((ROOT / "docs" / "toolbox").glob("*.md"))),
+    "learn/",
+    *(f"learn/{file.parent.name}/{file.stem}/" for file in sorted((ROOT / "docs" / "learn").glob("*/*.md"))),
     *(f"labs/{file.stem}/" for file in sorted((ROOT / "docs" / "labs").glob("*.py"))),
 ]
 CODE_CHAPTER = "chapters/he-initialization/"

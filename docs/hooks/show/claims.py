@@ -31,12 +31,17 @@ def experiment_of(card: Path) -> Experiment:
     return Experiment(Path("snippets", topic, f"experiment_{name}.py"))
 
 
-def card(path: Path, record: dict[str, Any]) -> str:
-    """The card of one claim of `record`. Raises ClaimNotFoundError unless the address fits one of its claims."""
+def find(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The claim of `record` that the address names. Raises ClaimNotFoundError unless it fits one."""
     known = {words(claim["statement"]): claim for claim in record["claims"]}
     exactly = [known[path.stem]] if path.stem in known else []
     fitting = exactly or [claim for known_address, claim in known.items() if known_address.startswith(path.stem)]
     if len(fitting) != 1:
         found = "\n".join(("that experiment has the claims", *known))
         raise ClaimNotFoundError(f"{path.as_posix()} fits {len(fitting)} claims; {found}")
-    return evidence.card(experiment_of(path), evidence.claims(record | {"claims": fitting}))
+    return fitting[0]
+
+
+def card(path: Path, record: dict[str, Any]) -> str:
+    """The card of one claim of `record`. Raises ClaimNotFoundError unless the address fits one of its claims."""
+    return evidence.card(experiment_of(path), evidence.claims(record | {"claims": [find(path, record)]}))

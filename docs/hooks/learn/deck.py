@@ -1,0 +1,104 @@
+"""All cards of the site as one package for Anki, a deck for each chapter, made of the entries that the pages show.
+
+A card keeps its identity by chapter and id, so whoever imports a later deck keeps what they learnt.
+"""
+
+import html
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import genanki
+import markdown
+
+from docs.hooks.learn import pages
+from docs.hooks.learn.source import Source, measured, with_numbers
+from docs.hooks.measure.experiment import Experiment
+from docs.hooks.store import ROOT, write_if_changed
+
+TITLE = "Well Initialized"
+DECK, MODEL = 1_786_204_501, 1_786_204_500
+"""Anki knows decks and models by number: drawn once, never to change."""
+
+STYLE = """\
+.card { font: 1.1rem/1.5 sans-serif; text-align: left; max-width: 38rem; margin: auto; }
+.decides { color: #5b6270; font-size: 0.85em; }
+.nightMode .decides { color: #c9ced8; }
+img { max-width: 100%; }
+"""
+
+
+@cache
+def _model() -> genanki.Model:
+    return genanki.Model(
+        MODEL,
+        TITLE,
+        fields=[{"name": "Front"}, {"name": "Back"}],
+        templates=[{"name": "Card", "qfmt": "{{Front}}", "afmt": '{{Front}}<hr id="answer">{{Back}}'}],
+        css=STYLE,
+    )
+
+
+def write(sources: Iterable[Source], target: Path) -> None:
+    """Write the deck of all sources to `target`. Raises SourceError."""
+    decks, figures = [], {}
+    for number, source in enumerate(sources, 1):
+        deck = genanki.Deck(DECK + number, f"{TITLE}::{pages.chapter(source)}")
+        for note in _notes(source, figures):
+            deck.add_note(note)
+        decks.append(deck)
+    with tempfile.TemporaryDirectory() as folder:
+        media = []
+        for name, figure in figures.items():
+            media.append(os.path.join(folder, name))
+            Path(media[-1]).write_bytes((ROOT / figure).read_bytes())
+        package = os.path.join(folder, "deck.apkg")
+        # Anki takes a changed card of a later deck for the newer one by this time.
+        genanki.Package(decks, media_files=media).write_to_file(package, timestamp=time.time())
+        write_if_changed(target, Path(package).read_bytes())
+
+
+def _notes(source: Source, figures: dict[str, Path]) -> Iterator[genanki.Note]:
+    """The notes of a chapter; the figures that they show are added to `figures`, by the name they have in the deck."""
+    for question in source.entries.quiz:
+        front, right = to_html(question.ask), question.right
+        if question.figure:
+            topic, _, name = question.figure.experiment.partition("/")
+            file = f"well-initialized-{topic}-{name}.svg"
+            figures[file] = Experiment(Path("snippets", topic, f"experiment_{name}.py")).figure
+            front += f'<p><img src="{file}" alt="{html.escape(question.figure.alt)}"></p>'
+        choices = "".join(f"<li>{_inner(choice.text)}</li>" for choice in question.shuffled)
+        back = f"<p><b>{_inner(right.text)}</b></p>{to_html(right.why)}{_decides(right.claim)}"
+        yield _note(source, "quiz", question.id, f"{front}<ul>{choices}</ul>", back)
+    for answer in source.entries.interview:
+        back = to_html(answer.half_a_minute) + "".join(map(_decides, answer.claims))
+        yield _note(source, "interview", answer.id, to_html(answer.ask), back)
+
+
+def _note(source: Source, kind: str, name: str, front: str, back: str) -> genanki.Note:
+    return genanki.Note(
+        model=_model(),
+        fields=[front, back],
+        guid=genanki.guid_for(TITLE, source.slug, kind, name),
+        tags=[source.slug, kind],
+    )
+
+
+def _decides(address: str) -> str:
+    claim = measured(address)
+    return f'<p class="decides">{_inner(f"{claim.statement}: {claim.printed}.")}</p>'
+
+
+def to_html(text: str) -> str:
+    """Markdown as HTML; formulas as Anki writes them."""
+    settings = {"pymdownx.arithmatex": {"generic": True, "inline_syntax": ["dollar"], "block_syntax": ["dollar"]}}
+    return markdown.markdown(
+        with_numbers(text), extensions=["tables", "fenced_code", *settings], extension_configs=settings
+    )
+
+
+def _inner(text: str) -> str:
+    return to_html(text).removeprefix("<p>").removesuffix("</p>")

@@ -1,0 +1,61 @@
+"""The Anki package: a zip with a database and its figures, and cards that keep their identity."""
+
+import json
+import re
+import sqlite3
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from docs.hooks.learn import deck
+from docs.hooks.learn.source import find_sources
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> dict:
+    return read(tmp_path_factory.mktemp("deck"))
+
+
+def read(folder: Path) -> dict:
+    """Names of the decks, notes by their identity, and the media of the package of all sources."""
+    deck.write(find_sources(), folder / "deck.apkg")
+    with zipfile.ZipFile(folder / "deck.apkg") as zipped:
+        assert zipped.testzip() is None
+        names = json.loads(zipped.read("media"))
+        media = {name: zipped.read(number) for number, name in names.items()}
+        zipped.extract("collection.anki2", folder)
+    database = sqlite3.connect(folder / "collection.anki2")
+    try:
+        (decks,) = database.execute("SELECT decks FROM col").fetchone()
+        notes = dict(database.execute("SELECT guid, flds FROM notes"))
+        (cards,) = database.execute("SELECT count(*) FROM cards").fetchone()
+    finally:
+        database.close()
+    return {"decks": json.loads(decks), "notes": notes, "cards": cards, "media": media}
+
+
+def test_every_entry_is_a_card(package):
+    entries = [entry for source in find_sources() for entry in (*source.entries.quiz, *source.entries.interview)]
+    assert len(package["notes"]) == package["cards"] == len(entries)
+
+
+def test_every_chapter_is_a_deck(package):
+    names = {one["name"] for one in package["decks"].values()}
+    assert len([name for name in names if name.startswith("Well Initialized::")]) == len(find_sources())
+
+
+def test_formulas_are_written_as_anki_sets_them(package):
+    text = "".join(package["notes"].values())
+    assert r"\(" in text and "$" not in re.sub(r"\\\$", "", text)
+    assert "[[" not in text and "--8<--" not in text
+
+
+def test_figures_come_along(package):
+    shown = set(re.findall(r'<img src="([^"]+)"', "".join(package["notes"].values())))
+    assert shown and shown == set(package["media"])
+    assert all(svg.startswith(b"<svg") for svg in package["media"].values())
+
+
+def test_cards_keep_their_identity(package, tmp_path):
+    assert read(tmp_path)["notes"] == package["notes"]
