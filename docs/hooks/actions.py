@@ -20,7 +20,7 @@ from docs.hooks.measure import processes, spread
 from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
-from docs.hooks.show import catalogue, claims, evidence, prose
+from docs.hooks.show import catalogue, claims, evidence, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
 
@@ -79,6 +79,17 @@ def read_formulas(page: Page) -> Remembered | TaskFailed:
     found, slips = formulas.read(page.text)
     if slips:
         return TaskFailed("\n".join(f"{page}:{slip.line}: {slip.said}" for slip in slips))
+    return {"glyphs": _glyphs(found)}
+
+
+def write_lab(lab: Path, notebook: Path) -> Remembered | TaskFailed:
+    """Write the notebook of a lab, and a copy of both for download. Remembered are the characters of its formulas."""
+    found, slips = formulas.read(labs.prose(lab))
+    if slips:
+        return TaskFailed("\n".join(f"{lab.as_posix()}:{slip.line}: {slip.said}" for slip in slips))
+    labs.write_notebook(lab, notebook)
+    for file in (lab, notebook):
+        copy(file, DOWNLOADS / "labs" / file.name)
     return {"glyphs": _glyphs(found)}
 
 

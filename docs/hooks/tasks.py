@@ -124,10 +124,11 @@ def task_fonts() -> dict:
         "getargs": {
             "on_pages": ("formulas", "glyphs"),
             "in_evidence": ("show", "glyphs"),
+            "in_labs": ("notebooks", "glyphs"),
             "in_learn": ("learn", "glyphs"),
         },
         "file_dep": [*code("markdown/fonts.py"), *KATEX],
-        "uptodate": [result_dep("formulas"), result_dep("show"), result_dep("learn"), products_are_intact],
+        "uptodate": [*map(result_dep, ("formulas", "show", "notebooks", "learn")), products_are_intact],
     }
 
 
@@ -213,14 +214,14 @@ def task_digits() -> dict:
 
 
 def task_notebooks() -> Iterator[dict]:
-    """Every lab as a notebook to download."""
+    """Every lab as a notebook, and both to download."""
     for lab in labs.find_labs():
-        target = DOWNLOADS / "labs" / f"{lab.stem}.ipynb"
+        notebook = lab.with_suffix(".ipynb")
         yield {
             "name": lab.as_posix(),
-            "actions": [(labs.write_notebook, [lab, target])],
-            "file_dep": [str(lab), *code("show/labs.py")],
-            "targets": [str(target)],
+            "actions": [(actions.write_lab, [lab, notebook])],
+            "file_dep": [str(lab), *code("show/labs.py"), *KATEX],
+            "targets": [str(notebook), *(str(DOWNLOADS / "labs" / file.name) for file in (lab, notebook))],
         }
 
 

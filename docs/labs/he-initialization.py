@@ -14,11 +14,6 @@
 #
 # The lab needs `torch`, `scikit-learn` and `matplotlib`, no GPU and no download. It runs for some seconds.
 
-# %% [markdown] tags=["page-only"]
-# <p>The theory is in the chapter <a href="../../chapters/he-initialization/">He initialization</a>. To run the lab
-# and to change it:</p>
-# <p><a href="../../downloads/labs/he-initialization.ipynb" download>Download the notebook</a></p>
-
 # %% [markdown]
 # ## 1. A network and its data
 #
@@ -176,10 +171,10 @@ show(
 # The variance over images loses a factor of six in every layer. After 19 layers all images look the same to the
 # network. What is left of E[h²] are the biases, which know nothing of the image.
 #
-# Where does the six come from? `nn.Linear` draws its weights uniformly from (−b, b) with b = 1/⁠√n, where n is
-# `fan_in`, the number of inputs of the layer. Such a distribution has the variance b²/⁠3, so Var[W] = 1/⁠(3n).
+# Where does the six come from? `nn.Linear` draws its weights uniformly from $(-b,b)$ with $b=1/\sqrt n$, where $n$ is
+# `fan_in`, the number of inputs of the layer. Such a distribution has the variance $b^2/3$, so $\operatorname{Var}[W]=1/(3n)$.
 #
-# - A preactivation z is a sum of n products of a weight and an input. The weights are independent, with mean 0,
+# - A preactivation $z$ is a sum of $n$ products of a weight and an input. The weights are independent, with mean 0,
 #   so E[z²] = n · Var[W] · E[h²].
 # - z is symmetric around 0, and ReLU sets its negative half to 0, so the next E[h²] is half of E[z²].
 #
@@ -194,8 +189,18 @@ print(f"n Var[W] / 2 = {128 * variance / 2:.3f}, 1/6 = {1 / 6:.3f}")
 # %% [markdown]
 # ## 4. Three lines
 #
-# The factor is 1 when Var[W] = 2/n. That is He initialization: a normal distribution with the standard deviation
-# √(2/n), and biases at 0.
+# The factor is 1 when $\operatorname{Var}[W]=2/n$. That is He initialization: a normal distribution with the standard
+# deviation $\sqrt{2/n}$, and biases at 0.
+#
+# **In Keras** that is one word, and biases start at 0 anyway:
+#
+# ```python
+# import keras
+#
+# layer = keras.layers.Dense(128, "relu", kernel_initializer="he_normal")
+# layer.build((None, 64))
+# assert abs(float(keras.ops.std(layer.kernel)) - (2 / 64) ** 0.5) < 0.01
+# ```
 
 
 # %%
@@ -363,7 +368,7 @@ print(" ".join(f"{value:.2f}" for value in conv_mean_square[6:]))
 # %% [markdown]
 # ## What you have shown
 #
-# One number decides: n · Var[W] / 2. Below 1 the signal vanishes with depth, above 1 it explodes, and the default of
+# One number decides: $\tfrac12n\operatorname{Var}[W]$. Below 1 the signal vanishes with depth, above 1 it explodes, and the default of
 # `nn.Linear` makes it 1/6. In your own code use `nn.init.kaiming_normal_(weight, nonlinearity="relu")`, which does the
 # same as the three lines, and set the biases to 0.
 #

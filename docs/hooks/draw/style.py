@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from docs.hooks.draw import palette
-from docs.hooks.draw.theme import scheme_style
+from docs.hooks.draw.theme import follow_scheme
 
 FONTS = Path(__file__).parents[1] / "vendor" / "source-sans-3"
 
@@ -90,8 +90,4 @@ def to_svg(figure: Figure) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(?<= d=")[^"]+', lambda path: LONG_NUMBER.sub(_shorten, path[0]), svg)
-    for name, (light, _) in palette.NAMED.items():
-        # Only a style can hold var(); matplotlib writes some colours as plain attributes.
-        svg = re.sub(rf'(fill|stroke)="{light}"', rf'style="\1: {light}"', svg)
-        svg = svg.replace(light, f"var(--{name})")
-    return svg.replace(">\n", f">\n{scheme_style()}\n", 1)
+    return follow_scheme(svg)

@@ -1,13 +1,20 @@
-"""Labs: the template of their pages, and the notebooks for download.
+"""Labs: the template of their pages, and the notebooks.
 
 mkdocs-jupyter executes and renders a lab. Its own template brings 575 kB of styles, MathJax from elsewhere and a second
 copy of each cell. nbconvert looks for templates in JUPYTER_PATH first, and ours has the same name.
+
+The notebooks lie beside the labs in the repository, since Colab and Binder open what a repository holds.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
+from docs.hooks.draw import palette
+from docs.hooks.draw.theme import follow_scheme
+from docs.hooks.markdown import formulas, katex
+from docs.hooks.markdown.mathematics import COMMENT
 from docs.hooks.store import write_if_changed
 
 LABS = Path("docs", "labs")
@@ -15,8 +22,6 @@ CACHE = Path(".cache", "mkdocs-jupyter")
 """Where mkdocs-jupyter keeps the labs that it executed."""
 
 JUPYTER = Path(__file__).resolve().parent / "jupyter"
-ON_PAGE_ONLY = "page-only"
-"""Tag of a cell whose links lead nowhere outside the site."""
 
 
 def use_our_jupyter() -> None:
@@ -24,6 +29,47 @@ def use_our_jupyter() -> None:
     for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
         paths = os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join(dict.fromkeys([str(JUPYTER), *filter(None, paths)]))
+    from nbconvert.exporters.templateexporter import default_filters
+
+    default_filters |= {"figure": figure, "typeset": typeset}
+
+
+def figure(svg: str) -> str:
+    """A drawing of matplotlib that follows the reader's scheme: its palette as it is, its black as the ink."""
+    ink = palette.INK[0]
+    svg = svg[svg.index("<svg") :].replace("#000000", ink).replace("<svg ", f'<svg fill="{ink}" ', 1)
+    return follow_scheme(svg)
+
+
+def typeset(source: str) -> str:
+    """The Markdown of a cell with its formulas set, as comments until the page's template: see `mathematics.py`."""
+    parts, end = [], 0
+    for code in formulas.NOT_PROSE.finditer(source):
+        parts += [_typeset(source[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*parts, _typeset(source[end:])])
+
+
+def _typeset(prose: str) -> str:
+    prose = formulas.DISPLAY.sub(lambda found: _html(found[1], display=True), prose)
+    return formulas.INLINE.sub(lambda found: _html(found[3]) if found[3] else found[0], prose)
+
+
+def _html(tex: str, display: bool = False) -> str:
+    html = katex.render(tex.strip(), display).html
+    if display:
+        return f'<div class="katex-display">{COMMENT.format(html)}</div>'
+    inner = html.removeprefix('<span class="katex">').removesuffix("</span>")
+    return f'<span class="katex">{COMMENT.format(inner)}</span>'
+
+
+def prose(lab: Path) -> str:
+    """The text of a lab in lines of the same number as in its file; its code is left out."""
+    kept, is_prose = [], False
+    for line in lab.read_text(encoding="utf-8").splitlines():
+        is_prose = "[markdown]" in line if line.startswith("# %%") else is_prose and line.startswith("#")
+        kept.append(re.sub("^# ?", "", line) if is_prose and not line.startswith("# %%") else "")
+    return "\n".join(kept)
 
 
 def find_labs() -> list[Path]:
@@ -40,7 +86,6 @@ def write_notebook(source: Path, target: Path) -> None:
     import nbformat
 
     notebook = jupytext.read(source)
-    notebook.cells = [cell for cell in notebook.cells if ON_PAGE_ONLY not in cell.metadata.get("tags", [])]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -1,0 +1,44 @@
+"""The labs as files: the notebooks in the repository are theirs, and Binder gets the versions of the project."""
+
+import re
+
+import pytest
+
+from docs.hooks.show import labs
+from docs.hooks.store import ROOT
+
+every_lab = pytest.mark.parametrize("lab", labs.find_labs(), ids=lambda lab: lab.stem)
+
+
+@every_lab
+def test_the_notebook_in_the_repository_is_the_lab(lab, tmp_path):
+    labs.write_notebook(ROOT / lab, tmp_path / "made.ipynb")
+    assert (ROOT / lab).with_suffix(".ipynb").read_bytes() == (tmp_path / "made.ipynb").read_bytes(), "make figures"
+
+
+@every_lab
+def test_a_lab_imports_what_it_says_it_needs(lab):
+    text = (ROOT / lab).read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    imported = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    assert imported <= {"io", "math", "matplotlib", "torch", "IPython", "sklearn"}
+    assert re.search(r"`torch`, `scikit-learn`(,| and) `matplotlib`", text)
+
+
+def test_binder_gets_the_versions_of_the_project():
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = re.findall(r"^\w[\w-]*==.*$", (ROOT / ".binder" / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    assert len(wanted) >= 3 and set(wanted) <= set(pinned)
+
+
+def test_a_drawing_follows_the_scheme():
+    drawn = labs.figure(
+        '<?xml version="1.0"?>\n<svg width="1">\n<path style="stroke: #000000"/><path fill="#1b49a2"/></svg>'
+    )
+    assert drawn.startswith('<svg fill="var(--ink)"') or 'style="fill: var(--ink)"' in drawn
+    assert "var(--c0)" in drawn and "#000000" not in drawn and "prefers-color-scheme:dark" in drawn
+
+
+def test_formulas_of_a_cell_are_set_and_code_is_not():
+    html = labs.typeset("a $x^2$ and `$PATH`\n\n$$\ny\n$$\n")
+    assert html.count("<!--tex ") == 2 and "`$PATH`" in html and "$x" not in html
