@@ -40,5 +40,8 @@ def test_a_drawing_follows_the_scheme():
 
 
 def test_formulas_of_a_cell_are_set_and_code_is_not():
-    html = labs.typeset("a $x^2$ and `$PATH`\n\n$$\ny\n$$\n")
-    assert html.count("<!--tex ") == 2 and "`$PATH`" in html and "$x" not in html
+    html = labs.typeset(f"<p>{labs.set_apart('a $x_1*y_2*z$ and `$PATH`')}</p>")
+    assert html.startswith("<p>a <tex-formula class=") and html.endswith(" and `$PATH`</p>")
+    assert "<math" in html and "$x" not in html
+    display = labs.typeset(f"<p>{labs.set_apart('$$' + chr(10) + 'y' + chr(10) + '$$')}</p>")
+    assert display.startswith('<div class="katex-display"') and display.endswith("</div>")

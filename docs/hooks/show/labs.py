@@ -14,7 +14,7 @@ from pathlib import Path
 from docs.hooks.draw import palette
 from docs.hooks.draw.theme import follow_scheme
 from docs.hooks.markdown import formulas, katex
-from docs.hooks.markdown.mathematics import COMMENT
+from docs.hooks.markdown.mathematics import IN_A_LINE
 from docs.hooks.store import write_if_changed
 
 LABS = Path("docs", "labs")
@@ -31,7 +31,7 @@ def use_our_jupyter() -> None:
         os.environ[variable] = os.pathsep.join(dict.fromkeys([str(JUPYTER), *filter(None, paths)]))
     from nbconvert.exporters.templateexporter import default_filters
 
-    default_filters |= {"figure": figure, "typeset": typeset}
+    default_filters |= {"figure": figure, "set_apart": set_apart, "typeset": typeset}
 
 
 def figure(svg: str) -> str:
@@ -41,26 +41,36 @@ def figure(svg: str) -> str:
     return follow_scheme(svg)
 
 
-def typeset(source: str) -> str:
-    """The Markdown of a cell with its formulas set, as comments until the page's template: see `mathematics.py`."""
+def set_apart(source: str) -> str:
+    """The Markdown of a cell with each formula as one word, which the notebook's Markdown does not touch."""
     parts, end = [], 0
     for code in formulas.NOT_PROSE.finditer(source):
-        parts += [_typeset(source[end : code.start()]), code[0]]
+        parts += [_words(source[end : code.start()]), code[0]]
         end = code.end()
-    return "".join([*parts, _typeset(source[end:])])
+    return "".join([*parts, _words(source[end:])])
 
 
-def _typeset(prose: str) -> str:
-    prose = formulas.DISPLAY.sub(lambda found: _html(found[1], display=True), prose)
-    return formulas.INLINE.sub(lambda found: _html(found[3]) if found[3] else found[0], prose)
+def _words(prose: str) -> str:
+    prose = formulas.DISPLAY.sub(lambda found: _word("display", found[1]), prose)
+    return formulas.INLINE.sub(lambda found: _word("inline", found[3]) if found[3] else found[0], prose)
 
 
-def _html(tex: str, display: bool = False) -> str:
-    html = katex.render(tex.strip(), display).html
-    if display:
-        return f'<div class="katex-display">{COMMENT.format(html)}</div>'
+def _word(kind: str, tex: str) -> str:
+    return f"tex{kind}{tex.strip().encode().hex()}tex"
+
+
+def typeset(html: str) -> str:
+    """What was set apart, as the pages of the site have it: see `mathematics.py`."""
+    return re.sub(r"(<p>)?tex(display|inline)([0-9a-f]+)tex(?(1)(</p>)?)", _typeset, html)
+
+
+def _typeset(word: re.Match[str]) -> str:
+    before, kind, tex, after = word.groups()
+    html = katex.render(bytes.fromhex(tex).decode(), kind == "display").html
+    if kind == "display":
+        return f'<div class="katex-display" data-search-exclude>{html}</div>'
     inner = html.removeprefix('<span class="katex">').removesuffix("</span>")
-    return f'<span class="katex">{COMMENT.format(inner)}</span>'
+    return f'{before or ""}<{IN_A_LINE} class="katex" data-search-exclude>{inner}</{IN_A_LINE}>{after or ""}'
 
 
 def prose(lab: Path) -> str:
