@@ -158,6 +158,7 @@ def write_deck(sources: list[Source]) -> TaskFailed | None:
         deck.write(sources, DECK)
     except SourceError as error:
         return TaskFailed(str(error))
+    return None
 
 
 def write_digits() -> None:

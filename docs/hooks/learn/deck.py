@@ -44,7 +44,8 @@ def _model() -> genanki.Model:
 
 def write(sources: Iterable[Source], target: Path) -> None:
     """Write the deck of all sources to `target`. Raises SourceError."""
-    decks, figures = [], {}
+    decks: list[genanki.Deck] = []
+    figures: dict[str, Path] = {}
     for number, source in enumerate(sources, 1):
         deck = genanki.Deck(DECK + number, f"{TITLE}::{pages.chapter(source)}")
         for note in _notes(source, figures):

@@ -189,7 +189,7 @@ class Source:
         if rest:
             index, *rest = rest
             entry = data[kind][index]
-            named.append(str(entry.get("id", f"entry {index + 1}") if isinstance(entry, dict) else entry))
+            named.append(str(entry.get("id", f"entry {int(index) + 1}") if isinstance(entry, dict) else entry))
             named += [f"{part + 1}" if isinstance(part, int) else part for part in rest]
         return ", ".join(filter(None, named))
 
@@ -240,7 +240,7 @@ def _fields(value: Any, place: str, field: str) -> Iterator[tuple[str, str, str]
             yield from _fields(item, place if isinstance(item, dict) and "id" in item else f"{place}, {number}", field)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _Loader(yaml.SafeLoader):
     """A key written twice is a slip, of which YAML says nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
