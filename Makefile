@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines lint format build lock figures new-experiment bench clean environment
+.PHONY: help serve test test-fast test-machines lint format build lock figures new-experiment bench zoo clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -70,6 +70,11 @@ bench: environment ## time the build: cold, warm, one experiment changed, one pa
 	@$(RUN) tests.bench.check_model
 	@$(RUN) tests.bench.monitor pytorch
 	@$(RUN) tests.bench.monitor keras
+
+zoo: environment ## check some 200 models of real libraries, in an environment of their own; write the tables of the page
+	@$(RUN) tests.zoo.environment
+	@HF_HUB_OFFLINE=1 .cache/zoo/bin/python -m tests.zoo.pytorch
+	@TF_CPP_MIN_LOG_LEVEL=3 .cache/zoo/bin/python -m tests.zoo.keras
 
 clean: ## remove all that the build made; the environment stays
 	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/stylesheets/palette.css

@@ -23,13 +23,14 @@ Schoenholz et al. (2017) for angles.
 
 # Made of the parts in check_model_source/: change those, then run bundle.py.
 
+import html
 import math
 import random
 import statistics
 import sys
 import textwrap
 import zlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -88,6 +89,20 @@ most and a 40th the least.
 """
 WILD, FAINT = 1e4, 1e-20
 """Root mean square of weights that nobody has drawn."""
+FORGOTTEN = 6.0
+"""Powers of ten by which a recurrent layer may fade from its last step to its
+first: of what is left, float32 keeps no digit beside the rest.
+"""
+NOISE = 0.5
+"""Of scales of a normalization, |mean| over root mean square: they start at one
+number, and numbers drawn around 0 have less.
+"""
+GAP = 1.5
+"""Loss in evaluation mode over that in training mode, on the same batch."""
+MIXED = 0.01
+"""By which part of its size the output of an example may change with those that
+stand beside it.
+"""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
@@ -175,6 +190,8 @@ class Finding(NamedTuple):
     cure: str
     link: str
     """Page and section of the site, below its address."""
+    also: tuple[str, ...] = ()
+    """What follows from it and goes away with it: "<code>: <evidence>"."""
 
 
 class ModelReport(NamedTuple):
@@ -209,7 +226,8 @@ class ModelReport(NamedTuple):
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
         findings = [
-            finding._asdict() | {"layers": list(finding.layers)}
+            finding._asdict()
+            | {"layers": list(finding.layers), "also": list(finding.also)}
             for finding in self.findings
         ]
         return self._asdict() | {"layers": rows, "findings": findings}
@@ -228,7 +246,9 @@ class ModelReport(NamedTuple):
             *_wrapped(
                 f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
             ),
-            f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
+            *_wrapped(
+                f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}"
+            ),
             "",
             _line("layer", *_COLUMNS),
             *self._rows(),
@@ -241,11 +261,12 @@ class ModelReport(NamedTuple):
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
+                *(("also seen", also) for also in finding.also),
                 ("cause", finding.cause),
                 ("cure", finding.cure),
                 ("read", finding.link),
             ):
-                lines += _wrapped(sentence, f"  {word:9}")
+                lines += _wrapped(sentence, f"  {word:10}")
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
 
     def _rows(self) -> list[str]:
@@ -254,15 +275,12 @@ class ModelReport(NamedTuple):
         """
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
-            named = {name for finding in self.findings for name in finding.layers}
-            places = [
-                place for place, layer in enumerate(self.layers) if layer.name in named
-            ]
             kept = {
                 *range(_ROWS // 2 - 10),
                 *range(len(kept) - _ROWS // 2 + 10, len(kept)),
-                *places[:10],
             }
+            for finding in self.findings:
+                kept |= set(self._places(finding)[:10])
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -273,6 +291,44 @@ class ModelReport(NamedTuple):
             lines.append(_row(names[place], self.layers[place]))
             last = place
         return lines
+
+    def _places(self, finding: Finding) -> list[int]:
+        """The rows of the layers, or of the weights, that it names."""
+        return [
+            place
+            for place, layer in enumerate(self.layers)
+            if any(
+                name == layer.name or name.rpartition(mark)[0] == layer.name
+                for name in finding.layers
+                for mark in "./"
+            )
+        ]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table whole, the findings above it."""
+        text = html.escape
+        said = "".join(
+            f"<p><b>{finding.level} {text(finding.code)}</b>: {text(finding.symptom)}<br>"
+            f"<code>{text(', '.join(finding.layers[:4]))}</code> {text(finding.evidence)}"
+            + "".join(f"<br>also seen: {text(also)}" for also in finding.also)
+            + f"<br><i>Cause:</i> {text(finding.cause)}<br><i>Cure:</i> {text(finding.cure)}</p>"
+            for finding in self.findings
+        )
+        named = {place for finding in self.findings for place in self._places(finding)}
+        rows = "".join(
+            f"<tr{' style=font-weight:bold' if place in named else ''}>"
+            + "".join(f"<td>{text(cell)}</td>" for cell in (layer.name, *_cells(layer)))
+            + "</tr>"
+            for place, layer in enumerate(self.layers)
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("layer", *_COLUMNS))
+        chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
+        return (
+            f"<p>{text(self.model)}: {self.parameters:,} parameters, {self.trainable:,} trained; "
+            f"loss {self.loss:.4g}{chance}</p>{said or '<p>No finding.</p>'}"
+            f"<div style='max-height:30em;overflow:auto'><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></div>"
+        )
 
     def plot(self) -> Any:
         """A matplotlib `Figure`: the output's standard deviation and the
@@ -319,7 +375,7 @@ def _wrapped(text: str, start: str = "") -> list[str]:
         text,
         100,
         initial_indent=start,
-        subsequent_indent=" " * 11,
+        subsequent_indent=" " * 12,
         break_on_hyphens=False,
     )
 
@@ -331,6 +387,10 @@ def _line(name: str, *cells: str) -> str:
 
 
 def _row(name: str, layer: LayerReport) -> str:
+    return _line(name, *_cells(layer))
+
+
+def _cells(layer: LayerReport) -> list[str]:
     percents = (
         "" if value is None else f"{value:.0%}"
         for value in (layer.dead, layer.saturated, layer.peaked)
@@ -340,7 +400,7 @@ def _row(name: str, layer: LayerReport) -> str:
         _short(value)
         for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
     )
-    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+    return [_short(layer.mean), _short(layer.std), *percents, cosine, *sizes]
 
 
 def _short(value: float | None) -> str:
@@ -464,6 +524,62 @@ ADVICE = {
         "Layers in a plain list or dict, in a closure or Lambda, or made anew in every forward pass.",
         "Make them attributes of the model, in a list of layers that the framework knows.",
         "chapters/weight-initialization/#use",
+    ),
+    "softmax-over-batch": (
+        "fault",
+        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
+        "Axis 0, or axes that were moved before.",
+        "Run it over the axis of the classes or keys, usually the last one.",
+        "chapters/activation-functions/#use",
+    ),
+    "mixed-examples": (
+        "fault",
+        "What the model says of an example depends on the others of its batch.",
+        "A reshape where two axes should be exchanged, or a layer that takes the axis of the batch for that of time.",
+        "Exchange axes by transpose or permute, not by reshape; tell recurrent and attention layers the batch's axis.",
+        "toolbox/symptom-finder/#flat",
+    ),
+    "linear-stack": (
+        "fault",
+        "No activation stands between layers: together they are one linear layer.",
+        "An activation that was forgotten.",
+        "Put one between each two layers, such as a ReLU, with the initialization for it.",
+        "chapters/activation-functions/#answer",
+    ),
+    "norm-scale": (
+        "fault",
+        "The scales of normalization layers are zero, or drawn around zero.",
+        "An initializer for weights that ran over all parameters.",
+        "Set the scales of all normalization layers to 1, and their biases to 0.",
+        "chapters/batch-normalization/#use",
+    ),
+    "vanishing-through-time": (
+        "note",
+        "Of the first steps of a sequence, nothing reaches the last output of a recurrent layer.",
+        "Every step multiplies the gradient by the recurrent weights, and by forget gates that stand half open.",
+        "An LSTM whose forget gates have a bias of 1 or more, shorter sequences, or attention.",
+        "chapters/vanishing-gradients/#forget",
+    ),
+    "exploding-through-time": (
+        "fault",
+        "The gradient of a recurrent layer grows from its last step to its first.",
+        "Recurrent weights with a spectral radius above 1, and an activation without bounds.",
+        "Orthogonal recurrent weights and tanh; clip the gradient's norm.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "evaluation-gap": (
+        "fault",
+        "On the same batch, the loss is far higher in evaluation mode.",
+        "The running statistics of batch normalization lag behind, or were taken from tiny batches or other data.",
+        "Measure them anew, or let them follow faster: a momentum of 0.1 (PyTorch) or 0.9 (Keras).",
+        "chapters/batch-normalization/#check",
+    ),
+    "trained-already": (
+        "note",
+        "The weights are not at their initial values; the limits are those of a model before its first step.",
+        "The model was trained or loaded. Where signals are large only now, the steps were too long.",
+        "Check the model as it is built; if that has no finding, take a tenth of the learning rate.",
+        "toolbox/check-my-model/#limits",
     ),
     "target-scale": (
         "fault",
@@ -639,6 +755,8 @@ class _Weight(NamedTuple):
     """The norm of its gradient, None without one."""
     gradient_alike: bool
     """The same for its gradient."""
+    centred: float | None = None
+    """Of the scale of a normalization, |mean| over root mean square; 0 for zeros."""
 
 
 _RANGES = {
@@ -665,7 +783,9 @@ class _Seen:
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
-        """The largest root mean square of an input."""
+        """The largest root mean square of an input, or of a column of it."""
+        self.column = ""
+        """Which one, if it is a column."""
         self.cosine: float | None = None
         """Mean cosine between two inputs."""
         self.sums = 0
@@ -676,14 +796,28 @@ class _Seen:
         """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
+        self.normalized = False
+        """A normalization took part."""
+        self.through_time: list[tuple[str, int, float, float]] = []
+        """Of recurrent layers: name, steps, and the gradient of the last output
+        with respect to the first and to the last step of the input.
+        """
+        self.mixed = 0.0
+        """By which part of its size an output changed with its neighbours."""
+        self.steps = ""
+        """What tells that the model was trained."""
+        self.evaluation: float | None = None
+        """The loss in evaluation mode."""
         self.chain: list[int] = []
         """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
-    def find(self, code: str, evidence: str, *layers: str) -> None:
-        level, symptom, cause, cure, link = ADVICE[code]
+    def find(
+        self, code: str, evidence: str, *layers: str, level: str | None = None
+    ) -> None:
+        usual, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(
-            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+            Finding(code, level or usual, layers, symptom, evidence, cause, cure, link)
         )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
@@ -703,6 +837,17 @@ class _Seen:
         if outside > OUTSIDE:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def look_at_scale(self, whole: float, columns: list[float]) -> None:
+        """Of what the first weights read. One raw column among standardized ones
+        is lost in the mean.
+        """
+        largest = max(columns, default=0.0)
+        if max(whole, largest) > self.scale:
+            self.scale = max(whole, largest)
+            self.column = (
+                f"column {columns.index(largest)}, " if largest > whole else ""
+            )
 
     def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
         """What a loss written by hand does with output and targets of as many
@@ -740,7 +885,10 @@ class _Seen:
         runs = sum(row["layer"] == name for row in self.rows)
         row = (
             dict.fromkeys(
-                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+                (
+                    *LayerReport._fields,
+                    *("node", "predicts", "narrow", "before", "straight"),
+                )
             )
             | numbers
             | {"layer": name}
@@ -812,7 +960,8 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
-    return tuple(sorted(seen.findings, key=lambda finding: finding.level))
+        _judge_ways(seen, layers)
+    return _folded(seen.findings)
 
 
 def _went_back(seen: _Seen) -> bool:
@@ -823,7 +972,24 @@ def _went_back(seen: _Seen) -> bool:
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
-        find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+        size = f"{seen.column}root mean square {seen.scale:.3g}"
+        find("input-scale", f"{size}, limit {INPUT:g}")
+    noisy = [
+        weight
+        for weight in weights
+        if weight.centred is not None
+        and (
+            max(weight.centred, weight.norm / weight.size**0.5) < NOISE
+            if weight.norm
+            else weight.gradient == 0
+        )
+    ]
+    if noisy:
+        sizes = [weight.norm / weight.size**0.5 for weight in noisy]
+        evidence = (
+            f"root mean square {sizes[0]:.2g}, |mean| {noisy[0].centred * sizes[0]:.2g}"
+        )
+        find("norm-scale", evidence, *(weight.name for weight in noisy))
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
@@ -885,6 +1051,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         find("layer-out-of-line", sizes, *(layer.name for layer in odd))
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
+    confident = seen.excess - seen.doubt > EXCESS and not odd
+    skips = seen.sums >= max(3, len(chain) / 4)
     for sizes, fades, grows in (
         (
             [layer.std for layer in chain],
@@ -903,25 +1071,183 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         # branches beside the path may carry a signal past it.
         there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if skips and grows == "exploding-gradient" and decades > 0:
+            # Past the skips it reaches the first layers as it is: ConvMixer has
+            # 10^4 and trains.
+            limit = 2 * DECADES
+        # Sums that outgrow the prediction spoil the training long before, and
+        # smaller last weights only hide it.
+        early = (
+            confident and skips and not seen.normalized and grows == "residual-growth"
+        )
+        if early and _ends(sizes) > 1:
+            there, limit = _ends(sizes), 1.0
         if there > limit and not symmetric:
+            first, last = (layers[seen.chain[end]] for end in (0, -1))
+            what = "std" if "activation" in fades else "gradient"
+            ends = (getattr(first, what) or 0.0, getattr(last, what) or 0.0)
+            span = f"{what} {ends[0]:.2g} at {first.name}, {ends[1]:.2g} at {last.name}"
+            sign = math.copysign(1.0, decades)
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"{span}: 10^{sign * there:+.1f} over {len(chain)} layers, limit 10^{sign * limit:+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+        alike = [
+            layer.name
+            for layer in layers
+            if layer.gain and layer.cosine is not None and 1 - layer.cosine < ANGLE
+        ]
         find(
             "collapsed-angles",
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+            *alike,
         )
-    if seen.excess - seen.doubt > EXCESS and not odd:
+    if confident:
         find(
             "confident-at-start",
-            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            f"loss {seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            *([chain[-1].name] if chain else []),
         )
+
+
+def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    """What goes straight on, through time, from one example to another, and from
+    training to evaluation.
+    """
+    runs: list[list[int]] = []
+    for place, row in enumerate(seen.rows):
+        if row["straight"] is not None:
+            run = next((run for run in runs if run[-1] == row["straight"]), None)
+            if run is None:
+                runs.append([row["straight"], place])
+            else:
+                run.append(place)
+    # Two may be meant, such as a matrix in two factors.
+    runs = [
+        run
+        for run in runs
+        if len(run) > 2 or all(layers[place].kind in _DENSE for place in run)
+    ]
+    names = [layers[place].name for run in runs for place in run]
+    if names:
+        long = max(map(len, runs)) > 2
+        evidence = f"{max(map(len, runs))} layers in a row, limit 2"
+        seen.find(
+            "linear-stack",
+            evidence,
+            *dict.fromkeys(names),
+            level=None if long else "note",
+        )
+    for name, steps, first, last in seen.through_time:
+        if not last or not math.isfinite(first + last):
+            continue
+        decades = math.log10(first / last) if first else -math.inf
+        code, limit = (
+            ("exploding-through-time", DECADES)
+            if decades > 0
+            else ("vanishing-through-time", -FORGOTTEN)
+        )
+        if abs(decades) > abs(limit):
+            sizes = f"gradient {first:.2g} at the first of {steps} steps, {last:.2g} at the last"
+            seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
+    if seen.mixed > MIXED:
+        seen.find(
+            "mixed-examples",
+            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+        )
+    if seen.steps:
+        seen.find("trained-already", seen.steps)
+    if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:
+        seen.find(
+            "evaluation-gap",
+            f"{seen.evaluation:.3g} in evaluation mode, {seen.loss:.3g} in training mode, limit {GAP:g} times",
+        )
+
+
+_DENSE = ("Linear", "Dense")
+
+_FIRST = (
+    *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
+    *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
+    *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
+    *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
+    *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
+    *("dead-relu", "exploding-activation", "residual-growth"),
+    *("saturated-activation", "saturated-attention", "vanishing-activation"),
+    *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
+    *("collapsed-angles", "confident-at-start", "evaluation-gap"),
+)
+"""What must be mended first. An earlier one may be the cause of a later one."""
+
+_SIGNALS = {
+    *("dead-relu", "exploding-activation", "residual-growth", "vanishing-activation"),
+    *("saturated-activation", "saturated-attention", "exploding-gradient"),
+    *("vanishing-gradient", "collapsed-angles", "confident-at-start"),
+}
+_FOLLOW = {
+    "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
+    "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
+    "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
+    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
+    "softmax-over-batch": {"mixed-examples"},
+    "no-gradient": {"unused-weights", "zero-gradient"},
+    "input-scale": _SIGNALS,
+    "norm-scale": _SIGNALS | {"layer-out-of-line", "zero-gradient", "trained-already"},
+    "layer-out-of-line": _SIGNALS | {"zero-gradient"},
+    "symmetric-units": {"identical-layers", "zero-gradient"},
+    "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
+    | {"zero-gradient"},
+    "exploding-activation": _SIGNALS - {"dead-relu"},
+    "residual-growth": _SIGNALS - {"dead-relu"},
+    "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
+    | {"collapsed-angles", "confident-at-start"},
+    "vanishing-activation": {"vanishing-gradient", "collapsed-angles", "zero-gradient"},
+    "vanishing-gradient": {"collapsed-angles", "zero-gradient"},
+    "exploding-through-time": {"confident-at-start", "saturated-activation"},
+    "collapsed-angles": {"confident-at-start"},
+}
+"""What goes away with a cause."""
+
+
+def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Faults first, in the order of mending, and each once: what follows from one
+    stands in its `also`.
+    """
+    order = {code: place for place, code in enumerate(_FIRST)}
+    kept: list[Finding] = []
+    for one in sorted(
+        findings, key=lambda one: (one.level, order.get(one.code, len(order)))
+    ):
+        for place, cause in enumerate(kept):
+            if one.code in _FOLLOW.get(cause.code, ()) and cause.level == "fault":
+                said = f"{one.code}: {one.evidence}"
+                kept[place] = cause._replace(also=(*cause.also, said))
+                break
+        else:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at place 1 stands the same one. It is not
+    at an end, where a reshape leaves what it mixes elsewhere.
+    """
+    if examples < 3:
+        return None
+    count = min(count, examples)
+    first = list(range(count))
+    others = [place for place in range(examples - 1, -1, -1) if place != 1]
+    return first, [others[0], 1, *others[1 : count - 1]]
 
 
 def _is_plain(weights: list[str]) -> bool:
@@ -1266,7 +1592,8 @@ def check_model(
             else type(batch).__name__
         )
         raise ValueError(
-            f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}"
+            "batch must be a pair (inputs, targets) without weights, next(iter(dataset)) of a "
+            f"dataset, got {got}"
         )
     inputs, targets = batch
     if loss_fn is None:
@@ -1310,6 +1637,12 @@ def check_model(
                 raise ValueError(
                     "loss has no gradient: pass a trainable model, and a loss that depends on it"
                 )
+            watch.done = True
+            with tape.stop_recording():
+                if math.isfinite(watch.loss):
+                    watch.ask(loss_fn)
+                else:
+                    watch.quietly(watch.hunt, loss_fn)
         except _Stop:
             pass
     watch.measure(trained, slopes)
@@ -1396,6 +1729,15 @@ class _Watch(_Seen):
             if not np.isfinite(value).all() and not _is_mask(value)
         ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
+        self.in_loss = self.done = False
+        # By the number of a tensor: the row of the linear layer that it comes
+        # straight from; and those whose last axis is that of the examples.
+        self.linear: dict[int, int] = {}
+        self.readers = Counter[int]()
+        self.turned: set[int] = set()
+        self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
+        self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
+        self.steps = _steps(model, self.layers)
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -1408,7 +1750,6 @@ class _Watch(_Seen):
         )
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
-        self.in_loss = False
         try:
             with _explained(
                 lambda: (
@@ -1422,6 +1763,10 @@ class _Watch(_Seen):
             part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
         ]
         self.chain = self.longest(results)
+        for row in self.rows:
+            # What others read as well is more than a step on the way.
+            alone = row["straight"] and self.readers[row["straight"][1]] < 2
+            row["straight"] = row["straight"][0] if alone else None
         sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
@@ -1433,7 +1778,8 @@ class _Watch(_Seen):
         ]
         with _explained(
             lambda: (
-                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"
+                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, "
+                f"fails{_way_round(loss_fn, self.wanted, output)}"
             )
         ):
             self.in_loss = True
@@ -1451,12 +1797,116 @@ class _Watch(_Seen):
             value = tf.reduce_mean(value)
         if math.prod(value.shape) != 1:
             raise ValueError(
-                f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}"
+                f"loss_fn(targets, output) must be a scalar, with a reduction, got shape {tuple(value.shape)}"
             )
         return tf.reshape(value, ())
 
+    def ask(self, loss_fn: Any) -> None:
+        """What one pass does not show: memory, evaluation, and neighbours."""
+        for layer, call, given in self.recurrent:
+            self.quietly(self.look_through_time, layer, call, given)
+        if self.steps and any(
+            isinstance(layer, layers.BatchNormalization) for layer in self.layers
+        ):
+            self.quietly(self.evaluate, loss_fn)
+        for count in (4, 3):
+            self.quietly(self.look_at_neighbours, count)
+
+    def evaluate(self, loss_fn: Any) -> None:
+        value = loss_fn(self.wanted, self.model(self.given, training=False))
+        self.evaluation = float(tf.reduce_mean(value))
+
+    def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
+        """What of the last output depends on the first step, and on the last."""
+        given = tf.identity(given[:FEW])
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            output = call(given)
+            output = output[0] if isinstance(output, tuple | list) else output
+            last = output[:, -1] if layer.return_sequences else output
+            signs = tf.cos(tf.range(last.shape[-1], dtype="float32"))
+            total = tf.reduce_sum(last * tf.cast(signs, last.dtype))
+        slope = _array(tape.gradient(total, given))
+        ends = (-1, 0) if layer.go_backwards else (0, -1)
+        first, end = (_norm(slope[:, place]) for place in ends)
+        self.through_time.append((layer.path, slope.shape[1], first, end))
+
+    def look_at_neighbours(self, count: int) -> None:
+        """Does an output change with the examples beside it?"""
+        if any(value.shape[:1] != (self.examples,) for value in self.targets):
+            return
+        count, outputs = min(count, self.examples), []
+        seeds = global_seed_generator().state
+        state = seeds.numpy()
+        for pick in _neighbours(self.examples, count) or ():
+            random.seed(0)
+            np.random.seed(0)
+            seeds.assign(state)
+            some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
+            output = self.model(some, training=False)
+            outputs.append(
+                next(
+                    _array(part)
+                    for part in tree.flatten(output)
+                    if part.dtype.is_floating and part.shape[:1] == (count,)
+                )
+            )
+        # Each against each: similarities, as contrastive losses take them.
+        if outputs and outputs[0].shape[1:2] != (count,):
+            change = abs(outputs[0][1] - outputs[1][1]).max() / abs(outputs[0]).max()
+            self.mixed = max(self.mixed, float(np.nan_to_num(change)))
+
+    def hunt(self, loss_fn: Any) -> None:
+        """Run again and name the operation that the first NaN or Inf came from.
+        -inf is the last guess: a mask may be written so.
+        """
+        mode = {"training": True}
+        if not getattr(self.model, "_call_has_training_arg", True):
+            mode = {}
+        for mask in (True, False):
+            found: list[str] = []
+            look = partial(self.look_for_birth, mask, found)
+            op_callbacks.add_op_callback(look)
+            try:
+                loss_fn(self.wanted, self.model(self.given, **mode))
+            finally:
+                op_callbacks.remove_op_callback(look)
+            self.birth = self.birth or next(iter(found), "")
+
+    def look_for_birth(
+        self,
+        mask: bool,
+        found: list[str],
+        kind: str | bytes,
+        inputs: Any,
+        _attributes: Any,
+        outputs: Any,
+        op_name: Any = None,
+        graph: Any = None,
+    ) -> None:
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        # A mask is meant.
+        if found or graph is not None or kind in ("SelectV2", "Fill", "Where"):
+            return
+        with suppress(Exception):
+            given, made = (
+                [_array(part) for part in parts if part.dtype.is_floating]
+                for parts in (inputs, outputs)
+            )
+            given = [part for part in given if part.size]
+            if given and any(_born(mask, part, given) for part in made):
+                low, high = (
+                    min(part.min() for part in given),
+                    max(part.max() for part in given),
+                )
+                place = f" of {self.where()}" if self.running else ""
+                found.append(
+                    f"; born in {kind}{place}, {inputs[0].dtype.name}, inputs {low:.3g} to {high:.3g}"
+                )
+
     def where(self) -> str:
-        return self.running[-1][0].path if self.running else self.model.name
+        layer = self.running[-1][0] if self.running else self.model
+        return layer.path or layer.name
 
     def watched(
         self, layer: keras.Layer, call: Callable[..., Any]
@@ -1467,6 +1917,12 @@ class _Watch(_Seen):
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
+            if self.done:
+                self.running.append((layer, {}))
+                try:
+                    return call(*arguments, **keywords)
+                finally:
+                    self.running.pop()
             given = [
                 part
                 for part in tree.flatten((arguments, keywords))
@@ -1484,6 +1940,9 @@ class _Watch(_Seen):
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
+            self.normalized |= "Norm" in type(layer).__name__
+            if isinstance(layer, layers.RNN) and given:
+                self.recurrent.append((layer, call, given[0]))
             self.quietly(self.look, layer, weights, given, output, frame)
             return output
 
@@ -1497,7 +1956,8 @@ class _Watch(_Seen):
                 and tensor._id not in self.learned
                 and not _is_mask(_array(tensor))
             ):
-                self.scale = max(self.scale, _rms(_array(tensor)))
+                values = _array(tensor)
+                self.look_at_scale(_rms(values), _columns(values))
 
     def look(
         self,
@@ -1519,8 +1979,11 @@ class _Watch(_Seen):
             self.idle |= {self.names[id(weight)] for weight in weights}
             return
         path = self.path(part._id for part in (*given, *tensors))
+        straight = self.straight(layer, given)
         for part in (tensor, *tensors):
             self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
+            if _is_linear(layer):
+                self.linear[part._id] = len(self.rows)
         self.learned |= {part._id for part in tensors}
         numbers = {
             "kind": type(layer).__name__,
@@ -1529,6 +1992,8 @@ class _Watch(_Seen):
             "gain": _gain(layer, weights),
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
+            "straight": straight,
+            "units": _units(layer, _array(weights[0])).shape,
         }
         numbers |= {
             what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
@@ -1536,6 +2001,20 @@ class _Watch(_Seen):
         frame["row"] = self.add(
             layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
         )
+
+    def straight(
+        self, layer: keras.Layer, given: list[tf.Tensor]
+    ) -> tuple[int, int] | None:
+        """The linear layer that leads to this one past nothing that bends it, if
+        one layer could do the work of both.
+        """
+        tensor = next((part._id for part in given if part._id in self.linear), None)
+        if tensor is None or not _is_linear(layer, bends=True):
+            return None
+        place = self.linear[tensor]
+        fan_in, middle = self.rows[place]["units"]
+        units = _units(layer, _array(_weights(layer)[0])).shape[1]
+        return (place, tensor) if middle >= min(fan_in, units) else None
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
         """The most layers on the way to one of some tensors, and which."""
@@ -1584,6 +2063,23 @@ class _Watch(_Seen):
             and (numbers[0] in self.learned) != (numbers[1] in self.learned)
         ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
+        self.readers.update(numbers)
+        some = {
+            part._id
+            for part in inputs
+            if part.dtype.is_floating and part._id in self.learned
+        }
+        if kind in (*_SHAPES, "Transpose") or (
+            len(some) == 1 and kind in ("Mul", "RealDiv", "SelectV2")
+        ):
+            straight = next(
+                (self.linear[value] for value in numbers if value in self.linear), None
+            )
+            if straight is not None:
+                self.linear[outputs[0]._id] = straight
+        of_all = kind == "Transpose" and inputs[0].shape[0] == self.examples > 1
+        if of_all and _array(inputs[1])[-1] == 0:
+            self.turned.add(outputs[0]._id)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
             if path[0]:
@@ -1592,6 +2088,12 @@ class _Watch(_Seen):
                 self.learned.add(output._id)
         if kind == "Softmax" and not self.in_loss:
             self.judge_axis(tuple(inputs[0].shape), -1, self.where())
+            if learned and self.source(numbers[0]) in self.turned:
+                self.find_once(
+                    "softmax-over-batch",
+                    f"axis 0, of the {self.examples} examples",
+                    self.where(),
+                )
         layer, frame = self.running[-1] if self.running else (None, None)
         if layer is None or isinstance(layer, layers.RNN):
             return
@@ -1833,6 +2335,7 @@ class _Watch(_Seen):
                 gradient_alike=alike
                 and slope is not None
                 and _alike(_units(owner, slope), 1e-5),
+                centred=_centred(values) if id(weight) in self.norms else None,
             )
 
 
@@ -1842,6 +2345,86 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
         yield
     except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
         raise ValueError(f"{what()}: {error}") from error
+
+
+def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
+    try:
+        loss_fn(output, targets)
+    except Exception:
+        return ""
+    return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _taken(examples: int, pick: list[int], value: Any) -> Any:
+    """Of inputs, some examples."""
+    return np.asarray(value)[pick] if np.shape(value)[:1] == (examples,) else value
+
+
+def _born(mask: bool, result: np.ndarray, given: list[np.ndarray]) -> bool:
+    if not mask:
+        return not np.isfinite(result).all() and all(
+            np.isfinite(part).all() for part in given
+        )
+    spoiled = any((np.isnan(part) | np.isposinf(part)).any() for part in given)
+    # A softmax makes NaN of -inf alone; a minus before it is no birth.
+    made = np.isnan(result).any() or (
+        np.isposinf(result).any() and not any(np.isneginf(part).any() for part in given)
+    )
+    return bool(made) and not spoiled
+
+
+def _scale(layer: keras.Layer) -> Any:
+    """That of a normalization, if it has one."""
+    if "Norm" not in type(layer).__name__:
+        return None
+    return next(
+        (
+            weight
+            for weight in layer._trainable_variables
+            if weight.name in ("gamma", "scale") and len(weight.shape) == 1
+        ),
+        None,
+    )
+
+
+def _centred(values: np.ndarray) -> float:
+    size = float(np.sqrt(np.square(values).mean()))
+    return abs(float(values.mean())) / size if size else 0.0
+
+
+def _steps(model: keras.Model, parts: list[keras.Layer]) -> str:
+    """What tells that a model is not at its start."""
+    steps = int(model.optimizer.iterations) if getattr(model, "optimizer", None) else 0
+    if steps:
+        return f"its optimizer has made {steps} steps"
+    for layer in parts:
+        statistics = isinstance(layer, layers.BatchNormalization) and layer.built
+        if statistics and _array(layer.moving_mean).any():
+            return f"the moving mean of {layer.path} is not 0"
+    return ""
+
+
+def _is_linear(layer: keras.Layer, bends: bool = False) -> bool:
+    """Nothing but linear; with `bends`, up to an activation of its own."""
+    kinds = (
+        layers.Dense,
+        layers.EinsumDense,
+        layers.Conv1D,
+        layers.Conv2D,
+        layers.Conv3D,
+    )
+    return (
+        type(layer) in kinds
+        and getattr(layer, "groups", 1) == 1
+        and (bends or layer.activation is keras.activations.linear)
+    )
+
+
+def _columns(values: np.ndarray) -> list[float]:
+    """The root mean square of each feature of a table."""
+    if values.ndim != 2 or values.shape[1] > 2**12:
+        return []
+    return np.sqrt(np.square(values[:SAMPLES]).mean(0)).tolist()
 
 
 def _leaves(model: keras.Model) -> list[keras.Layer]:

@@ -22,13 +22,14 @@ Schoenholz et al. (2017) for angles.
 
 # Made of the parts in check_model_source/: change those, then run bundle.py.
 
+import html
 import math
 import random
 import statistics
 import sys
 import textwrap
 import zlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -81,6 +82,20 @@ most and a 40th the least.
 """
 WILD, FAINT = 1e4, 1e-20
 """Root mean square of weights that nobody has drawn."""
+FORGOTTEN = 6.0
+"""Powers of ten by which a recurrent layer may fade from its last step to its
+first: of what is left, float32 keeps no digit beside the rest.
+"""
+NOISE = 0.5
+"""Of scales of a normalization, |mean| over root mean square: they start at one
+number, and numbers drawn around 0 have less.
+"""
+GAP = 1.5
+"""Loss in evaluation mode over that in training mode, on the same batch."""
+MIXED = 0.01
+"""By which part of its size the output of an example may change with those that
+stand beside it.
+"""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
@@ -168,6 +183,8 @@ class Finding(NamedTuple):
     cure: str
     link: str
     """Page and section of the site, below its address."""
+    also: tuple[str, ...] = ()
+    """What follows from it and goes away with it: "<code>: <evidence>"."""
 
 
 class ModelReport(NamedTuple):
@@ -202,7 +219,8 @@ class ModelReport(NamedTuple):
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
         findings = [
-            finding._asdict() | {"layers": list(finding.layers)}
+            finding._asdict()
+            | {"layers": list(finding.layers), "also": list(finding.also)}
             for finding in self.findings
         ]
         return self._asdict() | {"layers": rows, "findings": findings}
@@ -221,7 +239,9 @@ class ModelReport(NamedTuple):
             *_wrapped(
                 f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
             ),
-            f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
+            *_wrapped(
+                f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}"
+            ),
             "",
             _line("layer", *_COLUMNS),
             *self._rows(),
@@ -234,11 +254,12 @@ class ModelReport(NamedTuple):
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
+                *(("also seen", also) for also in finding.also),
                 ("cause", finding.cause),
                 ("cure", finding.cure),
                 ("read", finding.link),
             ):
-                lines += _wrapped(sentence, f"  {word:9}")
+                lines += _wrapped(sentence, f"  {word:10}")
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
 
     def _rows(self) -> list[str]:
@@ -247,15 +268,12 @@ class ModelReport(NamedTuple):
         """
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
-            named = {name for finding in self.findings for name in finding.layers}
-            places = [
-                place for place, layer in enumerate(self.layers) if layer.name in named
-            ]
             kept = {
                 *range(_ROWS // 2 - 10),
                 *range(len(kept) - _ROWS // 2 + 10, len(kept)),
-                *places[:10],
             }
+            for finding in self.findings:
+                kept |= set(self._places(finding)[:10])
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -266,6 +284,44 @@ class ModelReport(NamedTuple):
             lines.append(_row(names[place], self.layers[place]))
             last = place
         return lines
+
+    def _places(self, finding: Finding) -> list[int]:
+        """The rows of the layers, or of the weights, that it names."""
+        return [
+            place
+            for place, layer in enumerate(self.layers)
+            if any(
+                name == layer.name or name.rpartition(mark)[0] == layer.name
+                for name in finding.layers
+                for mark in "./"
+            )
+        ]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table whole, the findings above it."""
+        text = html.escape
+        said = "".join(
+            f"<p><b>{finding.level} {text(finding.code)}</b>: {text(finding.symptom)}<br>"
+            f"<code>{text(', '.join(finding.layers[:4]))}</code> {text(finding.evidence)}"
+            + "".join(f"<br>also seen: {text(also)}" for also in finding.also)
+            + f"<br><i>Cause:</i> {text(finding.cause)}<br><i>Cure:</i> {text(finding.cure)}</p>"
+            for finding in self.findings
+        )
+        named = {place for finding in self.findings for place in self._places(finding)}
+        rows = "".join(
+            f"<tr{' style=font-weight:bold' if place in named else ''}>"
+            + "".join(f"<td>{text(cell)}</td>" for cell in (layer.name, *_cells(layer)))
+            + "</tr>"
+            for place, layer in enumerate(self.layers)
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("layer", *_COLUMNS))
+        chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
+        return (
+            f"<p>{text(self.model)}: {self.parameters:,} parameters, {self.trainable:,} trained; "
+            f"loss {self.loss:.4g}{chance}</p>{said or '<p>No finding.</p>'}"
+            f"<div style='max-height:30em;overflow:auto'><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></div>"
+        )
 
     def plot(self) -> Any:
         """A matplotlib `Figure`: the output's standard deviation and the
@@ -312,7 +368,7 @@ def _wrapped(text: str, start: str = "") -> list[str]:
         text,
         100,
         initial_indent=start,
-        subsequent_indent=" " * 11,
+        subsequent_indent=" " * 12,
         break_on_hyphens=False,
     )
 
@@ -324,6 +380,10 @@ def _line(name: str, *cells: str) -> str:
 
 
 def _row(name: str, layer: LayerReport) -> str:
+    return _line(name, *_cells(layer))
+
+
+def _cells(layer: LayerReport) -> list[str]:
     percents = (
         "" if value is None else f"{value:.0%}"
         for value in (layer.dead, layer.saturated, layer.peaked)
@@ -333,7 +393,7 @@ def _row(name: str, layer: LayerReport) -> str:
         _short(value)
         for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
     )
-    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+    return [_short(layer.mean), _short(layer.std), *percents, cosine, *sizes]
 
 
 def _short(value: float | None) -> str:
@@ -457,6 +517,62 @@ ADVICE = {
         "Layers in a plain list or dict, in a closure or Lambda, or made anew in every forward pass.",
         "Make them attributes of the model, in a list of layers that the framework knows.",
         "chapters/weight-initialization/#use",
+    ),
+    "softmax-over-batch": (
+        "fault",
+        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
+        "Axis 0, or axes that were moved before.",
+        "Run it over the axis of the classes or keys, usually the last one.",
+        "chapters/activation-functions/#use",
+    ),
+    "mixed-examples": (
+        "fault",
+        "What the model says of an example depends on the others of its batch.",
+        "A reshape where two axes should be exchanged, or a layer that takes the axis of the batch for that of time.",
+        "Exchange axes by transpose or permute, not by reshape; tell recurrent and attention layers the batch's axis.",
+        "toolbox/symptom-finder/#flat",
+    ),
+    "linear-stack": (
+        "fault",
+        "No activation stands between layers: together they are one linear layer.",
+        "An activation that was forgotten.",
+        "Put one between each two layers, such as a ReLU, with the initialization for it.",
+        "chapters/activation-functions/#answer",
+    ),
+    "norm-scale": (
+        "fault",
+        "The scales of normalization layers are zero, or drawn around zero.",
+        "An initializer for weights that ran over all parameters.",
+        "Set the scales of all normalization layers to 1, and their biases to 0.",
+        "chapters/batch-normalization/#use",
+    ),
+    "vanishing-through-time": (
+        "note",
+        "Of the first steps of a sequence, nothing reaches the last output of a recurrent layer.",
+        "Every step multiplies the gradient by the recurrent weights, and by forget gates that stand half open.",
+        "An LSTM whose forget gates have a bias of 1 or more, shorter sequences, or attention.",
+        "chapters/vanishing-gradients/#forget",
+    ),
+    "exploding-through-time": (
+        "fault",
+        "The gradient of a recurrent layer grows from its last step to its first.",
+        "Recurrent weights with a spectral radius above 1, and an activation without bounds.",
+        "Orthogonal recurrent weights and tanh; clip the gradient's norm.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "evaluation-gap": (
+        "fault",
+        "On the same batch, the loss is far higher in evaluation mode.",
+        "The running statistics of batch normalization lag behind, or were taken from tiny batches or other data.",
+        "Measure them anew, or let them follow faster: a momentum of 0.1 (PyTorch) or 0.9 (Keras).",
+        "chapters/batch-normalization/#check",
+    ),
+    "trained-already": (
+        "note",
+        "The weights are not at their initial values; the limits are those of a model before its first step.",
+        "The model was trained or loaded. Where signals are large only now, the steps were too long.",
+        "Check the model as it is built; if that has no finding, take a tenth of the learning rate.",
+        "toolbox/check-my-model/#limits",
     ),
     "target-scale": (
         "fault",
@@ -632,6 +748,8 @@ class _Weight(NamedTuple):
     """The norm of its gradient, None without one."""
     gradient_alike: bool
     """The same for its gradient."""
+    centred: float | None = None
+    """Of the scale of a normalization, |mean| over root mean square; 0 for zeros."""
 
 
 _RANGES = {
@@ -658,7 +776,9 @@ class _Seen:
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
-        """The largest root mean square of an input."""
+        """The largest root mean square of an input, or of a column of it."""
+        self.column = ""
+        """Which one, if it is a column."""
         self.cosine: float | None = None
         """Mean cosine between two inputs."""
         self.sums = 0
@@ -669,14 +789,28 @@ class _Seen:
         """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
+        self.normalized = False
+        """A normalization took part."""
+        self.through_time: list[tuple[str, int, float, float]] = []
+        """Of recurrent layers: name, steps, and the gradient of the last output
+        with respect to the first and to the last step of the input.
+        """
+        self.mixed = 0.0
+        """By which part of its size an output changed with its neighbours."""
+        self.steps = ""
+        """What tells that the model was trained."""
+        self.evaluation: float | None = None
+        """The loss in evaluation mode."""
         self.chain: list[int] = []
         """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
-    def find(self, code: str, evidence: str, *layers: str) -> None:
-        level, symptom, cause, cure, link = ADVICE[code]
+    def find(
+        self, code: str, evidence: str, *layers: str, level: str | None = None
+    ) -> None:
+        usual, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(
-            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+            Finding(code, level or usual, layers, symptom, evidence, cause, cure, link)
         )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
@@ -696,6 +830,17 @@ class _Seen:
         if outside > OUTSIDE:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def look_at_scale(self, whole: float, columns: list[float]) -> None:
+        """Of what the first weights read. One raw column among standardized ones
+        is lost in the mean.
+        """
+        largest = max(columns, default=0.0)
+        if max(whole, largest) > self.scale:
+            self.scale = max(whole, largest)
+            self.column = (
+                f"column {columns.index(largest)}, " if largest > whole else ""
+            )
 
     def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
         """What a loss written by hand does with output and targets of as many
@@ -733,7 +878,10 @@ class _Seen:
         runs = sum(row["layer"] == name for row in self.rows)
         row = (
             dict.fromkeys(
-                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+                (
+                    *LayerReport._fields,
+                    *("node", "predicts", "narrow", "before", "straight"),
+                )
             )
             | numbers
             | {"layer": name}
@@ -805,7 +953,8 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
-    return tuple(sorted(seen.findings, key=lambda finding: finding.level))
+        _judge_ways(seen, layers)
+    return _folded(seen.findings)
 
 
 def _went_back(seen: _Seen) -> bool:
@@ -816,7 +965,24 @@ def _went_back(seen: _Seen) -> bool:
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
-        find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+        size = f"{seen.column}root mean square {seen.scale:.3g}"
+        find("input-scale", f"{size}, limit {INPUT:g}")
+    noisy = [
+        weight
+        for weight in weights
+        if weight.centred is not None
+        and (
+            max(weight.centred, weight.norm / weight.size**0.5) < NOISE
+            if weight.norm
+            else weight.gradient == 0
+        )
+    ]
+    if noisy:
+        sizes = [weight.norm / weight.size**0.5 for weight in noisy]
+        evidence = (
+            f"root mean square {sizes[0]:.2g}, |mean| {noisy[0].centred * sizes[0]:.2g}"
+        )
+        find("norm-scale", evidence, *(weight.name for weight in noisy))
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
@@ -878,6 +1044,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         find("layer-out-of-line", sizes, *(layer.name for layer in odd))
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
+    confident = seen.excess - seen.doubt > EXCESS and not odd
+    skips = seen.sums >= max(3, len(chain) / 4)
     for sizes, fades, grows in (
         (
             [layer.std for layer in chain],
@@ -896,25 +1064,183 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         # branches beside the path may carry a signal past it.
         there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if skips and grows == "exploding-gradient" and decades > 0:
+            # Past the skips it reaches the first layers as it is: ConvMixer has
+            # 10^4 and trains.
+            limit = 2 * DECADES
+        # Sums that outgrow the prediction spoil the training long before, and
+        # smaller last weights only hide it.
+        early = (
+            confident and skips and not seen.normalized and grows == "residual-growth"
+        )
+        if early and _ends(sizes) > 1:
+            there, limit = _ends(sizes), 1.0
         if there > limit and not symmetric:
+            first, last = (layers[seen.chain[end]] for end in (0, -1))
+            what = "std" if "activation" in fades else "gradient"
+            ends = (getattr(first, what) or 0.0, getattr(last, what) or 0.0)
+            span = f"{what} {ends[0]:.2g} at {first.name}, {ends[1]:.2g} at {last.name}"
+            sign = math.copysign(1.0, decades)
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"{span}: 10^{sign * there:+.1f} over {len(chain)} layers, limit 10^{sign * limit:+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+        alike = [
+            layer.name
+            for layer in layers
+            if layer.gain and layer.cosine is not None and 1 - layer.cosine < ANGLE
+        ]
         find(
             "collapsed-angles",
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+            *alike,
         )
-    if seen.excess - seen.doubt > EXCESS and not odd:
+    if confident:
         find(
             "confident-at-start",
-            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            f"loss {seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            *([chain[-1].name] if chain else []),
         )
+
+
+def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    """What goes straight on, through time, from one example to another, and from
+    training to evaluation.
+    """
+    runs: list[list[int]] = []
+    for place, row in enumerate(seen.rows):
+        if row["straight"] is not None:
+            run = next((run for run in runs if run[-1] == row["straight"]), None)
+            if run is None:
+                runs.append([row["straight"], place])
+            else:
+                run.append(place)
+    # Two may be meant, such as a matrix in two factors.
+    runs = [
+        run
+        for run in runs
+        if len(run) > 2 or all(layers[place].kind in _DENSE for place in run)
+    ]
+    names = [layers[place].name for run in runs for place in run]
+    if names:
+        long = max(map(len, runs)) > 2
+        evidence = f"{max(map(len, runs))} layers in a row, limit 2"
+        seen.find(
+            "linear-stack",
+            evidence,
+            *dict.fromkeys(names),
+            level=None if long else "note",
+        )
+    for name, steps, first, last in seen.through_time:
+        if not last or not math.isfinite(first + last):
+            continue
+        decades = math.log10(first / last) if first else -math.inf
+        code, limit = (
+            ("exploding-through-time", DECADES)
+            if decades > 0
+            else ("vanishing-through-time", -FORGOTTEN)
+        )
+        if abs(decades) > abs(limit):
+            sizes = f"gradient {first:.2g} at the first of {steps} steps, {last:.2g} at the last"
+            seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
+    if seen.mixed > MIXED:
+        seen.find(
+            "mixed-examples",
+            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+        )
+    if seen.steps:
+        seen.find("trained-already", seen.steps)
+    if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:
+        seen.find(
+            "evaluation-gap",
+            f"{seen.evaluation:.3g} in evaluation mode, {seen.loss:.3g} in training mode, limit {GAP:g} times",
+        )
+
+
+_DENSE = ("Linear", "Dense")
+
+_FIRST = (
+    *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
+    *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
+    *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
+    *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
+    *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
+    *("dead-relu", "exploding-activation", "residual-growth"),
+    *("saturated-activation", "saturated-attention", "vanishing-activation"),
+    *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
+    *("collapsed-angles", "confident-at-start", "evaluation-gap"),
+)
+"""What must be mended first. An earlier one may be the cause of a later one."""
+
+_SIGNALS = {
+    *("dead-relu", "exploding-activation", "residual-growth", "vanishing-activation"),
+    *("saturated-activation", "saturated-attention", "exploding-gradient"),
+    *("vanishing-gradient", "collapsed-angles", "confident-at-start"),
+}
+_FOLLOW = {
+    "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
+    "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
+    "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
+    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
+    "softmax-over-batch": {"mixed-examples"},
+    "no-gradient": {"unused-weights", "zero-gradient"},
+    "input-scale": _SIGNALS,
+    "norm-scale": _SIGNALS | {"layer-out-of-line", "zero-gradient", "trained-already"},
+    "layer-out-of-line": _SIGNALS | {"zero-gradient"},
+    "symmetric-units": {"identical-layers", "zero-gradient"},
+    "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
+    | {"zero-gradient"},
+    "exploding-activation": _SIGNALS - {"dead-relu"},
+    "residual-growth": _SIGNALS - {"dead-relu"},
+    "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
+    | {"collapsed-angles", "confident-at-start"},
+    "vanishing-activation": {"vanishing-gradient", "collapsed-angles", "zero-gradient"},
+    "vanishing-gradient": {"collapsed-angles", "zero-gradient"},
+    "exploding-through-time": {"confident-at-start", "saturated-activation"},
+    "collapsed-angles": {"confident-at-start"},
+}
+"""What goes away with a cause."""
+
+
+def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Faults first, in the order of mending, and each once: what follows from one
+    stands in its `also`.
+    """
+    order = {code: place for place, code in enumerate(_FIRST)}
+    kept: list[Finding] = []
+    for one in sorted(
+        findings, key=lambda one: (one.level, order.get(one.code, len(order)))
+    ):
+        for place, cause in enumerate(kept):
+            if one.code in _FOLLOW.get(cause.code, ()) and cause.level == "fault":
+                said = f"{one.code}: {one.evidence}"
+                kept[place] = cause._replace(also=(*cause.also, said))
+                break
+        else:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at place 1 stands the same one. It is not
+    at an end, where a reshape leaves what it mixes elsewhere.
+    """
+    if examples < 3:
+        return None
+    count = min(count, examples)
+    first = list(range(count))
+    others = [place for place in range(examples - 1, -1, -1) if place != 1]
+    return first, [others[0], 1, *others[1 : count - 1]]
 
 
 def _is_plain(weights: list[str]) -> bool:
@@ -1198,13 +1524,6 @@ def _refill(
 
 
 ADVICE |= {
-    "softmax-over-batch": (
-        "fault",
-        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
-        "Axis 0, or axes that were moved before.",
-        "Run it over the axis of the classes or keys, usually the last one.",
-        "chapters/activation-functions/#use",
-    ),
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
@@ -1314,7 +1633,9 @@ def check_model(
             gradients = {
                 name: _dense(weight.grad) for name, weight in watch.parameters.items()
             }
-            if not math.isfinite(watch.loss):
+            if math.isfinite(watch.loss):
+                watch.ask(model, inputs, targets, loss_fn)
+            else:
                 watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
         except _Stop:
             pass
@@ -1485,7 +1806,8 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
 
 
 _BATCH = "next(iter(loader)) of a DataLoader, torch.as_tensor(array) of an array"
-_CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a)"
+_CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a); "
+_CALL += "of a model that takes the labels and returns losses, ((inputs, labels), None)"
 _ORDER = "the output comes first; of a tuple, lambda output, targets: loss(output[0], targets)"
 _LOSS = "pass a loss_fn(output, targets) that gives one number, for example lambda output, _: sum(output.values())"
 
@@ -1525,6 +1847,15 @@ class _Watch(_Seen, TorchFunctionMode):
             if not _all_finite(tensor) and not _is_mask(tensor)
         ]
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
+        self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
+        self.norms = {
+            module.weight: name
+            for name, module in model.named_modules()
+            if "Norm" in type(module).__name__
+            and isinstance(getattr(module, "weight", None), nn.Parameter)
+            and module.weight.dim() == 1
+        }
+        self.steps = _steps(model, self.norms)
         if not model.training:
             self.find("evaluation-mode", "model.training is False")
 
@@ -1573,8 +1904,11 @@ class _Watch(_Seen, TorchFunctionMode):
             shapes = [
                 [_shape(tensor) for tensor in _tensors(of)] for of in (output, targets)
             ]
-            fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails ({_ORDER})"
-            with self, _explained(lambda: fails):
+            fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails"
+            with (
+                self,
+                _explained(lambda: f"{fails} ({_way_round(loss_fn, output, targets)})"),
+            ):
                 value = loss_fn(output, targets)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = (
@@ -1603,6 +1937,56 @@ class _Watch(_Seen, TorchFunctionMode):
                         loss_fn(output, targets)
                 self.birth = self.birth or birth.place
 
+    def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
+        """What one pass does not show: memory, evaluation, and neighbours."""
+        for name, (module, given) in self.recurrent.items():
+            self.quietly(self.look_through_time, name, module, given)
+        batches = any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+            for module in model.modules()
+        )
+        model.eval()
+        with torch.no_grad():
+            if self.steps and batches:
+                self.quietly(self.evaluate, model, inputs, targets, loss_fn)
+            for count in (4, 3):
+                self.quietly(self.look_at_neighbours, model, inputs, count)
+
+    def evaluate(
+        self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any
+    ) -> None:
+        output = _called(model, inputs)
+        value = loss_fn(output, targets) if loss_fn else _own_loss(output)
+        self.evaluation = float(value)
+
+    def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
+        """What of the last output depends on the first step, and on the last."""
+        if given.dim() == 3:
+            given = given[:FEW] if module.batch_first else given[:, :FEW]
+        axis = int(given.dim() == 3 and module.batch_first)
+        given = given.detach().clone().requires_grad_()
+        width = getattr(module, "proj_size", 0) or module.hidden_size
+        with torch.enable_grad():
+            last = module(given)[0].select(axis, -1)[..., :width]
+            signs = torch.cos(torch.arange(float(width), device=last.device))
+            (slope,) = torch.autograd.grad((last * signs.to(last.dtype)).sum(), given)
+        first, end = (_norm(slope.select(axis, place)) for place in (0, -1))
+        self.through_time.append((name, given.shape[axis], first, end))
+
+    def look_at_neighbours(self, model: nn.Module, inputs: Any, count: int) -> None:
+        """Does an output change with the examples beside it?"""
+        changes = []
+        for axis in range(2):
+            sizes = {
+                tensor.shape[axis] if tensor.dim() > axis else -1
+                for tensor in (self.inputs[0], *self.targets)
+            }
+            if len(sizes) == 1:
+                changes.append(_change(model, inputs, axis, *sizes, count))
+        # Where time goes first, the second axis is that of the examples.
+        if changes and None not in changes:
+            self.mixed = max(self.mixed, min(changes))
+
     def where(self) -> str:
         """The innermost module that was running."""
         return (
@@ -1613,6 +1997,9 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.running.append(name)
+        self.normalized |= "Norm" in type(module).__name__
+        if isinstance(module, nn.RNNBase) and args and isinstance(args[0], Tensor):
+            self.recurrent[name] = module, args[0]
         with torch._C.DisableTorchFunction():
             self.quietly(self.look_at_input, module, args, kwargs)
 
@@ -1640,7 +2027,7 @@ class _Watch(_Seen, TorchFunctionMode):
                     and not tensor.requires_grad
                     and not _is_mask(tensor)
                 ):
-                    self.scale = max(self.scale, _rms(tensor))
+                    self.look_at_scale(_rms(tensor), _columns(tensor))
         # What frozen layers return needs no gradient, and is no input any more.
         self.judged_inputs = all(weight.requires_grad for weight in weights)
 
@@ -1966,12 +2353,14 @@ class _Watch(_Seen, TorchFunctionMode):
         at: dict[Any, list[int]] = {}
         for place, row in enumerate(self.rows):
             at.setdefault(row["node"], []).append(place)
+        readers = Counter(source for node in graph for source, _ in node.next_functions)
         paths: dict[Any, tuple[int, Any]] = {None: (0, None)}
         for node in graph:
             sources = (paths[source] for source, _ in node.next_functions)
             path = max(sources, key=lambda path: path[0], default=(0, None))
             for place in at.get(node, ()):
                 self.rows[place]["before"] = path[1] and path[1][0]
+                self.rows[place]["straight"] = self.straight(place, at, readers)
                 path = path[0] + 1, (place, path[1])
             paths[node] = path
         # What frozen layers return has no graph: they come first, in order.
@@ -1980,6 +2369,32 @@ class _Watch(_Seen, TorchFunctionMode):
             places.append(link[0])
             link = link[1]
         return [*at.get(None, ()), *reversed(places)]
+
+    def straight(
+        self, place: int, at: dict[Any, list[int]], readers: Counter[Any]
+    ) -> int | None:
+        """The linear layer that leads to this one alone, past nothing that bends
+        it, if one layer could do the work of both.
+        """
+        row = self.rows[place]
+        units = _linear(row["module"])
+        todo = [row["node"]] if units and row["node"] is not None else []
+        while todo:
+            node = todo.pop()
+            if node is not row["node"] and readers[node] > 1:
+                return None
+            if node is not row["node"] and node in at:
+                before = _linear(self.rows[at[node][0]]["module"])
+                wide = before and before[0] >= min(math.prod(before[1:]), units[0])
+                return at[node][0] if wide else None
+            sources = [
+                source for source, _ in node.next_functions if source is not None
+            ]
+            if type(node).__name__.startswith(_LINEAR) or (
+                type(node).__name__.startswith(("Mul", "Div")) and len(sources) == 1
+            ):
+                todo += sources
+        return None
 
     def measure(self, gradients: dict[str, Tensor | None]) -> None:
         """The weights, as they are after the pass, and their gradients."""
@@ -2012,6 +2427,7 @@ class _Watch(_Seen, TorchFunctionMode):
                 gradient_alike=alike
                 and gradient is not None
                 and _alike(_out_first(owner, gradient), 1e-5),
+                centred=_centred(weight) if weight in self.norms else None,
             )
 
 
@@ -2062,6 +2478,105 @@ class _Birth(TorchFunctionMode):
             result.isposinf().any() and not any(part.isneginf().any() for part in given)
         )
         return bool(made) and not spoiled
+
+
+def _steps(model: nn.Module, norms: dict[Tensor, str]) -> str:
+    """What tells that a model is not at its start."""
+    for name, module in model.named_modules():
+        seen = getattr(module, "num_batches_tracked", None)
+        if isinstance(seen, Tensor) and seen.numel() == 1 and seen > 0:
+            return f"{name} has seen {int(seen)} batches"
+    for scale, name in norms.items():
+        drawn = max(_centred(scale), _rms(scale)) < NOISE
+        if scale.numel() > 1 and scale.min() < scale.max() and not drawn:
+            return f"the scales of {name} differ"
+    return ""
+
+
+def _centred(scale: Tensor) -> float:
+    values = _plain(scale).double()
+    size = values.square().mean().sqrt().item()
+    return abs(values.mean().item()) / size if size else 0.0
+
+
+def _change(
+    model: nn.Module, inputs: Any, axis: int, examples: int, count: int
+) -> float | None:
+    """By which part of the largest output that of one example changes with the
+    others; None if that cannot be told.
+    """
+    picks, outputs = _neighbours(examples, count), []
+    count = min(count, examples)
+    for pick in picks or ():
+        torch.manual_seed(0)
+        random.seed(0)
+        output = _called(model, _taken(inputs, axis, examples, pick))
+        places = [
+            (tensor, place)
+            for tensor in _tensors(output)
+            if tensor.is_floating_point()
+            for place in (axis, 1 - axis)
+            if tensor.dim() > place and tensor.shape[place] == count
+        ]
+        tensor, place = places[0]
+        # Each against each: similarities, as contrastive losses take them.
+        if tensor.dim() > 1 and tensor.shape[1 - place] == count:
+            return None
+        outputs.append(tensor.double())
+    if not outputs or outputs[0].shape != outputs[1].shape:
+        return None
+    one, other = (output.select(place, 1) for output in outputs)
+    change = ((one - other).abs().max() / outputs[0].abs().max()).item()
+    return change if math.isfinite(change) else None
+
+
+def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
+    """Of inputs, some examples."""
+    if isinstance(value, Mapping):
+        return {
+            name: _taken(part, axis, examples, pick) for name, part in value.items()
+        }
+    if type(value) in (tuple, list):
+        return type(value)(_taken(part, axis, examples, pick) for part in value)
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return value
+    if value.dim() <= axis or value.shape[axis] != examples or value.is_nested:
+        # Edges of a graph join its nodes, which are no examples.
+        if value.is_floating_point():
+            return value
+        raise ValueError("indices")
+    if value.shape[:2] == (examples, examples):
+        raise ValueError("each against each")
+    return value.index_select(axis, torch.tensor(pick, device=value.device))
+
+
+def _way_round(loss_fn: Any, output: Any, targets: Any) -> str:
+    try:
+        if _floating(loss_fn(targets, output)):
+            return "the other way round it works: pass lambda output, targets: loss_fn(targets, output)"
+    except Exception:
+        pass
+    return _ORDER
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _columns(tensor: Tensor) -> list[float]:
+    """The root mean square of each feature of a table."""
+    if tensor.dim() != 2 or tensor.shape[1] > 2**12:
+        return []
+    return _plain(tensor)[:SAMPLES].double().square().mean(0).sqrt().tolist()
+
+
+def _linear(module: nn.Module) -> tuple[int, ...]:
+    """The shape of the weight of a layer that is nothing but linear."""
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and (
+        getattr(module, "groups", 1) == 1
+    ):
+        return tuple(_out_first(module, module.weight).shape)
+    return ()
 
 
 def _called(model: nn.Module, inputs: Any) -> Any:
@@ -2257,6 +2772,14 @@ _SHAPES = (
     "Select",
     "Slice",
 )
+
+
+_LINEAR = (
+    *_SHAPES,
+    *("TBackward", "Transpose", "Permute", "Addmm", "Mm", "Convolution"),
+    *("NativeDropout", "Expand"),
+)
+"""Operations that two linear layers are still one linear layer with."""
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:

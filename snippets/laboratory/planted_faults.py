@@ -162,7 +162,7 @@ def sigmoid_twice() -> Case:
 
 def _regression(targets: Tensor) -> Case:
     return Case(
-        nn.Sequential(he(), nn.Linear(CLASSES, 1)),
+        nn.Sequential(he(), nn.ReLU(), nn.Linear(CLASSES, 1)),
         (torch.randn(32, 64), targets),
         _mean_square,
     )
@@ -256,7 +256,7 @@ class Listed(nn.Module):
 
 
 def softmax_of_one() -> Case:
-    model = nn.Sequential(he(), nn.Linear(CLASSES, 1), nn.Softmax(dim=1))
+    model = nn.Sequential(he(), nn.ReLU(), nn.Linear(CLASSES, 1), nn.Softmax(dim=1))
     return Case(
         model, (torch.randn(32, 64), torch.randint(2, (32, 1)).float()), nn.BCELoss()
     )
@@ -264,6 +264,71 @@ def softmax_of_one() -> Case:
 
 def softmax_of_the_batch() -> Case:
     return features(nn.Sequential(he(), nn.Softmax(dim=0), nn.Linear(CLASSES, CLASSES)))
+
+
+class Tagger(nn.Module):
+    """(time, examples, features) is brought to (examples, time, features) by a reshape, or by a transposition."""
+
+    def __init__(self, proper: bool = False) -> None:
+        super().__init__()
+        self.rnn, self.head, self.proper = (
+            nn.GRU(12, 32),
+            nn.Linear(32, CLASSES),
+            proper,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.rnn(x.transpose(0, 1))
+        if self.proper:
+            return self.head(states.transpose(0, 1)[:, -1])
+        return self.head(states.reshape(len(x), -1, 32)[:, -1])
+
+
+def sequences(model: nn.Module, steps: int = 10) -> Case:
+    batch = torch.randn(32, steps, 12), torch.randint(CLASSES, (32,))
+    return Case(model, batch, nn.CrossEntropyLoss())
+
+
+class Last(nn.Module):
+    """A recurrent layer, and a classifier on its last output; the recurrent weights are orthogonal, times `radius`."""
+
+    def __init__(self, radius: float, nonlinearity: str = "tanh") -> None:
+        super().__init__()
+        self.rnn = nn.RNN(12, 32, nonlinearity=nonlinearity, batch_first=True)
+        nn.init.orthogonal_(self.rnn.weight_hh_l0, radius)
+        self.head = nn.Linear(32, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+def drawn_scales() -> Case:
+    case = healthy.resnet()
+    return case._replace(
+        model=changed(
+            case.model,
+            lambda layer: nn.init.normal_(layer.weight, 0, 0.02),
+            nn.BatchNorm2d,
+        )
+    )
+
+
+def trained(momentum: float) -> Case:
+    """Ten steps; inputs are far from the zero at which the running mean starts."""
+    model = nn.Sequential(
+        nn.Linear(64, 64),
+        nn.BatchNorm1d(64, momentum=momentum),
+        nn.ReLU(),
+        nn.Linear(64, CLASSES),
+    )
+    case = _with_inputs(features(model), lambda x: x + 3)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(10):
+        optimizer.zero_grad()
+        case.loss(model(case.batch[0]), case.batch[1]).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    return case
 
 
 def negative_targets() -> Case:
@@ -350,6 +415,12 @@ def large_embeddings() -> Case:
     return case._replace(model=GPT2LMHeadModel(config))
 
 
+def large_last_layer() -> Case:
+    model = he()
+    nn.init.normal_(model[-1].weight)
+    return features(model)
+
+
 def large_biases() -> Case:
     return features(
         changed(he(), lambda layer: nn.init.normal_(layer.bias, 0.0, 300.0))
@@ -384,7 +455,7 @@ FAULTS: dict[str, Fault] = {
         "vanishing-gradient", without_normalization
     ),
     "ResNet without its batch norm": Fault(
-        "confident-at-start", resnet_without_normalization
+        "residual-growth", resnet_without_normalization
     ),
     "20 residual blocks, nothing normalized": Fault(
         "residual-growth", growing_residuals
@@ -395,7 +466,8 @@ FAULTS: dict[str, Fault] = {
     "weights constant": Fault("symmetric-units", constant_weights),
     "one seed for every layer": Fault("identical-layers", shared_initializer),
     "attention without 1/√d": Fault("saturated-attention", unscaled_attention),
-    "GPT-2 with weights N(0, 1)": Fault("confident-at-start", large_embeddings),
+    "GPT-2 with weights N(0, 1)": Fault("saturated-attention", large_embeddings),
+    "last layer N(0, 1)": Fault("confident-at-start", large_last_layer),
     "softmax before cross-entropy": Fault(
         "softmax-before-cross-entropy", softmax_twice
     ),
@@ -426,6 +498,23 @@ FAULTS: dict[str, Fault] = {
     "softmax of one output": Fault("length-one-axis", softmax_of_one),
     "softmax over axis 0": Fault("softmax-over-batch", softmax_of_the_batch),
     "ReLU, targets near −5": Fault("output-range", negative_targets),
+    "a reshape in place of a transposition": Fault(
+        "mixed-examples", lambda: sequences(Tagger())
+    ),
+    "5 linear layers, no activation": Fault(
+        "linear-stack", lambda: features(perceptron(4, nn.Identity))
+    ),
+    "ResNet, scales N(0, 0.02²) of its batch norm": Fault("norm-scale", drawn_scales),
+    "40 steps, recurrent weights times 0.5": Fault(
+        "vanishing-through-time", lambda: sequences(Last(0.5), 40)
+    ),
+    "40 steps of ReLU, recurrent weights times 2": Fault(
+        "exploding-through-time", lambda: sequences(Last(2.0, "relu"), 40)
+    ),
+    "batch norm that lags behind, 10 steps": Fault(
+        "evaluation-gap", lambda: trained(0.01)
+    ),
+    "trained for 10 steps": Fault("trained-already", lambda: trained(0.5)),
     "a branch times 0": Fault("zero-gradient", lambda: features(Blocked())),
     "a traced model": Fault("nothing-seen", traced),
     "a large table that every pass changes": Fault(

@@ -12,7 +12,8 @@ def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     folder, page, anchor = re.fullmatch(r"(chapters|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
     note = " (note)" if level == "note" else ""
     name = page.replace("-", " ").capitalize()
-    place = f"../chapters/{page}.md{anchor}" if folder == "chapters" else anchor
+    place = f"../chapters/{page}.md{anchor}" if folder == "chapters" else f"{page}.md{anchor}"
+    place = place.removeprefix("check-my-model.md")
     return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place})\n"
 
 

@@ -244,6 +244,45 @@ def softmax_of_one() -> Case:
     return Case(model, (normal(16, 64), labels(16, 2)[:, None]), losses.BinaryCrossentropy())
 
 
+def softmax_of_the_batch() -> Case:
+    return vectors([*dense(1, "relu"), layers.Softmax(axis=0)])
+
+
+def reshaped(proper: bool = False) -> Case:
+    """(time, batch, features) is brought to (batch, time, features) by a reshape, or by a transposition."""
+    inputs = keras.Input((10, 12))
+    x = layers.LSTM(32, return_sequences=True)(inputs)
+    if not proper:
+        x = ops.reshape(ops.transpose(x, (1, 0, 2)), (-1, 10, 32))
+    return Case(keras.Model(inputs, layers.Dense(10)(x[:, -1])), (normal(16, 10, 12), labels()))
+
+
+def scales(stddev: float) -> Case:
+    blocks = [
+        part
+        for one in dense(6, None, "he_normal")
+        for part in (one, layers.BatchNormalization(gamma_initializer=initializers.RandomNormal(stddev=stddev)))
+    ]
+    return vectors([part for block in zip(blocks[::2], blocks[1::2], strict=True) for part in (*block, layers.ReLU())])
+
+
+def through_time(radius: float, activation: str = "tanh", steps: int = 40) -> Case:
+    recurrent = initializers.Orthogonal(gain=radius)
+    layer = layers.SimpleRNN(32, activation, recurrent_initializer=recurrent)
+    return Case(
+        keras.Sequential([keras.Input((steps, 8)), layer, layers.Dense(10)]), (normal(16, steps, 8) / 10, labels())
+    )
+
+
+def fitted(momentum: float = 0.99) -> Case:
+    keras.utils.set_random_seed(1)
+    model = chain([layers.Dense(64, "relu"), layers.BatchNormalization(momentum=momentum), layers.ReLU()])
+    case = Case(model, (3.0 + 0.5 * normal(64, 64), labels(64)))
+    model.compile(keras.optimizers.Adam(1e-2), LOGITS)
+    model.fit(*case.batch, batch_size=16, epochs=8, verbose=0)
+    return case
+
+
 class Blocked(layers.Layer):
     """A branch that is multiplied by zero, for ever."""
 
@@ -294,7 +333,7 @@ FAULTS = {
         "vanishing-activation",
         lambda: vectors(dense(10, "relu", lambda: initializers.RandomNormal(stddev=0.01))),
     ),
-    "Glorot under 30 ReLU layers": ("vanishing-gradient", lambda: vectors(dense(30, "relu", "glorot_normal"))),
+    "Glorot under 30 ReLU layers": ("vanishing-activation", lambda: vectors(dense(30, "relu", "glorot_normal"))),
     "sigmoid stack": ("vanishing-gradient", lambda: vectors(dense(10, "sigmoid"))),
     "saturated tanh": (
         "saturated-activation",
@@ -395,12 +434,16 @@ FAULTS = {
         ),
     ),
     "forgotten layer": ("unused-weights", forgotten),
+    "softmax over axis 0": ("softmax-over-batch", softmax_of_the_batch),
+    "reshape in place of a transposition": ("mixed-examples", reshaped),
+    "three layers, no activation": ("linear-stack", lambda: vectors(dense(3, None))),
+    "scales N(0, 0.02²) of batch normalization": ("norm-scale", lambda: scales(0.02)),
+    "40 steps, recurrent weights times 0.5": ("vanishing-through-time", lambda: through_time(0.5)),
+    "40 steps of ReLU, recurrent weights times 2": ("exploding-through-time", lambda: through_time(2.0, "relu")),
+    "batch normalization that lags behind": ("evaluation-gap", fitted),
+    "trained for 32 steps": ("trained-already", lambda: fitted(0.5)),
     "biases that outweigh the signal": (
         "collapsed-angles",
-        lambda: vectors(
-            dense(
-                8, "tanh", lambda: initializers.RandomNormal(stddev=0.03), bias_initializer=initializers.RandomNormal()
-            )
-        ),
+        lambda: vectors(dense(5, "relu", "he_normal", bias_initializer=initializers.RandomNormal(stddev=300.0))),
     ),
 }

@@ -21,6 +21,7 @@ from tests.diagnostics.keras_models import (
     dense,
     labels,
     normal,
+    reshaped,
     shared_and_nested,
     vectors,
 )
@@ -491,3 +492,96 @@ def test_targets_of_another_shape_are_left_to_the_loss():
 def test_the_file_runs_by_itself(capsys):
     runpy.run_path(check_model_keras.__file__, run_name="__main__")
     assert "FAULT vanishing-gradient" in capsys.readouterr().out
+
+
+# What one pass does not show ---------------------------------------------------------------------------------------
+
+
+def test_examples_that_are_not_mixed():
+    assert not check_model(*reshaped(proper=True)).findings
+    inputs = keras.Input((64,))
+    features = layers.Dense(32)(inputs)
+    similar = keras.Model(inputs, ops.matmul(features, ops.transpose(features)))
+    assert not check_model(similar, (normal(8, 64), np.arange(8)), LOGITS).findings
+    per_word = Case(keras.Sequential([keras.Input((12, 6)), layers.LSTM(16), layers.Dense(10)]), (normal(4, 12, 6), 0))
+    assert not check_model(per_word.model, (normal(4, 12, 6), labels(4)), LOGITS).findings
+    assert not check_model(per_word.model, (normal(4, 12, 6), labels(2)), lambda y, x: ops.mean(x)).findings
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.SimpleRNN(32, return_sequences=True, go_backwards=True),
+        lambda: layers.LSTM(32, return_sequences=True, return_state=True),
+    ],
+)
+def test_memory_through_time(layer):
+    inputs = keras.Input((60, 8))
+    layer = layer()
+    output = layer(inputs)
+    states = output[0] if isinstance(output, tuple | list) else output
+    layer.cell.recurrent_kernel.assign(0.3 * layer.cell.recurrent_kernel)
+    layer.cell.bias.assign(0 * layer.cell.bias)
+    model = keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling1D()(states)))
+    (finding,) = check_model(model, (normal(16, 60, 8), labels()), LOGITS).findings
+    assert (finding.code, finding.layers) == ("vanishing-through-time", (layer.path,))
+
+
+def test_where_a_number_that_is_none_was_born():
+    by_hand = vectors(dense(1, "relu"), loss=lambda y, x: -ops.mean(ops.log(x)))
+    assert "; born in Log, float32, inputs -" in check_model(*by_hand).findings[0].evidence
+    hidden = chain([layers.Dense(64), layers.Lambda(lambda x: ops.sqrt(x), name="root")])
+    (finding,) = check_model(hidden, (normal(16, 64), labels()), LOGITS).findings
+    assert finding.code == "non-finite-activation" and "/root, float32, inputs -" in finding.evidence
+    masked = chain([layers.Dense(64), layers.Lambda(lambda x: ops.softmax(ops.where(x > 9, x, -np.inf)))])
+    assert "; born in Softmax" in check_model(masked, (normal(16, 64), labels()), LOGITS).findings[0].evidence
+
+
+def test_a_loss_that_takes_its_arguments_the_other_way_round():
+    model, batch, _ = vectors(dense(1, "relu"))
+    with pytest.raises(ValueError, match="the other way round it works: pass lambda"):
+        check_model(model, batch, lambda output, targets: LOGITS(targets, output))
+
+
+def test_a_loss_and_a_penalty_by_name():
+    model, (inputs, _), _ = vectors(dense(1, "relu"), layers.Dense(1))
+    assert check_model(model, (inputs, normal(16, 1)), "mse").loss > 0
+
+
+@pytest.mark.parametrize(
+    ("hidden", "level"),
+    [
+        (lambda: dense(2, None), "fault"),
+        (lambda: [*dense(2, "relu"), *dense(1, None)], "note"),
+        (lambda: [layers.Dense(64), layers.Dropout(0.1), layers.Dense(64), layers.Reshape((64,))], "fault"),
+        (lambda: [layers.Dense(64, "relu"), layers.Dense(4)], None),
+        (lambda: [part for _ in range(3) for part in (layers.Dense(64), layers.LayerNormalization())], None),
+    ],
+)
+def test_layers_without_an_activation_between_them(hidden, level):
+    found = check_model(*vectors(hidden())).findings
+    assert [(finding.code, finding.level) for finding in found] == ([("linear-stack", level)] if level else [])
+
+
+def test_a_layer_that_others_read_too_is_more_than_a_step_on_the_way():
+    inputs = keras.Input((64,))
+    x = layers.Dense(64)(inputs)
+    x = x + layers.Dense(64)(x)
+    assert not check_model(
+        keras.Model(inputs, layers.Dense(10)(ops.relu(x))), (normal(16, 64), labels()), LOGITS
+    ).findings
+
+
+def test_a_model_with_statistics_was_trained():
+    model, batch, _ = vectors([*dense(1, "relu"), layers.BatchNormalization()])
+    for _ in range(20):
+        model(batch[0], training=True)
+    (finding,) = (one for one in check_model(model, batch, LOGITS).findings if one.code == "trained-already")
+    assert "moving mean" in finding.evidence
+
+
+def test_one_raw_column_is_named():
+    model, (inputs, targets), loss = vectors(dense(1, "relu"))
+    inputs[:, 3] = 50.0
+    finding = check_model(model, (inputs, targets), loss).findings[0]
+    assert finding.code == "input-scale" and finding.evidence.startswith("column 3, root mean square 50,")

@@ -17,7 +17,7 @@ def test_the_powers_of_ten_from_end_to_end():
     assert model.forward == pytest.approx(-4, abs=0.05)
     assert model.backward == pytest.approx(-4, abs=1e-4)
     assert math.isnan(model.excess)
-    assert (model.faults, model.notes) == (("vanishing-activation", "vanishing-gradient"), ("evaluation-mode",))
+    assert (model.faults, model.notes) == (("linear-stack", "vanishing-activation"), ("evaluation-mode",))
 
 
 def test_dropout_draws_the_same_masks_again():

@@ -13,7 +13,11 @@ from snippets.diagnostics.check_model_source.limits import (
     DECADES,
     EXCESS,
     FAINT,
+    FORGOTTEN,
+    GAP,
     INPUT,
+    MIXED,
+    NOISE,
     ODD,
     OUTSIDE,
     PEAKED,
@@ -47,6 +51,8 @@ class _Weight(NamedTuple):
     """The norm of its gradient, None without one."""
     gradient_alike: bool
     """The same for its gradient."""
+    centred: float | None = None
+    """Of the scale of a normalization, |mean| over root mean square; 0 for zeros."""
 
 
 _RANGES = {
@@ -73,7 +79,9 @@ class _Seen:
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
         self.scale = 0.0
-        """The largest root mean square of an input."""
+        """The largest root mean square of an input, or of a column of it."""
+        self.column = ""
+        """Which one, if it is a column."""
         self.cosine: float | None = None
         """Mean cosine between two inputs."""
         self.sums = 0
@@ -84,14 +92,28 @@ class _Seen:
         """The first operation that made a number that is none."""
         self.idle = set[str]()
         """Weights of layers that got no example."""
+        self.normalized = False
+        """A normalization took part."""
+        self.through_time: list[tuple[str, int, float, float]] = []
+        """Of recurrent layers: name, steps, and the gradient of the last output
+        with respect to the first and to the last step of the input.
+        """
+        self.mixed = 0.0
+        """By which part of its size an output changed with its neighbours."""
+        self.steps = ""
+        """What tells that the model was trained."""
+        self.evaluation: float | None = None
+        """The loss in evaluation mode."""
         self.chain: list[int] = []
         """Places of the rows on the longest path from inputs to loss."""
         self.stop: Exception | None = None
 
-    def find(self, code: str, evidence: str, *layers: str) -> None:
-        level, symptom, cause, cure, link = ADVICE[code]
+    def find(
+        self, code: str, evidence: str, *layers: str, level: str | None = None
+    ) -> None:
+        usual, symptom, cause, cure, link = ADVICE[code]
         self.findings.append(
-            Finding(code, level, layers, symptom, evidence, cause, cure, link)
+            Finding(code, level or usual, layers, symptom, evidence, cause, cure, link)
         )
 
     def find_once(self, code: str, evidence: str, *layers: str) -> None:
@@ -111,6 +133,17 @@ class _Seen:
         if outside > OUTSIDE:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def look_at_scale(self, whole: float, columns: list[float]) -> None:
+        """Of what the first weights read. One raw column among standardized ones
+        is lost in the mean.
+        """
+        largest = max(columns, default=0.0)
+        if max(whole, largest) > self.scale:
+            self.scale = max(whole, largest)
+            self.column = (
+                f"column {columns.index(largest)}, " if largest > whole else ""
+            )
 
     def judge_broadcast(self, one: Any, other: Any, result: Any) -> None:
         """What a loss written by hand does with output and targets of as many
@@ -148,7 +181,10 @@ class _Seen:
         runs = sum(row["layer"] == name for row in self.rows)
         row = (
             dict.fromkeys(
-                (*LayerReport._fields, "node", "predicts", "narrow", "before")
+                (
+                    *LayerReport._fields,
+                    *("node", "predicts", "narrow", "before", "straight"),
+                )
             )
             | numbers
             | {"layer": name}
@@ -220,7 +256,8 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     else:
         _judge_signals(seen, layers)
         _judge_reach(seen, layers)
-    return tuple(sorted(seen.findings, key=lambda finding: finding.level))
+        _judge_ways(seen, layers)
+    return _folded(seen.findings)
 
 
 def _went_back(seen: _Seen) -> bool:
@@ -231,7 +268,24 @@ def _went_back(seen: _Seen) -> bool:
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     find, weights = seen.find, seen.weights.values()
     if seen.scale > INPUT:
-        find("input-scale", f"root mean square {seen.scale:.3g}, limit {INPUT:g}")
+        size = f"{seen.column}root mean square {seen.scale:.3g}"
+        find("input-scale", f"{size}, limit {INPUT:g}")
+    noisy = [
+        weight
+        for weight in weights
+        if weight.centred is not None
+        and (
+            max(weight.centred, weight.norm / weight.size**0.5) < NOISE
+            if weight.norm
+            else weight.gradient == 0
+        )
+    ]
+    if noisy:
+        sizes = [weight.norm / weight.size**0.5 for weight in noisy]
+        evidence = (
+            f"root mean square {sizes[0]:.2g}, |mean| {noisy[0].centred * sizes[0]:.2g}"
+        )
+        find("norm-scale", evidence, *(weight.name for weight in noisy))
     opening = _opens(seen)
     # A gate that is off for all examples, and what follows it, is no news.
     off = {place for place, row in enumerate(seen.rows) if row["dead"] == 1}
@@ -293,6 +347,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         find("layer-out-of-line", sizes, *(layer.name for layer in odd))
     chain = [layers[place] for place in seen.chain]
     typical = f"; median gain {middle:.2g}" if gains else ""
+    confident = seen.excess - seen.doubt > EXCESS and not odd
+    skips = seen.sums >= max(3, len(chain) / 4)
     for sizes, fades, grows in (
         (
             [layer.std for layer in chain],
@@ -311,25 +367,183 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         # branches beside the path may carry a signal past it.
         there = min(abs(decades), math.copysign(_ends(sizes), decades * _ends(sizes)))
         limit = DECADES if abs(10**slope - 1) > STEADY else 2 * DECADES
+        if skips and grows == "exploding-gradient" and decades > 0:
+            # Past the skips it reaches the first layers as it is: ConvMixer has
+            # 10^4 and trains.
+            limit = 2 * DECADES
+        # Sums that outgrow the prediction spoil the training long before, and
+        # smaller last weights only hide it.
+        early = (
+            confident and skips and not seen.normalized and grows == "residual-growth"
+        )
+        if early and _ends(sizes) > 1:
+            there, limit = _ends(sizes), 1.0
         if there > limit and not symmetric:
+            first, last = (layers[seen.chain[end]] for end in (0, -1))
+            what = "std" if "activation" in fades else "gradient"
+            ends = (getattr(first, what) or 0.0, getattr(last, what) or 0.0)
+            span = f"{what} {ends[0]:.2g} at {first.name}, {ends[1]:.2g} at {last.name}"
+            sign = math.copysign(1.0, decades)
             find(
                 grows if decades > 0 else fades,
-                f"10^{decades:+.1f} over {len(chain)} layers, limit 10^{math.copysign(limit, decades):+g}{typical}",
+                f"{span}: 10^{sign * there:+.1f} over {len(chain)} layers, limit 10^{sign * limit:+g}{typical}",
             )
     # An output layer may start at zero: all its outputs are then alike, and the
     # next step changes that.
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
     if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+        alike = [
+            layer.name
+            for layer in layers
+            if layer.gain and layer.cosine is not None and 1 - layer.cosine < ANGLE
+        ]
         find(
             "collapsed-angles",
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
+            *alike,
         )
-    if seen.excess - seen.doubt > EXCESS and not odd:
+    if confident:
         find(
             "confident-at-start",
-            f"{seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            f"loss {seen.excess:.3g} above ln(classes) = {seen.chance_loss:.2f}, limit {EXCESS:g}",
+            *([chain[-1].name] if chain else []),
         )
+
+
+def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    """What goes straight on, through time, from one example to another, and from
+    training to evaluation.
+    """
+    runs: list[list[int]] = []
+    for place, row in enumerate(seen.rows):
+        if row["straight"] is not None:
+            run = next((run for run in runs if run[-1] == row["straight"]), None)
+            if run is None:
+                runs.append([row["straight"], place])
+            else:
+                run.append(place)
+    # Two may be meant, such as a matrix in two factors.
+    runs = [
+        run
+        for run in runs
+        if len(run) > 2 or all(layers[place].kind in _DENSE for place in run)
+    ]
+    names = [layers[place].name for run in runs for place in run]
+    if names:
+        long = max(map(len, runs)) > 2
+        evidence = f"{max(map(len, runs))} layers in a row, limit 2"
+        seen.find(
+            "linear-stack",
+            evidence,
+            *dict.fromkeys(names),
+            level=None if long else "note",
+        )
+    for name, steps, first, last in seen.through_time:
+        if not last or not math.isfinite(first + last):
+            continue
+        decades = math.log10(first / last) if first else -math.inf
+        code, limit = (
+            ("exploding-through-time", DECADES)
+            if decades > 0
+            else ("vanishing-through-time", -FORGOTTEN)
+        )
+        if abs(decades) > abs(limit):
+            sizes = f"gradient {first:.2g} at the first of {steps} steps, {last:.2g} at the last"
+            seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
+    if seen.mixed > MIXED:
+        seen.find(
+            "mixed-examples",
+            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+        )
+    if seen.steps:
+        seen.find("trained-already", seen.steps)
+    if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:
+        seen.find(
+            "evaluation-gap",
+            f"{seen.evaluation:.3g} in evaluation mode, {seen.loss:.3g} in training mode, limit {GAP:g} times",
+        )
+
+
+_DENSE = ("Linear", "Dense")
+
+_FIRST = (
+    *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
+    *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
+    *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
+    *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
+    *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
+    *("dead-relu", "exploding-activation", "residual-growth"),
+    *("saturated-activation", "saturated-attention", "vanishing-activation"),
+    *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
+    *("collapsed-angles", "confident-at-start", "evaluation-gap"),
+)
+"""What must be mended first. An earlier one may be the cause of a later one."""
+
+_SIGNALS = {
+    *("dead-relu", "exploding-activation", "residual-growth", "vanishing-activation"),
+    *("saturated-activation", "saturated-attention", "exploding-gradient"),
+    *("vanishing-gradient", "collapsed-angles", "confident-at-start"),
+}
+_FOLLOW = {
+    "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
+    "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
+    "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
+    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
+    "softmax-over-batch": {"mixed-examples"},
+    "no-gradient": {"unused-weights", "zero-gradient"},
+    "input-scale": _SIGNALS,
+    "norm-scale": _SIGNALS | {"layer-out-of-line", "zero-gradient", "trained-already"},
+    "layer-out-of-line": _SIGNALS | {"zero-gradient"},
+    "symmetric-units": {"identical-layers", "zero-gradient"},
+    "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
+    | {"zero-gradient"},
+    "exploding-activation": _SIGNALS - {"dead-relu"},
+    "residual-growth": _SIGNALS - {"dead-relu"},
+    "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
+    | {"collapsed-angles", "confident-at-start"},
+    "vanishing-activation": {"vanishing-gradient", "collapsed-angles", "zero-gradient"},
+    "vanishing-gradient": {"collapsed-angles", "zero-gradient"},
+    "exploding-through-time": {"confident-at-start", "saturated-activation"},
+    "collapsed-angles": {"confident-at-start"},
+}
+"""What goes away with a cause."""
+
+
+def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Faults first, in the order of mending, and each once: what follows from one
+    stands in its `also`.
+    """
+    order = {code: place for place, code in enumerate(_FIRST)}
+    kept: list[Finding] = []
+    for one in sorted(
+        findings, key=lambda one: (one.level, order.get(one.code, len(order)))
+    ):
+        for place, cause in enumerate(kept):
+            if one.code in _FOLLOW.get(cause.code, ()) and cause.level == "fault":
+                said = f"{one.code}: {one.evidence}"
+                kept[place] = cause._replace(also=(*cause.also, said))
+                break
+        else:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at place 1 stands the same one. It is not
+    at an end, where a reshape leaves what it mixes elsewhere.
+    """
+    if examples < 3:
+        return None
+    count = min(count, examples)
+    first = list(range(count))
+    others = [place for place in range(examples - 1, -1, -1) if place != 1]
+    return first, [others[0], 1, *others[1 : count - 1]]
 
 
 def _is_plain(weights: list[str]) -> bool:

@@ -35,6 +35,20 @@ most and a 40th the least.
 """
 WILD, FAINT = 1e4, 1e-20
 """Root mean square of weights that nobody has drawn."""
+FORGOTTEN = 6.0
+"""Powers of ten by which a recurrent layer may fade from its last step to its
+first: of what is left, float32 keeps no digit beside the rest.
+"""
+NOISE = 0.5
+"""Of scales of a normalization, |mean| over root mean square: they start at one
+number, and numbers drawn around 0 have less.
+"""
+GAP = 1.5
+"""Loss in evaluation mode over that in training mode, on the same batch."""
+MIXED = 0.01
+"""By which part of its size the output of an example may change with those that
+stand beside it.
+"""
 EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.

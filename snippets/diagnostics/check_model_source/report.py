@@ -1,5 +1,6 @@
 """What a check returns, and how it prints."""
 
+import html
 import math
 import textwrap
 from typing import Any, NamedTuple
@@ -73,6 +74,8 @@ class Finding(NamedTuple):
     cure: str
     link: str
     """Page and section of the site, below its address."""
+    also: tuple[str, ...] = ()
+    """What follows from it and goes away with it: "<code>: <evidence>"."""
 
 
 class ModelReport(NamedTuple):
@@ -107,7 +110,8 @@ class ModelReport(NamedTuple):
         """Dictionaries, lists, strings and numbers alone."""
         rows = [layer._asdict() | {"shape": list(layer.shape)} for layer in self.layers]
         findings = [
-            finding._asdict() | {"layers": list(finding.layers)}
+            finding._asdict()
+            | {"layers": list(finding.layers), "also": list(finding.also)}
             for finding in self.findings
         ]
         return self._asdict() | {"layers": rows, "findings": findings}
@@ -126,7 +130,9 @@ class ModelReport(NamedTuple):
             *_wrapped(
                 f"{self.model}: {self.parameters:,} parameters, {self.trainable:,} trained"
             ),
-            f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}",
+            *_wrapped(
+                f"loss {self.loss:.4g}{chance}; factor per layer: {factors or 'none'}"
+            ),
             "",
             _line("layer", *_COLUMNS),
             *self._rows(),
@@ -139,11 +145,12 @@ class ModelReport(NamedTuple):
             where = f"{_names(finding.layers)}: " if finding.layers else ""
             for word, sentence in (
                 ("evidence", where + finding.evidence),
+                *(("also seen", also) for also in finding.also),
                 ("cause", finding.cause),
                 ("cure", finding.cure),
                 ("read", finding.link),
             ):
-                lines += _wrapped(sentence, f"  {word:9}")
+                lines += _wrapped(sentence, f"  {word:10}")
         return "\n".join([*lines, *([] if self.findings else ["No finding."])])
 
     def _rows(self) -> list[str]:
@@ -152,15 +159,12 @@ class ModelReport(NamedTuple):
         """
         kept = set(range(len(self.layers)))
         if len(kept) > _ROWS:
-            named = {name for finding in self.findings for name in finding.layers}
-            places = [
-                place for place, layer in enumerate(self.layers) if layer.name in named
-            ]
             kept = {
                 *range(_ROWS // 2 - 10),
                 *range(len(kept) - _ROWS // 2 + 10, len(kept)),
-                *places[:10],
             }
+            for finding in self.findings:
+                kept |= set(self._places(finding)[:10])
             for column in ("std", "gradient", "ratio", "gain"):
                 kept |= _extremes([getattr(layer, column) for layer in self.layers])
         names = _short_names([layer.name for layer in self.layers])
@@ -171,6 +175,44 @@ class ModelReport(NamedTuple):
             lines.append(_row(names[place], self.layers[place]))
             last = place
         return lines
+
+    def _places(self, finding: Finding) -> list[int]:
+        """The rows of the layers, or of the weights, that it names."""
+        return [
+            place
+            for place, layer in enumerate(self.layers)
+            if any(
+                name == layer.name or name.rpartition(mark)[0] == layer.name
+                for name in finding.layers
+                for mark in "./"
+            )
+        ]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table whole, the findings above it."""
+        text = html.escape
+        said = "".join(
+            f"<p><b>{finding.level} {text(finding.code)}</b>: {text(finding.symptom)}<br>"
+            f"<code>{text(', '.join(finding.layers[:4]))}</code> {text(finding.evidence)}"
+            + "".join(f"<br>also seen: {text(also)}" for also in finding.also)
+            + f"<br><i>Cause:</i> {text(finding.cause)}<br><i>Cure:</i> {text(finding.cure)}</p>"
+            for finding in self.findings
+        )
+        named = {place for finding in self.findings for place in self._places(finding)}
+        rows = "".join(
+            f"<tr{' style=font-weight:bold' if place in named else ''}>"
+            + "".join(f"<td>{text(cell)}</td>" for cell in (layer.name, *_cells(layer)))
+            + "</tr>"
+            for place, layer in enumerate(self.layers)
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("layer", *_COLUMNS))
+        chance = "" if self.chance_loss is None else f" (chance {self.chance_loss:.3g})"
+        return (
+            f"<p>{text(self.model)}: {self.parameters:,} parameters, {self.trainable:,} trained; "
+            f"loss {self.loss:.4g}{chance}</p>{said or '<p>No finding.</p>'}"
+            f"<div style='max-height:30em;overflow:auto'><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></div>"
+        )
 
     def plot(self) -> Any:
         """A matplotlib `Figure`: the output's standard deviation and the
@@ -217,7 +259,7 @@ def _wrapped(text: str, start: str = "") -> list[str]:
         text,
         100,
         initial_indent=start,
-        subsequent_indent=" " * 11,
+        subsequent_indent=" " * 12,
         break_on_hyphens=False,
     )
 
@@ -229,6 +271,10 @@ def _line(name: str, *cells: str) -> str:
 
 
 def _row(name: str, layer: LayerReport) -> str:
+    return _line(name, *_cells(layer))
+
+
+def _cells(layer: LayerReport) -> list[str]:
     percents = (
         "" if value is None else f"{value:.0%}"
         for value in (layer.dead, layer.saturated, layer.peaked)
@@ -238,7 +284,7 @@ def _row(name: str, layer: LayerReport) -> str:
         _short(value)
         for value in (layer.gradient, layer.weight_gradient, layer.ratio, layer.gain)
     )
-    return _line(name, _short(layer.mean), _short(layer.std), *percents, cosine, *sizes)
+    return [_short(layer.mean), _short(layer.std), *percents, cosine, *sizes]
 
 
 def _short(value: float | None) -> str:

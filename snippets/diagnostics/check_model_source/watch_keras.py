@@ -23,8 +23,9 @@ Schoenholz et al. (2017) for angles.
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ from snippets.diagnostics.check_model_source.before import _Before
 from snippets.diagnostics.check_model_source.judge import (
     _factor,
     _judge,
+    _neighbours,
     _Seen,
     _Stop,
     _Weight,
@@ -119,7 +121,8 @@ def check_model(
             else type(batch).__name__
         )
         raise ValueError(
-            f"batch must be a pair (inputs, targets), next(iter(dataset)) of a dataset, got {got}"
+            "batch must be a pair (inputs, targets) without weights, next(iter(dataset)) of a "
+            f"dataset, got {got}"
         )
     inputs, targets = batch
     if loss_fn is None:
@@ -163,6 +166,12 @@ def check_model(
                 raise ValueError(
                     "loss has no gradient: pass a trainable model, and a loss that depends on it"
                 )
+            watch.done = True
+            with tape.stop_recording():
+                if math.isfinite(watch.loss):
+                    watch.ask(loss_fn)
+                else:
+                    watch.quietly(watch.hunt, loss_fn)
         except _Stop:
             pass
     watch.measure(trained, slopes)
@@ -249,6 +258,15 @@ class _Watch(_Seen):
             if not np.isfinite(value).all() and not _is_mask(value)
         ]
         self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
+        self.in_loss = self.done = False
+        # By the number of a tensor: the row of the linear layer that it comes
+        # straight from; and those whose last axis is that of the examples.
+        self.linear: dict[int, int] = {}
+        self.readers = Counter[int]()
+        self.turned: set[int] = set()
+        self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
+        self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
+        self.steps = _steps(model, self.layers)
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -261,7 +279,6 @@ class _Watch(_Seen):
         )
         shapes = ", ".join(str(value.shape) for value in self.inputs)
         op_callbacks.add_op_callback(self.operation)
-        self.in_loss = False
         try:
             with _explained(
                 lambda: (
@@ -275,6 +292,10 @@ class _Watch(_Seen):
             part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
         ]
         self.chain = self.longest(results)
+        for row in self.rows:
+            # What others read as well is more than a step on the way.
+            alone = row["straight"] and self.readers[row["straight"][1]] < 2
+            row["straight"] = row["straight"][0] if alone else None
         sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
@@ -286,7 +307,8 @@ class _Watch(_Seen):
         ]
         with _explained(
             lambda: (
-                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, fails"
+                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, "
+                f"fails{_way_round(loss_fn, self.wanted, output)}"
             )
         ):
             self.in_loss = True
@@ -304,12 +326,116 @@ class _Watch(_Seen):
             value = tf.reduce_mean(value)
         if math.prod(value.shape) != 1:
             raise ValueError(
-                f"loss_fn(targets, output) must be a scalar, got shape {tuple(value.shape)}"
+                f"loss_fn(targets, output) must be a scalar, with a reduction, got shape {tuple(value.shape)}"
             )
         return tf.reshape(value, ())
 
+    def ask(self, loss_fn: Any) -> None:
+        """What one pass does not show: memory, evaluation, and neighbours."""
+        for layer, call, given in self.recurrent:
+            self.quietly(self.look_through_time, layer, call, given)
+        if self.steps and any(
+            isinstance(layer, layers.BatchNormalization) for layer in self.layers
+        ):
+            self.quietly(self.evaluate, loss_fn)
+        for count in (4, 3):
+            self.quietly(self.look_at_neighbours, count)
+
+    def evaluate(self, loss_fn: Any) -> None:
+        value = loss_fn(self.wanted, self.model(self.given, training=False))
+        self.evaluation = float(tf.reduce_mean(value))
+
+    def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
+        """What of the last output depends on the first step, and on the last."""
+        given = tf.identity(given[:FEW])
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            output = call(given)
+            output = output[0] if isinstance(output, tuple | list) else output
+            last = output[:, -1] if layer.return_sequences else output
+            signs = tf.cos(tf.range(last.shape[-1], dtype="float32"))
+            total = tf.reduce_sum(last * tf.cast(signs, last.dtype))
+        slope = _array(tape.gradient(total, given))
+        ends = (-1, 0) if layer.go_backwards else (0, -1)
+        first, end = (_norm(slope[:, place]) for place in ends)
+        self.through_time.append((layer.path, slope.shape[1], first, end))
+
+    def look_at_neighbours(self, count: int) -> None:
+        """Does an output change with the examples beside it?"""
+        if any(value.shape[:1] != (self.examples,) for value in self.targets):
+            return
+        count, outputs = min(count, self.examples), []
+        seeds = global_seed_generator().state
+        state = seeds.numpy()
+        for pick in _neighbours(self.examples, count) or ():
+            random.seed(0)
+            np.random.seed(0)
+            seeds.assign(state)
+            some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
+            output = self.model(some, training=False)
+            outputs.append(
+                next(
+                    _array(part)
+                    for part in tree.flatten(output)
+                    if part.dtype.is_floating and part.shape[:1] == (count,)
+                )
+            )
+        # Each against each: similarities, as contrastive losses take them.
+        if outputs and outputs[0].shape[1:2] != (count,):
+            change = abs(outputs[0][1] - outputs[1][1]).max() / abs(outputs[0]).max()
+            self.mixed = max(self.mixed, float(np.nan_to_num(change)))
+
+    def hunt(self, loss_fn: Any) -> None:
+        """Run again and name the operation that the first NaN or Inf came from.
+        -inf is the last guess: a mask may be written so.
+        """
+        mode = {"training": True}
+        if not getattr(self.model, "_call_has_training_arg", True):
+            mode = {}
+        for mask in (True, False):
+            found: list[str] = []
+            look = partial(self.look_for_birth, mask, found)
+            op_callbacks.add_op_callback(look)
+            try:
+                loss_fn(self.wanted, self.model(self.given, **mode))
+            finally:
+                op_callbacks.remove_op_callback(look)
+            self.birth = self.birth or next(iter(found), "")
+
+    def look_for_birth(
+        self,
+        mask: bool,
+        found: list[str],
+        kind: str | bytes,
+        inputs: Any,
+        _attributes: Any,
+        outputs: Any,
+        op_name: Any = None,
+        graph: Any = None,
+    ) -> None:
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        # A mask is meant.
+        if found or graph is not None or kind in ("SelectV2", "Fill", "Where"):
+            return
+        with suppress(Exception):
+            given, made = (
+                [_array(part) for part in parts if part.dtype.is_floating]
+                for parts in (inputs, outputs)
+            )
+            given = [part for part in given if part.size]
+            if given and any(_born(mask, part, given) for part in made):
+                low, high = (
+                    min(part.min() for part in given),
+                    max(part.max() for part in given),
+                )
+                place = f" of {self.where()}" if self.running else ""
+                found.append(
+                    f"; born in {kind}{place}, {inputs[0].dtype.name}, inputs {low:.3g} to {high:.3g}"
+                )
+
     def where(self) -> str:
-        return self.running[-1][0].path if self.running else self.model.name
+        layer = self.running[-1][0] if self.running else self.model
+        return layer.path or layer.name
 
     def watched(
         self, layer: keras.Layer, call: Callable[..., Any]
@@ -320,6 +446,12 @@ class _Watch(_Seen):
             if not tf.executing_eagerly():
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
+            if self.done:
+                self.running.append((layer, {}))
+                try:
+                    return call(*arguments, **keywords)
+                finally:
+                    self.running.pop()
             given = [
                 part
                 for part in tree.flatten((arguments, keywords))
@@ -337,6 +469,9 @@ class _Watch(_Seen):
             self.running.append((layer, frame))
             output = call(*arguments, **keywords)
             self.running.pop()
+            self.normalized |= "Norm" in type(layer).__name__
+            if isinstance(layer, layers.RNN) and given:
+                self.recurrent.append((layer, call, given[0]))
             self.quietly(self.look, layer, weights, given, output, frame)
             return output
 
@@ -350,7 +485,8 @@ class _Watch(_Seen):
                 and tensor._id not in self.learned
                 and not _is_mask(_array(tensor))
             ):
-                self.scale = max(self.scale, _rms(_array(tensor)))
+                values = _array(tensor)
+                self.look_at_scale(_rms(values), _columns(values))
 
     def look(
         self,
@@ -372,8 +508,11 @@ class _Watch(_Seen):
             self.idle |= {self.names[id(weight)] for weight in weights}
             return
         path = self.path(part._id for part in (*given, *tensors))
+        straight = self.straight(layer, given)
         for part in (tensor, *tensors):
             self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
+            if _is_linear(layer):
+                self.linear[part._id] = len(self.rows)
         self.learned |= {part._id for part in tensors}
         numbers = {
             "kind": type(layer).__name__,
@@ -382,6 +521,8 @@ class _Watch(_Seen):
             "gain": _gain(layer, weights),
             "weights": [self.names[id(weight)] for weight in weights],
             "tensor": tensor,
+            "straight": straight,
+            "units": _units(layer, _array(weights[0])).shape,
         }
         numbers |= {
             what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
@@ -389,6 +530,20 @@ class _Watch(_Seen):
         frame["row"] = self.add(
             layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
         )
+
+    def straight(
+        self, layer: keras.Layer, given: list[tf.Tensor]
+    ) -> tuple[int, int] | None:
+        """The linear layer that leads to this one past nothing that bends it, if
+        one layer could do the work of both.
+        """
+        tensor = next((part._id for part in given if part._id in self.linear), None)
+        if tensor is None or not _is_linear(layer, bends=True):
+            return None
+        place = self.linear[tensor]
+        fan_in, middle = self.rows[place]["units"]
+        units = _units(layer, _array(_weights(layer)[0])).shape[1]
+        return (place, tensor) if middle >= min(fan_in, units) else None
 
     def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
         """The most layers on the way to one of some tensors, and which."""
@@ -437,6 +592,23 @@ class _Watch(_Seen):
             and (numbers[0] in self.learned) != (numbers[1] in self.learned)
         ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
+        self.readers.update(numbers)
+        some = {
+            part._id
+            for part in inputs
+            if part.dtype.is_floating and part._id in self.learned
+        }
+        if kind in (*_SHAPES, "Transpose") or (
+            len(some) == 1 and kind in ("Mul", "RealDiv", "SelectV2")
+        ):
+            straight = next(
+                (self.linear[value] for value in numbers if value in self.linear), None
+            )
+            if straight is not None:
+                self.linear[outputs[0]._id] = straight
+        of_all = kind == "Transpose" and inputs[0].shape[0] == self.examples > 1
+        if of_all and _array(inputs[1])[-1] == 0:
+            self.turned.add(outputs[0]._id)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
             if path[0]:
@@ -445,6 +617,12 @@ class _Watch(_Seen):
                 self.learned.add(output._id)
         if kind == "Softmax" and not self.in_loss:
             self.judge_axis(tuple(inputs[0].shape), -1, self.where())
+            if learned and self.source(numbers[0]) in self.turned:
+                self.find_once(
+                    "softmax-over-batch",
+                    f"axis 0, of the {self.examples} examples",
+                    self.where(),
+                )
         layer, frame = self.running[-1] if self.running else (None, None)
         if layer is None or isinstance(layer, layers.RNN):
             return
@@ -686,6 +864,7 @@ class _Watch(_Seen):
                 gradient_alike=alike
                 and slope is not None
                 and _alike(_units(owner, slope), 1e-5),
+                centred=_centred(values) if id(weight) in self.norms else None,
             )
 
 
@@ -695,6 +874,86 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
         yield
     except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
         raise ValueError(f"{what()}: {error}") from error
+
+
+def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
+    try:
+        loss_fn(output, targets)
+    except Exception:
+        return ""
+    return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _taken(examples: int, pick: list[int], value: Any) -> Any:
+    """Of inputs, some examples."""
+    return np.asarray(value)[pick] if np.shape(value)[:1] == (examples,) else value
+
+
+def _born(mask: bool, result: np.ndarray, given: list[np.ndarray]) -> bool:
+    if not mask:
+        return not np.isfinite(result).all() and all(
+            np.isfinite(part).all() for part in given
+        )
+    spoiled = any((np.isnan(part) | np.isposinf(part)).any() for part in given)
+    # A softmax makes NaN of -inf alone; a minus before it is no birth.
+    made = np.isnan(result).any() or (
+        np.isposinf(result).any() and not any(np.isneginf(part).any() for part in given)
+    )
+    return bool(made) and not spoiled
+
+
+def _scale(layer: keras.Layer) -> Any:
+    """That of a normalization, if it has one."""
+    if "Norm" not in type(layer).__name__:
+        return None
+    return next(
+        (
+            weight
+            for weight in layer._trainable_variables
+            if weight.name in ("gamma", "scale") and len(weight.shape) == 1
+        ),
+        None,
+    )
+
+
+def _centred(values: np.ndarray) -> float:
+    size = float(np.sqrt(np.square(values).mean()))
+    return abs(float(values.mean())) / size if size else 0.0
+
+
+def _steps(model: keras.Model, parts: list[keras.Layer]) -> str:
+    """What tells that a model is not at its start."""
+    steps = int(model.optimizer.iterations) if getattr(model, "optimizer", None) else 0
+    if steps:
+        return f"its optimizer has made {steps} steps"
+    for layer in parts:
+        statistics = isinstance(layer, layers.BatchNormalization) and layer.built
+        if statistics and _array(layer.moving_mean).any():
+            return f"the moving mean of {layer.path} is not 0"
+    return ""
+
+
+def _is_linear(layer: keras.Layer, bends: bool = False) -> bool:
+    """Nothing but linear; with `bends`, up to an activation of its own."""
+    kinds = (
+        layers.Dense,
+        layers.EinsumDense,
+        layers.Conv1D,
+        layers.Conv2D,
+        layers.Conv3D,
+    )
+    return (
+        type(layer) in kinds
+        and getattr(layer, "groups", 1) == 1
+        and (bends or layer.activation is keras.activations.linear)
+    )
+
+
+def _columns(values: np.ndarray) -> list[float]:
+    """The root mean square of each feature of a table."""
+    if values.ndim != 2 or values.shape[1] > 2**12:
+        return []
+    return np.sqrt(np.square(values[:SAMPLES]).mean(0)).tolist()
 
 
 def _leaves(model: keras.Model) -> list[keras.Layer]:

@@ -23,7 +23,7 @@ Schoenholz et al. (2017) for angles.
 import math
 import random
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -38,6 +38,7 @@ from snippets.diagnostics.check_model_source.before import _Before, _refill
 from snippets.diagnostics.check_model_source.judge import (
     _factor,
     _judge,
+    _neighbours,
     _Seen,
     _Stop,
     _Weight,
@@ -46,6 +47,7 @@ from snippets.diagnostics.check_model_source.limits import (
     FEW,
     FLAT,
     INPUT,
+    NOISE,
     ROOM,
     SAMPLES,
     UNITS,
@@ -53,13 +55,6 @@ from snippets.diagnostics.check_model_source.limits import (
 from snippets.diagnostics.check_model_source.report import ModelReport
 
 ADVICE |= {
-    "softmax-over-batch": (
-        "fault",
-        "A softmax runs over the examples of the batch, which have nothing to do with each other.",
-        "Axis 0, or axes that were moved before.",
-        "Run it over the axis of the classes or keys, usually the last one.",
-        "chapters/activation-functions/#use",
-    ),
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
@@ -169,7 +164,9 @@ def check_model(
             gradients = {
                 name: _dense(weight.grad) for name, weight in watch.parameters.items()
             }
-            if not math.isfinite(watch.loss):
+            if math.isfinite(watch.loss):
+                watch.ask(model, inputs, targets, loss_fn)
+            else:
                 watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
         except _Stop:
             pass
@@ -340,7 +337,8 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
 
 
 _BATCH = "next(iter(loader)) of a DataLoader, torch.as_tensor(array) of an array"
-_CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a)"
+_CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a); "
+_CALL += "of a model that takes the labels and returns losses, ((inputs, labels), None)"
 _ORDER = "the output comes first; of a tuple, lambda output, targets: loss(output[0], targets)"
 _LOSS = "pass a loss_fn(output, targets) that gives one number, for example lambda output, _: sum(output.values())"
 
@@ -380,6 +378,15 @@ class _Watch(_Seen, TorchFunctionMode):
             if not _all_finite(tensor) and not _is_mask(tensor)
         ]
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
+        self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
+        self.norms = {
+            module.weight: name
+            for name, module in model.named_modules()
+            if "Norm" in type(module).__name__
+            and isinstance(getattr(module, "weight", None), nn.Parameter)
+            and module.weight.dim() == 1
+        }
+        self.steps = _steps(model, self.norms)
         if not model.training:
             self.find("evaluation-mode", "model.training is False")
 
@@ -428,8 +435,11 @@ class _Watch(_Seen, TorchFunctionMode):
             shapes = [
                 [_shape(tensor) for tensor in _tensors(of)] for of in (output, targets)
             ]
-            fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails ({_ORDER})"
-            with self, _explained(lambda: fails):
+            fails = f"loss_fn(output, targets), of shapes {shapes[0]} and {shapes[1]}, fails"
+            with (
+                self,
+                _explained(lambda: f"{fails} ({_way_round(loss_fn, output, targets)})"),
+            ):
                 value = loss_fn(output, targets)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = (
@@ -458,6 +468,56 @@ class _Watch(_Seen, TorchFunctionMode):
                         loss_fn(output, targets)
                 self.birth = self.birth or birth.place
 
+    def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
+        """What one pass does not show: memory, evaluation, and neighbours."""
+        for name, (module, given) in self.recurrent.items():
+            self.quietly(self.look_through_time, name, module, given)
+        batches = any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+            for module in model.modules()
+        )
+        model.eval()
+        with torch.no_grad():
+            if self.steps and batches:
+                self.quietly(self.evaluate, model, inputs, targets, loss_fn)
+            for count in (4, 3):
+                self.quietly(self.look_at_neighbours, model, inputs, count)
+
+    def evaluate(
+        self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any
+    ) -> None:
+        output = _called(model, inputs)
+        value = loss_fn(output, targets) if loss_fn else _own_loss(output)
+        self.evaluation = float(value)
+
+    def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
+        """What of the last output depends on the first step, and on the last."""
+        if given.dim() == 3:
+            given = given[:FEW] if module.batch_first else given[:, :FEW]
+        axis = int(given.dim() == 3 and module.batch_first)
+        given = given.detach().clone().requires_grad_()
+        width = getattr(module, "proj_size", 0) or module.hidden_size
+        with torch.enable_grad():
+            last = module(given)[0].select(axis, -1)[..., :width]
+            signs = torch.cos(torch.arange(float(width), device=last.device))
+            (slope,) = torch.autograd.grad((last * signs.to(last.dtype)).sum(), given)
+        first, end = (_norm(slope.select(axis, place)) for place in (0, -1))
+        self.through_time.append((name, given.shape[axis], first, end))
+
+    def look_at_neighbours(self, model: nn.Module, inputs: Any, count: int) -> None:
+        """Does an output change with the examples beside it?"""
+        changes = []
+        for axis in range(2):
+            sizes = {
+                tensor.shape[axis] if tensor.dim() > axis else -1
+                for tensor in (self.inputs[0], *self.targets)
+            }
+            if len(sizes) == 1:
+                changes.append(_change(model, inputs, axis, *sizes, count))
+        # Where time goes first, the second axis is that of the examples.
+        if changes and None not in changes:
+            self.mixed = max(self.mixed, min(changes))
+
     def where(self) -> str:
         """The innermost module that was running."""
         return (
@@ -468,6 +528,9 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.running.append(name)
+        self.normalized |= "Norm" in type(module).__name__
+        if isinstance(module, nn.RNNBase) and args and isinstance(args[0], Tensor):
+            self.recurrent[name] = module, args[0]
         with torch._C.DisableTorchFunction():
             self.quietly(self.look_at_input, module, args, kwargs)
 
@@ -495,7 +558,7 @@ class _Watch(_Seen, TorchFunctionMode):
                     and not tensor.requires_grad
                     and not _is_mask(tensor)
                 ):
-                    self.scale = max(self.scale, _rms(tensor))
+                    self.look_at_scale(_rms(tensor), _columns(tensor))
         # What frozen layers return needs no gradient, and is no input any more.
         self.judged_inputs = all(weight.requires_grad for weight in weights)
 
@@ -821,12 +884,14 @@ class _Watch(_Seen, TorchFunctionMode):
         at: dict[Any, list[int]] = {}
         for place, row in enumerate(self.rows):
             at.setdefault(row["node"], []).append(place)
+        readers = Counter(source for node in graph for source, _ in node.next_functions)
         paths: dict[Any, tuple[int, Any]] = {None: (0, None)}
         for node in graph:
             sources = (paths[source] for source, _ in node.next_functions)
             path = max(sources, key=lambda path: path[0], default=(0, None))
             for place in at.get(node, ()):
                 self.rows[place]["before"] = path[1] and path[1][0]
+                self.rows[place]["straight"] = self.straight(place, at, readers)
                 path = path[0] + 1, (place, path[1])
             paths[node] = path
         # What frozen layers return has no graph: they come first, in order.
@@ -835,6 +900,32 @@ class _Watch(_Seen, TorchFunctionMode):
             places.append(link[0])
             link = link[1]
         return [*at.get(None, ()), *reversed(places)]
+
+    def straight(
+        self, place: int, at: dict[Any, list[int]], readers: Counter[Any]
+    ) -> int | None:
+        """The linear layer that leads to this one alone, past nothing that bends
+        it, if one layer could do the work of both.
+        """
+        row = self.rows[place]
+        units = _linear(row["module"])
+        todo = [row["node"]] if units and row["node"] is not None else []
+        while todo:
+            node = todo.pop()
+            if node is not row["node"] and readers[node] > 1:
+                return None
+            if node is not row["node"] and node in at:
+                before = _linear(self.rows[at[node][0]]["module"])
+                wide = before and before[0] >= min(math.prod(before[1:]), units[0])
+                return at[node][0] if wide else None
+            sources = [
+                source for source, _ in node.next_functions if source is not None
+            ]
+            if type(node).__name__.startswith(_LINEAR) or (
+                type(node).__name__.startswith(("Mul", "Div")) and len(sources) == 1
+            ):
+                todo += sources
+        return None
 
     def measure(self, gradients: dict[str, Tensor | None]) -> None:
         """The weights, as they are after the pass, and their gradients."""
@@ -867,6 +958,7 @@ class _Watch(_Seen, TorchFunctionMode):
                 gradient_alike=alike
                 and gradient is not None
                 and _alike(_out_first(owner, gradient), 1e-5),
+                centred=_centred(weight) if weight in self.norms else None,
             )
 
 
@@ -917,6 +1009,105 @@ class _Birth(TorchFunctionMode):
             result.isposinf().any() and not any(part.isneginf().any() for part in given)
         )
         return bool(made) and not spoiled
+
+
+def _steps(model: nn.Module, norms: dict[Tensor, str]) -> str:
+    """What tells that a model is not at its start."""
+    for name, module in model.named_modules():
+        seen = getattr(module, "num_batches_tracked", None)
+        if isinstance(seen, Tensor) and seen.numel() == 1 and seen > 0:
+            return f"{name} has seen {int(seen)} batches"
+    for scale, name in norms.items():
+        drawn = max(_centred(scale), _rms(scale)) < NOISE
+        if scale.numel() > 1 and scale.min() < scale.max() and not drawn:
+            return f"the scales of {name} differ"
+    return ""
+
+
+def _centred(scale: Tensor) -> float:
+    values = _plain(scale).double()
+    size = values.square().mean().sqrt().item()
+    return abs(values.mean().item()) / size if size else 0.0
+
+
+def _change(
+    model: nn.Module, inputs: Any, axis: int, examples: int, count: int
+) -> float | None:
+    """By which part of the largest output that of one example changes with the
+    others; None if that cannot be told.
+    """
+    picks, outputs = _neighbours(examples, count), []
+    count = min(count, examples)
+    for pick in picks or ():
+        torch.manual_seed(0)
+        random.seed(0)
+        output = _called(model, _taken(inputs, axis, examples, pick))
+        places = [
+            (tensor, place)
+            for tensor in _tensors(output)
+            if tensor.is_floating_point()
+            for place in (axis, 1 - axis)
+            if tensor.dim() > place and tensor.shape[place] == count
+        ]
+        tensor, place = places[0]
+        # Each against each: similarities, as contrastive losses take them.
+        if tensor.dim() > 1 and tensor.shape[1 - place] == count:
+            return None
+        outputs.append(tensor.double())
+    if not outputs or outputs[0].shape != outputs[1].shape:
+        return None
+    one, other = (output.select(place, 1) for output in outputs)
+    change = ((one - other).abs().max() / outputs[0].abs().max()).item()
+    return change if math.isfinite(change) else None
+
+
+def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
+    """Of inputs, some examples."""
+    if isinstance(value, Mapping):
+        return {
+            name: _taken(part, axis, examples, pick) for name, part in value.items()
+        }
+    if type(value) in (tuple, list):
+        return type(value)(_taken(part, axis, examples, pick) for part in value)
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return value
+    if value.dim() <= axis or value.shape[axis] != examples or value.is_nested:
+        # Edges of a graph join its nodes, which are no examples.
+        if value.is_floating_point():
+            return value
+        raise ValueError("indices")
+    if value.shape[:2] == (examples, examples):
+        raise ValueError("each against each")
+    return value.index_select(axis, torch.tensor(pick, device=value.device))
+
+
+def _way_round(loss_fn: Any, output: Any, targets: Any) -> str:
+    try:
+        if _floating(loss_fn(targets, output)):
+            return "the other way round it works: pass lambda output, targets: loss_fn(targets, output)"
+    except Exception:
+        pass
+    return _ORDER
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _columns(tensor: Tensor) -> list[float]:
+    """The root mean square of each feature of a table."""
+    if tensor.dim() != 2 or tensor.shape[1] > 2**12:
+        return []
+    return _plain(tensor)[:SAMPLES].double().square().mean(0).sqrt().tolist()
+
+
+def _linear(module: nn.Module) -> tuple[int, ...]:
+    """The shape of the weight of a layer that is nothing but linear."""
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and (
+        getattr(module, "groups", 1) == 1
+    ):
+        return tuple(_out_first(module, module.weight).shape)
+    return ()
 
 
 def _called(model: nn.Module, inputs: Any) -> Any:
@@ -1112,6 +1303,14 @@ _SHAPES = (
     "Select",
     "Slice",
 )
+
+
+_LINEAR = (
+    *_SHAPES,
+    *("TBackward", "Transpose", "Permute", "Addmm", "Mm", "Convolution"),
+    *("NativeDropout", "Expand"),
+)
+"""Operations that two linear layers are still one linear layer with."""
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:
