@@ -1038,6 +1038,7 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         and len(gains) > 4
         and not low < layer.gain < high
         and _is_plain(row["weights"])
+        and not (layer.gain < low and _may_be_faint(seen, layer, layers))
     ]
     if odd:
         sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
@@ -1243,6 +1244,14 @@ def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None
     return first, [others[0], 1, *others[1 : count - 1]]
 
 
+def _may_be_faint(
+    seen: _Seen, layer: LayerReport, layers: tuple[LayerReport, ...]
+) -> bool:
+    """The last layer, or a gate that its bias holds open."""
+    last = bool(seen.chain) and layer.name == layers[seen.chain[-1]].name
+    return last or abs(layer.mean) > ODD * layer.std
+
+
 def _is_plain(weights: list[str]) -> bool:
     """The weights of a layer of the framework, not tables or rates that a model
     gives names of its own.
@@ -1268,9 +1277,12 @@ def _opens(seen: _Seen) -> bool:
 def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
     # A gate of a few units may be off for all examples, and the layers before
     # it learn past it.
+    # Behind a scale that starts at zero, all are exactly zero until it opens.
+    closed = _opens(seen)
     fatal = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
+        if not (closed and layer.std == 0)
         if not row["narrow"]
         or row["before"] is None
         or layers[row["before"]].gradient == 0
@@ -2487,8 +2499,10 @@ def _steps(model: nn.Module, norms: dict[Tensor, str]) -> str:
         if isinstance(seen, Tensor) and seen.numel() == 1 and seen > 0:
             return f"{name} has seen {int(seen)} batches"
     for scale, name in norms.items():
+        values = _plain(scale).double()
         drawn = max(_centred(scale), _rms(scale)) < NOISE
-        if scale.numel() > 1 and scale.min() < scale.max() and not drawn:
+        # Some libraries draw them near 1.
+        if len(values) > 1 and values.std() > 0.05 * values.mean().abs() and not drawn:
             return f"the scales of {name} differ"
     return ""
 

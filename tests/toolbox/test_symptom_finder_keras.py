@@ -158,3 +158,41 @@ def test_eval(run):
     evaluation, training = map(float, run("eval", model=normalized))
     assert evaluation > training + 0.5
     assert all((value == old).all() for value, old in zip(normalized.get_weights(), before, strict=True))
+
+
+def test_regression(run):
+    model = keras.Sequential([keras.Input((20,)), network(), layers.Dense(1)])
+    draw = np.random.default_rng(0)
+    inputs = draw.standard_normal((64, 20)).astype(np.float32)
+    same, outputs, targets, column = run("regression", model=model, inputs=inputs, targets=draw.normal(size=(64, 1)))
+    low, high = map(float, outputs.split())
+    assert same == "True" and low < 0 < high and 0.8 < float(targets.split()[2]) < 1.2 and float(column) < 1.5
+    inputs[:, 3] = 240.0
+    faulty = keras.Sequential([keras.Input((20,)), model, layers.ReLU()])
+    targets = draw.normal(size=64) - 5
+    same, outputs, targets, column = run("regression", model=faulty, inputs=inputs, targets=targets)
+    assert same == "False" and float(outputs.split()[0]) >= 0 > float(targets.split()[0]) and float(column) == 240
+
+
+def test_weights(run):
+    model = network()
+    sizes = [float(line.split()[1]) for line in run("weights", model=model)]
+    assert len(sizes) == 8 and max(sizes) < 1
+    hidden = keras.Sequential([keras.Input((20,)), layers.Dense(20)])
+    model.layers[0].bias.assign(np.full(64, 3.7e30))
+    inputs = keras.Input((20,))
+    faulty = keras.Model(inputs, model(layers.Lambda(lambda x: hidden(x), output_shape=(20,))(inputs)))
+    sizes = [float(line.split()[1]) for line in run("weights", model=faulty)]
+    assert len(sizes) == 8 and not max(sizes) < 1e4
+
+
+def test_mixed(run):
+    assert run("mixed", model=network()) == ["0.0"]
+    over_examples = keras.Sequential([keras.Input((20,)), network(), layers.Softmax(0)])
+    assert float(run("mixed", model=over_examples)[0]) > 1e-4
+
+
+def test_decay(run):
+    assert all(float(line.split()[1]) < 0.5 for line in run("decay", model=network(), decay=1e-4))
+    pulls = [float(line.split()[1]) for line in run("decay", model=network(), decay=1.0) if "kernel" in line]
+    assert min(pulls[:3]) > 1  # the last layer's gradient is the largest

@@ -162,11 +162,47 @@ def test_eval(run):
     assert all(torch.equal(value, before[name]) for name, value in normalized.state_dict().items())
 
 
+def test_regression(run):
+    model, inputs = nn.Sequential(network(), nn.Linear(10, 1)), torch.randn(64, 20)
+    same, outputs, targets, column = run("regression", model=model, inputs=inputs, targets=torch.randn(64, 1))
+    low, high = map(float, outputs.split())
+    assert same == "True" and low < 0 < high and 0.8 < float(targets.split()[2]) < 1.2 and float(column) < 1.5
+    inputs[:, 3] = 240.0
+    faulty = {"model": nn.Sequential(model, nn.ReLU()), "inputs": inputs, "targets": torch.randn(64) - 5}
+    same, outputs, targets, column = run("regression", **faulty)
+    assert same == "False" and float(outputs.split()[0]) >= 0 > float(targets.split()[0]) and float(column) == 240
+
+
+def test_weights(run):
+    sizes = {line.split()[0]: float(line.split()[1]) for line in run("weights", model=network())}
+    assert sizes.keys() == dict(network().named_parameters()).keys() and max(sizes.values()) < 1
+    faulty = network()
+    faulty.append(nn.Linear(10, 10))
+    faulty[-1].weight.data.fill_(3.7e30)
+    hidden = [nn.Linear(20, 20)]
+    faulty.forward = lambda x: faulty[0](hidden[0](x))
+    sizes = {line.split()[0]: float(line.split()[1]) for line in run("weights", model=faulty)}
+    assert not 1e-20 < sizes["7.weight"] < 1e4 and len(sizes) == 10
+
+
+def test_mixed(run):
+    assert run("mixed", model=network()) == ["0.0"]
+
+    over_examples = nn.Sequential(network(), nn.Softmax(0))
+    assert float(run("mixed", model=over_examples)[0]) > 1e-4
+
+
+def test_decay(run):
+    assert all(float(line.split()[1]) < 0.5 for line in run("decay", model=network(), decay=1e-4))
+    pulls = [float(line.split()[1]) for line in run("decay", model=network(), decay=1.0) if "weight" in line]
+    assert min(pulls[:3]) > 1  # the last layer's gradient is the largest
+
+
 def test_every_piece_of_code_is_tried():
     blocks = {name: len(code(section, "PyTorch")) for name, section in SECTIONS.items()}
     assert blocks == {
         "nan": 1, "first-loss": 1, "flat": 3, "plateau": 1, "spikes": 1, "slow": 0, "dead": 1, "copies": 1, "memory": 1,
-        "eval": 1, "seeds": 0, "framework": 0,
+        "eval": 1, "seeds": 0, "framework": 0, "regression": 1, "weights": 1, "mixed": 1, "decay": 1,
     }  # fmt: skip
     assert blocks == {name: len(code(section, "Keras")) for name, section in SECTIONS.items()}
 

@@ -87,9 +87,10 @@ def application(name: str) -> Any:
     # The smallest that all of them take.
     size = 75 if "Inception" in name else 71 if name == "Xception" else 64
     make = getattr(keras.applications, name)
-    model = make(weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None)
+    # With the classes that it was made for: heads are drawn for their number.
+    model = make(weights=None, input_shape=(size, size, 3), classifier_activation=None)
     # Those with a rescaling of their own take pixels.
-    raw = any(isinstance(layer, layers.Rescaling) for layer in model._flatten_layers())
+    raw = any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in model._flatten_layers())
     return model, (_images(size) * (64 if raw else 1) + (128 if raw else 0), _labels()), LOGITS
 
 

@@ -157,14 +157,15 @@ def of_timm(name: str, **settings: Any) -> Case:
     import timm
 
     size = settings.get("img_size", 64)
-    return images(timm.create_model(name, num_classes=CLASSES, **settings).train(), size)
+    # With the classes that it was made for: heads are drawn for their number.
+    return images(timm.create_model(name, **settings).train(), size)
 
 
 def of_torchvision(name: str) -> Case:
     from torchvision import models
 
     more = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
-    return images(models.get_model(name, weights=None, num_classes=CLASSES, **more).train(), 64)
+    return images(models.get_model(name, weights=None, **more).train(), 64)
 
 
 def of_diffusers(kind: str) -> Case:

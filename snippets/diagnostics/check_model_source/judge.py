@@ -341,6 +341,7 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         and len(gains) > 4
         and not low < layer.gain < high
         and _is_plain(row["weights"])
+        and not (layer.gain < low and _may_be_faint(seen, layer, layers))
     ]
     if odd:
         sizes = f"gain {odd[0].gain:.2g}, median {middle:.2g}"
@@ -546,6 +547,14 @@ def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None
     return first, [others[0], 1, *others[1 : count - 1]]
 
 
+def _may_be_faint(
+    seen: _Seen, layer: LayerReport, layers: tuple[LayerReport, ...]
+) -> bool:
+    """The last layer, or a gate that its bias holds open."""
+    last = bool(seen.chain) and layer.name == layers[seen.chain[-1]].name
+    return last or abs(layer.mean) > ODD * layer.std
+
+
 def _is_plain(weights: list[str]) -> bool:
     """The weights of a layer of the framework, not tables or rates that a model
     gives names of its own.
@@ -571,9 +580,12 @@ def _opens(seen: _Seen) -> bool:
 def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
     # A gate of a few units may be off for all examples, and the layers before
     # it learn past it.
+    # Behind a scale that starts at zero, all are exactly zero until it opens.
+    closed = _opens(seen)
     fatal = [
         layer
         for layer, row in zip(layers, seen.rows, strict=True)
+        if not (closed and layer.std == 0)
         if not row["narrow"]
         or row["before"] is None
         or layers[row["before"]].gradient == 0
