@@ -110,3 +110,11 @@ def test_a_chapter_has_its_three_pages_and_its_lab(source):
 def test_the_right_choice_is_not_always_in_the_same_place(source):
     places = [question.shuffled.index(question.right) for question in source.entries.quiz]
     assert len(set(places)) > 1
+
+
+def test_a_choice_that_is_a_formula_alone_is_refused(tmp_path):
+    first = GOOD.entries.quiz[0]
+    said = slip(
+        tmp_path, f"- text: {first.choices[0].text[:8]}", f"- text: $x$\n        old: {first.choices[0].text[:8]}"
+    )
+    assert f"quiz, {first.id}, choices, 1, text: Value error, a formula alone" in said

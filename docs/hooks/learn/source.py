@@ -40,6 +40,13 @@ def _no_longer_than(words: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _has_words(text: str) -> str:
+    """What is clicked needs a name that a screen reader can say."""
+    if not re.search(r"\w", re.sub(r"\$[^$]+\$", "", text)):
+        raise ValueError("a formula alone; add a word, which names it for those who listen")
+    return text
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 Claim = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z_]+/[a-z0-9][a-z0-9-]*$")]
 """Topic, experiment and the first words of one of its claims, as a page includes its card."""
@@ -57,7 +64,7 @@ class Figure(Entry):
 
 
 class Choice(Entry):
-    text: Text
+    text: Annotated[Text, AfterValidator(_has_words)]
     why: Text
     claim: Claim
     """What decides it."""
