@@ -7,7 +7,6 @@ pins the newest ones, does not fit. What is needed beside the framework is in `N
 those of old versions are not ours to mend.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,17 +18,15 @@ NEEDED = ("filelock", "hypothesis", "pytest", "scipy")
 ELSEWHERE = ("bench", "diagnostics", "hooks", "laboratory", "site", "toolbox")
 """Folders of tests that are about the site, or need what builds it."""
 
-OF_TENSORFLOW = ("contract", "test_layer_gradients_keras.py")
-"""What asks for TensorFlow itself, and so is passed over on another backend."""
+BACKENDS = ROOT / "tests" / "contract" / "test_backends_keras.py"
+"""Of Keras this one alone: the other tests say what its newest version does with TensorFlow."""
 
 
 def files_of(framework: str) -> list[Path]:
-    found = [
-        path for path in sorted((ROOT / "tests").glob(f"*/test_*{framework}.py")) if path.parent.name not in ELSEWHERE
-    ]
-    if (os.environ.get("KERAS_BACKEND") or "tensorflow") != "tensorflow":
-        found = [path for path in found if not set(OF_TENSORFLOW) & set(path.parts)]
-    return found
+    if framework == "keras":
+        return [BACKENDS]
+    found = sorted((ROOT / "tests").glob(f"*/test_*{framework}.py"))
+    return [path for path in found if path.parent.name not in ELSEWHERE]
 
 
 def main(framework: str) -> int:

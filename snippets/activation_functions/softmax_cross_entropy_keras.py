@@ -29,7 +29,7 @@ def softmax_cross_entropy(logits, labels):
     for a value: there a label out of range makes loss and gradient NaN.
     """
     for name, values in (("logits", logits), ("labels", labels)):
-        if hasattr(values, "indices"):
+        if hasattr(values, "dense_shape"):
             raise ValueError(f"{name} must be dense, got {type(values).__name__}")
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
     if (

@@ -65,7 +65,7 @@ def batch_norm_backward(
     dtype = backend.standardize_dtype(grad_y.dtype)
     if (
         not backend.is_float_dtype(dtype)
-        or hasattr(grad_y, "indices")
+        or hasattr(grad_y, "dense_shape")
         or len(grad_y.shape) != len(x.shape)
         or any(
             None not in sizes and len(set(sizes)) > 1
@@ -100,7 +100,7 @@ def batch_norm_backward(
 def _check(x, eps, **channels):
     if (
         not backend.is_float_dtype(backend.standardize_dtype(x.dtype))
-        or hasattr(x, "indices")
+        or hasattr(x, "dense_shape")
         or len(x.shape) < 2
     ):
         raise ValueError(
@@ -108,7 +108,7 @@ def _check(x, eps, **channels):
         )
     for name, values in channels.items():
         dtype = backend.standardize_dtype(values.dtype)
-        dense = backend.is_float_dtype(dtype) and not hasattr(values, "indices")
+        dense = backend.is_float_dtype(dtype) and not hasattr(values, "dense_shape")
         if tuple(values.shape) != (x.shape[-1],) or not dense:
             raise ValueError(
                 f"{name} must have shape ({x.shape[-1]},), one per channel, and be floating, "

@@ -31,7 +31,7 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     embedding.
     """
     _check("tensor", tensor)
-    if hasattr(tensor, "indices"):
+    if hasattr(tensor, "dense_shape"):
         raise ValueError(f"tensor must be dense, got {type(tensor).__name__}")
     rank = len(tensor.shape)
     if rank > 1 and not -rank <= unit_axis < rank:
@@ -77,7 +77,7 @@ def clip_adaptively(
     _check("gradient", gradient)
     _check("weight", weight)
     # of an embedding: a row looked up twice stands there in two parts
-    if hasattr(gradient, "indices"):
+    if hasattr(gradient, "dense_shape"):
         gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
     limit = clipping * ops.maximum(unit_norm(weight, unit_axis), eps)
     # min(1, limit / norm), for a norm of 0 and a limit of Inf as well

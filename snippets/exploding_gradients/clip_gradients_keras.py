@@ -112,7 +112,7 @@ def _listed(gradients: Any) -> list[Any]:
 
 def _dense(gradient: Any) -> Any:
     # of an embedding: a row looked up twice stands there in two parts
-    if hasattr(gradient, "indices"):
+    if hasattr(gradient, "dense_shape"):
         return ops.add(gradient, ops.zeros(gradient.shape, gradient.dtype))
     return gradient
 

@@ -33,7 +33,7 @@ def softmax_bias(counts):
     """Biases, float32, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
-    if hasattr(counts, "indices"):
+    if hasattr(counts, "dense_shape"):
         raise ValueError(f"counts must be dense, got {type(counts).__name__}")
     counts = keras.ops.convert_to_tensor(counts)
     dtype = keras.backend.standardize_dtype(counts.dtype)
