@@ -18,13 +18,17 @@ NEEDED = ("filelock", "hypothesis", "pytest", "scipy")
 ELSEWHERE = ("bench", "diagnostics", "hooks", "laboratory", "site", "toolbox")
 """Folders of tests that are about the site, or need what builds it."""
 
-BACKENDS = ROOT / "tests" / "contract" / "test_backends_keras.py"
-"""Of Keras this one alone: the other tests say what its newest version does with TensorFlow."""
+ALONE = {
+    "keras": ROOT / "tests" / "contract" / "test_backends_keras.py",
+    "numpy": ROOT / "tests" / "contract" / "test_numpy.py",
+}
+"""One file for each of these: the other tests of Keras are about its newest version with TensorFlow, and those of NumPy
+compare it with PyTorch."""
 
 
 def files_of(framework: str) -> list[Path]:
-    if framework == "keras":
-        return [BACKENDS]
+    if framework in ALONE:
+        return [ALONE[framework]]
     found = sorted((ROOT / "tests").glob(f"*/test_*{framework}.py"))
     return [path for path in found if path.parent.name not in ELSEWHERE]
 
