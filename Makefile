@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines lint format build lock figures new-experiment bench zoo clean environment
+.PHONY: help serve test test-fast test-machines mutants lint format build lock figures new-experiment bench zoo clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -33,6 +33,9 @@ test: environment ## run all tests; PyTorch and TensorFlow in processes of their
 
 test-fast: environment ## what takes less than a minute: no build, no browser, no experiment, no TensorFlow
 	@$(RUN) pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not keras and not slow and not browser"
+
+mutants: environment ## plant faults in the files to copy that changed, or in FILES, and see that a test fails at each
+	@$(RUN) tests.mutants $(FILES)
 
 lint: environment ## hold all code to its form; `make format` gives it
 	@$(RUN) ruff format --check .

@@ -40,3 +40,8 @@ def test_a_class_that_was_not_seen_is_refused():
 def test_counts_are_finite_and_one_for_each_class(counts):
     with pytest.raises(ValueError, match="counts must be finite, one for each class"):
         softmax_bias(counts)
+
+
+def test_negative_counts_are_refused():
+    with pytest.raises(ValueError, match=r"counts must be positive, got \[3, -1\]"):
+        softmax_bias([3, -1])
