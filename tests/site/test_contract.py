@@ -163,7 +163,9 @@ def test_one_slug_names_chapter_snippets_and_tests():
     for folder in (*ROOT.glob("snippets/*/"), *ROOT.glob("tests/*/")):
         if not folder.name.startswith(("_", ".")):
             of_tests = (
-                {"bench", "contract", "hooks", "learn", "site", "toolbox"} if folder.parent.name == "tests" else set()
+                {"bench", "contract", "hooks", "learn", "site", "toolbox", "zoo"}
+                if folder.parent.name == "tests"
+                else set()
             )
             shared = {"laboratory", "diagnostics"} | of_tests
             assert folder.name in shared | {slug.replace("-", "_") for slug in slugs}, folder
