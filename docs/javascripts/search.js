@@ -155,8 +155,8 @@ export class Asker {
   }
 
   ask({ type, data }) {
-    if (type === 0) this.words = vocabulary(data)
-    if (type !== 2 || !data.trim()) return this.worker.postMessage({ type, data })
+    if (type === 0 && data?.docs) this.words = vocabulary(data)
+    if (type !== 2 || !this.words || !data.trim()) return this.worker.postMessage({ type, data })
     this.next = ways(data, this.words)
     if (!this.waiting) this.begin()
   }

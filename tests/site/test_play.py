@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
+from docs.hooks.pages import find_pages
 from docs.hooks.show.explorer import MODULES, PLAY, publish_modules
 from snippets.activation_functions import experiment_attention_scale as attention
 from snippets.batch_normalization import experiment_gradient_growth as growth
@@ -68,6 +69,29 @@ def within(experiment, start: str, value: float) -> None:
     (claim,) = (claim for claim in experiment.CLAIMS if claim.statement.startswith(start))
     low, high = claim.interval
     assert low <= value <= high, f"{start}: {value} is not within {low} to {high}"
+
+
+WRITTEN = {
+    name: (page, text)
+    for page in find_pages()
+    for name, text in re.findall(r'<div data-play="([\w-]+)" markdown="1">\n(.+?)</div>', page.text, re.DOTALL)
+}
+"""What a page says where there is no JavaScript."""
+
+
+def test_every_one_has_its_place():
+    assert set(WRITTEN) == set(PLAYS)
+
+
+@pytest.mark.parametrize("name", PLAYS)
+def test_the_text_without_javascript_says_the_numbers(bare, name):
+    """Those in bold are what is shown at first."""
+    body = "async ({ controls, show }) => show((await import('/javascripts/play/play.js')).values(controls)).words"
+    shown = call(bare, name, body)
+    said = re.findall(r"\*\*(.+?)\*\*", WRITTEN[name][1])
+    lifted = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
+    plain = re.sub(r"</?su[bp]>", "", shown)
+    assert said and [one for one in said if f"<strong>{one.translate(lifted)}</strong>" not in plain] == []
 
 
 def test_the_forget_bias_opens_the_gate(bare):

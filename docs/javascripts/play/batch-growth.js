@@ -75,7 +75,7 @@ export function show({ batch, activation }) {
       { points: squares.map((one, i) => [i + 1, one / squares.at(-1)]), colour: "--c1", name: "squared gradient" },
     ],
     words: `Batches of ${batch}: the squared gradient grows by a factor of <strong>${digits(each)}</strong> per layer on its way
-      down, ${digits(squares[0] / squares.at(-1))} over ${DEPTH} layers. Theory (dashed): ${what} = ${digits(rate)}. Measured on one
+      down, and by ${digits(squares[0] / squares.at(-1))} from layer ${DEPTH} to the first. Theory (dashed): ${what} = ${digits(rate)}. Measured on one
       network of ${WIDTH} units at its initialization.`,
   }
 }
