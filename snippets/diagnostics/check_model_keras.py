@@ -1821,7 +1821,7 @@ class _Watch(_Seen):
             isinstance(layer, layers.BatchNormalization) for layer in self.layers
         ):
             self.quietly(self.evaluate, loss_fn)
-        for count in (4, 3):
+        for count in (4, 5):
             self.quietly(self.look_at_neighbours, count)
 
     def evaluate(self, loss_fn: Any) -> None:

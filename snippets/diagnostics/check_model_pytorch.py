@@ -1961,7 +1961,7 @@ class _Watch(_Seen, TorchFunctionMode):
         with torch.no_grad():
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
-            for count in (4, 3):
+            for count in (4, 5):
                 self.quietly(self.look_at_neighbours, model, inputs, count)
 
     def evaluate(

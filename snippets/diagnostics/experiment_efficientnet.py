@@ -87,9 +87,7 @@ CLAIMS = (
     Claim(
         statement="As built: powers of ten that the gradient loses on its way back; the limit is 3",
         value=lambda m: (
-            -m.as_built.backward
-            if "vanishing-gradient" in m.as_built.faults
-            else math.nan
+            -m.as_built.backward if "norm-scale" in m.as_built.faults else math.nan
         ),
         interval=(8, 40),
         rival=3.0,
