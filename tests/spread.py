@@ -30,12 +30,12 @@ AS_IT_IS = "as it is"
 ALL = (AS_IT_IS, spread.UNTRAINED, *machines.machines(), spread.LONGER)
 
 
-def main(settings: list[str], part: str) -> int:
+def main(settings: list[str], part: str, seeds: int) -> int:
     for setting in settings or ALL:
         for keras in (False, True):
             stale = list(_stale(setting, part, keras))
             if stale:
-                _measure(setting, stale)
+                _measure(setting, stale, seeds)
     return 0
 
 
@@ -53,9 +53,18 @@ def _uses_keras(experiment: Experiment) -> bool:
     return any(name.partition(".")[0] in {"keras", "tensorflow"} for name in imported_modules(experiment.path))
 
 
-def _measure(setting: str, experiments: list[Experiment]) -> None:
+def _measure(setting: str, experiments: list[Experiment], seeds: int) -> None:
     switches = machines.machines().get(setting, {})
-    command = [sys.executable, "-m", "tests.spread", "--worker", setting, *map(str, (e.path for e in experiments))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.spread",
+        "--seeds",
+        str(seeds),
+        "--worker",
+        setting,
+        *map(str, (e.path for e in experiments)),
+    ]
     worker = subprocess.Popen(
         command, cwd=ROOT, env=machines.environment(switches, "1") | SETTINGS, stdout=subprocess.PIPE, text=True
     )
@@ -71,23 +80,23 @@ def _measure(setting: str, experiments: list[Experiment]) -> None:
     worker.wait()
 
 
-def work(setting: str, paths: list[str]) -> None:
+def work(setting: str, paths: list[str], seeds: int) -> None:
     """In a process of its own, whose environment makes the libraries choose their kernels: a line of JSON each."""
     for path in paths:
         experiment, started = Experiment(Path(path)), time.monotonic()
         try:
-            rows, failed = list(measure(experiment, setting)), ""
+            rows, failed = list(measure(experiment, setting, seeds)), ""
         except Exception as error:  # such as a training that ends where no training took place
             rows, failed = [], f"failed: {error!r}"
         said = {"experiment": str(experiment), "rows": rows, "seconds": time.monotonic() - started, "failed": failed}
         print(json.dumps(said), flush=True)
 
 
-def measure(experiment: Experiment, setting: str) -> Iterator[spread.Row]:
+def measure(experiment: Experiment, setting: str, of_seeds: int) -> Iterator[spread.Row]:
     module = importlib.import_module(experiment.module)
     takes_a_seed = "seed" in inspect.signature(module.measure).parameters
     one = setting in (spread.UNTRAINED, spread.LONGER)
-    seeds = range(spread.SEEDS if takes_a_seed and not one else 1)
+    seeds = range(of_seeds if takes_a_seed and not one else 1)
     if setting == spread.UNTRAINED:
         stop_optimizers()
     if setting == spread.LONGER and not lengthen(module):
@@ -130,8 +139,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--part", default="", help="only experiments whose topic or name contains this")
+    parser.add_argument(
+        "--seeds", type=int, default=spread.SEEDS, help="fewer where time is short; the table says how many"
+    )
     parser.add_argument("settings", nargs="*", help=f"of {', '.join(ALL)}; all of them if none is given")
     given = parser.parse_args()
     if given.worker:
-        sys.exit(work(given.settings[0], given.settings[1:]))
-    sys.exit(main(given.settings, given.part))
+        sys.exit(work(given.settings[0], given.settings[1:], given.seeds))
+    sys.exit(main(given.settings, given.part, given.seeds))

@@ -132,7 +132,7 @@ CLAIMS = (
     Claim(
         statement="Median range of the loss along the gradient, plain over normalized",
         value=lambda m: np.median(m.range_ratios),
-        interval=(12.0, 45.0),
+        interval=(11.0, 45.0),
         rival=1.0,
         rival_of="a normalization that smooths nothing",
         budget="100 steps of SGD, learning rate 0.1, batches of 64",

@@ -145,7 +145,7 @@ CLAIMS = (
     Claim(
         statement="The same network with Adam: loss at the end",
         value=lambda runs: last(runs.adam),
-        interval=(0.2, 1.3),
+        interval=(0.2, 1.4),
         rival=lambda runs: last(runs.gradient_descent),
         rival_of="gradient descent",
         budget="500 steps of Adam, learning rate 0.001, batches of 64",

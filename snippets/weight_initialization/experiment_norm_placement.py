@@ -91,7 +91,7 @@ CLAIMS = (
     Claim(
         statement="24 blocks: gradient of the last block with Post-LN over that with Pre-LN",
         value=lambda measured: measured.post[24][-1] / measured.pre[24][-1],
-        interval=(2.5, 10.0),
+        interval=(1.6, 10.0),
         rival=1.0,
         rival_of="equal gradients",
         reason="The spread over ten seeds, and its range again beyond either end.",

@@ -138,7 +138,7 @@ CLAIMS = (
         value=lambda measured: (
             measured.accuracy["constant + noise"] / measured.accuracy["Xavier"]
         ),
-        interval=(0.2, 0.85),
+        interval=(0.11, 0.85),
         rival=1.0,
         rival_of="noise that is as good a start",
         budget="300 steps of SGD, learning rate 0.3, batches of 64",

@@ -16,7 +16,13 @@ from torch import nn
 
 from snippets.laboratory.claim import Claim
 from snippets.laboratory.digits import load_digits
-from snippets.laboratory.mean_field import TANH, chi, next_variance
+from snippets.laboratory.mean_field import (
+    TANH,
+    chi,
+    fixed_variance,
+    next_correlation,
+    next_variance,
+)
 from snippets.laboratory.training import (
     accuracy_on_test_digits,
     multilayer_perceptron,
@@ -37,6 +43,9 @@ class TrainableDepth(NamedTuple):
     depth_scale: list[float]
     """xi = 1 / |ln chi| at each sigma_w: layers over which a squared gradient changes by a factor e."""
 
+    correlation_scale: float
+    """xi_c at sigma_w = 2: layers over which the correlation of two inputs comes nearer to its limit by a factor e."""
+
     window: tuple[float, float]
     """The sigma_w between which 6 xi exceeds the larger depth."""
 
@@ -53,6 +62,22 @@ def chi_along_sigma_w() -> tuple[np.ndarray, np.ndarray]:
     return np.array(sigmas), np.array(
         [chi(q, TANH, sigma) for q, sigma in zip(variances, sigmas, strict=True)]
     )
+
+
+def correlation_scale(sigma_w: float) -> float:
+    """xi_c = -1 / ln of the slope of the map of correlations at its stable fixed point, which is below 1 in the chaotic
+    phase.
+    """
+    sigma_b = math.sqrt(SIGMA_B2)
+    q = fixed_variance(TANH, sigma_w, sigma_b)
+
+    def step(c: float) -> float:
+        return next_correlation(c, q, TANH, sigma_w, sigma_b)
+
+    c = 0.5
+    for _ in range(80):
+        c = step(c)
+    return -1.0 / math.log((step(c + 1e-4) - step(c - 1e-4)) / 2e-4)
 
 
 def measure(seed: int = 0) -> TrainableDepth:
@@ -78,6 +103,7 @@ def measure(seed: int = 0) -> TrainableDepth:
     return TrainableDepth(
         {depth: [trained(depth, sigma) for sigma in SIGMAS_W] for depth in DEPTHS},
         [1.0 / abs(math.log(number)) for number in np.interp(SIGMAS_W, sigmas, chis)],
+        correlation_scale(2.0),
         (
             float(np.interp(-edge, np.log(chis), sigmas)),
             float(np.interp(edge, np.log(chis), sigmas)),
@@ -127,6 +153,18 @@ CLAIMS = (
         budget="150 steps of SGD, learning rate $\\min(0.05,\\,0.8/L)$",
         reason="The neighbours on the grid are allowed.",
         format=".3f",
+    ),
+    Claim(
+        statement=r"In the chaotic phase the two scales differ: $\xi_c$ at $\sigma_w=2$",
+        value=lambda measured: measured.correlation_scale,
+        interval=(6.93, 7.03),
+        rival=lambda measured: measured.depth_scale[SIGMAS_W.index(2.0)],
+        rival_of=r"$\xi_\nabla$",
+        paper="6.98",
+        source="Schoenholz et al. (2017), section 3, evaluated.",
+        reason=r"Exact recursions. By $6\,\xi_c=42$ a network of 40 layers should train there. In 150 steps "
+        r"it does not: its gradient explodes over twelve $\xi_\nabla$.",
+        format=".2f",
     ),
 )
 

@@ -33,8 +33,9 @@ UNTRAINED, LONGER = "no steps", "ten times the steps"
 
 MARGIN = 1.0
 """The rule for an interval that no theory sets: it reaches beyond the values of ten seeds by their range, times this.
-The range is that of the logarithms where the largest value is more than twice the smallest, both positive. Of a number
-that is normally distributed there, the next seed lies outside once in 500 times, as `tests/test_spread.py` computes."""
+The range is that of the logarithms where the largest value is more than ten times the smallest, both positive. Of a
+number that is normally distributed there, the next seed lies outside once in 500 times, as `tests/test_spread.py`
+computes."""
 
 RULE = "The spread over ten seeds, and its range again beyond either end."
 """The reason of such an interval, word for word."""
@@ -71,7 +72,7 @@ def read() -> list[Row]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Row(entry[0], entry[1], entry[2], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
+            Row(*entry[:3], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
             for entry in list(csv.reader(file))[1:]
         ]
 
@@ -87,8 +88,7 @@ def write(rows: Iterable[Row]) -> None:
 
 def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
     """The rows over seeds of each claim, measured with the code as it stands."""
-    code = digest(experiment)
-    found: dict[int, list[Row]] = {}
+    code, found = digest(experiment), {}
     for row in rows:
         if row.experiment == str(experiment) and row.code == code and row.of_seeds:
             found.setdefault(row.number, []).append(row)
@@ -101,7 +101,7 @@ def ends(rows: Iterable[Row]) -> tuple[float, float]:
 
 def allowed(lowest: float, highest: float) -> tuple[float, float]:
     """What the rule gives for values between these two."""
-    if 0 < 2 * lowest < highest:
+    if 0 < 10 * lowest < highest:
         ratio = (highest / lowest) ** MARGIN
         return lowest / ratio, highest * ratio
     reach = MARGIN * (highest - lowest)
@@ -116,7 +116,9 @@ def quoted(experiment: Experiment, record: dict[str, Any]) -> dict[str, Any]:
         rows = [row for row in known.get(number, ()) if row.seeds > 1]
         lowest, highest = (format(end, claim["format"]) for end in ends(rows)) if rows else ("", "")
         settings = f", {len(rows)} kinds of processor" if len(rows) > 1 else ""
-        spread = {"of": f"Ten seeds{settings}", "lowest": lowest, "highest": highest} if rows else None
+        seeds = min((row.seeds for row in rows), default=0)
+        words = "Ten" if seeds == SEEDS else str(seeds)
+        spread = {"of": f"{words} seeds{settings}", "lowest": lowest, "highest": highest} if rows else None
         claims.append(claim | {"spread": spread})
     return record | {"claims": claims}
 
@@ -141,7 +143,7 @@ def _decisive(path: Path) -> str:
     for line in lines:
         starts.append(starts[-1] + len(line))
     cut = [
-        (starts[node.lineno - 1] + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0))
+        (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset)
         for node in _idle(ast.parse(text))
     ]
     cut += [_place(token, lines, starts) for token in _comments(text)]

@@ -1,0 +1,125 @@
+"""The table of `make spread`: it is not older than the experiments, and no claim is narrower than what it holds."""
+
+import importlib
+import math
+import re
+
+import numpy as np
+import pytest
+
+from docs.hooks.measure import spread
+from docs.hooks.measure.experiment import find_experiments
+from docs.hooks.measure.imports import imported_modules
+from docs.hooks.store import ROOT, load
+
+
+def uses_keras(experiment) -> bool:
+    return any(name.partition(".")[0] in {"keras", "tensorflow"} for name in imported_modules(experiment.path))
+
+
+ROWS = spread.read()
+every_experiment = pytest.mark.parametrize(
+    "experiment",
+    [
+        pytest.param(experiment, id=str(experiment), marks=[pytest.mark.keras] if uses_keras(experiment) else [])
+        for experiment in find_experiments()
+    ],
+)
+
+
+def claims(experiment):
+    return enumerate(importlib.import_module(experiment.module).CLAIMS)
+
+
+@every_experiment
+def test_the_table_is_not_older_than_the_experiment(experiment):
+    known = spread.of(ROWS, experiment)
+    assert known, f"make spread: the table was measured with other code than {experiment} has now"
+    assert len(known) == len(list(claims(experiment)))
+
+
+@every_experiment
+def test_an_interval_holds_all_that_was_measured(experiment):
+    known = spread.of(ROWS, experiment)
+    for number, claim in claims(experiment):
+        lowest, highest = spread.ends(known[number])
+        digits = 1e-8 * max(abs(lowest), abs(highest))  # the table has nine
+        assert claim.interval[0] - digits <= lowest and highest <= claim.interval[1] + digits, claim.statement
+
+
+@every_experiment
+def test_an_interval_without_a_theory_follows_the_rule(experiment):
+    known = spread.of(ROWS, experiment)
+    for number, claim in claims(experiment):
+        if claim.reason == spread.RULE:
+            lowest, highest = spread.allowed(*spread.ends(known[number]))
+            # An accuracy ends at 0 and 1.
+            assert claim.interval[0] <= max(lowest, 0.0) + 1e-9, claim.statement
+            assert claim.interval[1] >= highest - 1e-9 or claim.interval[1] == 1.0, claim.statement
+
+
+@every_experiment
+def test_what_the_build_measured_lies_within_the_spread_or_its_range_beyond(experiment, built_site):
+    known, measured = spread.of(ROWS, experiment), load(ROOT / experiment.measurement).measured
+    for number, claim in claims(experiment):
+        lowest, highest = spread.allowed(*spread.ends(known[number]))
+        # An eigenvalue has its last digits from the library. What rounding leaves of an identity is another machine's business.
+        exact = 1e-5 * max(abs(lowest), abs(highest), 0.1)
+        assert lowest - exact <= claim.value(measured) <= highest + exact, claim.statement
+
+
+@every_experiment
+def test_a_number_that_no_step_leaves_as_it_is_names_its_budget(experiment):
+    """Measured with optimizers that do nothing: what then lies outside the spread is the work of a training."""
+    untrained = {
+        row.number: row.lowest
+        for row in ROWS
+        if row.setting == spread.UNTRAINED
+        and row.experiment == str(experiment)
+        and row.code == spread.digest(experiment)
+    }
+    known = spread.of(ROWS, experiment)
+    for number, claim in claims(experiment):
+        if number in untrained and claim.kind != "identity":
+            lowest, highest = spread.allowed(*spread.ends(known[number]))
+            exact = 1e-6 * max(abs(lowest), abs(highest))
+            trained = not lowest - exact <= untrained[number] <= highest + exact
+            assert claim.budget or not trained, f"{claim.statement}: names no budget"
+
+
+def test_the_rule_raises_a_false_alarm_once_in_500_seeds():
+    """Of a normal law, by simulation: ten seeds set the interval, the eleventh is tried."""
+    draws = np.random.default_rng(0).standard_normal((400_000, 11))
+    lowest, highest = draws[:, :10].min(axis=1), draws[:, :10].max(axis=1)
+    reach = spread.MARGIN * (highest - lowest)
+    outside = (draws[:, 10] < lowest - reach) | (draws[:, 10] > highest + reach)
+    assert 1 / 600 < outside.mean() < 1 / 500
+
+
+def test_the_digest_sees_what_is_measured_and_not_how_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "ROOT", tmp_path)
+    path = tmp_path / "experiment.py"
+
+    def decisive(text: str) -> str:
+        path.write_text(text, encoding="utf-8")
+        spread._decisive.cache_clear()
+        return spread._decisive(path.relative_to(tmp_path))
+
+    code = '"""Words."""\nSTEPS = 3  # few\nCLAIMS = (Claim(statement="One", value=lambda m: m[0], interval=(0, 1)),)\n'
+    same = decisive(code)
+    for old, new in (("Words", "Otherwords"), ("few", "many"), ("One", "Two"), ("(0, 1)", "(0, 2)"), ("= 3", "=  3")):
+        assert decisive(code.replace(old, new)) == same, old
+    for old, new in (("= 3", "= 4"), ("m[0]", "m[1]")):
+        assert decisive(code.replace(old, new)) != same, old
+
+
+def test_the_table_is_written_as_it_was_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "ROOT", tmp_path)
+    (tmp_path / spread.TABLE).parent.mkdir(parents=True)
+    rows = [
+        spread.Row("a/b", "0", "as it is", 10, 0, "one", 0.25, 1.5),
+        spread.Row("a/b", "0", "AVX2", 10, 0, "one", 0.25, math.inf),
+    ]
+    spread.write(rows)
+    assert sorted(spread.read()) == sorted(rows)
+    assert re.match("experiment,code,setting", (tmp_path / spread.TABLE).read_text(encoding="utf-8"))
