@@ -63,7 +63,7 @@ def test_what_the_build_measured_lies_within_the_spread_or_its_range_beyond(expe
     known, measured = spread.of(ROWS, experiment), load(ROOT / experiment.measurement).measured
     for number, claim in claims(experiment):
         lowest, highest = spread.allowed(*spread.ends(known[number]))
-        # An eigenvalue has its last digits from the library. What rounding leaves of an identity is another machine's business.
+        # The last digits of an eigenvalue, and what rounding leaves of an identity, are another machine's business.
         exact = 1e-5 * max(abs(lowest), abs(highest), 0.1)
         assert lowest - exact <= claim.value(measured) <= highest + exact, claim.statement
 
