@@ -71,7 +71,11 @@ def write_claim(card: Path) -> TaskFailed | None:
 
 
 def write_ledger(experiments: list[Experiment], places: dict[str, list[str]]) -> None:
-    write_if_changed(LEDGER, evidence.ledger(experiments, places))
+    counts = {
+        experiment.card.as_posix(): len(store.load(experiment.measurement).record["claims"])
+        for experiment in experiments
+    }
+    write_if_changed(LEDGER, evidence.ledger(experiments, places, counts))
 
 
 def read_formulas(page: Page) -> Remembered | TaskFailed:

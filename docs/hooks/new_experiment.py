@@ -64,8 +64,11 @@ def plot(measured: Measured) -> Figure:
     return figure
 '''
 
+MORE = "**More experiments:** "
+"""What a chapter has before its links to the experiments that its further page shows."""
+
 SECTION = """
-### {title} {{ #{anchor} }}
+{rank} {title} {{ #{anchor} }}
 
 TODO: say what is asked, and what is varied.
 
@@ -89,7 +92,9 @@ def write(topic: str, name: str) -> tuple[Path, Page]:
     if (ROOT / experiment.path).exists():
         raise ValueError(f"NAME must be new, but {experiment.path} is there")
     page, place = _last_card(topic)
+    further = page.path.parent.name == "experiments"
     section = SECTION.format(
+        rank="##" if further else "###",
         topic=topic,
         name=name,
         anchor=name.replace("_", "-"),
@@ -99,7 +104,18 @@ def write(topic: str, name: str) -> tuple[Path, Page]:
     text = page.text[:place] + section + page.text[place:]
     (ROOT / experiment.path).write_text(SKELETON.format(name=name.replace("_", " ")), encoding="utf-8")
     (ROOT / page.path).write_text(text, encoding="utf-8")
+    if further:
+        _link(Page(Path("docs", "chapters", page.path.name)), page, name)
     return experiment.path, page
+
+
+def _link(chapter: Page, page: Page, name: str) -> None:
+    """Let the chapter lead to the new section of its further page."""
+    anchor, words = name.replace("_", "-"), name.replace("_", " ")
+    link = f"[{words}](../experiments/{page.path.name}#{anchor}){{ #{anchor} }},\n"
+    if MORE not in chapter.text:
+        raise ValueError(f"{chapter} must have the line {MORE!r} for the link to the new experiment")
+    (ROOT / chapter.path).write_text(chapter.text.replace(MORE, MORE + link), encoding="utf-8")
 
 
 def _last_card(topic: str) -> tuple[Page, int]:

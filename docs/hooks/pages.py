@@ -11,6 +11,9 @@ DOCS = Path("docs")
 NOT_A_PAGE = {"hooks", "overrides", "figures", "downloads"}
 """Folders whose Markdown is no page: code, templates, and what the build writes for pages to include."""
 
+PARTS = ("chapters", "experiments", "code")
+"""The folders of a chapter's pages, which have one name in each."""
+
 INCLUDE = re.compile(r'^[ \t]*--8<-- "([^"\n]+)"$', re.MULTILINE)
 SECTION = re.compile(r"^##+ .*\{ #([\w-]+) \}$", re.MULTILINE)
 
@@ -57,6 +60,12 @@ class Page:
             anchors = SECTION.findall(self.text, 0, include.start())
             found.setdefault(include[1], f"[{self.title}]({address}{'#' + anchors[-1] if anchors else ''})")
         return found
+
+
+def parts(slug: str) -> list[Page]:
+    """A chapter and its further pages: all its experiments, all its code."""
+    found = (DOCS / folder / f"{slug}.md" for folder in PARTS)
+    return [Page(path) for path in found if (ROOT / path).is_file()]
 
 
 def find_pages() -> list[Page]:

@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +10,12 @@ from scipy import optimize, stats
 from torch import nn
 from torch.nn import functional
 
+from docs.hooks.pages import parts
 from snippets.activation_functions.gain_pytorch import backward_gain, forward_gain
 from snippets.laboratory.activations import from_torch
 from snippets.laboratory.mean_field import SIGMOID, chi, fixed_variance, next_variance
 
-TEXT = Path("docs/chapters/activation-functions.md").read_text(encoding="utf-8")
+TEXT = "\n".join(page.text for page in parts("activation-functions"))
 
 
 def typed(before: str) -> float:

@@ -1,14 +1,15 @@
 """The facts about Keras that the chapter states in its text."""
 
 import inspect
-from pathlib import Path
 
 import keras
 import pytest
 
+from docs.hooks.pages import parts
+
 pytestmark = pytest.mark.keras
 
-TEXT = Path("docs/chapters/activation-functions.md").read_text(encoding="utf-8")
+TEXT = "\n".join(page.text for page in parts("activation-functions"))
 
 
 def default(function, argument: str):

@@ -1,10 +1,10 @@
 """The text of the chapter, as its tests read it."""
 
 import re
-from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "chapters" / "batch-normalization.md"
-TEXT = PAGE.read_text(encoding="utf-8")
+from docs.hooks.pages import parts
+
+TEXT = "\n".join(page.text for page in parts("batch-normalization"))
 
 
 def differences() -> dict[str, tuple[str, str]]:

@@ -1,15 +1,15 @@
 """The constants of theory that the chapter prints, and its exercise."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from docs.hooks.pages import parts
 from snippets.exploding_gradients import experiment_cliff, experiment_clip_direction, experiment_overflow_depth
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/chapters/exploding-gradients.md").read_text(encoding="utf-8")
+PAGE = "\n".join(page.text for page in parts("exploding-gradients"))
 HALF, SINGLE = torch.finfo(torch.float16).max, torch.finfo(torch.float32).max
 
 

@@ -12,12 +12,13 @@ import torch
 from scipy import stats
 from torch import nn
 
+from docs.hooks.pages import parts
 from snippets.he_initialization.experiment_fan_choice import WIDTHS, theory
 from snippets.he_initialization.fans_numpy import true_fans
 from snippets.he_initialization.he_init_numpy import TRUNCATED_STD, kaiming_std
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/chapters/he-initialization.md").read_text(encoding="utf-8")
+PAGE = "\n".join(page.text for page in parts("he-initialization"))
 FAN_CHOICE, MEAN_SQUARE, TRUNCATED_NORMAL = (
     (ROOT / f"snippets/he_initialization/experiment_{name}.py").read_text(encoding="utf-8")
     for name in ("fan_choice", "mean_square", "truncated_normal")

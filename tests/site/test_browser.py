@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from docs.hooks.draw import palette
+from docs.hooks.pages import PARTS
 from tests.site.conftest import Server, serve
 
 pytestmark = pytest.mark.browser
@@ -23,6 +24,7 @@ PAGES = [
     "",
     "404.html",
     *CHAPTERS,
+    *(f"{folder}/{file.stem}/" for folder in PARTS[1:] for file in sorted((ROOT / "docs" / folder).glob("*.md"))),
     *(f"toolbox/{file.stem}/" for file in sorted((ROOT / "docs" / "toolbox").glob("*.md"))),
     "learn/",
     *(f"learn/{file.parent.name}/{file.stem}/" for file in sorted((ROOT / "docs" / "learn").glob("*/*.md"))),
@@ -264,7 +266,7 @@ def test_a_chapter_on_paper(page: Page, site_url):
     page.emulate_media(media="print", color_scheme="dark")
     for gone in (".md-header", ".md-sidebar--primary", ".md-sidebar--secondary", ".md-footer", ".md-code__nav"):
         assert not page.locator(gone).first.is_visible()
-    folded = page.locator("details:not([open]) > p")
+    folded = page.locator("details:not([open], .evidence details) > p")
     assert folded.count() > 0
     assert folded.first.evaluate("(answer) => answer.checkVisibility({contentVisibilityAuto: true})")
     code = page.locator("pre > code:visible").first

@@ -98,6 +98,14 @@ def test_every_state_of_the_explorer_is_one(documents):
     assert found > 50
 
 
+@pytest.mark.parametrize("old", (Path(__file__).with_name("addresses.txt")).read_text(encoding="utf-8").split())
+def test_an_old_address_still_has_its_place(documents, old):
+    """Sections that moved to a further page left a link to their new place, which carries the old name."""
+    page, _, name = old.partition("#")
+    ids = {element.get("id") for element in documents[f"{page}index.html"].iter()}
+    assert name in ids
+
+
 def test_nothing_is_loaded_from_elsewhere(documents):
     for page, document in documents.items():
         for element in document.iter():
@@ -177,15 +185,24 @@ def test_the_search_index_holds_words_and_no_formulas(built_site):
         assert not re.search(r"\\[a-zA-Z]{2,}|\$\$|annotation", entry["title"] + entry["text"]), entry["location"]
 
 
-def test_the_ledger_lists_every_claim_with_its_value(documents):
-    ledger = "".join(documents["toolbox/evidence-ledger/index.html"].find("body").itertext())
+def test_the_ledger_leads_to_every_claim_and_its_value(documents):
+    """To the section with the card of the experiment, on whatever page it stands."""
+    ledger = documents["toolbox/evidence-ledger/index.html"]
+    listed = {element.get("id") for element in ledger.iter("h3")}
+    led_to = {urldefrag(urljoin(address("toolbox/evidence-ledger/index.html"), one)).url for one in references(ledger)}
+    shown = {page: text_of(document) for page, document in documents.items() if address(page) in led_to}
     for experiment in find_experiments():
+        assert evidence.anchor(experiment) in listed
         claims = json.loads((Path(__file__).resolve().parents[2] / experiment.numbers).read_text())["claims"]
         assert claims
         for claim in claims:
-            assert re.sub(r"<[^>]+>", "", evidence.typeset(claim["printed"])) in ledger
+            printed = re.sub(r"<[^>]+>", "", evidence.typeset(claim["printed"]))
             words = re.split(r"[$`*]", claim["statement"])[0].strip()
-            assert words in ledger, claim["statement"]
+            assert any(printed in text and words in text for text in shown.values()), claim["statement"]
+
+
+def text_of(document: Element) -> str:
+    return "".join(document.find("body").itertext())
 
 
 def test_build_code_is_not_published(built_site):

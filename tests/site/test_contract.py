@@ -10,7 +10,7 @@ import pytest
 
 from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_modules
-from docs.hooks.pages import Page, find_pages
+from docs.hooks.pages import PARTS, Page, find_pages, parts
 from docs.hooks.show.catalogue import find_snippets
 from docs.hooks.store import ROOT
 
@@ -135,9 +135,9 @@ def test_the_signatures_of_a_copyable_file_stand_on_a_page(snippet: Path):
 
 @every_experiment
 def test_the_page_of_its_topic_shows_figure_and_card(experiment: Experiment):
-    chapter = Path("docs", "chapters", experiment.topic.replace("_", "-") + ".md")
-    homes = Path("docs", "toolbox").glob("*.md") if experiment.topic == "diagnostics" else [chapter]
-    page = next((page for page in map(Page, homes) if experiment.card.as_posix() in page.included), None)
+    toolbox = map(Page, Path("docs", "toolbox").glob("*.md"))
+    homes = toolbox if experiment.topic == "diagnostics" else parts(experiment.topic.replace("_", "-"))
+    page = next((page for page in homes if experiment.card.as_posix() in page.included), None)
     assert page, f"include {experiment.card}"
     assert f"../{experiment.figure.relative_to('docs').as_posix()}" in [address for _, address in page.images]
     assert not experiment.has_table or experiment.table.as_posix() in page.included
@@ -176,11 +176,35 @@ def test_a_chapter_has_its_question_and_its_rungs(chapter: Path):
     text = chapter.read_text(encoding="utf-8")
     assert re.match(r"---\n(?=(.*\n)*?question: \S)(?=(.*\n)*?description: \S)", text)
     assert re.findall(r"\{ #(\w+) \}$", text, flags=re.MULTILINE)[0] == "answer"
-    rungs = ["answer", "picture", "why", "proof", "use", "limits", "check", "sources"]
+    rungs = ["answer", "try", "picture", "why", "proof", "use", "recap", "limits", "check", "sources"]
     found = [rung for rung in re.findall(r"^## .*\{ #(\w+) \}$", text, flags=re.MULTILINE) if rung in rungs]
     assert found == [rung for rung in rungs if rung in found], f"the ladder has its order: {found}"
     if list(ROOT.glob(f"snippets/{chapter.stem.replace('-', '_')}/experiment_*.py")):
-        assert found == rungs, f"a chapter with experiments has every rung, this one has {found}"
+        may = {"try"} - set(found)
+        assert found == [rung for rung in rungs if rung not in may], f"a chapter with experiments has them all: {found}"
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "docs" / "chapters").glob("*.md")), ids=lambda path: path.stem)
+def test_a_chapter_leads_to_all_its_experiments_and_files(chapter: Path):
+    """What stands on its further pages is one step from the chapter, and under the address that it has there."""
+    core, *further = parts(chapter.stem)
+    for page in further:
+        assert f"\nchapter: {chapter.stem}\n" in page.text, "the front matter says whose page it is"
+        address = f"../{page.path.relative_to('docs').as_posix()}"
+        assert page.sections and [name for name in page.sections if f"]({address}#{name})" not in core.text] == []
+
+
+def test_a_further_page_belongs_to_a_chapter():
+    slugs = {path.stem for path in (ROOT / "docs" / "chapters").glob("*.md")}
+    for folder in PARTS:
+        assert {path.stem for path in (ROOT / "docs" / folder).glob("*.md")} <= slugs
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "docs" / "chapters").glob("*.md")), ids=lambda path: path.stem)
+def test_a_chapter_ends_in_five_lines(chapter: Path):
+    recap = re.search(r"^## .*\{ #recap \}\n(.*?)^## ", chapter.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    if recap and list(ROOT.glob(f"snippets/{chapter.stem.replace('-', '_')}/experiment_*.py")):
+        assert 1 <= len(re.findall(r"^\d\. ", recap[1], re.MULTILINE)) <= 5
 
 
 @every_copyable

@@ -22,6 +22,8 @@ class Misconception(NamedTuple):
     look: str
     """The class that colours the verdict."""
     why: str
+    folder: str
+    """Of the page with the proof: the chapter, or its page of all experiments."""
     topic: str
     """As the chapter's file is named."""
     anchor: str
@@ -35,7 +37,7 @@ def misconceptions() -> list[Misconception]:
     shape = re.compile(
         r'<details class="verdict" markdown="1">\n<summary markdown="span">“(?P<statement>.+)”</summary>\n\n'
         r"\*\*(?P<verdict>True|False)\.\*\* (?P<why>.+) "
-        r"\[The proof\]\(\.\./chapters/(?P<topic>[\w-]+)\.md#(?P<anchor>[\w-]+)\)\.\n"
+        r"\[The proof\]\(\.\./(?P<folder>chapters|experiments)/(?P<topic>[\w-]+)\.md#(?P<anchor>[\w-]+)\)\.\n"
         r'\{ \.(?P<look>\w+) \}\n\n(?P<cards>(?:--8<-- "[^"]+"\n\n)+)</details>\n'
     )
     found = [match.groupdict() for match in shape.finditer(TEXT)]
@@ -49,9 +51,9 @@ def misconceptions() -> list[Misconception]:
 every = pytest.mark.parametrize("misconception", misconceptions(), ids=str)
 
 
-def section(chapter: Path, anchor: str) -> str:
+def section(page: Path, anchor: str) -> str:
     """What stands below the heading with this address, down to the next heading of its rank or above."""
-    lines = chapter.read_text(encoding="utf-8").splitlines()
+    lines = page.read_text(encoding="utf-8").splitlines()
     rank = 0
     kept: list[str] = []
     for line in lines:
@@ -87,7 +89,7 @@ def test_the_experiment_exists_and_belongs_to_the_chapter(misconception):
 @every
 def test_the_proof_is_where_the_link_leads(misconception):
     """To the section with the experiment's card; a figure of it will do where the card stands further below."""
-    place = section(ROOT / "docs" / "chapters" / f"{misconception.topic}.md", misconception.anchor)
+    place = section(ROOT / "docs" / misconception.folder / f"{misconception.topic}.md", misconception.anchor)
     for card in misconception.cards:
         experiment = experiment_of(card)
         assert f'--8<-- "{experiment.card.as_posix()}"' in place, f"{misconception.anchor} does not show {experiment}"

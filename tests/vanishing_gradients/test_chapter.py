@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.hooks.pages import parts
 from snippets.laboratory.mean_field import RELU, SIGMOID, TANH, chi, fixed_variance
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "chapters" / "vanishing-gradients.md").read_text(encoding="utf-8")
+PAGE = "\n".join(page.text for page in parts("vanishing-gradients"))
 DEFAULT = math.sqrt(1 / 3)  # of nn.Linear: uniform within 1 / sqrt(fan_in)
 
 
@@ -58,7 +59,7 @@ def test_the_question_of_the_forget_bias():
 
 def test_the_solution_of_the_exercise_prints_what_the_page_says(capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "snippets" / "vanishing_gradients"))
-    (solution,) = re.findall(r"```python\n(    import numpy.*?)    ```", PAGE, flags=re.DOTALL)
+    (solution,) = re.findall(r"Measured, with the file .*?```python\n(.*?)    ```", PAGE, flags=re.DOTALL)
     exec(textwrap.dedent(solution), {})
     printed = capsys.readouterr().out.strip()
     assert f"It prints {printed}." in PAGE

@@ -1,15 +1,15 @@
 """The constants of theory that the chapter types out."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from docs.hooks.pages import parts
 from snippets.laboratory.mean_field import gaussian_mean
 from snippets.weight_initialization.experiment_phase_diagram import critical_sigma_w2, point
 
-PAGE = Path("docs/chapters/weight-initialization.md").read_text(encoding="utf-8")
+PAGE = "\n".join(page.text for page in parts("weight-initialization"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from docs.hooks.store import ROOT
+from docs.hooks.pages import parts
 from snippets.laboratory.mean_field import (
     SIGMOID,
     TANH,
@@ -20,7 +20,7 @@ from snippets.laboratory.mean_field import (
 from snippets.xavier_initialization.experiment_sigmoid_gain import CRITICAL
 from snippets.xavier_initialization.xavier_init_numpy import xavier_std
 
-PAGE = (ROOT / "docs" / "chapters" / "xavier-initialization.md").read_text(encoding="utf-8")
+PAGE = "\n".join(page.text for page in parts("xavier-initialization"))
 
 
 def after(words: str) -> float:

@@ -24,7 +24,7 @@ CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
 PLACE = re.compile(r'<h[1-6] id="([^"]+)"|(<math.*?</math>)', re.DOTALL)
 BOOSTS = {"sources": 0.2, "check": 0.5, "limits": 0.7, "use": 0.8, "answer": 1.4}
 """A list of sources holds every name; the answer of a chapter is what most ask for."""
-FOLDERS = {"chapters": 1.3, "labs": 0.6}
+FOLDERS = {"chapters": 1.3, "labs": 0.6, "code": 0.6}
 LISTS = {"toolbox/misconceptions/": 0.7, "toolbox/snippets/": 0.8, "": 0.5}
 """They name everything once more."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docs.hooks.show import claims
+from docs.hooks.show import evidence
 from tests.hooks.halving import SOUND
 
 CARD = "docs/figures/claims/halving/sound/{}.md"
@@ -14,8 +14,8 @@ def page(project, address: str) -> None:
 
 
 def test_words_of_a_statement():
-    assert claims.words(r"ReLU: part of $\operatorname{E}[z^2]$ that is left") == "relu-part-of-e-z-2-that-is-left"
-    assert claims.words(r"Tanh: $\partial L/\partial W$, largest") == "tanh-l-w-largest"
+    assert evidence.words(r"ReLU: part of $\operatorname{E}[z^2]$ that is left") == "relu-part-of-e-z-2-that-is-left"
+    assert evidence.words(r"Tanh: $\partial L/\partial W$, largest") == "tanh-l-w-largest"
 
 
 def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
@@ -23,7 +23,11 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
     assert project.make_figures().returncode == 0
     card = project.root / CARD.format("so-does")
     text = card.read_text(encoding="utf-8")
-    assert "So does the second" in text and "<dd>0.25</dd>" in text and "Halving: each step halves the value." in text
+    assert (
+        "So does the second" in text
+        and '<span class="claim-value">0.25</span>' in text
+        and "Halving: each step halves the value." in text
+    )
     assert "The first step halves" not in text
 
     written = card.stat().st_mtime_ns
@@ -37,7 +41,10 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
-    [("evidence.py", "[All evidence]", "[Every evidence]"), ("claims.html.j2", "This build", "This measurement")],
+    [
+        ("evidence.py", "[All evidence]", "[Every evidence]"),
+        ("claims.html.j2", "Link to this claim", "Address of this claim"),
+    ],
 )
 def test_the_card_follows_the_code_that_writes_it(project, file, old, new):
     page(project, "so-does")
@@ -54,7 +61,9 @@ def test_a_whole_statement_goes_before_a_longer_one(project):
     longer = SOUND.replace("So does the second", "The first step and the second")
     project.write("snippets/halving/experiment_sound.py", longer.replace("The first step halves", "The first step"))
     assert project.make_figures().returncode == 0
-    assert "<dd>0.5</dd>" in (project.root / CARD.format("the-first-step")).read_text(encoding="utf-8")
+    assert '<span class="claim-value">0.5</span>' in (project.root / CARD.format("the-first-step")).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_an_address_that_fits_no_claim_tells_which_there_are(project):
