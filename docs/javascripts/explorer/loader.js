@@ -8,7 +8,7 @@ function whenNear(selector, begin) {
         begin(target)
       }
     },
-    { rootMargin: "100%" },
+    { rootMargin: "10%" },
   )
   document.querySelectorAll(selector).forEach((one) => near.observe(one))
 }
