@@ -756,7 +756,8 @@ class _Weight(NamedTuple):
     gradient_alike: bool
     """The same for its gradient."""
     centred: float | None = None
-    """Of the scale of a normalization, |mean| over root mean square; 0 for zeros."""
+    """Of the scale of a normalization, |mean| over root mean square; 0 for
+    zeros."""
 
 
 _RANGES = {
@@ -839,9 +840,8 @@ class _Seen:
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
-        """Of what the first weights read. One raw column among standardized ones
-        is lost in the mean.
-        """
+        """Of what the first weights read. One raw column among standardized
+        ones is lost in the mean."""
         largest = max(columns, default=0.0)
         if max(whole, largest) > self.scale:
             self.scale = max(whole, largest)
@@ -1117,9 +1117,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
 
 
 def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    """What goes straight on, through time, from one example to another, and from
-    training to evaluation.
-    """
+    """What goes straight on, through time, from one example to another, and
+    from training to evaluation."""
     runs: list[list[int]] = []
     for place, row in enumerate(seen.rows):
         if row["straight"] is not None:
@@ -1221,9 +1220,8 @@ _FOLLOW = {
 
 
 def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Faults first, in the order of mending, and each once: what follows from one
-    stands in its `also`.
-    """
+    """Faults first, in the order of mending, and each once: what follows from
+    one stands in its `also`."""
     order = {code: place for place, code in enumerate(_FIRST)}
     kept: list[Finding] = []
     for one in sorted(
@@ -1240,9 +1238,8 @@ def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is not
-    at an end, where a reshape leaves what it mixes elsewhere.
-    """
+    """Two choices of as many examples; at place 1 stands the same one. It is
+    not at an end, where a reshape leaves what it mixes elsewhere."""
     if examples < 3:
         return None
     count = min(count, examples)
@@ -1829,7 +1826,8 @@ class _Watch(_Seen):
         self.evaluation = float(tf.reduce_mean(value))
 
     def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
-        """What of the last output depends on the first step, and on the last."""
+        """What of the last output depends on the first step, and on the
+        last."""
         given = tf.identity(given[:FEW])
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -2017,9 +2015,8 @@ class _Watch(_Seen):
     def straight(
         self, layer: keras.Layer, given: list[tf.Tensor]
     ) -> tuple[int, int] | None:
-        """The linear layer that leads to this one past nothing that bends it, if
-        one layer could do the work of both.
-        """
+        """The linear layer that leads to this one past nothing that bends it,
+        if one layer could do the work of both."""
         tensor = next((part._id for part in given if part._id in self.linear), None)
         if tensor is None or not _is_linear(layer, bends=True):
             return None

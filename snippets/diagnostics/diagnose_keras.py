@@ -1,5 +1,5 @@
-"""Diagnose my training: what check_model sees, what the loss, the targets and the
-optimizer say, and some dozen steps on trial.
+"""Diagnose my training: what check_model sees, what the loss, the targets and
+the optimizer say, and some dozen steps on trial.
 
     model.compile(optimizer, loss)
     # as in model.fit(x, y, batch_size=32, epochs=10)
@@ -303,7 +303,8 @@ class Trial(NamedTuple):
 
     @property
     def loss(self) -> float:
-        """Mean of the last fifth of the steps, infinite if the trial was lost."""
+        """Mean of the last fifth of the steps, infinite if the trial was
+        lost."""
         return _end(self.losses, len(self.losses))
 
 
@@ -664,7 +665,8 @@ def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | No
 
 
 def _unrelated(near: tuple[float, float, float] | None) -> str:
-    """Evidence that labels have nothing to do with inputs, empty if they have."""
+    """Evidence that labels have nothing to do with inputs, empty if they
+    have."""
     if near is None or near[0] - near[1] >= CHANCE * near[2]:
         return ""
     above = (near[0] - near[1]) / max(near[2], 1e-30)
@@ -840,7 +842,10 @@ class _Probe:
         return max(10, min(STEPS, int(free / trials)))
 
     def too_high(self, given: float, scale: float, least: float) -> Iterator[Finding]:
+        less = math.inf
         for factor, trials in ((0.1, 5), (0.01, 4)):
+            if given < less < math.inf:
+                return  # even shorter steps are worse still
             steps = min(self.own, self.left(trials))
             less = self.trial(factor, steps).loss - least
             falls = less < GUESS * scale or given > 3 * scale
@@ -868,15 +873,10 @@ class _Probe:
         self, given: float, start: float, scale: float, least: float
     ) -> Iterator[Finding]:
         """Does a longer step help, or a longer training?"""
-        for factor, trials in ((1.0, 4), (10.0, 3), (100.0, 2), (1000.0, 1)):
-            if factor == 1.0:
-                steps = len(self.trials[0].losses)
-                more = self.trials[0].loss - least
-                if self.own == steps:
-                    continue
-            else:
-                steps = self.left(trials)
-                more = self.trial(factor, steps).loss - least
+        if self.heads_low(given, scale, least):
+            return
+        for trial in self.longer():
+            more = trial.loss - least
             if more < BETTER * given and more < GUESS * scale:
                 slope = (start - given) / self.own
                 needed = (start - more) / slope if slope > 0 else math.inf
@@ -886,10 +886,34 @@ class _Probe:
                     )
                     yield _found(
                         "steps-too-short",
-                        f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
-                        f"{more + least:.3g}; the given rate needs {needed:.3g} steps for that{plan}",
+                        f"loss after {self.own} steps {given + least:.3g}, after {len(trial.losses)} at "
+                        f"{trial.factor:g} times the rate {trial.loss:.3g}; the given rate needs {needed:.3g} steps "
+                        f"for that{plan}",
                     )
                     return
+
+    def heads_low(self, given: float, scale: float, least: float) -> bool:
+        """As it falls in its second half, the loss ends low in the planned
+        steps.
+        """
+        half = self.own // 2
+        if self.planned is None or self.planned <= self.own or half < 2:
+            return False
+        fall = (_end(self.trials[0].losses, half) - least - given) / (self.own - half)
+        return given - fall * (self.planned - self.own) < NOT_DONE * scale
+
+    def longer(self) -> Iterator[Trial]:
+        """More of the given rate, higher ones, and more of the best of
+        these."""
+        if self.own < len(self.trials[0].losses):
+            yield self.trials[0]
+        tried = list[Trial]()
+        for factor, trials in ((10.0, 3), (100.0, 2), (1000.0, 1)):
+            tried.append(self.trial(factor, self.left(trials)))
+            yield tried[-1]
+        best, steps = min(tried, key=lambda trial: trial.loss), self.left(1)
+        if len(best.losses) < steps and best.loss < math.inf:
+            yield self.trial(best.factor, steps)
 
     def nothing(
         self, best: float, scale: float, least: float, unrelated: Callable[[], str]
@@ -1045,11 +1069,11 @@ def diagnose(
 
     `x` and `y` are all examples as `fit` takes them: arrays, or for `x` a
     tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
-    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches. `batch_size`
-    is 32 for arrays, as in `fit`; `epochs` is the length of the training
-    (without it, nothing is said of the length). Of a learning rate with a
-    schedule the highest one is tried. Ctrl-C ends the trials, and the report
-    says what is known.
+    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches.
+    `batch_size` is 32 for arrays, as in `fit`; `epochs` is the length of the
+    training (without it, nothing is said of the length). Of a learning rate
+    with a schedule the highest one is tried. Ctrl-C ends the trials, and the
+    report says what is known.
 
     Raises ValueError for an argument that is not what it should be, and another
     backend than TensorFlow. A model that fails on its data is a finding.
@@ -1497,7 +1521,8 @@ def _mean(loss_fn: Any, targets: Any, output: Any) -> float:
 
 
 def _raised(targets: Any, shape: Any) -> Any:
-    """With an axis of length one, as the model has it: a compiled loss adds it."""
+    """With an axis of length one, as the model has it: a compiled loss adds
+    it."""
     if len(shape) == len(targets.shape) + 1 and shape[-1] == 1:
         return targets[..., None]
     return targets
@@ -1539,7 +1564,8 @@ def _stacks(leaves: list[keras.Layer]) -> list[str]:
 
 
 def _read(layer: keras.Layer) -> Any:
-    """The layer whose output is this one's only input, in a functional model."""
+    """The layer whose output is this one's only input, in a functional
+    model."""
     nodes = layer._inbound_nodes
     if len(nodes) != 1 or len(nodes[0].input_tensors) != 1:
         return None

@@ -41,6 +41,10 @@ def test_sections_open_and_close_once(page: Page):
             assert path in page.included, f"{path} is walked through in sections: show it whole on the same page"
 
 
+COMPANIONS = {f"diagnose_{name}": {f"check_model_{name}"} for name in ("pytorch", "keras")}
+"""Of files that say in their docstring which one to put beside them."""
+
+
 @every_page
 def test_code_is_not_highlighted_by_line_number(page: Page):
     assert not re.search(r"hl_lines|linenums", page.text)
@@ -80,7 +84,10 @@ def test_a_copyable_file_needs_one_framework_and_nothing_of_this_project(snippet
     backend = {"tensorflow"} if framework == "keras" else set()
     # A report draws itself only where the reader has matplotlib.
     drawing = {"matplotlib"} if snippet.parent.name == "diagnostics" else set()
-    assert foreign <= {framework} | backend | drawing, f"{snippet} imports {foreign}"
+    companion = COMPANIONS.get(snippet.stem, set())
+    assert foreign <= {framework} | backend | drawing | companion, f"{snippet} imports {foreign}"
+    docstring = ast.get_docstring(ast.parse((ROOT / snippet).read_text(encoding="utf-8")))
+    assert all(f"Put {name}.py beside this file" in docstring for name in companion)
     assert framework in modules
 
 
@@ -113,10 +120,13 @@ def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: P
     assert names
     for name in names:
         (tmp_path / name.name).write_bytes((ROOT / name).read_bytes())
+    # The folder itself is on the path only for a file that asks for another beside it.
     script = (
         "import pathlib, runpy, sys\n"
         "sys.meta_path = [finder for finder in sys.meta_path if 'editable' not in repr(finder)]\n"
         "for file in sorted(pathlib.Path().glob('*.py')):\n"
+        f"    path = [str(file.parent.absolute())] * (file.stem in {sorted(COMPANIONS)})\n"
+        "    sys.path += path\n"
         "    print(file, flush=True); runpy.run_path(str(file), run_name='__main__')\n"
     )
     run = subprocess.run(

@@ -52,7 +52,8 @@ class _Weight(NamedTuple):
     gradient_alike: bool
     """The same for its gradient."""
     centred: float | None = None
-    """Of the scale of a normalization, |mean| over root mean square; 0 for zeros."""
+    """Of the scale of a normalization, |mean| over root mean square; 0 for
+    zeros."""
 
 
 _RANGES = {
@@ -135,9 +136,8 @@ class _Seen:
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
-        """Of what the first weights read. One raw column among standardized ones
-        is lost in the mean.
-        """
+        """Of what the first weights read. One raw column among standardized
+        ones is lost in the mean."""
         largest = max(columns, default=0.0)
         if max(whole, largest) > self.scale:
             self.scale = max(whole, largest)
@@ -413,9 +413,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
 
 
 def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    """What goes straight on, through time, from one example to another, and from
-    training to evaluation.
-    """
+    """What goes straight on, through time, from one example to another, and
+    from training to evaluation."""
     runs: list[list[int]] = []
     for place, row in enumerate(seen.rows):
         if row["straight"] is not None:
@@ -517,9 +516,8 @@ _FOLLOW = {
 
 
 def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Faults first, in the order of mending, and each once: what follows from one
-    stands in its `also`.
-    """
+    """Faults first, in the order of mending, and each once: what follows from
+    one stands in its `also`."""
     order = {code: place for place, code in enumerate(_FIRST)}
     kept: list[Finding] = []
     for one in sorted(
@@ -536,9 +534,8 @@ def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is not
-    at an end, where a reshape leaves what it mixes elsewhere.
-    """
+    """Two choices of as many examples; at place 1 stands the same one. It is
+    not at an end, where a reshape leaves what it mixes elsewhere."""
     if examples < 3:
         return None
     count = min(count, examples)

@@ -346,7 +346,8 @@ class _Watch(_Seen):
         self.evaluation = float(tf.reduce_mean(value))
 
     def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
-        """What of the last output depends on the first step, and on the last."""
+        """What of the last output depends on the first step, and on the
+        last."""
         given = tf.identity(given[:FEW])
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -534,9 +535,8 @@ class _Watch(_Seen):
     def straight(
         self, layer: keras.Layer, given: list[tf.Tensor]
     ) -> tuple[int, int] | None:
-        """The linear layer that leads to this one past nothing that bends it, if
-        one layer could do the work of both.
-        """
+        """The linear layer that leads to this one past nothing that bends it,
+        if one layer could do the work of both."""
         tensor = next((part._id for part in given if part._id in self.linear), None)
         if tensor is None or not _is_linear(layer, bends=True):
             return None

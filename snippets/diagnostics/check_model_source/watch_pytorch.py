@@ -491,7 +491,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.evaluation = float(value)
 
     def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
-        """What of the last output depends on the first step, and on the last."""
+        """What of the last output depends on the first step, and on the
+        last."""
         if given.dim() == 3:
             given = given[:FEW] if module.batch_first else given[:, :FEW]
         axis = int(given.dim() == 3 and module.batch_first)
@@ -904,9 +905,8 @@ class _Watch(_Seen, TorchFunctionMode):
     def straight(
         self, place: int, at: dict[Any, list[int]], readers: Counter[Any]
     ) -> int | None:
-        """The linear layer that leads to this one alone, past nothing that bends
-        it, if one layer could do the work of both.
-        """
+        """The linear layer that leads to this one alone, past nothing that
+        bends it, if one layer could do the work of both."""
         row = self.rows[place]
         units = _linear(row["module"])
         todo = [row["node"]] if units and row["node"] is not None else []

@@ -264,7 +264,8 @@ def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | No
 
 
 def _unrelated(near: tuple[float, float, float] | None) -> str:
-    """Evidence that labels have nothing to do with inputs, empty if they have."""
+    """Evidence that labels have nothing to do with inputs, empty if they
+    have."""
     if near is None or near[0] - near[1] >= CHANCE * near[2]:
         return ""
     above = (near[0] - near[1]) / max(near[2], 1e-30)

@@ -23,7 +23,8 @@ class Trial(NamedTuple):
 
     @property
     def loss(self) -> float:
-        """Mean of the last fifth of the steps, infinite if the trial was lost."""
+        """Mean of the last fifth of the steps, infinite if the trial was
+        lost."""
         return _end(self.losses, len(self.losses))
 
 

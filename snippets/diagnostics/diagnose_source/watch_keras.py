@@ -1,5 +1,5 @@
-"""Diagnose my training: what check_model sees, what the loss, the targets and the
-optimizer say, and some dozen steps on trial.
+"""Diagnose my training: what check_model sees, what the loss, the targets and
+the optimizer say, and some dozen steps on trial.
 
     model.compile(optimizer, loss)
     # as in model.fit(x, y, batch_size=32, epochs=10)
@@ -68,11 +68,11 @@ def diagnose(
 
     `x` and `y` are all examples as `fit` takes them: arrays, or for `x` a
     tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
-    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches. `batch_size`
-    is 32 for arrays, as in `fit`; `epochs` is the length of the training
-    (without it, nothing is said of the length). Of a learning rate with a
-    schedule the highest one is tried. Ctrl-C ends the trials, and the report
-    says what is known.
+    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches.
+    `batch_size` is 32 for arrays, as in `fit`; `epochs` is the length of the
+    training (without it, nothing is said of the length). Of a learning rate
+    with a schedule the highest one is tried. Ctrl-C ends the trials, and the
+    report says what is known.
 
     Raises ValueError for an argument that is not what it should be, and another
     backend than TensorFlow. A model that fails on its data is a finding.
@@ -520,7 +520,8 @@ def _mean(loss_fn: Any, targets: Any, output: Any) -> float:
 
 
 def _raised(targets: Any, shape: Any) -> Any:
-    """With an axis of length one, as the model has it: a compiled loss adds it."""
+    """With an axis of length one, as the model has it: a compiled loss adds
+    it."""
     if len(shape) == len(targets.shape) + 1 and shape[-1] == 1:
         return targets[..., None]
     return targets
@@ -562,7 +563,8 @@ def _stacks(leaves: list[keras.Layer]) -> list[str]:
 
 
 def _read(layer: keras.Layer) -> Any:
-    """The layer whose output is this one's only input, in a functional model."""
+    """The layer whose output is this one's only input, in a functional
+    model."""
     nodes = layer._inbound_nodes
     if len(nodes) != 1 or len(nodes[0].input_tensors) != 1:
         return None

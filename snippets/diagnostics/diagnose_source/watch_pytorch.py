@@ -1,8 +1,9 @@
-"""Diagnose my training: what check_model sees, what the loss, the targets and the
-optimizer say, and some dozen steps on trial.
+"""Diagnose my training: what check_model sees, what the loss, the targets and
+the optimizer say, and some dozen steps on trial.
 
     # for inputs, targets in batches: loss_fn(model(inputs), targets)
-    report = diagnose(model, (x, y), loss_fn, optimizer, batch_size=32, epochs=10)
+    data = (x, y)
+    report = diagnose(model, data, loss_fn, optimizer, batch_size=32, epochs=10)
     # batches of a DataLoader
     report = diagnose(model, loader, loss_fn, optimizer, epochs=10)
     print(report)
@@ -392,7 +393,8 @@ class _Training(_Program):
         return torch.cat(parts)
 
     def unit(self, call: Any, value: Any) -> float | None:
-        """The loss over the mean of its one part, None if there is more to it."""
+        """The loss over the mean of its one part, None if there is more to
+        it."""
         units = []
         for make in self.batches[:2]:
             if units:
@@ -526,9 +528,8 @@ class _Training(_Program):
         return losses
 
     def rate(self) -> float:
-        """Fill in loss and accuracy of some examples, in both modes; return what
-        it cost.
-        """
+        """Fill in loss and accuracy of some examples, in both modes; return
+        what it cost."""
         spent = self.clock.spent
         count = len(next(_tensors(self.batches[0]()), ()))
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
