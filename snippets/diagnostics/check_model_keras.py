@@ -191,7 +191,7 @@ class Finding(NamedTuple):
     link: str
     """Page and section of the site, below its address."""
     also: tuple[str, ...] = ()
-    """What follows from it and goes away with it: "<code>: <evidence>"."""
+    """What follows from it and goes away with it: `"<code>: <evidence>"`."""
 
 
 class ModelReport(NamedTuple):
@@ -558,7 +558,7 @@ ADVICE = {
         "Of the first steps of a sequence, nothing reaches the last output of a recurrent layer.",
         "Every step multiplies the gradient by the recurrent weights, and by forget gates that stand half open.",
         "An LSTM whose forget gates have a bias of 1 or more, shorter sequences, or attention.",
-        "chapters/vanishing-gradients/#forget",
+        "code/vanishing-gradients/#forget",
     ),
     "exploding-through-time": (
         "fault",
@@ -607,7 +607,7 @@ ADVICE = {
         "Weights that the loss reaches get a gradient of exactly zero.",
         "An operation after them is flat: a softmax over one entry, ReLUs that are all off, a clamp, a factor of 0.",
         "Look at what follows these weights, and at the axis of each softmax and norm.",
-        "chapters/vanishing-gradients/#underflow",
+        "experiments/vanishing-gradients/#underflow",
     ),
     "layer-out-of-line": (
         "fault",

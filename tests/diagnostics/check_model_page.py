@@ -9,10 +9,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "toolbox" / "check-my-mode
 def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     """The entry in the list of findings."""
     level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
-    folder, page, anchor = re.fullmatch(r"(chapters|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
+    folder, page, anchor = re.fullmatch(r"(chapters|experiments|code|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
     note = " (note)" if level == "note" else ""
     name = page.replace("-", " ").capitalize()
-    place = f"../chapters/{page}.md{anchor}" if folder == "chapters" else f"{page}.md{anchor}"
+    place = f"{page}.md{anchor}" if folder == "toolbox" else f"../{folder}/{page}.md{anchor}"
     place = place.removeprefix("check-my-model.md")
     return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place})\n"
 

@@ -351,13 +351,6 @@ def test_a_model_that_mixes_its_examples_cannot_overfit_one_batch():
     assert codes(report) == ["cannot-overfit-one-batch"], report
 
 
-def test_the_steps_that_lost_trials_leave_go_to_the_best_of_the_higher_rates():
-    wide = np.concatenate([15 * x[:, :1], x[:, 1:]], 1)
-    report = look(compiled([keras.Input((8,)), dense(1)], "mse", optimizers.SGD(1e-4)), wide, x[:, 1:2])
-    assert [trial.factor for trial in report.trials] == [1.0, 0.1, 10.0, 100.0, 1000.0, 10.0]
-    assert len(report.trials[2].losses) < len(report.trials[-1].losses) <= 100 and report.cost <= 400
-
-
 def test_what_no_rate_learns_is_a_note():
     inputs = np.random.default_rng(0).uniform(size=(4000, 1)).astype("float32")
     labels = (np.sin(150 * inputs[:, 0]) > 0).astype("int32")

@@ -470,14 +470,6 @@ def test_a_loss_below_zero_that_is_lost():
     assert codes(report) == ["rate-too-high"], report
 
 
-def test_the_steps_that_lost_trials_leave_go_to_the_best_of_the_higher_rates():
-    wide = torch.cat([15 * x[:, :1], x[:, 1:]], 1)
-    report = look(nn.Linear(8, 1), (wide, x[:, 1:2]), nn.MSELoss(), lambda w: torch.optim.SGD(w, 1e-4))
-    assert [trial.factor for trial in report.trials] == [1.0, 0.1, 10.0, 100.0, 1000.0, 10.0]
-    assert [math.isfinite(trial.loss) for trial in report.trials] == [True, True, True, False, False, True]
-    assert len(report.trials[2].losses) < len(report.trials[-1].losses) <= 100 and report.cost <= 400
-
-
 def test_a_training_of_two_steps():
     report = look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 0.01), batch_size=128, epochs=1)
     assert codes(report) == ["steps-too-short"], report

@@ -75,7 +75,7 @@ class Finding(NamedTuple):
     link: str
     """Page and section of the site, below its address."""
     also: tuple[str, ...] = ()
-    """What follows from it and goes away with it: "<code>: <evidence>"."""
+    """What follows from it and goes away with it: `"<code>: <evidence>"`."""
 
 
 class ModelReport(NamedTuple):
