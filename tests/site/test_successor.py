@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_THERE = ("labs/", "toolbox/api-")
 """It has no `mkdocs-jupyter`, and of `mkdocstrings` its own kind."""
 
-READING_TIME = re.compile(r"\d+ min read ?")
+READING_TIME = re.compile(r"(about )?\d+ min (read|with all that is folded) ?")
 """It does not give the template the Markdown of a page."""
 
 NOT_TEXT = {"script", "style", "button", "nav"}
@@ -39,7 +39,7 @@ class Shown(NamedTuple):
 def successor(built_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as Zensical builds it. The other build has made the figures."""
     folder = tmp_path_factory.mktemp("successor")
-    for part in ("docs", "snippets", "tests/contract"):
+    for part in ("docs", "snippets", "tests/contract", "tests/zoo"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mkdocs.yml", folder)
     command = [sys.executable, "-m", "zensical", "build"]

@@ -72,8 +72,8 @@ def read() -> list[Row]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Row(*entry[:3], int(entry[3]), int(entry[4]), entry[5], float(entry[6]), float(entry[7]))
-            for entry in list(csv.reader(file))[1:]
+            Row(experiment, code, setting, int(seeds), int(number), claim, float(lowest), float(highest))
+            for experiment, code, setting, seeds, number, claim, lowest, highest in list(csv.reader(file))[1:]
         ]
 
 
@@ -88,7 +88,8 @@ def write(rows: Iterable[Row]) -> None:
 
 def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
     """The rows over seeds of each claim, measured with the code as it stands."""
-    code, found = digest(experiment), {}
+    code = digest(experiment)
+    found: dict[int, list[Row]] = {}
     for row in rows:
         if row.experiment == str(experiment) and row.code == code and row.of_seeds:
             found.setdefault(row.number, []).append(row)
@@ -145,6 +146,7 @@ def _decisive(path: Path) -> str:
     cut = [
         (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset)
         for node in _idle(ast.parse(text))
+        if node.end_lineno is not None and node.end_col_offset is not None  # as the parser always says
     ]
     cut += [_place(token, lines, starts) for token in _comments(text)]
     kept = bytearray(b"".join(lines))
