@@ -161,4 +161,20 @@ def check_wavers(snippet):
     assert not snippet._wavers(tuple(0.9**step for step in range(20)))
 
 
-RULES = (check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers)
+def check_left_steps(snippet):
+    """What lost trials leave goes to the best of the higher rates."""
+
+    def run(factor, steps, alone):
+        count = steps if factor <= 10 else 2
+        clock.spent += count
+        return [1.0 / factor] * count if factor <= 10 else [1.0, math.inf]
+
+    clock = snippet._Clock(False)
+    probe = snippet._Probe(run, clock, None, None)
+    probe.trial(1.0, snippet.STEPS)
+    assert [trial.factor for trial in probe.longer()] == [10.0, 100.0, 1000.0, 10.0]
+    assert len(probe.trials[1].losses) < len(probe.trials[-1].losses) == snippet.STEPS
+    assert clock.spent < snippet.MOST
+
+
+RULES = (check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps)

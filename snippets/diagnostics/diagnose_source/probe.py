@@ -192,7 +192,10 @@ class _Probe:
         return max(10, min(STEPS, int(free / trials)))
 
     def too_high(self, given: float, scale: float, least: float) -> Iterator[Finding]:
+        less = math.inf
         for factor, trials in ((0.1, 5), (0.01, 4)):
+            if given < less < math.inf:
+                return  # even shorter steps are worse still
             steps = min(self.own, self.left(trials))
             less = self.trial(factor, steps).loss - least
             falls = less < GUESS * scale or given > 3 * scale
@@ -220,15 +223,10 @@ class _Probe:
         self, given: float, start: float, scale: float, least: float
     ) -> Iterator[Finding]:
         """Does a longer step help, or a longer training?"""
-        for factor, trials in ((1.0, 4), (10.0, 3), (100.0, 2), (1000.0, 1)):
-            if factor == 1.0:
-                steps = len(self.trials[0].losses)
-                more = self.trials[0].loss - least
-                if self.own == steps:
-                    continue
-            else:
-                steps = self.left(trials)
-                more = self.trial(factor, steps).loss - least
+        if self.heads_low(given, scale, least):
+            return
+        for trial in self.longer():
+            more = trial.loss - least
             if more < BETTER * given and more < GUESS * scale:
                 slope = (start - given) / self.own
                 needed = (start - more) / slope if slope > 0 else math.inf
@@ -238,10 +236,33 @@ class _Probe:
                     )
                     yield _found(
                         "steps-too-short",
-                        f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
-                        f"{more + least:.3g}; the given rate needs {needed:.3g} steps for that{plan}",
+                        f"loss after {self.own} steps {given + least:.3g}, after {len(trial.losses)} at "
+                        f"{trial.factor:g} times the rate {trial.loss:.3g}; the given rate needs {needed:.3g} steps "
+                        f"for that{plan}",
                     )
                     return
+
+    def heads_low(self, given: float, scale: float, least: float) -> bool:
+        """As it falls in its second half, the loss ends low in the planned
+        steps.
+        """
+        half = self.own // 2
+        if self.planned is None or self.planned <= self.own or half < 2:
+            return False
+        fall = (_end(self.trials[0].losses, half) - least - given) / (self.own - half)
+        return given - fall * (self.planned - self.own) < NOT_DONE * scale
+
+    def longer(self) -> Iterator[Trial]:
+        """More of the given rate, higher ones, and more of the best of these."""
+        if self.own < len(self.trials[0].losses):
+            yield self.trials[0]
+        tried = list[Trial]()
+        for factor, trials in ((10.0, 3), (100.0, 2), (1000.0, 1)):
+            tried.append(self.trial(factor, self.left(trials)))
+            yield tried[-1]
+        best, steps = min(tried, key=lambda trial: trial.loss), self.left(1)
+        if len(best.losses) < steps and best.loss < math.inf:
+            yield self.trial(best.factor, steps)
 
     def nothing(
         self, best: float, scale: float, least: float, unrelated: Callable[[], str]
