@@ -139,7 +139,7 @@ CLAIMS = (
         interval=(89, 89),
         rival=lambda result: result.first_bad_loss,
         rival_of="the gap at which the loss is Inf",
-        reason="$1/p$ passes the largest number, 3.4e38, where $p<e^{-88.7}$.",
+        reason="$1/p$ passes the largest number, 3.4e38, where $p\\lt e^{-88.7}$.",
         format="g",
     ),
     Claim(

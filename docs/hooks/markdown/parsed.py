@@ -32,9 +32,11 @@ class FindParsed(Preprocessor):
     """Where the text is known, nothing is left to be parsed."""
 
     def run(self, lines: list[str]) -> list[str]:
+        # What mkdocstrings writes depends on the files that it reads.
+        self.known = not any(line.startswith("::: ") for line in lines)
         set_aside = list(self.md.htmlStash.rawHtmlBlocks)  # a copy: parsing sets more aside
         self.what = (*VERSION, SETTINGS.read_text(encoding="utf-8"), set_aside, lines)
-        self.found = kept(self.what)
+        self.found = kept(self.what) if self.known else None
         return [] if self.found else lines
 
 
@@ -43,6 +45,8 @@ class PutParsed(Treeprocessor):
 
     def run(self, root: Element) -> Element | None:
         finder, stash = self.md.preprocessors["find-parsed"], self.md.htmlStash
+        if not finder.known:
+            return None
         if not finder.found:
             keep(finder.what, [_pack(root), [_pack(block) for block in stash.rawHtmlBlocks]])
             return None
