@@ -22,11 +22,16 @@ LONG = 12
 
 CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
 PLACE = re.compile(r'<h[1-6] id="([^"]+)"|(<math.*?</math>)', re.DOTALL)
-BOOSTS = {"sources": 0.2, "check": 0.5, "limits": 0.7, "use": 0.8, "answer": 1.4} | dict.fromkeys(
-    ("proof-qk", "proof-today", "edge-of-stability"), 0.5
-)
-"""A list of sources holds every name; the answer of a chapter is what most ask for; what
-stands between two subjects shares the words of both."""
+BOOSTS = {
+    "sources": 0.2,
+    "check": 0.5,
+    "limits": 0.7,
+    "use": 0.8,
+    "answer": 1.4,
+    "proof-today": 0.5,
+    "proof-transfer": 0.5,
+}
+"""A list of sources holds every name; the answer of a chapter is what most ask for."""
 FOLDERS = {"chapters": 1.3, "labs": 0.6, "code": 0.6}
 LISTS = {"toolbox/misconceptions/": 0.7, "toolbox/snippets/": 0.8, "": 0.5}
 """They name everything once more."""
