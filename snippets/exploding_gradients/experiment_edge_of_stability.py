@@ -90,7 +90,7 @@ def rises(run: Descent) -> float:
     return sum(b > a for a, b in itertools.pairwise(last)) / (len(last) - 1)
 
 
-BUDGET = "1,500 steps of full-batch gradient descent"
+BUDGET = "1,500 steps of full-batch gradient descent at a constant step size"
 
 CLAIMS = (
     Claim(
@@ -129,7 +129,7 @@ CLAIMS = (
         interval=(0.0, 0.8),
         rival=1.0,
         rival_of="a network that no longer learns",
-        budget=BUDGET + " with the step size 0.2",
+        budget=BUDGET + " of 0.2",
         paper="decreases",
         reason="All other directions go on.",
     ),

@@ -107,7 +107,7 @@ CLAIMS = (
         format=".2f",
     ),
     Claim(
-        statement=r"$\mu$P: the same ratio",
+        statement=r"$\mu$P: the same ratio of the best rates",
         value=lambda found: best(found.mup_wide) / best(found.mup_narrow),
         interval=(0.7, 2.2),
         rival=lambda found: best(found.standard_wide) / best(found.standard_narrow),
