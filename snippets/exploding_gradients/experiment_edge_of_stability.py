@@ -90,7 +90,7 @@ def rises(run: Descent) -> float:
     return sum(b > a for a, b in itertools.pairwise(last)) / (len(last) - 1)
 
 
-BUDGET = "1,500 steps of full-batch gradient descent at a constant step size"
+BUDGET = "1,500 steps of full-batch gradient descent"
 
 CLAIMS = (
     Claim(
@@ -99,7 +99,7 @@ CLAIMS = (
         interval=(0.9, 1.25),
         rival=lambda runs: late(runs[0.1]) * 0.2 / 2,
         rival_of="what the network reaches at half the step size",
-        budget=BUDGET,
+        budget=BUDGET + " at a constant step size",
         paper="just above 1",
         reason=r"Below $2/\eta$ the network sharpens, above it the sharpest direction diverges and the network leaves.",
     ),
@@ -109,7 +109,7 @@ CLAIMS = (
         interval=(1.6, 2.3),
         rival=1.0,
         rival_of="a sharpness of the network's own",
-        budget=BUDGET,
+        budget=BUDGET + " at a constant step size",
         paper="2",
         reason=r"$2/\eta$ doubles.",
     ),
@@ -119,7 +119,7 @@ CLAIMS = (
         interval=(0.1, 0.6),
         rival=0.0,
         rival_of="a step size below 2 over the sharpness",
-        budget=BUDGET,
+        budget=BUDGET + " at a constant step size",
         paper="non-monotone",
         reason="The sharpest direction swings.",
     ),
@@ -129,7 +129,7 @@ CLAIMS = (
         interval=(0.0, 0.8),
         rival=1.0,
         rival_of="a network that no longer learns",
-        budget=BUDGET + " of 0.2",
+        budget=BUDGET + " with the step size 0.2",
         paper="decreases",
         reason="All other directions go on.",
     ),

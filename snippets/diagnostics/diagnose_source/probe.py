@@ -253,7 +253,8 @@ class _Probe:
         return given - fall * (self.planned - self.own) < NOT_DONE * scale
 
     def longer(self) -> Iterator[Trial]:
-        """More of the given rate, higher ones, and more of the best of these."""
+        """More of the given rate, higher ones, and more of the best of
+        these."""
         if self.own < len(self.trials[0].losses):
             yield self.trials[0]
         tried = list[Trial]()
