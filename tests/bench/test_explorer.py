@@ -30,4 +30,4 @@ def test_modules_are_weighed_one_by_one_as_they_are_sent(tmp_path):
 def test_without_a_browser_the_weight_alone_is_told(site, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     told = report(site)
-    assert re.fullmatch(r"explorer code: \d+\.\d kB gzipped, of at most 20\nNo Chromium is found: .*", told)
+    assert re.fullmatch(r"explorer code: \d+\.\d kB gzipped, of at most 20.5\nNo Chromium is found: .*", told)

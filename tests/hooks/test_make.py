@@ -74,7 +74,7 @@ def test_another_version_of_a_package_takes_the_steps_again_that_rest_on_it(fini
 def test_a_changed_colour_is_in_the_figure_and_a_changed_template_in_the_card(finished):
     for file, old, new in (
         ("docs/hooks/draw/palette.py", "#1b49a2", "#123456"),
-        ("docs/hooks/show/claims.html.j2", "This build", "This measurement"),
+        ("docs/hooks/show/claims.html.j2", "<span>Measured</span>", "<span>Seen</span>"),
     ):
         text = (finished.root / file).read_text(encoding="utf-8")
         finished.write(file, text.replace(old, new))
@@ -86,7 +86,7 @@ def test_a_changed_colour_is_in_the_figure_and_a_changed_template_in_the_card(fi
         assert "#123456" in (finished.root / path).read_text(encoding="utf-8")
     assert "#123456" in figure(finished, "sound").read_text(encoding="utf-8")
     claims = figure(finished, "sound").with_name("sound-claims.md")
-    assert "<dt>This measurement</dt>" in claims.read_text(encoding="utf-8")
+    assert "<span>Seen</span>" in claims.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("product", products("sound"))

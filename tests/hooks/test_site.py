@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
         ("docs/hooks/measure/run.py", "values, refuted ="),
         ("docs/hooks/draw/style.py", "svg = text.getvalue()"),
         ("docs/hooks/measure/record.py", "return json.dumps(record"),
-        ("docs/hooks/show/claims.html.j2", "{{ claim.statement"),
+        ("docs/hooks/show/claims.html.j2", "{{ line.statement"),
         ("docs/hooks/progress.py", "self.started[task.name] = time"),
         ("docs/hooks/show/evidence.py", "sections = []"),
         ("docs/hooks/pages.py", "found = (path.relative_to"),
