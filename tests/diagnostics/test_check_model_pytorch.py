@@ -1346,7 +1346,7 @@ def test_every_finding_says_all_it_promises():
     for code, (level, *words, link) in ADVICE.items():
         assert level in ("fault", "note"), code
         assert all(len(word) > 20 and word[-1] in ".)" for word in words), code
-        assert link.startswith(("chapters/", "toolbox/")), code
+        assert link.startswith(("chapters/", "experiments/", "code/", "toolbox/")), code
 
 
 # What one pass does not show --------------------------------------------------------------------------------------
