@@ -40,6 +40,7 @@ mutants: environment ## plant faults in the files to copy that changed, or in FI
 lint: environment ## hold all code to its form; `make format` gives it
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
+	@$(RUN) mypy
 
 format: environment ## put all code into its form
 	@$(RUN) ruff check --fix --quiet . || true
