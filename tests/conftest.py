@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 THREADS = os.environ.get("TEST_THREADS", "1")
 os.environ.update({name: THREADS if name.endswith("_THREADS") else text for name, text in SETTINGS.items()})
 os.environ["NO_MKDOCS_2_WARNING"] = "1"
+# A shell that starts the tests in the background lets them, and all that they start, ignore an interruption.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW = {"built_site", "project", "page", "browser", "url"}

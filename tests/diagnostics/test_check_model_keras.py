@@ -321,6 +321,31 @@ def test_a_long_model_is_printed_in_part():
     assert sum(hidden) + sum(line.startswith("sequential") for line in lines) - 1 == len(report.layers) == 71
 
 
+def test_of_a_long_model_the_layer_that_a_finding_names_is_printed():
+    case = vectors(dense(70, "relu", "he_normal"))
+    unlike = case.model.layers[35]
+    unlike.bias.assign(unlike.bias - 1e3)
+    report = check_model(*case)
+    row = next(place for place, layer in enumerate(report.layers) if layer.name == unlike.path)
+    assert unlike.path in report.findings[0].layers and 20 < row < 51
+    assert snippet_row(report, row) in str(report).splitlines()
+
+
+def snippet_row(report, place: int) -> str:
+    names = check_model_keras._short_names([layer.name for layer in report.layers])
+    return check_model_keras._row(names[place], report.layers[place])
+
+
+def test_a_notebook_shows_the_report():
+    assert "<p>No finding.</p>" in check_model(*HEALTHY["one layer"]())._repr_html_()
+    report = check_model(*FAULTS["sigmoid stack"][1]())._replace(model="<model>")
+    shown = report._repr_html_()
+    assert "&lt;model&gt;" in shown and "<model>" not in shown
+    assert "<b>fault vanishing-gradient</b>" in shown and "also seen: " in shown
+    assert shown.count("<tr") == 1 + len(report.layers)
+    assert shown.count("<td>") == len(report.layers) * (1 + len(check_model_keras._COLUMNS))
+
+
 # Healthy neighbours of the faults, and odd kinds of models and batches ---------------------------------------------
 
 
@@ -525,6 +550,29 @@ def test_memory_through_time(layer):
     model = keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling1D()(states)))
     (finding,) = check_model(model, (normal(16, 60, 8), labels()), LOGITS).findings
     assert (finding.code, finding.layers) == ("vanishing-through-time", (layer.path,))
+
+
+def test_a_recurrent_layer_that_reads_nothing_has_no_finding_through_time():
+    inputs = keras.Input((60, 8))
+    layer = layers.SimpleRNN(16, kernel_initializer="zeros")
+    model = keras.Model(inputs, layers.Dense(10)(layer(inputs)))
+    report = check_model(model, (normal(16, 60, 8), labels()), LOGITS)
+    assert not [finding.code for finding in report.findings if "through-time" in finding.code]
+
+
+def test_a_number_that_is_none_is_traced_in_a_model_without_modes():
+    class Root(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(10)
+
+        def call(self, inputs):
+            return ops.sqrt(self.dense(inputs))
+
+    model = Root()
+    model(normal(16, 64))
+    (finding,) = check_model(model, (normal(16, 64), labels()), LOGITS).findings
+    assert "; born in Sqrt" in finding.evidence
 
 
 def test_where_a_number_that_is_none_was_born():

@@ -1486,6 +1486,20 @@ def test_memory_through_time(kind, first):
     assert (finding.code, finding.level, finding.layers) == ("vanishing-through-time", "note", ("rnn",))
 
 
+def test_a_recurrent_layer_that_reads_nothing_has_no_finding_through_time():
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.RNN(6, 16, batch_first=True), nn.Linear(16, 4)
+            nn.init.zeros_(self.rnn.weight_ih_l0)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    found = check_model(Reader(), (torch.randn(8, 60, 6), torch.randint(4, (8,))), cross_entropy)
+    assert not [code for code in codes(found) if "through-time" in code]
+
+
 def test_a_loss_that_takes_its_arguments_the_other_way_round():
     with pytest.raises(ValueError, match="the other way round it works: pass lambda"):
         check_model(mlp(nn.ReLU()), batch(), lambda targets, output: cross_entropy(output, targets))

@@ -51,7 +51,7 @@ def test_a_chapter_is_live_at_its_point(page: Page, site_url, chapter):
     assert not page.locator(".explorer").is_visible()
     page.emulate_media(media="screen")
 
-    page.locator("a[href*='toolbox/explorer/#']").wait_for()
+    page.locator("a[href*='toolbox/explorer/#depth']").wait_for()
     page.get_by_role("link", name="All controls").click()
     page.locator("init-explorer.live").wait_for()
     assert page.evaluate(STATE) == settings

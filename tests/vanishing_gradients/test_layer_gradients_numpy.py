@@ -116,6 +116,12 @@ def test_bad_arguments_are_named():
         layer_gradients(perceptron("tanh"), inputs, lambda logits: logits[:, 0])
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_named(label):
+    with pytest.raises(ValueError, match=f"labels must lie in 0 ... 2, got {min(label, 0)} ... {max(label, 0)}"):
+        cross_entropy_gradient(np.zeros((2, 3)), np.array([0, label]))
+
+
 def test_the_model_and_the_batch_stay():
     model, (inputs, labels) = perceptron("relu"), batch()
     layer_gradients(model, inputs, lambda logits: cross_entropy_gradient(logits, labels))
