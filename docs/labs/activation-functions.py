@@ -155,7 +155,7 @@ plot(
 # %% [markdown]
 # Tanh comes back to 1 by itself: a signal that is too large is flattened, one that is too small is not. ReLU keeps
 # whatever it gets. GELU runs away from 1, because a larger signal looks to it more like ReLU at a gain that is too
-# large for ReLU. That is why deep networks with GELU have normalization.
+# large for ReLU. A normalization in each block takes that away.
 #
 # ## 3. Dead units
 #

@@ -92,7 +92,7 @@ print(f"largest difference from nn.BatchNorm1d: {difference:.0e}")
 #
 # ## 3. The scale of the weights
 #
-# Five ReLU layers, with and without it, their first weights multiplied by 1/8, 1 and 8.
+# Five ReLU layers, with and without it, their initial weights multiplied by 1/8, 1 and 8.
 
 
 # %%

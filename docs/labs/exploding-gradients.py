@@ -164,8 +164,8 @@ plot(
 #
 # ## 4. Hold it by its norm
 #
-# The same network at the learning rate 0.3, with and without clipping to the norm 1. Clipping changes the length of a
-# step, never its direction.
+# The same network at the learning rate 0.3, with and without clipping to the norm 1. Clipping by the global norm
+# changes the length of a gradient, never its direction.
 
 # %%
 clipped = {}

@@ -274,8 +274,8 @@ show(
 )
 
 # %% [markdown]
-# Nothing but the scale of the first weights has changed. Depth still costs something: 30 layers learn more slowly than
-# 10. That is what skip connections and normalization are for.
+# Nothing but the scale of the initial weights has changed. Depth still costs something: 30 layers learn more slowly
+# than 10. That is what skip connections and normalization are for.
 #
 # ## Exercises
 #

@@ -1,4 +1,4 @@
-"""ReLU and its leaky variants have one gain for both directions; every other activation must choose.
+"""ReLU and its leaky variants have one gain for both directions; every other activation of the table must choose.
 
 Source: He et al. (2015), section 2.2, for the gain of ReLU; Poole et al. (2016), section 2, for the integrals; the
 documentation of `torch.nn.init.calculate_gain`, PyTorch 2.13, for the gains that are in use.

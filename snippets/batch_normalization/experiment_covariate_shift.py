@@ -1,4 +1,4 @@
-"""Batch normalization with covariate shift put back at every step trains as well, and plain networks not at all.
+"""Batch normalization with covariate shift put back at every step trains as well; a plain one does not at this rate.
 
 Source: Santurkar et al. (2018), section 2.1, on a VGG network and CIFAR-10. Scaled down: 8 layers of 64 ReLU units on
 the digits. After each batch normalization every unit is multiplied and shifted at random, anew at every step; in the

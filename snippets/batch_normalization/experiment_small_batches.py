@@ -1,4 +1,4 @@
-"""With batches of 2 a batch-normalized network hardly learns; layer normalization does not see the batch.
+"""In 400 steps on batches of 2 a batch-normalized network hardly learns; layer normalization sees no batch.
 
 Source: Wu & He (2018), "Group Normalization", section 1 and figure 1: the error of batch normalization rises as the
 batch shrinks, on ImageNet, from 32 down to 2 images. Scaled down: 3 layers of 64 ReLU units, 400 steps on the digits,

@@ -1,4 +1,4 @@
-"""A rare class: with the bias at its frequency, the loss begins at the entropy, not at ln 2, and no steps are lost.
+"""A rare class: with the bias at its frequency, the loss begins at the entropy, not at ln 2, and that saves steps.
 
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection", where training without it diverged. One
 "8" in a hundred digits, a 64-32-1 ReLU network, SGD on batches of 128 at a learning rate of 0.1, once of 1.

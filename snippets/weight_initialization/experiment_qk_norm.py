@@ -1,4 +1,4 @@
-r"""The logits of attention grow with the square of the scale of its weights; normalized queries and keys end that.
+r"""The logits of attention grow with the square of the scale of its weights; normalized, they do not.
 
 Source: Henry et al. (2020), "Query-key normalization for Transformers"; Dehghani et al. (2023), "Scaling vision
 Transformers to 22 billion parameters", section 2, where attention logits grew until training diverged and a
