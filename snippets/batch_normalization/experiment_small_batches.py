@@ -68,11 +68,11 @@ CLAIMS = (
     Claim(
         statement="Batches of 2: accuracy with batch normalization",
         value=lambda m: float(m.batch_norm[0]),
-        interval=(0.013, 0.65),
+        interval=(0.05, 0.7),
         rival=lambda m: float(m.layer_norm[0]),
         rival_of="layer normalization",
         budget="400 steps of SGD, learning rate 0.05",
-        reason="The spread over ten seeds, and its range again beyond either end.",
+        reason="Ten seeds on two kinds of processor gave 0.21 to 0.51. The worst with layer normalization has 0.83.",
     ),
     Claim(
         statement="Batches of 2: with layer normalization",
