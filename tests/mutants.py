@@ -1,30 +1,80 @@
 """Plant small faults in the files to copy, one at a time, and see that a test fails at each.
 
-    python -m tests.mutants [files]
+    python -m tests.mutants [--sample N] [--seed S] [files]
 
-Without files it takes those that differ from the branch `main` of the remote, committed or not. Cosmic Ray makes the
-faults, in a copy of the project and from an environment of its own, since the project needs nothing of what it needs.
-For each file run its own tests, and of the tables of bad input those for its functions. What survives is shown as a
-difference: either a test is missing, or the fault changes nothing that one could see.
+Without files it takes those that differ from the branch `main` of the remote, committed or not. Cosmic Ray says which
+faults there are and makes them, from an environment of its own, since the project needs nothing of what it needs. They
+are tried in a copy of the project by one process that has the framework imported and forks for each: most die within a
+second. First run the file's own tests, then, of the tables of bad input and the laws, those for its functions. What
+survives is shown: either a test is missing, or the fault changes nothing that one could see, and then `mutants.toml`
+says why. It also keeps what was counted last for each file, which the README sums up.
 """
 
+import argparse
+import ast
+import contextlib
+import difflib
 import json
+import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+import tomllib
 import venv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from docs.hooks.show.catalogue import find_snippets, mirror
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "cosmic-ray==8.7.0"
 ENVIRONMENT = Path(".cache", "mutants")
-SECONDS = 300.0
-"""For the tests of one file; a fault may make them run for ever."""
+KNOWN = Path(__file__).with_suffix(".toml")
+LONGER = 5.0
+"""Times what the tests take without a fault; after that a fault counts as noticed, since it would run for ever."""
 EXCLUDED = ("core/RemoveDecorator",)
 """Faults that are no faults of ours: without `no_grad` a test of PyTorch's own fails."""
+
+PLANT = """
+import json, sys
+from pathlib import Path
+from cosmic_ray.commands.init import _all_work_items
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+path = Path(sys.argv[1])
+for item in _all_work_items([path], {}):
+    (fault,) = item.mutations
+    operator = get_operator(fault.operator_name)(**fault.operator_args)
+    print(json.dumps([fault.operator_name, mutate_code(path.read_text(encoding="utf-8"), operator, fault.occurrence)]))
+"""
+
+IMPORTED = {
+    "pytorch": ("torch", "torch._dynamo", "torch._functorch.aot_autograd", "torch.func"),
+    "keras": ("tensorflow", "keras"),
+    "numpy": (),
+}
+"""By the process before it forks: what starts no threads."""
+
+
+class Fault(NamedTuple):
+    operator: str
+    source: str
+    """The whole file with the fault in it."""
+    change: str
+    """The lines that differ, before and after."""
+
+
+class Count(NamedTuple):
+    """What was found for one file."""
+
+    planted: int
+    there_are: int
+    survivors: list[str]
 
 
 def changed() -> list[Path]:
@@ -34,67 +84,141 @@ def changed() -> list[Path]:
     return [path for path in find_snippets() if path.as_posix() in names]
 
 
-def tests_of(snippet: Path) -> list[str]:
-    """Arguments of pytest: the file's own tests, and the cells of its functions."""
+def tests_of(snippet: Path) -> list[list[str]]:
+    """Arguments of pytest, run by run: the file's own tests, the laws, and the cells of its functions."""
     name, _, framework = snippet.stem.rpartition("_")
-    tables = sorted((ROOT / "tests" / "contract").glob(f"test_*{framework}.py"))
-    own = mirror(snippet).as_posix()
-    return [own, *(path.relative_to(ROOT).as_posix() for path in tables), "-k", f"{Path(own).stem} or {name}."]
+    contract = Path("tests", "contract")
+    laws = contract / f"test_laws_{framework}.py"
+    tables = sorted(path.relative_to(ROOT) for path in (ROOT / contract).glob(f"test_*{framework}.py"))
+    runs = [[mirror(snippet).as_posix()]]
+    if (ROOT / laws).is_file() and snippet.stem in (ROOT / laws).read_text(encoding="utf-8"):
+        runs.append([laws.as_posix()])
+    return [*runs, [*(path.as_posix() for path in tables if path != laws), "-k", f"{name}."]]
 
 
-def survivors(snippet: Path, cosmic_ray: Path) -> tuple[int, list[str]]:
-    """How many faults were planted, and those that no test noticed."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "project")
+def faults(snippet: Path, program: Path) -> Iterator[Fault]:
+    """All that Cosmic Ray knows for this file; not those in annotations, which nothing runs."""
+    before = (ROOT / snippet).read_text(encoding="utf-8")
+    listed = subprocess.run([program, "-c", PLANT, ROOT / snippet], capture_output=True, text=True, check=True)
+    for line in listed.stdout.splitlines():
+        operator, source = json.loads(line)
+        if operator not in EXCLUDED and _run(source) != _run(before):
+            lines = difflib.ndiff(before.splitlines(), source.splitlines())
+            yield Fault(operator, source, "\n".join(line.rstrip() for line in lines if line[0] in "+-"))
+
+
+def _run(source: str) -> str:
+    """What of a file is run: without annotations of arguments, results and fields that have a value."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    for node in ast.walk(tree):
+        for field in ("annotation", "returns"):
+            if isinstance(getattr(node, field, None), ast.expr):
+                setattr(node, field, ast.Constant(None))
+    return ast.dump(tree)
+
+
+def chosen(every: list[Fault], sample: int | None, seed: int) -> list[Fault]:
+    if sample is None or len(every) <= sample:
+        return every
+    return random.Random(seed).sample(every, sample)
+
+
+def survivors(snippet: Path, planted: list[Fault]) -> list[Fault]:
+    """Those that no test noticed; each is tried in a process that was forked from this one."""
+    for module in IMPORTED[snippet.stem.rpartition("_")[2]]:
+        __import__(module)
+    import hypothesis
+    import pytest
+    import scipy.stats  # noqa: F401
+
+    mark = "keras" if snippet.stem.endswith("_keras") else "not keras"
+    options = ["-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-m", mark]
+    hypothesis.settings.register_profile("mutants", database=None, derandomize=True)
+
+    def run_tests() -> int:
+        hypothesis.settings.load_profile("mutants")
+        for arguments in tests_of(snippet):
+            code = pytest.main([*options, *arguments])
+            if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                return 1
+        return 0
+
+    def forked(seconds: int) -> bool:
+        """Whether all tests passed."""
+        child = os.fork()
+        if not child:
+            code = 1
+            with contextlib.suppress(BaseException):
+                silent = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(silent, 1)
+                os.dup2(silent, 2)
+                signal.alarm(seconds)
+                code = run_tests()
+            os._exit(code)
+        return os.waitpid(child, 0)[1] == 0
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for name in ("docs/hooks", "snippets", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
-        mark = "keras" if snippet.stem.endswith("_keras") else "not keras"
-        test = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", mark, *tests_of(snippet)]
-        settings = {"module-path": snippet.as_posix(), "timeout": SECONDS, "excluded-modules": []}
-        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        words = " ".join(f"'{word}'" if " " in word else word for word in test)
-        lines += [f"test-command = {json.dumps(words)}", "[cosmic-ray.distributor]", 'name = "local"', ""]
-        text = "\n".join(["[cosmic-ray]", *lines])
-        (copy / "mutants.toml").write_text(text, encoding="utf-8")
-
-        def run(*command: str) -> str:
-            done = subprocess.run([cosmic_ray, *command], cwd=copy, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
-            return done.stdout
-
-        run("baseline", "mutants.toml")
-        run("init", "mutants.toml", "session.sqlite")
-        run("exec", "mutants.toml", "session.sqlite")
-        results = [json.loads(line) for line in run("dump", "session.sqlite").splitlines()]
-    alive = [
-        result["diff"]
-        for work, result in results
-        if result and result["test_outcome"] == "survived" and work["mutations"][0]["operator_name"] not in EXCLUDED
-    ]
-    return len(results), alive
+            shutil.copytree(ROOT / name, name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        sys.path.insert(0, folder)
+        started = time.monotonic()
+        if not forked(3600):
+            raise SystemExit(f"{snippet}: its tests fail without a fault")
+        seconds = int(LONGER * (time.monotonic() - started)) + 20
+        # The compiled tests stay; the file itself is compiled from what stands there.
+        shutil.rmtree(snippet.parent / "__pycache__", ignore_errors=True)
+        sys.dont_write_bytecode = True
+        alive = []
+        for fault in planted:
+            snippet.write_text(fault.source, encoding="utf-8")
+            if forked(seconds):
+                alive.append(fault)
+        return alive
 
 
 def cosmic_ray() -> Path:
-    """The program, in an environment that is made once."""
+    """The Python of its environment, which is made once."""
     folder = ROOT / ENVIRONMENT
-    program = folder / "bin" / "cosmic-ray"
-    if not program.exists():
+    program = folder / "bin" / "python"
+    if not (folder / "bin" / "cosmic-ray").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        subprocess.run([program, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
     return program
 
 
-def main(names: list[str]) -> int:
+def known() -> dict[str, dict]:
+    """By file: `killed`, `planted`, `of` as counted last, and `[[equal]]`, the faults that change nothing, with why."""
+    return tomllib.loads(KNOWN.read_text(encoding="utf-8"))
+
+
+def main(names: list[str], sample: int | None, seed: int) -> int:
     files, alive, planted = [Path(name) for name in names] or changed(), 0, 0
     program = cosmic_ray()
     for snippet in files:
-        number, left = survivors(snippet, program)
-        planted, alive = planted + number, alive + len(left)
-        print(f"{snippet.as_posix()}: {number - len(left)} of {number} faults noticed", flush=True)
-        for difference in left:
-            print(difference, flush=True)
+        every = list(faults(snippet, program))
+        tried = chosen(every, sample, seed)
+        # A process for each file: only what is forked from it imports the file.
+        child = os.fork()
+        results = Path(tempfile.gettempdir(), f"mutants-{os.getpid()}.json")
+        if not child:
+            left = survivors(snippet, tried)
+            results.write_text(json.dumps(left), encoding="utf-8")
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            return 1
+        left = [Fault(*entry) for entry in json.loads(results.read_text(encoding="utf-8"))]
+        results.unlink()
+        equal = {entry["change"] for entry in known().get(snippet.as_posix(), {}).get("equal", [])}
+        planted, alive = planted + len(tried), alive + len(left)
+        counted = f"{len(tried) - len(left)} of {len(tried)} faults noticed"
+        print(f"{snippet.as_posix()}: {counted}, of {len(every)} that there are", flush=True)
+        for fault in left:
+            known_to_be_equal = "  (changes nothing: mutants.toml)" if fault.change in equal else ""
+            print(f"{fault.operator}{known_to_be_equal}\n{fault.change}", flush=True)
     print(f"{planted - alive} of {planted} faults noticed in {len(files)} files")
     return 1 if alive else 0
 
@@ -104,4 +228,9 @@ def _git(*command: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", type=int, help="as many of each file, where there are more")
+    parser.add_argument("--seed", type=int, default=0, help="which")
+    parser.add_argument("files", nargs="*")
+    given = parser.parse_args()
+    sys.exit(main(given.files, given.sample, given.seed))

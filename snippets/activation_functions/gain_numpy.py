@@ -81,6 +81,7 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
     No node of `gaussian_rule` is closer than 2.6e-3 to the edge of its panel.
     ValueError for what is not real and for a `step` that is not positive.
     """
+    _plain(points=points)
     if np.asarray(points).dtype.kind not in "fiu":
         raise ValueError(f"points must be real numbers, got {points}")
     if not 0.0 < step < math.inf:
@@ -114,3 +115,12 @@ def _gain(factors: np.ndarray) -> float:
             f"activation must have a positive and finite mean square, got {mean_square}"
         )
     return 1.0 / math.sqrt(mean_square)
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -26,6 +26,7 @@ def softmax_cross_entropy(
     1, shape (B,). Raises ValueError for other shapes, dtypes or labels and for
     an empty batch.
     """
+    _plain(logits=logits, labels=labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"shapes must be (B, K) and (B,), got logits {logits.shape} and labels {labels.shape}"
@@ -52,3 +53,12 @@ def softmax_cross_entropy(
     gradient = np.exp(log_p)
     gradient[rows, labels] -= 1.0
     return float(-log_p[rows, labels].mean()), gradient / batch
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -44,26 +44,37 @@ class Row(NamedTuple):
     """Fraction of all entries."""
 
 
-def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]:
+class Report(NamedTuple):
+    """What was seen of the activations of a model."""
+
+    reached: list[Row]
+    left: dict[str, str]
+    """By the layer's path, why there is no row."""
+
+
+def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> Report:
     """One row per call of a layer with an activation, in the order of the
-    forward pass of `batch` at inference.
+    forward pass of `batch` at inference, and what was left out.
 
     The first dimension counts the examples, the last one the units, or axis 1
     in a layer or a configuration with "channels_first". Seen are layers with an
     `activation` argument and the layers ReLU, LeakyReLU, PReLU and ELU,
-    wherever they are: in nested models, wrappers and layers of your own. Passed
-    over are recurrent layers and what is linear or softmax. Raises ValueError
-    if no layer is seen and, with the layer's name, for an output that is empty,
-    not finite or has no axis of examples.
+    wherever they are: in nested models, wrappers and layers of your own. Left
+    are recurrent layers, softmax, layers that did not run, and what the `call`
+    of a layer of your own does by itself. Raises ValueError if no layer is seen
+    and, with the layer's name, for an output that is empty, not finite or has
+    no axis of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
+    seen: set[keras.Layer] = set()
     places = list(_places(model))
+    watched = {layer for layer, _ in places}
     before = [getattr(layer, place) for layer, place in places]
     try:
         for (layer, place), activation in zip(places, before, strict=True):
-            setattr(layer, place, _watched(layer, activation, threshold, rows))
+            setattr(layer, place, _watched(layer, activation, threshold, rows, seen))
         model(batch)
     finally:
         for (layer, place), activation in zip(places, before, strict=True):
@@ -74,11 +85,20 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> list[Row]
         raise ValueError(
             f"model must have a layer with an activation, got the layers {model.layers}"
         )
-    return rows
+    left = {}
+    for layer in model._flatten_layers():
+        why = "did not run" if layer in watched else _hidden(layer)
+        if why and layer not in seen:
+            left[layer.path or layer.name] = why
+    return Report(rows, left)
 
 
 def _watched(
-    layer: keras.Layer, activation: Callable, threshold: float, rows: list[Row]
+    layer: keras.Layer,
+    activation: Callable,
+    threshold: float,
+    rows: list[Row],
+    seen: set[keras.Layer],
 ) -> Callable:
     def call(z, *arguments, **keywords):
         """Add a row, then do what the activation does."""
@@ -104,6 +124,7 @@ def _watched(
             slopes.max(axis=tuple(axis for axis in range(len(shape)) if axis != units))
             == 0.0
         )
+        seen.add(layer)
         rows.append(
             Row(layer.name, float(dead.mean()), float((slopes < threshold).mean()))
         )
@@ -125,6 +146,18 @@ def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
             not in NOT_ELEMENTWISE
         ):
             yield layer, "activation"
+
+
+def _hidden(layer: keras.Layer) -> str | None:
+    """Why an activation may run in `layer` that is not seen, or None."""
+    if hasattr(layer, "recurrent_kernel") or isinstance(layer, CELLS):
+        return "recurrent: its activations run at every step"
+    activation = vars(layer).get("activation", keras.activations.linear)
+    if isinstance(layer, layers.Softmax) or activation in NOT_ELEMENTWISE[1:]:
+        return "softmax: it does not act on every entry by itself"
+    if not type(layer).__module__.startswith("keras."):
+        return "of your own: only the layers inside of it are seen"
+    return None
 
 
 def _left_slope(activation: Callable, z) -> np.ndarray:

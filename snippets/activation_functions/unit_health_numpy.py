@@ -44,6 +44,7 @@ def unit_health(
     not real or not finite, and for an activation that is not elementwise or
     gives such values.
     """
+    _plain(preactivations=preactivations)
     if preactivations.ndim < 2 or not preactivations.size:
         raise ValueError(
             f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}"
@@ -78,6 +79,7 @@ def left_slope(
     """Difference quotient of a small step to the left, float64: exactly 0 for a
     ReLU at 0, as autograd has it. ValueError for what is not real.
     """
+    _plain(points=points)
     if np.asarray(points).dtype.kind not in "fiu":
         raise ValueError(f"points must be real numbers, got {points}")
     points = np.asarray(points, dtype=np.float64)
@@ -88,3 +90,12 @@ def left_slope(
             f"activation must give a real number for every point, got {np.asarray(right).dtype} {np.shape(right)}"
         )
     return (right - left) / step
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

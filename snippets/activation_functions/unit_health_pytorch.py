@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 ACTIVATIONS = (
     nn.ReLU,
@@ -56,6 +57,15 @@ FEATURES_LAST = (
     nn.RNNBase,
     nn.MultiheadAttention,
 )
+# An activation that is called as a function, and what has some inside.
+FUNCTIONS = (
+    *("relu", "relu6", "leaky_relu", "rrelu", "prelu", "elu", "celu", "selu"),
+    *("gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "softsign", "glu"),
+    *("hardtanh", "hardsigmoid", "hardswish", "log_sigmoid", "tanhshrink"),
+    *("hardshrink", "softshrink", "threshold", "lstm", "gru", "rnn_tanh"),
+    *("rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
+    "transformer_encoder_layer_fwd",
+)
 
 
 class Row(NamedTuple):
@@ -73,14 +83,24 @@ class Row(NamedTuple):
     """Fraction of all entries."""
 
 
+class Report(NamedTuple):
+    """What was seen of the activations of a model."""
+
+    reached: list[Row]
+    left: dict[str, str]
+    """Why there is no row: for a module by its name, for a function by its name
+    and that of the module that called it.
+    """
+
+
 def unit_health(
     model: nn.Module,
     batch: Tensor,
     threshold: float = 0.05,
     kinds: tuple[type[nn.Module], ...] = ACTIVATIONS,
-) -> list[Row]:
+) -> Report:
     """One row per call of an activation module of `kinds`, in the order of the
-    forward pass of `batch`.
+    forward pass of `batch`, and what was left out.
 
     The first dimension counts the examples. Which one counts the units says the
     layer or norm that ran last: the second after a convolution, batch or group
@@ -89,40 +109,49 @@ def unit_health(
     the second of four or five, else the last. The model runs in the mode
     it is in (call `model.eval()` first to spare the statistics of BatchNorm),
     not compiled, and keeps its gradients. Functional activations, as F.relu,
-    are not seen. Raises ValueError if no module is seen and, with the module's
-    name, for an input that is empty, not finite or has no dimension of
-    examples.
+    and recurrent layers have no row: they are among what is left. Raises
+    ValueError if no module is seen and, with the module's name, for an input
+    that is empty, not finite or has no dimension of examples.
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     rows: list[Row] = []
+    left: dict[str, str] = {}
+    running: list[tuple[str, nn.Module]] = []
     last: list[tuple[bool, int]] = []
 
-    def watched(name: str, module: nn.Module, arguments: tuple) -> None:
-        rows.append(_row(name, module, arguments[0], threshold, last))
+    def enter(name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        running.append((name, module))
+        if isinstance(module, kinds):
+            (z, *_) = (*arguments, *keywords.values())
+            rows.append(_row(name, module, z, threshold, last))
+            left.pop(name, None)
 
-    hooks = [
-        module.register_forward_pre_hook(partial(watched, name))
-        for name, module in model.named_modules()
-        if isinstance(module, kinds)
-    ]
-
-    def ran(module: nn.Module, _: tuple, output: Any) -> None:
+    def leave(module: nn.Module, _: tuple, output: Any) -> None:
+        running.pop()
         second = isinstance(module, CHANNELS_SECOND)
-        values = output[0] if isinstance(output, tuple) else output
-        last.append((second, values.shape[1 if second else -1]))
+        if second or isinstance(module, FEATURES_LAST):
+            while isinstance(output, tuple):  # (outputs, state), or packed
+                output = output[0]
+            last.append((second, output.shape[1 if second else -1]))
 
-    hooks += [
-        module.register_forward_hook(ran)
-        for module in model.modules()
-        if isinstance(module, CHANNELS_SECOND + FEATURES_LAST)
-    ]
+    hooks = []
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            left[name] = "scripted: it takes no hooks"
+            continue
+        if isinstance(module, kinds):
+            left[name] = "did not run"
+        enter_it = partial(enter, name)
+        hooks.append(module.register_forward_pre_hook(enter_it, with_kwargs=True))
+        hooks.append(module.register_forward_hook(leave))
     try:
         # a compiled model would run without these hooks
         with (
             torch.inference_mode(False),
             torch.no_grad(),
             torch.compiler.set_stance("force_eager"),
+            _Functions(running, kinds, left),
         ):
             model(batch)
     finally:
@@ -132,7 +161,24 @@ def unit_health(
         raise ValueError(
             f"model must call a module of kinds {[kind.__name__ for kind in kinds]}, got {model}"
         )
-    return rows
+    return Report(rows, left)
+
+
+class _Functions(TorchFunctionMode):
+    """Notes the activations that are no modules of `kinds`."""
+
+    def __init__(self, running: list, kinds: tuple, left: dict[str, str]) -> None:
+        super().__init__()
+        self.running, self.kinds, self.left = running, kinds, left
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        name = getattr(function, "__name__", "").strip("_")
+        place, module = self.running[-1] if self.running else ("", None)
+        if name in FUNCTIONS and not isinstance(module, self.kinds):
+            self.left[f"{name} in {place!r}"] = "called as a function"
+        return function(*arguments, **(keywords or {}))
 
 
 def _row(

@@ -69,6 +69,7 @@ def batch_norm_backward(
     _check(
         x, axis, eps, gamma=gamma, running_mean=running_mean, running_var=running_var
     )
+    _plain(grad_y=grad_y)
     if grad_y.shape != x.shape or not np.issubdtype(grad_y.dtype, np.floating):
         raise ValueError(
             f"grad_y must be floating, of the shape of x, {x.shape}, got {grad_y.dtype} {grad_y.shape}"
@@ -92,6 +93,7 @@ def batch_norm_backward(
 
 
 def _check(x, axis, eps, **channels):
+    _plain(x=x, **channels)
     if (
         not np.issubdtype(x.dtype, np.floating)
         or x.ndim < 2
@@ -135,3 +137,12 @@ def _along(channels, x, axis):
     return channels.reshape(
         [-1 if index == axis % x.ndim else 1 for index in range(x.ndim)]
     )
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -13,6 +13,8 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 2, last step.
 """
 
+from typing import NamedTuple
+
 import keras
 from keras import layers, ops
 
@@ -42,9 +44,18 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
     return _copy(layer, [layer.kernel * scale, shift], use_bias=True)
 
 
-def fold_model(model: keras.Sequential) -> keras.Sequential:
+class Report(NamedTuple):
+    """What became of the batch normalizations of a model, by their paths."""
+
+    reached: dict[str, str]
+    """The path of the layer into which it was folded."""
+    left: dict[str, str]
+    """Why it stays as it is."""
+
+
+def fold_model(model: keras.Sequential) -> tuple[keras.Sequential, Report]:
     """A copy of `model` in which each pair of Dense or Conv and batch
-    normalization is one layer.
+    normalization is one layer, and what became of each norm.
 
     Goes into nested Sequentials. What `fold_batch_norm` refuses stays as it is,
     and so does a nested Sequential with a `call` of its own. ValueError if
@@ -54,14 +65,28 @@ def fold_model(model: keras.Sequential) -> keras.Sequential:
         raise ValueError(
             f"model must be a built Sequential without a call of its own, got {model!r}"
         )
+    report = Report({}, {})
+    return _folded(model, report), report
+
+
+def _folded(model: keras.Sequential, report: Report) -> keras.Sequential:
     folded: list[keras.Layer] = []
+    before = ""
     for layer in model.layers:
-        if _in_order(layer):
-            folded.append(fold_model(layer))
-        elif folded and _misfit(folded[-1], layer) is None:
+        why = _misfit(folded[-1], layer) if folded else "model starts with it"
+        if why is None:
             folded[-1] = fold_batch_norm(folded[-1], layer)
+            report.reached[layer.path] = before
+            continue
+        if _in_order(layer):
+            folded.append(_folded(layer, report))
         else:
             folded.append(_copy(layer, layer.get_weights()))
+            for norm in layer._flatten_layers():
+                if isinstance(norm, layers.BatchNormalization):
+                    inside = f"{layer.path!r} has a call of its own around it"
+                    report.left[norm.path] = why if norm is layer else inside
+        before = layer.path
     return keras.Sequential([keras.Input(batch_shape=model.input_shape), *folded])
 
 

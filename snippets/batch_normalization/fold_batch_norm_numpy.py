@@ -31,6 +31,7 @@ def fold_batch_norm(
         "running_mean": running_mean,
         "running_var": running_var,
     }
+    _plain(weight=weight, bias=bias, **vectors)
     if np.ndim(weight) < 2 or not np.issubdtype(weight.dtype, np.floating):
         raise ValueError(
             f"weight must be floating, of shape (out, in, *kernel), got {np.asarray(weight).dtype} {np.shape(weight)}"
@@ -49,3 +50,12 @@ def fold_batch_norm(
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + scale * (
         bias - running_mean
     )
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

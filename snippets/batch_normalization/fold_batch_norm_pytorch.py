@@ -14,7 +14,7 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 """
 
 import copy
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import nn
@@ -88,14 +88,25 @@ def _misfit(layer: Any, norm: Any) -> str | None:
     return None
 
 
-def fold_model(model: nn.Sequential) -> nn.Sequential:
+class Report(NamedTuple):
+    """What became of the batch normalizations of a model, by their names as in
+    `named_modules`.
+    """
+
+    reached: dict[str, str]
+    """The name of the layer into which it was folded."""
+    left: dict[str, str]
+    """Why it stays as it is."""
+
+
+def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
     """A copy of `model`, in evaluation mode, in which each pair of Linear or
-    Conv and batch normalization is one layer.
+    Conv and batch normalization is one layer, and what became of each norm.
 
     Goes into nested Sequentials, and takes their order for the order of
     computation. What `fold_batch_norm` refuses stays as it is, and so does a
     nested Sequential with a `forward` of its own. ValueError if `model` is not
-    a Sequential or has such a `forward`.
+    a Sequential or has such a `forward`, and for a lazy parameter.
     """
     if not _in_order(model):
         raise ValueError(
@@ -104,15 +115,30 @@ def fold_model(model: nn.Sequential) -> nn.Sequential:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must have seen a batch: {name!r} is lazy")
-    folded: list[Any] = []
-    for layer in model:
+    report = Report({}, {})
+    return _folded(model, "", report), report
+
+
+def _folded(model: nn.Sequential, place: str, report: Report) -> nn.Sequential:
+    layers: list[Any] = []
+    before = ""
+    for key, layer in model._modules.items():
+        name = place + key
+        why = _misfit(layers[-1], layer) if layers else "model starts with it"
+        if why is None:
+            layers[-1] = fold_batch_norm(layers[-1], layer)
+            report.reached[name] = before
+            continue
         if _in_order(layer):
-            folded.append(fold_model(layer))
-        elif folded and _misfit(folded[-1], layer) is None:
-            folded[-1] = fold_batch_norm(folded[-1], layer)
+            layers.append(_folded(layer, f"{name}.", report))
         else:
-            folded.append(copy.deepcopy(layer))
-    return nn.Sequential(*folded).eval()
+            layers.append(copy.deepcopy(layer))
+            for inner, norm in layer.named_modules(prefix=name):
+                if isinstance(norm, Norm):
+                    inside = f"{name!r} has a forward of its own around it"
+                    report.left[inner] = why if norm is layer else inside
+        before = name
+    return nn.Sequential(*layers).eval()
 
 
 def _in_order(model: nn.Module) -> TypeGuard[nn.Sequential]:

@@ -10,22 +10,36 @@ Source: documentation of keras.layers.BatchNormalization; He et al. (2016),
 detection.
 """
 
+from typing import NamedTuple
+
 import keras
 from keras.layers import BatchNormalization
 
 
-def freeze_batch_norm_(model: keras.Model) -> list[BatchNormalization]:
-    """Freeze all batch normalizations in `model` in place, wherever they are:
-    in nested models, wrappers and layers of your own. Return them.
+class Report(NamedTuple):
+    """What became of the layers that keep moving statistics, by their paths."""
 
-    Compile `model` afterwards: a compiled one goes on as it was. To unfreeze:
-    `norm.trainable = True`, and compile.
+    reached: dict[str, BatchNormalization]
+    """To unfreeze: `norm.trainable = True`, and compile."""
+    left: dict[str, str]
+    """Why it goes on as it was."""
+
+
+def freeze_batch_norm_(model: keras.Model) -> Report:
+    """Freeze all batch normalizations in `model` in place, wherever they are:
+    in nested models, wrappers and layers of your own.
+
+    Compile `model` afterwards: a compiled one goes on as it was.
     """
-    norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, BatchNormalization)
-    ]
-    for norm in norms:
-        norm.trainable = False
-    return norms
+    report = Report({}, {})
+    for layer in model._flatten_layers():
+        name = layer.path or layer.name  # no path before it is built
+        if name in report.reached:
+            name = f"{name} #{len(report.reached)}"
+        if isinstance(layer, BatchNormalization):
+            layer.trainable = False
+            report.reached[name] = layer
+        elif hasattr(layer, "moving_mean"):
+            kind = type(layer).__name__
+            report.left[name] = f"keeps moving statistics, but is a {kind}"
+    return report

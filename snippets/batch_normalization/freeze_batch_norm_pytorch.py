@@ -10,8 +10,11 @@ Source: He et al. (2016), "Deep Residual Learning for Image Recognition",
 appendix A, who froze it so for detection.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 BATCH_NORM = (
     nn.BatchNorm1d,
@@ -24,12 +27,23 @@ BATCH_NORM = (
 )
 
 
-def freeze_batch_norm_(model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+class Report(NamedTuple):
+    """What became of the layers that keep running statistics, by their names as
+    in `named_modules`.
+    """
+
+    reached: dict[str, RemovableHandle]
+    """A handle; to unfreeze: `handle.remove()`, `requires_grad_(True)`,
+    `model.train()`.
+    """
+    left: dict[str, str]
+    """Why it goes on as it was."""
+
+
+def freeze_batch_norm_(model: nn.Module) -> Report:
     """Freeze all batch normalizations in `model` in place, whatever
     `model.train()` says later.
 
-    Returns one handle for each. To unfreeze: `handle.remove()`,
-    `requires_grad_(True)`, `model.train()`.
     ValueError, and nothing is frozen, if one keeps no running statistics, since
     it has nothing else to use than those of the batch, if a lazy one has not
     seen a batch, and for a compiled or scripted model: freeze it before.
@@ -57,9 +71,16 @@ def freeze_batch_norm_(model: nn.Module) -> list[torch.utils.hooks.RemovableHand
             raise ValueError(
                 f"model must have seen a batch: {name!r} is lazy and holds no statistics yet"
             )
-    for norm in norms.values():
+    left = {
+        name: f"keeps running statistics, but is a {type(module).__name__}"
+        for name, module in model.named_modules()
+        if name not in norms and getattr(module, "running_mean", None) is not None
+    }
+    reached = {}
+    for name, norm in norms.items():
         norm.requires_grad_(False)
-    return [norm.register_forward_pre_hook(_evaluate) for norm in norms.values()]
+        reached[name] = norm.register_forward_pre_hook(_evaluate)
+    return Report(reached, left)
 
 
 def _evaluate(norm: nn.Module, inputs: tuple) -> None:

@@ -62,6 +62,7 @@ def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
 
 
 def _check(x, eps, rank):
+    _plain(x=x)
     if np.ndim(x) < rank or np.asarray(x).dtype.kind not in "fiu":
         raise ValueError(
             f"x must hold real numbers, of {rank} or more dimensions, got {np.asarray(x).dtype} {np.shape(x)}"
@@ -86,3 +87,12 @@ def _wide(x):
 
 def _narrow(values, x):
     return values.astype(x.dtype) if np.issubdtype(x.dtype, np.floating) else values
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -34,7 +34,7 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     if hasattr(tensor, "dense_shape"):
         raise ValueError(f"tensor must be dense, got {type(tensor).__name__}")
     rank = len(tensor.shape)
-    if rank > 1 and not -rank <= unit_axis < rank:
+    if rank > 1 and unit_axis not in range(-rank, rank):
         raise ValueError(
             f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
         )

@@ -25,6 +25,7 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     entry is taken out first, so that no square overflows. Raises ValueError for
     another axis and for a dtype that is not floating.
     """
+    _plain(array=array)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"array must have a floating dtype, got {array.dtype}")
     if array.ndim > 1 and not -array.ndim <= unit_axis < array.ndim:
@@ -57,6 +58,7 @@ def clip_adaptively(
     ValueError for shapes that differ, a gradient that is not floating, and a
     `clipping` or `eps` that is not positive.
     """
+    _plain(gradient=gradient, weight=weight)
     if gradient.shape != weight.shape:
         raise ValueError(
             f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}"
@@ -70,3 +72,12 @@ def clip_adaptively(
     # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
     factor = 1.0 / np.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
     return (gradient * factor).astype(gradient.dtype)
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

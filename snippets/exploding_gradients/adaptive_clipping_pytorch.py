@@ -29,7 +29,7 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
     largest entry is taken out first, so that no square overflows. Raises
     ValueError for another axis.
     """
-    if tensor.dim() > 1 and not -tensor.dim() <= unit_axis < tensor.dim():
+    if tensor.dim() > 1 and unit_axis not in range(-tensor.dim(), tensor.dim()):
         raise ValueError(
             f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
         )

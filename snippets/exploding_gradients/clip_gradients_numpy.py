@@ -84,8 +84,18 @@ def _listed(gradients: np.ndarray | Iterable[np.ndarray]) -> list[np.ndarray]:
             f"gradients must yield an array, got an exhausted {type(gradients).__name__}"
         )
     for gradient in listed:
+        _plain(gradients=gradient)
         if not np.issubdtype(gradient.dtype, np.floating):
             raise ValueError(
                 f"gradients must have floating dtypes, got {gradient.dtype}"
             )
     return listed
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

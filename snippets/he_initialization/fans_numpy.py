@@ -42,9 +42,10 @@ def true_fans(
     """Fans counted in the layer itself, for `inputs` and `outputs` channels (or
     features of a linear layer).
     """
-    if min(inputs, outputs, groups, *kernel, *stride) < 1:
+    every = (inputs, outputs, groups, *kernel, *stride)
+    if not all(size >= 1 and size % 1 == 0 for size in every):
         raise ValueError(
-            "inputs, outputs, kernel, stride and groups must be at least 1, "
+            "inputs, outputs, kernel, stride and groups must be integers from 1 on, "
             f"got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
         )
     if inputs % groups or outputs % groups:

@@ -72,6 +72,7 @@ def layer_gradients(
     Raises ValueError for an unknown activation, for `inputs` that are no
     floating matrix and for a `loss` that returns another shape.
     """
+    _plain(inputs=inputs)
     if np.ndim(inputs) != 2 or not np.issubdtype(inputs.dtype, np.floating):
         raise ValueError(
             f"inputs must be floating, of shape (batch, fan_in), got {np.asarray(inputs).dtype} {np.shape(inputs)}"
@@ -117,6 +118,7 @@ def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray
     """dL/d(logits) of the mean cross-entropy: (p - y) / batch. `logits` (batch,
     classes), integer `labels` (batch,). ValueError for others.
     """
+    _plain(logits=logits, labels=labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
         raise ValueError(
             f"logits and labels must have the shapes (B, K) and (B,), got {logits.shape} and {labels.shape}"
@@ -146,3 +148,12 @@ def _rms(values: np.ndarray) -> float:
         return largest  # 0, Inf or NaN
     # the bare square of 1e-200 would be 0
     return largest * math.sqrt(np.square(values / largest).mean())
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -56,7 +56,7 @@ def measure(seed: int = 0) -> Lsuv:
 
     batch, other = torch.randn(2, ROWS, WIDTH, generator=generator)
     # Another seed than that of the batch, or the weights would be made of the very numbers in it.
-    tanh = lsuv_(network(nn.Tanh), batch, seed=seed + 1000)
+    tanh = lsuv_(network(nn.Tanh), batch, seed=seed + 1000).reached
     table = network(nn.GELU)
     lsuv_network = network(nn.GELU)
     lsuv_(lsuv_network, batch, seed=seed + 1000)

@@ -71,11 +71,11 @@ class Rule(NamedTuple):
     """How a variable is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget',
-    'zero'; 'frozen', 'left': unchanged.
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget' or
+    'zero'.
     """
-    fan_in: float | None = None
-    std: float | None = None
+    fan_in: float | None
+    std: float
 
 
 class Row(NamedTuple):
@@ -85,9 +85,17 @@ class Row(NamedTuple):
     shape: tuple[int, ...]
     rule: str
     fan_in: float | None
-    std_wanted: float | None
+    std_wanted: float
     std_measured: float
     """Over all entries, without Bessel's correction."""
+
+
+class Report(NamedTuple):
+    """What became of the weights, in the order of `model.weights`."""
+
+    reached: list[Row]
+    left: dict[str, str]
+    """By its path, why a weight stays as it is."""
 
 
 def true_fan_in(layer: keras.Layer) -> float:
@@ -127,7 +135,7 @@ def init_weights(
     gain: float = GAINS["relu"],
     output: str | None = None,
     first: str | None = None,
-) -> list[Row]:
+) -> Report:
     """Initialize `model`, which must be built, in place and report each of its
     weights once.
 
@@ -187,22 +195,23 @@ def init_weights(
         )
         for variable, rule in _rules(layer, *role):
             known = rules.get(id(variable), rule)
-            rules[id(variable)] = min(
-                known, rule, key=lambda candidate: candidate.std or 0.0
-            )
+            rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)
 
     generator = np.random.default_rng(seed)
-    report = []
+    report = Report([], {})
     for variable in model.weights:
-        rule = (
-            rules.get(id(variable), Rule("left"))
-            if variable.trainable
-            else Rule("frozen")
-        )
-        if rule.std is not None:
-            variable.assign(_values(rule, variable.shape, generator))
+        chosen = rules.get(id(variable))
+        if chosen is None or not variable.trainable:
+            fixed = "not trainable: frozen, or a moving average"
+            report.left[variable.path] = (
+                "no rule covers it" if variable.trainable else fixed
+            )
+            continue
+        variable.assign(_values(chosen, variable.shape, generator))
         measured = float(keras.ops.std(keras.ops.cast(variable, "float32")))
-        report.append(Row(variable.path, tuple(variable.shape), *rule, measured))
+        report.reached.append(
+            Row(variable.path, tuple(variable.shape), *chosen, measured)
+        )
     return report
 
 
@@ -275,4 +284,4 @@ def _values(
         # diagonal, every rotation is as likely.
         gates *= np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None, :]
         return gates.swapaxes(0, 1).reshape(shape)
-    return (rule.std or 0.0) * draws
+    return rule.std * draws

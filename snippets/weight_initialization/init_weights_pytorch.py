@@ -60,11 +60,11 @@ class Rule(NamedTuple):
     """How a parameter is set."""
 
     name: str
-    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget',
-    'zero'; 'frozen', 'left': unchanged.
+    """'gain', 'linear', 'output', 'orthogonal', 'embedding', 'one', 'forget' or
+    'zero'.
     """
-    fan_in: float | None = None
-    std: float | None = None
+    fan_in: float | None
+    std: float
 
 
 class Row(NamedTuple):
@@ -74,9 +74,17 @@ class Row(NamedTuple):
     shape: tuple[int, ...]
     rule: str
     fan_in: float | None
-    std_wanted: float | None
+    std_wanted: float
     std_measured: float
     """Over all entries, without Bessel's correction."""
+
+
+class Report(NamedTuple):
+    """What became of the parameters, in the order of `named_parameters`."""
+
+    reached: list[Row]
+    left: dict[str, str]
+    """By its name, why a parameter stays as it is."""
 
 
 def true_fan_in(layer: nn.Module) -> float:
@@ -110,9 +118,8 @@ def init_weights_(
     gain: float = GAINS["relu"],
     output: str | None = None,
     first: str | None = None,
-) -> list[Row]:
-    """Initialize `model` in place and report each parameter once, in the order
-    of `named_parameters`.
+) -> Report:
+    """Initialize `model` in place and report each parameter once.
 
     `gain` belongs to the activation between the layers. `output` names the
     layer that no activation follows, as in `named_modules`; by default it is
@@ -166,9 +173,7 @@ def init_weights_(
         )
         for parameter, rule in _rules(layer, *role):
             known = rules.get(parameter, rule)
-            rules[parameter] = min(
-                known, rule, key=lambda candidate: candidate.std or 0.0
-            )
+            rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
 
     padding = {
         layer.weight: layer.padding_idx
@@ -176,23 +181,20 @@ def init_weights_(
         if isinstance(layer, nn.Embedding)
     }
     generator = torch.Generator().manual_seed(seed)
-    report = []
+    report = Report([], {})
     for name, parameter in model.named_parameters():
-        rule = (
-            rules.get(parameter, Rule("left"))
-            if parameter.requires_grad
-            else Rule("frozen")
-        )
-        if rule.std is not None:
-            parameter.copy_(_values(rule, parameter, generator))
-            if padding.get(parameter) is not None:
-                parameter[padding[parameter]] = 0.0
-        measured = (
-            parameter.to("cpu", torch.float64).std(correction=0).item()
-            if parameter.numel()
-            else 0.0
-        )
-        report.append(Row(name, tuple(parameter.shape), *rule, measured))
+        chosen = rules.get(parameter)
+        if chosen is None or not parameter.requires_grad:
+            frozen = "frozen: requires no gradient"
+            report.left[name] = (
+                "no rule covers it" if parameter.requires_grad else frozen
+            )
+            continue
+        parameter.copy_(_values(chosen, parameter, generator))
+        if padding.get(parameter) is not None:
+            parameter[padding[parameter]] = 0.0
+        measured = parameter.to("cpu", torch.float64).std(correction=0).item()
+        report.reached.append(Row(name, tuple(parameter.shape), *chosen, measured))
     return report
 
 
@@ -260,11 +262,11 @@ def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor
         parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32)
     )
     if rule.name == "orthogonal":
-        hidden = round((rule.std or 0.0) ** -2)
+        hidden = round(rule.std**-2)
         return torch.cat(
             [
                 nn.init.orthogonal_(gate, generator=generator)
                 for gate in values.split(hidden)
             ]
         )
-    return values.normal_(0.0, rule.std or 0.0, generator=generator)
+    return values.normal_(0.0, rule.std, generator=generator)

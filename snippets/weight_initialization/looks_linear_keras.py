@@ -16,6 +16,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -48,6 +49,15 @@ def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     return np.concatenate([block, -block], axis=0) if rows else block
 
 
+class Report(NamedTuple):
+    """What became of the variables, by their paths."""
+
+    reached: dict[str, str]
+    """By what it was set: "first", "hidden", "last" or "zero"."""
+    left: dict[str, str]
+    """Why it stays as it is."""
+
+
 def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
     by_depth = getattr(model, "_nodes_by_depth", {})  # of a functional model
     calls = [node.operation for nodes in by_depth.values() for node in nodes]
@@ -62,7 +72,7 @@ def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
             )
 
 
-def looks_linear(model: keras.Model, *, seed: int) -> dict[str, str]:
+def looks_linear(model: keras.Model, *, seed: int) -> Report:
     """Initialize the Dense layers of `model`, which must be built, in place;
     they form a chain with ReLU in between.
 
@@ -73,9 +83,7 @@ def looks_linear(model: keras.Model, *, seed: int) -> dict[str, str]:
     and nothing is changed, if the layers do not fit one behind the other, a
     hidden width is odd or there is none, and by name for another layer with
     weight matrices, such as a wrapper, and for a layer used twice or with a
-    kernel computed from others (LoRA) or quantized. Returns by what block each
-    variable was set, "first", "hidden", "last" or "zero", or that it was
-    "left".
+    kernel computed from others (LoRA) or quantized.
     """
     chain = list(_chain(model))
     if not chain or not model.built:
@@ -113,4 +121,8 @@ def looks_linear(model: keras.Model, *, seed: int) -> dict[str, str]:
         if layer.use_bias:
             layer.bias.assign(np.zeros(fan_out))
             blocks[id(layer.bias)] = "zero"
-    return {weight.path: blocks.get(id(weight), "left") for weight in model.weights}
+    every = [(weight.path, blocks.get(id(weight))) for weight in model.weights]
+    return Report(
+        {path: block for path, block in every if block},
+        {path: "belongs to no Dense" for path, block in every if not block},
+    )

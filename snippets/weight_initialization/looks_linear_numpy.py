@@ -28,6 +28,7 @@ def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
     orthogonal one, so that every rotation is as likely. ValueError for what is
     no real floating matrix.
     """
+    _plain(draws=draws)
     if draws.ndim != 2 or draws.dtype.kind != "f":
         raise ValueError(
             f"draws must be a floating matrix, got {draws.dtype} {draws.shape}"
@@ -42,6 +43,7 @@ def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
     over the other (`rows`), or both. ValueError if it is no floating matrix.
     """
+    _plain(block=block)
     if block.ndim != 2 or block.dtype.kind != "f":
         raise ValueError(
             f"block must be a floating matrix, got {block.dtype} {block.shape}"
@@ -75,3 +77,12 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
             mirrored(orthogonal_factor(generator.standard_normal(shape)), rows, columns)
         )
     return weights
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -15,6 +15,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 """
 
 import itertools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,17 @@ def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
     return torch.cat([block, -block], dim=0) if rows else block
 
 
+class Report(NamedTuple):
+    """What became of the parameters, by their names in `model`."""
+
+    reached: dict[str, str]
+    """By what it was set: "first", "hidden", "last" or "zero"."""
+    left: dict[str, str]
+    """Why it stays as it is."""
+
+
 @torch.no_grad()
-def looks_linear_(model: nn.Module, *, seed: int) -> dict[str, str]:
+def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     """Initialize the linear layers of `model` in place; they form a chain, with
     a ReLU between each and the next.
 
@@ -50,9 +60,7 @@ def looks_linear_(model: nn.Module, *, seed: int) -> dict[str, str]:
     Raises ValueError, and nothing is changed, if the layers do not fit one
     behind the other, a hidden width is odd or there is none, and by name for
     another layer with a weight matrix and for a weight that is shared, lazy or
-    computed from other parameters (weight_norm). Returns by what block each
-    parameter was set, "first", "hidden", "last" or "zero", or that it was
-    "left".
+    computed from other parameters (weight_norm).
     """
     weights: set[int] = set()
     for name, layer in model.named_modules():
@@ -100,7 +108,8 @@ def looks_linear_(model: nn.Module, *, seed: int) -> dict[str, str]:
         if layer.bias is not None:
             layer.bias.zero_()
             blocks[layer.bias] = "zero"
-    return {
-        name: blocks.get(parameter, "left")
-        for name, parameter in model.named_parameters()
-    }
+    names = list(model.named_parameters())
+    return Report(
+        {name: blocks[one] for name, one in names if one in blocks},
+        {name: "belongs to no Linear" for name, one in names if one not in blocks},
+    )

@@ -13,6 +13,7 @@ algorithm 1
 """
 
 import math
+from typing import NamedTuple
 
 import keras
 
@@ -24,17 +25,27 @@ SUMMING = (
 )
 
 
-def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
+class Report(NamedTuple):
+    """What became of the layers, in their order, and of variables that are none
+    of theirs.
+    """
+
+    reached: dict[str, float]
+    """By the layer's name, by which factor its kernel was divided: the
+    deviation, over all entries, of what it puts out before its activation.
+    """
+    left: dict[str, str]
+    """By the variable's path, why it stays as it is."""
+
+
+def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
     """Initialize the Dense and Conv layers of a Sequential or functional
     `model` of one input in place on a batch.
 
-    Returns, in the order of the layers, by which factor each kernel was
-    divided: the deviation, over all entries, of what the layer puts out before
-    its activation. Biases become zero. Raises ValueError if an output does not
-    vary: the signal died before it. Also, before anything is changed, for a
-    model without such a layer, and by name for one inside of another layer or
-    model, used twice, or with a kernel computed from others (LoRA) or
-    quantized.
+    Biases become zero. Raises ValueError if an output does not vary: the signal
+    died before it. Also, before anything is changed, for a model without such a
+    layer, and by name for one inside of another layer or model, used twice, or
+    with a kernel computed from others (LoRA) or quantized.
     """
     reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
     if not reached or not model.built:
@@ -71,4 +82,10 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> dict[str, float]:
             )
         found[layer.name] = std
         layer.kernel.assign(layer.kernel / std)
-    return found
+    own = {id(variable) for layer in reached for variable in layer.weights}
+    left = {
+        variable.path: "belongs to no Dense or Conv layer"
+        for variable in model.weights
+        if id(variable) not in own
+    }
+    return Report(found, left)

@@ -12,7 +12,7 @@ algorithm 1
 (there with repeated passes).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +20,30 @@ from torch import Tensor, nn
 SUMMING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
+class Report(NamedTuple):
+    """What became of the layers, in the order of the calls, and of parameters
+    that are none of theirs, by their names in `model`.
+    """
+
+    reached: dict[str, float]
+    """By which factor the layer's weight was divided: the deviation, over all
+    entries, of its output before.
+    """
+    left: dict[str, str]
+    """Why it has no such factor, or stays as it is."""
+
+
 @torch.no_grad()
-def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
+def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
     """Initialize the linear and convolutional layers of `model` in place on a
     batch of `inputs`, and zero their biases.
 
-    Returns, in the order of the calls, by which factor each weight was divided:
-    the deviation, over all entries, of the layer's output before. A layer
-    called twice is measured at its first call; one that is not called stays
-    orthogonal. The model runs in the mode it is in: call eval() first if it has
-    dropout or batch norm. Raises ValueError if an output does not vary: the
-    signal died before it. Also for a layer, by name, whose weight is shared,
-    lazy or computed from other parameters (weight_norm), before anything is
-    changed, and if no layer runs.
+    A layer called twice is measured at its first call; one that is not called
+    stays orthogonal. The model runs in the mode it is in: call eval() first if
+    it has dropout or batch norm. Raises ValueError if an output does not vary:
+    the signal died before it. Also for a layer, by name, whose weight is
+    shared, lazy or computed from other parameters (weight_norm), before
+    anything is changed, and if no layer runs.
     """
     owners: dict[int, str] = {}
     for name, layer in model.named_modules():
@@ -87,4 +98,13 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> dict[str, float]:
             hook.remove()
     if not found:
         raise ValueError(f"model must run a linear or convolutional layer, got {model}")
-    return found
+    own = {id(parameter) for layer in names for parameter in layer.parameters()}
+    left = {
+        name: "belongs to no linear or convolutional layer"
+        for name, parameter in model.named_parameters()
+        if id(parameter) not in own
+    }
+    for name in names.values():
+        if name not in found:
+            left[name] = "did not run: its weight is orthogonal, its bias zero"
+    return Report(found, left)

@@ -30,6 +30,7 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    _plain(counts=counts)
     if np.asarray(counts).dtype.kind not in "fiu":
         raise ValueError(f"counts must be real numbers, got {counts}")
     values = np.asarray(counts, dtype=np.float64)
@@ -40,3 +41,12 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
             f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
         )
     return np.log(values / values.sum())
+
+
+def _plain(**arrays) -> None:
+    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    for name, array in arrays.items():
+        if isinstance(array, np.matrix | np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} must be a plain array, got a {type(array).__name__}"
+            )

@@ -39,10 +39,13 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
     variance of 1 as it is.
     """
+    number = isinstance(param, numbers.Real) and not isinstance(param, bool)
+    if nonlinearity != "leaky_relu":
+        param = 0.0
+    elif not number or not math.isfinite(param):
+        raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
-    if nonlinearity == "leaky_relu" and not math.isfinite(param):
-        raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"

@@ -13,23 +13,30 @@ theirs: the frameworks added it.
 """
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 
-def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """What torch.nn.init.calculate_gain returns; `param` is the negative slope
-    of "leaky_relu" and counts only there.
+    of "leaky_relu", 0.01 if none is given, and counts only there.
 
     5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
     variance of 1 as it is.
     """
+    param = 0.01 if param is None else param
+    number = isinstance(param, numbers.Real) and not isinstance(param, bool)
+    if nonlinearity != "leaky_relu":
+        param = 0.0
+    elif not number or not math.isfinite(param):
+        raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
+    kinds = ("conv", "conv_transpose")
+    gains |= {f"{kind}{rank}d": 1.0 for kind in kinds for rank in (1, 2, 3)}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
-    if nonlinearity == "leaky_relu" and not math.isfinite(param):
-        raise ValueError(f"param must be finite, got {param}")
     if nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"

@@ -17,7 +17,7 @@ def draws(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_oracle_agrees(name):
     z = draws(3, 20, 5)
-    ((_, *ours),) = unit_health(keras.Sequential([keras.Input((20, 5)), layers.Activation(name)]), z)
+    ((_, *ours),) = unit_health(keras.Sequential([keras.Input((20, 5)), layers.Activation(name)]), z).reached
     assert ours == list(oracle.unit_health(FUNCTIONS[name], z, unit_axis=-1))
 
 
@@ -38,7 +38,7 @@ def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
     plain = model.layers[1].get_layer("plain")
     plain.kernel.assign(np.zeros((8, 6)))
     plain.bias.assign([-1, 0, 0, 1, 1, 1])
-    first, second, third = unit_health(model, draws(64, 4))
+    first, second, third = unit_health(model, draws(64, 4)).reached
     assert (first.name, first.dead) == ("first", 2 / 8)
     assert (second.name, second.dead, second.saturated) == ("second", 3 / 6, 3 / 6)
     assert (third.name, third.dead) == ("third", 0.0)
@@ -65,7 +65,7 @@ def test_all_is_put_back_when_the_model_fails():
 
 def test_a_layer_that_is_called_twice_has_two_rows():
     shared, inputs = layers.Dense(3, activation="tanh", name="shared"), keras.Input((3,))
-    rows = unit_health(keras.Model(inputs, shared(shared(inputs))), draws(8, 3))
+    rows = unit_health(keras.Model(inputs, shared(shared(inputs))), draws(8, 3)).reached
     assert [row.name for row in rows] == ["shared", "shared"]
 
 
@@ -96,7 +96,22 @@ def test_what_is_inside_of_other_layers_is_seen():
     model = keras.Sequential(
         [keras.Input((5, 4)), Block(), timed, layers.Bidirectional(layers.GRU(3)), layers.ReLU(name="end")]
     )
-    assert {row.name for row in unit_health(model, draws(2, 5, 4))} == {"inside", "timed", "end"}
+    reached, left = unit_health(model, draws(2, 5, 4))
+    assert {row.name for row in reached} == {"inside", "timed", "end"}
+    recurrent = "recurrent: its activations run at every step"
+    assert left.pop(model.layers[0].path) == "of your own: only the layers inside of it are seen"
+    assert len(left) == 4 and set(left.values()) == {recurrent}
+
+
+def test_what_has_no_row_is_named():
+    inputs, idle = keras.Input((3,)), layers.Dense(3, activation="tanh", name="idle")
+    h = layers.Dense(3, activation="relu", name="seen")(inputs)
+    model = keras.Model(inputs, layers.Softmax(name="soft")(layers.Dense(3, "softmax", name="classes")(h)))
+    model.idle = idle
+    reached, left = unit_health(model, draws(8, 3))
+    assert [row.name for row in reached] == ["seen"] and list(left.values()) == [
+        "softmax: it does not act on every entry by itself"
+    ] * 2 + ["did not run"]
 
 
 def test_a_unit_is_a_channel_or_a_feature_at_all_positions(channels_first):
@@ -106,10 +121,10 @@ def test_a_unit_is_a_channel_or_a_feature_at_all_positions(channels_first):
     model.layers[0].bias.assign([-1e6, 0, 0, 0])
     model.layers[1].kernel.assign(np.zeros((4, 8)))
     model.layers[1].bias.assign([-1] * 2 + [1] * 6)
-    assert [row.dead for row in unit_health(model, draws(6, 5, 5, 3))] == [1 / 4, 2 / 8]
+    assert [row.dead for row in unit_health(model, draws(6, 5, 5, 3)).reached] == [1 / 4, 2 / 8]
     first = keras.Sequential([keras.Input((3, 7)), layers.Conv1D(4, 1, **channels_first, activation="relu")])
     first.layers[0].bias.assign([-1e6, 0, 0, 0])
-    assert unit_health(first, draws(6, 3, 7))[0].dead == 1 / 4
+    assert unit_health(first, draws(6, 3, 7)).reached[0].dead == 1 / 4
 
 
 @pytest.mark.parametrize("batch", [np.full((3, 4), np.nan), np.full((3, 4), np.inf), np.ones((0, 4))])
@@ -122,5 +137,5 @@ def test_prelu_is_seen_with_its_slopes():
     """Of a unit without slope for negative inputs none is left where all inputs are negative."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.PReLU()])
     model.layers[0].alpha.assign([0.0, 0.01, 0.25, 0.0])
-    (row,) = unit_health(model, -np.ones((8, 4), "float32"))
+    (row,) = unit_health(model, -np.ones((8, 4), "float32")).reached
     assert (row.dead, row.saturated) == (0.5, 0.75)

@@ -72,3 +72,15 @@ def test_the_examples_are_no_units(axis):
 def test_the_slope_is_right_at_points_of_any_size(scale):
     """A step that does not grow with the point would be rounded away."""
     assert left_slope(RELU, scale * np.array([-1.0, 0.0, 1.0])) == pytest.approx([0.0, 0.0, 1.0], abs=1e-7)
+
+
+@pytest.mark.parametrize("axis", [-2, 0, 2, 7])
+def test_only_an_axis_behind_the_first_counts_units(axis):
+    with pytest.raises(ValueError, match=f"unit_axis must be an axis .* got {axis}"):
+        unit_health(np.tanh, np.ones((3, 4)), unit_axis=axis)
+
+
+@pytest.mark.parametrize("change", [lambda z: z[:-1], lambda z: np.concatenate([z, z])])
+def test_an_activation_keeps_the_shape(change):
+    with pytest.raises(ValueError, match="activation must give a real number for every point"):
+        left_slope(change, np.ones((3, 4)))

@@ -22,7 +22,7 @@ def draws(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_oracle_agrees(name, dtype):
     z = draws(3, 20, 5, dtype=dtype)
-    ((_, *ours),) = unit_health(nn.Sequential(MODULES[name]), z)
+    ((_, *ours),) = unit_health(nn.Sequential(MODULES[name]), z).reached
     assert ours == list(oracle.unit_health(FUNCTIONS[name], z.numpy(), unit_axis=-1))
 
 
@@ -32,7 +32,7 @@ def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
         model[0].bias[:2] = -1e6
         model[2].weight.zero_()
         model[2].bias.copy_(torch.tensor([-1.0, 0.0, 0.0, 1.0, 1.0, 1.0]))
-    first, second = unit_health(model, draws(64, 4))
+    first, second = unit_health(model, draws(64, 4)).reached
     assert (first.name, first.dead) == ("1", 2 / 8)
     assert (second.name, second.dead, second.saturated) == ("3", 3 / 6, 3 / 6)
 
@@ -40,7 +40,7 @@ def test_dead_units_are_counted_layer_by_layer_in_the_order_of_the_pass():
 def test_half_of_a_fresh_relu_layer_is_off_and_none_of_it_dead():
     layer = nn.Linear(256, 200, bias=False)
     nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(1))
-    (row,) = unit_health(nn.Sequential(layer, nn.ReLU()), draws(128, 256))
+    (row,) = unit_health(nn.Sequential(layer, nn.ReLU()), draws(128, 256)).reached
     # 25,600 signs, of which those of one unit agree in part: 0.5 +- 0.005.
     assert row.dead == 0 and row.saturated == pytest.approx(0.5, abs=0.03)
 
@@ -54,7 +54,7 @@ def test_a_module_that_is_called_twice_has_two_rows():
         def forward(self, x):
             return self.shared(self.shared(x) - 1e6)
 
-    first, second = unit_health(Twice(), draws(50, 3))
+    first, second = unit_health(Twice(), draws(50, 3)).reached
     assert (first.name, first.dead) == ("shared", 0.0)
     assert (second.name, second.dead) == ("shared", 1.0)
 
@@ -62,7 +62,7 @@ def test_a_module_that_is_called_twice_has_two_rows():
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_it_works_where_gradients_are_off(mode):
     with mode():
-        (row,) = unit_health(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), draws(8, 3))
+        (row,) = unit_health(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), draws(8, 3)).reached
     assert 0 <= row.saturated <= 1
 
 
@@ -93,14 +93,14 @@ def test_own_kinds_can_be_named():
     model = nn.Sequential(Swish(), nn.Softmax(dim=1))
     with pytest.raises(ValueError, match="kinds .*'ReLU'"):
         unit_health(model, draws(5, 4))
-    assert len(unit_health(model, draws(5, 4), kinds=(*ACTIVATIONS, Swish))) == 1
+    assert len(unit_health(model, draws(5, 4), kinds=(*ACTIVATIONS, Swish)).reached) == 1
 
 
 def test_a_threshold_must_be_positive():
     with pytest.raises(ValueError, match=r"threshold .*-1"):
         unit_health(nn.ReLU(), draws(5, 4), threshold=-1)
-    assert unit_health(nn.Tanh(), draws(5, 4), threshold=2.0)[0].saturated == 1.0
-    assert np.isclose(unit_health(nn.Tanh(), torch.zeros(5, 4))[0].saturated, 0.0)
+    assert unit_health(nn.Tanh(), draws(5, 4), threshold=2.0).reached[0].saturated == 1.0
+    assert np.isclose(unit_health(nn.Tanh(), torch.zeros(5, 4)).reached[0].saturated, 0.0)
 
 
 def test_a_unit_is_what_has_weights_of_its_own_at_all_positions():
@@ -113,12 +113,12 @@ def test_a_unit_is_what_has_weights_of_its_own_at_all_positions():
         row[0].bias[:2] = -1e6
         dense[0].bias[:4] = -1e6
     for model, inputs, wanted in ((convolution, images, 1 / 4), (row, tokens, 2 / 8), (dense, tokens, 4 / 8)):
-        assert unit_health(model, inputs)[0].dead == wanted
+        assert unit_health(model, inputs).reached[0].dead == wanted
     # with no layer before: the second dimension of four, the last of three
     for shape, index in (((2, 3, 4, 5), (slice(None), 0)), ((2, 4, 3), (..., 0))):
         inputs = torch.ones(shape)
         inputs[index] = -1.0
-        assert unit_health(nn.Sequential(nn.ReLU()), inputs)[0].dead == pytest.approx(1 / 3)
+        assert unit_health(nn.Sequential(nn.ReLU()), inputs).reached[0].dead == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_compiled_model_that_has_run_is_seen():
     compiled = torch.compile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), backend="eager")
     with torch.no_grad():
         compiled(draws(8, 4))
-    assert [row.name for row in unit_health(compiled, draws(8, 4))] == ["_orig_mod.1"]
+    assert [row.name for row in unit_health(compiled, draws(8, 4)).reached] == ["_orig_mod.1"]
 
 
 class Transposed(nn.Module):
@@ -157,7 +157,7 @@ def test_a_transposition_takes_the_units_with_it():
         if len(model) == 5:
             nn.init.eye_(model[2].weight)
             nn.init.zeros_(model[2].bias)
-        assert unit_health(model, inputs)[0].dead == pytest.approx(2 / 6)
+        assert unit_health(model, inputs).reached[0].dead == pytest.approx(2 / 6)
 
 
 def test_recurrent_layers_and_norms_say_where_the_units_are():
@@ -171,4 +171,68 @@ def test_recurrent_layers_and_norms_say_where_the_units_are():
             return self.relu(h.abs() - torch.tensor([9.0, 9.0, 0.0, 0.0, 0.0, 0.0]))
 
     for first in (nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4), nn.LayerNorm(3)):
-        assert unit_health(nn.Sequential(first, States()), draws(8, 4, 3))[0].dead == pytest.approx(2 / 6)
+        assert unit_health(nn.Sequential(first, States()), draws(8, 4, 3)).reached[0].dead == pytest.approx(2 / 6)
+
+
+class Mixed(nn.Module):
+    """Activations as modules, as functions, as methods, and inside of other modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.idle, self.other = nn.ReLU(), nn.Tanh(), nn.LogSigmoid()
+        self.lstm, self.cell = nn.LSTM(4, 4), nn.GRUCell(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = functional.gelu(self.seen(input=x)).relu_() + torch.tanh(x)
+        return self.cell(self.lstm(self.other(h))[0])
+
+
+def test_what_has_no_row_is_named():
+    reached, left = unit_health(nn.Sequential(Mixed()), draws(8, 4))
+    assert [row.name for row in reached] == ["0.seen"]
+    assert left == {
+        "0.idle": "did not run",
+        "gelu in '0'": "called as a function",
+        "relu in '0'": "called as a function",
+        "tanh in '0'": "called as a function",
+        "log_sigmoid in '0.other'": "called as a function",
+        "lstm in '0.lstm'": "called as a function",
+        "gru_cell in '0.cell'": "called as a function",
+    }
+    everything = unit_health(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Softmax(dim=1)), draws(8, 4))
+    assert everything.left == {}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_activation_of_a_transformer_is_named(training):
+    """In evaluation mode the whole layer may be one function."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).train(training)
+    left = unit_health(nn.Sequential(nn.ReLU(), layer), draws(3, 5, 8)).left
+    (name,) = left
+    assert name.endswith("in '1'")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_part_is_named():
+    model = nn.Sequential(nn.ReLU(), torch.jit.trace(nn.Tanh(), torch.ones(2, 4)))
+    assert unit_health(model, draws(8, 4)).left == {"1": "scripted: it takes no hooks"}
+
+
+def test_a_packed_sequence_says_where_the_units_are():
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.relu = nn.LSTM(3, 6), nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            states, _ = self.lstm(nn.utils.rnn.pack_sequence(list(x)))
+            return self.relu(states.data)
+
+    assert len(unit_health(Packed(), draws(8, 4, 3)).reached) == 1
+
+
+def test_as_many_positions_as_channels_are_no_transposition():
+    convolution = nn.Conv1d(3, 6, 1)
+    with torch.no_grad():
+        convolution.bias[:2] = -1e6
+    assert unit_health(nn.Sequential(convolution, nn.ReLU()), draws(7, 3, 6)).reached[0].dead == pytest.approx(2 / 6)

@@ -72,13 +72,17 @@ def test_a_model_computes_the_same_with_fewer_layers():
             layers.BatchNormalization(),
         ])
     )  # fmt: skip
-    folded = fold_model(model)
+    folded, report = fold_model(model)
     np.testing.assert_allclose(folded(batch((6, 6, 3))), model(batch((6, 6, 3))), rtol=1e-4, atol=1e-4)
     assert [type(layer).__name__ for layer in folded.layers] == [
         "BatchNormalization", "Sequential", "Flatten", "Dense", "ReLU", "BatchNormalization", "Dense",
         "BatchNormalization",
     ]  # fmt: skip
     assert [type(layer).__name__ for layer in folded.layers[1].layers] == ["Conv2D", "ReLU"]
+    at = [layer.path for layer in model.layers]
+    assert report.reached == {block.layers[1].path: block.layers[0].path, at[4]: at[3]}
+    assert list(report.left) == [at[0], at[6], at[8]] and report.left[at[0]] == "model starts with it"
+    assert "got <ReLU" in report.left[at[6]] and "no activation before norm" in report.left[at[8]]
     assert not {id(weight) for weight in folded.weights} & {id(weight) for weight in model.weights}
 
 
@@ -109,9 +113,13 @@ def test_what_is_no_plain_pair_stays_as_it_is():
     ])  # fmt: skip
     lora.enable_lora(2)
     trained(model)
-    folded = fold_model(model)
+    folded, report = fold_model(model)
     np.testing.assert_allclose(folded(batch((4, 4))), model(batch((4, 4))), rtol=1e-4, atol=1e-4)
     assert [type(layer) for layer in folded.layers] == [type(layer) for layer in model.layers]
+    conv, residual, last = (report.left[layer.path] for layer in (model.layers[1], block.layers[1], model.layers[-1]))
+    assert not report.reached and len(report.left) == 3
+    assert "the last axis, got axis 1" in conv and "a kernel of its own" in last
+    assert residual == f"{block.path!r} has a call of its own around it"
 
 
 def test_a_model_with_a_call_of_its_own_or_not_built_is_refused():

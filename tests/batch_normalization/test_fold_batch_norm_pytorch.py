@@ -72,12 +72,15 @@ def test_a_model_computes_the_same_with_fewer_layers():
         )
     )
     x = torch.randn(5, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-    folded = fold_model(model)
+    folded, report = fold_model(model)
     torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
     assert [type(layer).__name__ for layer in folded] == [
         "BatchNorm2d", "Sequential", "Flatten", "Linear", "ReLU", "BatchNorm1d", "Linear",
     ]  # fmt: skip
     assert [type(layer) for layer in folded[1]] == [nn.Conv2d, nn.ReLU]
+    assert report.reached == {"1.1": "1.0", "4": "3"}
+    assert list(report.left) == ["0", "6"] and report.left["0"] == "model starts with it"
+    assert report.left["6"].startswith("layer must be one of") and report.left["6"].endswith("got ReLU()")
     assert not folded.training and not {id(p) for p in folded.parameters()} & {id(p) for p in model.parameters()}
 
 
@@ -129,9 +132,21 @@ def test_what_is_no_plain_pair_stays_as_it_is():
         )
     )
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
-    folded = fold_model(model)
+    folded, report = fold_model(model)
     torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
     assert [type(layer) for layer in folded] == [type(layer) for layer in model]
+    assert not report.reached and list(report.left) == ["0.1", "2", "4", "7", "9", "12"]
+    assert report.left["0.1"] == "'0' has a forward of its own around it"
+    for name, why in {"2": "a weight of its own", "4": "Masked", "9": "running statistics", "12": "6 features"}.items():
+        assert why in report.left[name]
+
+
+def test_a_pair_that_stands_twice_is_folded_twice():
+    pair = [trained(nn.Linear(4, 4)), trained(nn.BatchNorm1d(4))]
+    model, x = nn.Sequential(*pair, nn.ReLU(), *pair), torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    folded, report = fold_model(model)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
+    assert len(folded) == 3 and report.reached == {"1": "0", "4": "3"}
 
 
 def test_a_model_with_a_forward_of_its_own_is_refused():
@@ -165,6 +180,8 @@ def test_a_folded_linear_takes_rows_alone():
     folded = fold_batch_norm(trained(nn.Linear(4, 4)), trained(nn.BatchNorm1d(4)))
     with pytest.raises(ValueError, match=r"x must have shape \(B, in\) .* got \(2, 4, 4\)"):
         folded(torch.ones(2, 4, 4))
+    with pytest.raises(ValueError, match=r"x must have shape \(B, in\) .* got \(4,\)"):
+        folded(torch.ones(4))
 
 
 def test_the_bias_learns_if_the_weight_does():

@@ -26,7 +26,7 @@ def fitted(net: keras.Model) -> keras.Model:
 
 def test_frozen_norms_change_nothing_while_the_rest_learns():
     net = model()
-    norms = freeze_batch_norm_(net)
+    norms = list(freeze_batch_norm_(net).reached.values())
     assert [norm.moving_mean.shape for norm in norms] == [(3,), (2,)]
     before = [norm.get_weights() for norm in norms]
     kernel = net.layers[1].get_weights()[0]
@@ -61,6 +61,26 @@ def test_a_compiled_model_goes_on_as_it_was():
     np.testing.assert_array_equal(net.layers[2].moving_mean, before)
 
 
+class Other(layers.Layer):
+    """Another that keeps moving statistics."""
+
+    def build(self, shape):
+        self.moving_mean = self.add_weight(shape=shape[-1:], trainable=False)
+
+    def call(self, x):
+        return x - self.moving_mean
+
+
+def test_it_names_what_it_froze_and_what_else_keeps_statistics():
+    twins = [layers.TimeDistributed(layers.BatchNormalization(name="same")) for _ in range(2)]
+    net = keras.Sequential([keras.Input((3, 4)), *twins, Other(name="other")])
+    reached, left = freeze_batch_norm_(net)
+    assert len(reached) == 2 and not any(norm.trainable for norm in reached.values())
+    assert left == {net.layers[2].path: "keeps moving statistics, but is a Other"}
+    unbuilt = [layers.TimeDistributed(layers.BatchNormalization(name="same")) for _ in range(2)]
+    assert list(freeze_batch_norm_(keras.Sequential(unbuilt)).reached) == ["same", "same #1"]
+
+
 class Block(layers.Layer):
     """A layer of one's own that holds a norm."""
 
@@ -76,7 +96,7 @@ def test_those_inside_of_other_layers_are_found():
     timed = layers.TimeDistributed(layers.BatchNormalization())
     model = keras.Sequential([keras.Input((3, 4)), Block(), timed, keras.Sequential([Block()])])
     model(np.ones((2, 3, 4)))
-    assert len(freeze_batch_norm_(model)) == 3
+    assert len(freeze_batch_norm_(model).reached) == 3
     before = model.get_weights()
     model(np.ones((2, 3, 4)), training=True)
     assert all((old == new).all() for old, new in zip(before, model.get_weights(), strict=True))

@@ -61,13 +61,22 @@ def test_without_it_both_usual_ways_leak():
 
 def test_handles_take_it_back():
     net = model()
-    handles = freeze_batch_norm_(net)
+    handles = freeze_batch_norm_(net).reached
     assert len(handles) == 2
-    for handle in handles:
+    for handle in handles.values():
         handle.remove()
     before = statistics(net)
     net.train()(batch())
     assert not torch.equal(before[0], statistics(net)[0])
+
+
+def test_it_names_what_it_froze_and_what_else_keeps_statistics():
+    net = nn.Sequential(
+        model(), nn.InstanceNorm1d(3, track_running_stats=True), nn.InstanceNorm1d(3), nn.GroupNorm(1, 3)
+    )
+    reached, left = freeze_batch_norm_(net)
+    assert list(reached) == ["0.0.1", "0.2"]
+    assert left == {"1": "keeps running statistics, but is a InstanceNorm1d"}
 
 
 def test_copies_stay_frozen():
@@ -91,7 +100,7 @@ def test_a_lazy_norm_is_refused_until_it_has_seen_a_batch():
     with pytest.raises(ValueError, match="model must have seen a batch: '1' is lazy"):
         freeze_batch_norm_(net)
     net(torch.randn(5, 4))
-    assert len(freeze_batch_norm_(net)) == 1
+    assert len(freeze_batch_norm_(net).reached) == 1
 
 
 def test_a_compiled_model_would_not_see_it():

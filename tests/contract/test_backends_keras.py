@@ -92,21 +92,21 @@ def test_clipping():
 
 def test_a_whole_model_is_initialized_seen_and_folded():
     model, x = network(), draws(32, 6)
-    report = init_weights(model, seed=0)
-    assert len(report) == len(model.weights)
+    report, left = init_weights(model, seed=0)
+    assert len(report) + len(left) == len(model.weights) and len(left) == 2
     assert array(model.layers[0].kernel).std() == pytest.approx(report[0].std_measured, rel=1e-4)
-    assert len(unit_health(model, x)) == 2
+    assert len(unit_health(model, x).reached) == 2
     assert first_non_finite_layer(model, x) is None
-    np.testing.assert_allclose(array(fold_model(model)(x)), array(model(x)), rtol=1e-3, atol=1e-4)
-    assert len(freeze_batch_norm_(model)) == 1
+    np.testing.assert_allclose(array(fold_model(model)[0](x)), array(model(x)), rtol=1e-3, atol=1e-4)
+    assert len(freeze_batch_norm_(model).reached) == 1
 
 
 def test_weights_in_place():
     chain = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(8, "relu"), layers.Dense(4)])
-    assert list(looks_linear(chain, seed=0).values())[::2] == ["first", "hidden", "last"]
+    assert list(looks_linear(chain, seed=0).reached.values())[::2] == ["first", "hidden", "last"]
     images = array(chain(np.eye(4, dtype="float32")))
     np.testing.assert_allclose(images @ images.T, np.eye(4), atol=1e-4)
-    assert len(lsuv(chain, draws(64, 4), seed=0)) == 3
+    assert len(lsuv(chain, draws(64, 4), seed=0).reached) == 3
     branch = network()
     gpt2_scale([branch, branch])
     zero_gamma([branch])

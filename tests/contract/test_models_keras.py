@@ -144,12 +144,12 @@ def sizes(rows: list) -> list:
 
 
 CALLS: dict[str, Callable[[keras.Model], object]] = {
-    "init_weights.init_weights model": in_place(lambda model: len(whole.init_weights(model, seed=0))),
+    "init_weights.init_weights model": in_place(lambda model: len(whole.init_weights(model, seed=0).reached)),
     "lsuv.lsuv model": in_place(lambda model: lsuv.lsuv(model, draws(5, 6), seed=0)),
     "looks_linear.looks_linear model": in_place(lambda model: linear.looks_linear(model, seed=0)),
-    "freeze_batch_norm.freeze_batch_norm_ model": in_place(lambda model: len(freeze.freeze_batch_norm_(model))),
-    "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)(draws(5, 6)),
-    "unit_health.unit_health model": lambda model: sizes(health.unit_health(model, draws(5, 6))),
+    "freeze_batch_norm.freeze_batch_norm_ model": in_place(lambda model: len(freeze.freeze_batch_norm_(model).reached)),
+    "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)[0](draws(5, 6)),
+    "unit_health.unit_health model": lambda model: sizes(health.unit_health(model, draws(5, 6)).reached),
     "layer_gradients.layer_gradients model": lambda model: sizes(
         gradients.layer_gradients(model, draws(5, 6), lambda z: keras.ops.mean(keras.ops.square(z)))
     ),

@@ -122,9 +122,9 @@ MODEL_CALLS: dict[str, Callable[[nn.Module], object]] = {
     "lsuv.lsuv_ model": in_place(lambda model: lsuv.lsuv_(model, inputs_of(model), seed=0)),
     "looks_linear.looks_linear_ model": in_place(lambda model: linear.looks_linear_(model, seed=0)),
     "freeze_batch_norm.freeze_batch_norm_ model": in_place(
-        lambda model: (len(freeze.freeze_batch_norm_(model)), model(inputs_of(model)))
+        lambda model: (len(freeze.freeze_batch_norm_(model).reached), model(inputs_of(model)))
     ),
-    "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)(inputs_of(model)),
+    "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)[0](inputs_of(model)),
     "unit_health.unit_health model": lambda model: health.unit_health(model.eval(), inputs_of(model)),
     "layer_gradients.layer_gradients model": lambda model: gradients.layer_gradients(
         model, inputs_of(model), lambda z: z.float().square().mean()

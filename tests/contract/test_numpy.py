@@ -1,6 +1,7 @@
 """Bad input to NumPy's files, function by function."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +148,11 @@ def holding(value: float) -> Callable[[Array], Array]:
     return put
 
 
+def matrix(x: Array) -> Array:
+    with warnings.catch_warnings(action="ignore"):
+        return np.matrix(x)
+
+
 COLUMNS: dict[str, Callable[[Array], Array]] = {
     "rank0": lambda x: x.ravel()[0],
     "rank1": lambda x: x.ravel(),
@@ -160,6 +166,8 @@ COLUMNS: dict[str, Callable[[Array], Array]] = {
     "view": lambda x: np.stack([x, x], axis=-1)[..., 0],
     "swapped": lambda x: x.astype(x.dtype.newbyteorder()),
     "half": lambda x: x.astype(np.float16),
+    "matrix": matrix,
+    "masked": lambda x: np.ma.masked_array(x, mask=x > np.median(x)),
 }
 
 

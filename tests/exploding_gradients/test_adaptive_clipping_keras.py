@@ -65,3 +65,9 @@ def test_a_finite_gradient_has_a_finite_norm():
     gradient = np.full((4, 1), 1e30, "float32")
     np.testing.assert_allclose(unit_norm(gradient), [[2e30]], rtol=1e-6)
     np.testing.assert_allclose(clip_adaptively(gradient, ops.ones((4, 1))), np.full((4, 1), 0.01), rtol=1e-6)
+
+
+def test_a_fraction_is_no_axis():
+    """It would differ from every axis, and the tensor would count as one unit."""
+    with pytest.raises(ValueError, match="unit_axis must be an axis .* got 0.5"):
+        unit_norm(np.ones((4, 3), "float32"), 0.5)

@@ -103,3 +103,9 @@ def test_the_sparse_gradient_of_an_embedding_is_clipped_and_stays_sparse():
         assert embedding.weight.grad.is_sparse == sparse
         found.append(embedding.weight.grad.to_dense())
     assert torch.equal(*found) and 0.0 < found[0].max() < 0.1
+
+
+def test_a_fraction_is_no_axis():
+    """It would differ from every axis, and the tensor would count as one unit."""
+    with pytest.raises(ValueError, match="unit_axis must be an axis .* got 0.5"):
+        unit_norm(torch.ones(4, 3), 0.5)

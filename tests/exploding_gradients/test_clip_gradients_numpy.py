@@ -76,3 +76,9 @@ def test_other_input_is_named():
             clip([np.array([3, 4])], 1.0)
         with pytest.raises(ValueError, match="gradients must yield an array, got an exhausted generator"):
             clip((array for array in []), 1.0)
+
+
+@pytest.mark.parametrize("size", [0.4, 0.6, 0.99, 1.0])
+def test_a_shorter_gradient_is_not_lengthened(size):
+    (clipped,), norm = clip_by_global_norm(np.array([size, 0.0]), 1.0)
+    assert clipped.tolist() == [size, 0.0] and norm == pytest.approx(size)

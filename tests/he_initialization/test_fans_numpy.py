@@ -67,3 +67,9 @@ def test_impossible_sizes_are_refused(arguments, named):
 def test_a_vector_has_no_fans(fans):
     with pytest.raises(ValueError, match=r"\(7,\)"):
         fans((7,))
+
+
+@pytest.mark.parametrize("bad", [{"kernel": (2.5,)}, {"stride": (1.5,)}, {"inputs": 4.5}, {"kernel": (float("nan"),)}])
+def test_a_fraction_is_refused_and_not_cut(bad):
+    with pytest.raises(ValueError, match="integers from 1 on"):
+        true_fans(**({"inputs": 4, "outputs": 4} | bad))

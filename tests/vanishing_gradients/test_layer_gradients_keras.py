@@ -165,7 +165,15 @@ def test_gradients_too_small_to_be_squared_are_still_told():
     assert rows[0].output_rms == pytest.approx(27e-210, rel=1e-6, abs=0)
 
 
-@pytest.mark.parametrize("rows", [[], [LayerGradient("0", 1.0, 1.0)], [LayerGradient("0", 0.0, 0.0)] * 2])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [LayerGradient("0", 1.0, 1.0)],
+        [LayerGradient("0", 0.0, 0.0)] * 2,
+        [LayerGradient("0", float(i < 2), 0.0) for i in range(3)],
+    ],
+)
 def test_a_factor_needs_two_rows_with_a_gradient(rows):
     with pytest.raises(ValueError, match="rows must be two or more"):
         factor_per_layer(rows)

@@ -102,7 +102,15 @@ def test_zero_infinity_and_nan_are_told_as_such(value):
     assert rows[0].output_rms == pytest.approx(value, nan_ok=True)
 
 
-@pytest.mark.parametrize("rows", [[], [LayerGradient("0", 1.0, 1.0)], [LayerGradient("0", 0.0, 0.0)] * 2])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [LayerGradient("0", 1.0, 1.0)],
+        [LayerGradient("0", 0.0, 0.0)] * 2,
+        [LayerGradient("0", float(i < 2), 0.0) for i in range(3)],
+    ],
+)
 def test_a_factor_needs_two_rows_with_a_gradient(rows):
     with pytest.raises(ValueError, match="rows must be two or more"):
         factor_per_layer(rows)
@@ -134,3 +142,9 @@ def test_an_empty_batch_is_refused():
     model = Perceptron([np.ones((2, 3))], [np.zeros(2)], "tanh")
     with pytest.raises(ValueError, match="inputs must hold an example"):
         layer_gradients(model, np.ones((0, 3)), np.ones_like)
+
+
+def test_a_batch_may_lack_the_first_class():
+    logits = np.zeros((2, 3))
+    gradient = cross_entropy_gradient(logits, np.array([1, 2]))
+    np.testing.assert_allclose(gradient, (1 / 3 - np.eye(3)[[1, 2]]) / 2)

@@ -180,7 +180,15 @@ def test_zero_infinity_and_nan_are_told_as_such(value):
     assert row.name == "" and row.output_rms == pytest.approx(value, nan_ok=True)
 
 
-@pytest.mark.parametrize("rows", [[], [LayerGradient("0", 1.0, 1.0)], [LayerGradient("0", 0.0, 0.0)] * 2])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [LayerGradient("0", 1.0, 1.0)],
+        [LayerGradient("0", 0.0, 0.0)] * 2,
+        [LayerGradient("0", float(i < 2), 0.0) for i in range(3)],
+    ],
+)
 def test_a_factor_needs_two_rows_with_a_gradient(rows):
     with pytest.raises(ValueError, match="rows must be two or more"):
         factor_per_layer(rows)

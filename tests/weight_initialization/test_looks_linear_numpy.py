@@ -59,3 +59,7 @@ def test_an_odd_width_has_no_mirror():
 def test_widths_must_make_a_chain(widths):
     with pytest.raises(ValueError, match="widths must be two or more integers from 1 on"):
         looks_linear(widths, seed=0)
+
+
+def test_the_inputs_and_outputs_may_be_odd():
+    assert [weight.shape for weight in looks_linear([5, 16, 3], seed=0)] == [(16, 5), (3, 16)]

@@ -28,7 +28,7 @@ def functional(activation: str) -> keras.Model:
 @pytest.mark.parametrize("activation", ["gelu", "tanh", "sigmoid"])
 def test_every_layer_puts_out_variance_one_before_its_activation(activation):
     model = functional(activation)
-    found = lsuv(model, batch(64, 10, 4), seed=0)
+    found = lsuv(model, batch(64, 10, 4), seed=0).reached
     summing = [layer for layer in model.layers if isinstance(layer, layers.Dense | layers.Conv1D)]
     assert sorted(found) == sorted(layer.name for layer in summing) and len(summing) == 5
     for layer in summing:
@@ -43,7 +43,7 @@ def test_kernels_are_orthogonal_up_to_the_factor_that_is_told():
     model = keras.Sequential(
         [layers.Input((32,)), layers.Dense(32, activation="tanh", name="a"), layers.Dense(16, name="b")]
     )
-    found = lsuv(model, batch(64, 32), seed=0)
+    found = lsuv(model, batch(64, 32), seed=0).reached
     for layer in model.layers:
         unscaled = found[layer.name] * array(layer.kernel)
         assert unscaled.T @ unscaled == pytest.approx(np.eye(layer.units), abs=1e-5)
@@ -52,9 +52,9 @@ def test_kernels_are_orthogonal_up_to_the_factor_that_is_told():
 
 def test_layers_of_one_shape_get_kernels_of_their_own_and_the_seed_decides():
     model = keras.Sequential([layers.Input((8,)), layers.Dense(8), layers.Dense(8)])
-    first = lsuv(model, batch(64, 8), seed=0)
+    first = lsuv(model, batch(64, 8), seed=0).reached
     assert (array(model.layers[0].kernel) != array(model.layers[1].kernel)).any()
-    assert lsuv(model, batch(64, 8), seed=0) == first != lsuv(model, batch(64, 8), seed=9)
+    assert lsuv(model, batch(64, 8), seed=0).reached == first != lsuv(model, batch(64, 8), seed=9).reached
 
 
 def test_a_dead_signal_is_refused_and_activations_stay():
@@ -79,6 +79,13 @@ def test_what_a_write_would_not_reach_is_named_before_a_change():
         with pytest.raises(ValueError, match="model must hold every Dense and Conv itself, once"):
             lsuv(keras.Model(entry, out), inputs, seed=0)
         np.testing.assert_array_equal(first.kernel, before)
+
+
+def test_it_says_what_it_left():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(4), layers.LayerNormalization()])
+    reached, left = lsuv(model, batch(8, 4), seed=0)
+    assert list(reached) == [model.layers[0].name]
+    assert left == {weight.path: "belongs to no Dense or Conv layer" for weight in model.layers[1].weights}
 
 
 def test_a_model_without_such_a_layer_is_refused():

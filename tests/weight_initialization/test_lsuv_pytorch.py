@@ -17,7 +17,7 @@ def batch(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("activation", [nn.GELU, nn.Tanh, nn.SELU, nn.Sigmoid])
 def test_every_layer_puts_out_variance_one(activation):
     model = network(activation)
-    found = lsuv_(model, batch(64, 4, 10), seed=0)
+    found = lsuv_(model, batch(64, 4, 10), seed=0).reached
     assert list(found) == [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv1d)]
     h = batch(64, 4, 10)
     for layer in model:
@@ -28,7 +28,7 @@ def test_every_layer_puts_out_variance_one(activation):
 
 def test_weights_are_orthogonal_up_to_the_factor_that_is_told():
     model = nn.Sequential(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 16))
-    found = lsuv_(model, batch(64, 32), seed=0)
+    found = lsuv_(model, batch(64, 32), seed=0).reached
     for name, layer in model.named_children():
         if isinstance(layer, nn.Linear):
             unscaled = found[name] * layer.weight.detach()
@@ -38,8 +38,8 @@ def test_weights_are_orthogonal_up_to_the_factor_that_is_told():
 
 def test_the_same_seed_gives_the_same_weights_and_nothing_else_changes():
     model, state = network(), torch.get_rng_state()
-    first = lsuv_(model, batch(8, 4, 10), seed=0)
-    assert lsuv_(model, batch(8, 4, 10), seed=0) == first != lsuv_(model, batch(8, 4, 10), seed=1)
+    first = lsuv_(model, batch(8, 4, 10), seed=0).reached
+    assert lsuv_(model, batch(8, 4, 10), seed=0).reached == first != lsuv_(model, batch(8, 4, 10), seed=1).reached
     assert torch.equal(state, torch.get_rng_state())
     assert not any(layer._forward_hooks for layer in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -55,7 +55,9 @@ def test_a_layer_that_is_called_twice_is_measured_once():
             return self.shared(self.shared(x) ** 2)
 
     model = Twice()
-    assert list(lsuv_(model, batch(64, 32), seed=0)) == ["shared"]
+    reached, left = lsuv_(model, batch(64, 32), seed=0)
+    assert list(reached) == ["shared"]
+    assert left == {"idle": "did not run: its weight is orthogonal, its bias zero"}
     assert model.shared(batch(64, 32)).std(correction=0).item() == pytest.approx(1.0, rel=1e-4)
 
 
@@ -90,11 +92,18 @@ def test_a_model_that_runs_no_such_layer_is_refused():
         lsuv_(nn.ReLU(), torch.ones(2, 4), seed=0)
 
 
+def test_it_says_what_it_left():
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.PReLU(4))
+    reached, left = lsuv_(model, batch(8, 4), seed=0)
+    assert list(reached) == ["0"] and list(left) == ["1.weight", "1.bias", "2.weight"]
+    assert set(left.values()) == {"belongs to no linear or convolutional layer"}
+
+
 def test_a_compiled_model_that_has_run_is_reached():
     inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     compiled = torch.compile(model, backend="eager")
     with torch.no_grad():
         compiled(inputs)
-    assert list(lsuv_(compiled, inputs, seed=0)) == ["_orig_mod.0", "_orig_mod.2"]
+    assert list(lsuv_(compiled, inputs, seed=0).reached) == ["_orig_mod.0", "_orig_mod.2"]
     assert model(inputs).std(correction=0).item() == pytest.approx(1.0, rel=1e-4)

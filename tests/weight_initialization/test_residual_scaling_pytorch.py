@@ -133,3 +133,8 @@ def test_of_attention_fixup_takes_the_values_and_the_output(settings):
         for part, factor in ((name, pytest.approx(0.5)), ("out_proj.weight", 0.0))
     }
     assert ("0.in_proj_weight" in report.left) == (not settings)
+
+
+def test_attention_is_no_norm():
+    branch = nn.ModuleList([nn.MultiheadAttention(4, 2), nn.LayerNorm(4)])
+    assert zero_gamma_([branch]).reached == {"0.1.weight": 0.0}

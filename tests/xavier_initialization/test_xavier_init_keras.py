@@ -213,8 +213,14 @@ def test_copies_for_other_axes_go_on_in_one_sequence(kind):
 
 
 def test_a_slope_must_be_finite():
-    with pytest.raises(ValueError, match="param must be finite, got nan"):
+    with pytest.raises(ValueError, match="param must be a finite number, got nan"):
         calculate_gain("leaky_relu", float("nan"))
     assert calculate_gain("tanh", float("nan")) == 5.0 / 3.0
     with pytest.raises(ValueError, match="gain must be finite and not negative, got nan"):
         xavier_std((2, 3), float("nan"))
+
+
+@pytest.mark.parametrize("param", [True, [1], {"a": "b"}, "0.1"])
+def test_a_slope_is_a_number(param):
+    with pytest.raises(ValueError, match="param must be a finite number, got"):
+        calculate_gain("leaky_relu", param)

@@ -126,7 +126,7 @@ def test_an_activation_without_a_gain_is_refused():
 
 
 def test_a_slope_must_be_finite():
-    with pytest.raises(ValueError, match="param must be finite, got nan"):
+    with pytest.raises(ValueError, match="param must be a finite number, got nan"):
         calculate_gain("leaky_relu", float("nan"))
     assert calculate_gain("tanh", float("nan")) == 5.0 / 3.0
 
@@ -135,3 +135,9 @@ def test_a_slope_must_be_finite():
 def test_a_dtype_must_be_floating(draw):
     with pytest.raises(ValueError, match="dtype must be floating, got int64"):
         draw((4, 3), generator=generator(), dtype=np.int64)
+
+
+@pytest.mark.parametrize("param", [True, [1], {"a": "b"}, "0.1"])
+def test_a_slope_is_a_number(param):
+    with pytest.raises(ValueError, match="param must be a finite number, got"):
+        calculate_gain("leaky_relu", param)

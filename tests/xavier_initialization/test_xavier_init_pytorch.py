@@ -117,7 +117,7 @@ def test_an_activation_without_a_gain_is_refused():
 
 
 def test_a_slope_must_be_finite():
-    with pytest.raises(ValueError, match="param must be finite, got nan"):
+    with pytest.raises(ValueError, match="param must be a finite number, got nan"):
         calculate_gain("leaky_relu", float("nan"))
     assert calculate_gain("tanh", float("nan")) == 5.0 / 3.0
 
@@ -126,3 +126,14 @@ def test_a_slope_must_be_finite():
 def test_a_weight_must_be_floating(fill):
     with pytest.raises(ValueError, match=r"tensor must be dense and floating.*int64"):
         fill(torch.ones(4, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("param", [True, [1], {"a": "b"}, "0.1"])
+def test_a_slope_is_a_number(param):
+    with pytest.raises(ValueError, match="param must be a finite number, got"):
+        calculate_gain("leaky_relu", param)
+
+
+@pytest.mark.parametrize("name", ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d", "leaky_relu"])
+def test_all_names_of_torch_are_known(name):
+    assert calculate_gain(name) == nn.init.calculate_gain(name) == calculate_gain(name, None)
