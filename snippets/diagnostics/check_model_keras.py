@@ -1021,11 +1021,13 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             *symmetric,
         )
     dead = [] if symmetric else _judge_dead(seen, layers)
-    # The sigmoid or tanh of a prediction may well be near its ends.
+    # The sigmoid or tanh of a prediction may well be near its ends; a model that
+    # computes its losses itself does not return it.
+    read = {row["before"] for row in seen.rows}
     hidden = [
         layer
-        for layer, row in zip(layers, seen.rows, strict=True)
-        if not row["predicts"]
+        for place, (layer, row) in enumerate(zip(layers, seen.rows, strict=True))
+        if not row["predicts"] and (place in read or row["node"] is None)
     ]
     _beyond(seen, "saturated-activation", "saturated", SATURATED, hidden)
     _beyond(seen, "saturated-attention", "peaked", PEAKED, layers)

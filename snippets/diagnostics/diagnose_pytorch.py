@@ -933,8 +933,13 @@ class _Probe:
         if near:
             return _found("labels-unrelated", f"{near}; {evidence}")
         steps = ALONE // len(ADAM)
-        alone = [self.trial(rate, steps, alone=True).loss - least for rate in ADAM]
-        if min(alone) > NOTHING * scale:
+        batch = [self.trial(rate, steps, alone=True) for rate in ADAM]
+        alone = [trial.loss - least for trial in batch]
+        # What still falls, far above the constant, is on its way.
+        arrived = min(alone) < scale / NOTHING or all(
+            _wavers(trial.losses, NOTHING) for trial in batch
+        )
+        if min(alone) > NOTHING * scale and arrived:
             return _found(
                 "cannot-overfit-one-batch",
                 f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
@@ -945,13 +950,13 @@ class _Probe:
         )
 
 
-def _wavers(losses: tuple[float, ...]) -> bool:
+def _wavers(losses: tuple[float, ...], limit: float = WAVERS) -> bool:
     """The second half is no better than what came before it."""
     half, opening = len(losses) // 2, len(losses) // 5
     before, after = losses[opening:half], losses[half:]
     if len(losses) < 4:
         return True
-    return sum(after) / len(after) > WAVERS * sum(before) / len(before)
+    return sum(after) / len(after) > limit * sum(before) / len(before)
 
 
 class _Failed(Exception):
@@ -1544,7 +1549,10 @@ class _Training(_Program):
                 self.clock.tick(0.4, "rating")
                 self.model.train(training)
                 with torch.no_grad():
-                    (output, value), call, _ = self.watched(make())
+                    (output, value), call, failure = self.watched(make())
+                if failure:
+                    # A forward pass with gradients inside needs them here too.
+                    return self.clock.spent - spent
                 values.append(float(value))
                 if call and self.facts:
                     # The sign of an output may be turned in the loss.
@@ -1663,9 +1671,9 @@ def _stacks(graph: Any, model: nn.Module) -> list[str]:
         if after and before and readers[source] == 1:
             first, second = before[1], after[1]
             through = first.out_features == second.in_features
-            if through and first.out_features >= min(
-                first.in_features, second.out_features
-            ):
+            # The first of two factors of a matrix has no bias.
+            wide = first.out_features >= min(first.in_features, second.out_features)
+            if through and wide and first.bias is not None:
                 found[before[0]] = f"{before[0]} and {after[0]}"
     return [found[name] for name, _ in named.values() if name in found]
 

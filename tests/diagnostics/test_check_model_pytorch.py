@@ -1516,3 +1516,43 @@ def test_a_notebook_shows_the_report():
     assert shown.count("<tr") == 1 + len(report.layers) and shown.count("font-weight:bold") == 1
     assert shown.count("<td>") == len(report.layers) * (1 + len(snippet._COLUMNS))
     assert "also seen: collapsed" in check_model(mlp(*[nn.Sigmoid()] * 10), batch(), cross_entropy)._repr_html_()
+
+
+class Queue(nn.Module):
+    """Compares with what earlier batches left, as MoCo does."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(8, 4)
+        self.register_buffer("queue", torch.randn(4, 16))
+
+    def forward(self, x):
+        features = self.body(x)
+        scores = features @ self.queue.clone()
+        self.queue[:, : len(x)] = features.detach().T
+        return scores
+
+
+def test_a_model_that_remembers_earlier_batches_mixes_no_examples():
+    torch.manual_seed(0)
+    report = check_model(Queue(), (torch.randn(16, 8), torch.randint(16, (16,))), nn.CrossEntropyLoss())
+    assert "mixed-examples" not in [finding.code for finding in report.findings], report
+
+
+class Rare(nn.Module):
+    """Starts at a probability of 1 % and computes its loss itself."""
+
+    def __init__(self, bias):
+        super().__init__()
+        self.body, self.head = nn.Sequential(nn.Linear(8, 32), nn.ReLU()), nn.Linear(32, 3)
+        nn.init.constant_(self.head.bias, bias)
+
+    def forward(self, x, labels):
+        chances = self.head(self.body(x)).sigmoid()
+        return {"loss": -(chances * labels + (1 - chances) * (1 - labels)).clamp_min(1e-8).log().mean()}
+
+
+def test_a_rare_class_may_start_at_its_frequency():
+    torch.manual_seed(0)
+    batch = {"x": torch.randn(32, 8), "labels": (torch.rand(32, 3) < 0.01).float()}
+    assert check_model(Rare(-4.6), batch).findings == ()

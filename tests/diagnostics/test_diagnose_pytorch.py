@@ -523,3 +523,33 @@ def test_run_by_itself_it_prints_the_report_on_the_page(capsys, monkeypatch):
 def test_the_page_lists_every_finding_and_its_limits():
     diagnose_page.check_findings(snippet)
     diagnose_page.check_limits(snippet)
+
+
+class Critic(nn.Module):
+    """A penalty on the slope of its own output, so that its forward pass needs gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+
+    def forward(self, real):
+        mixed = (0.5 * real).requires_grad_()
+        (slope,) = torch.autograd.grad(self.body(mixed).sum(), mixed, create_graph=True)
+        return (slope.norm(dim=1) - 1).square().mean()
+
+
+def test_a_forward_pass_that_needs_gradients_can_be_tried():
+    data = torch.randn(64, 8), torch.zeros(64)
+    assert codes(look(Critic(), data, lambda output, _: output)) == []
+
+
+def test_what_still_falls_on_one_batch_can_be_learned():
+    x = torch.linspace(0, 1, 100)[:, None]
+    report = look(nn.Sequential(nn.Linear(1, 1)), (x, 0.7 * x + 4), nn.L1Loss(), epochs=500)
+    assert "cannot-overfit-one-batch" not in codes(report), report
+
+
+@pytest.mark.parametrize(("bias", "level"), [(True, "fault"), (False, "note")])
+def test_two_factors_of_a_matrix_are_no_forgotten_activation(bias, level):
+    model = nn.Sequential(nn.Linear(8, 4, bias=bias), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    assert "linear-stack" in codes(look(model, draw(), nn.CrossEntropyLoss()), level)

@@ -276,8 +276,13 @@ class _Probe:
         if near:
             return _found("labels-unrelated", f"{near}; {evidence}")
         steps = ALONE // len(ADAM)
-        alone = [self.trial(rate, steps, alone=True).loss - least for rate in ADAM]
-        if min(alone) > NOTHING * scale:
+        batch = [self.trial(rate, steps, alone=True) for rate in ADAM]
+        alone = [trial.loss - least for trial in batch]
+        # What still falls, far above the constant, is on its way.
+        arrived = min(alone) < scale / NOTHING or all(
+            _wavers(trial.losses, NOTHING) for trial in batch
+        )
+        if min(alone) > NOTHING * scale and arrived:
             return _found(
                 "cannot-overfit-one-batch",
                 f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
@@ -288,10 +293,10 @@ class _Probe:
         )
 
 
-def _wavers(losses: tuple[float, ...]) -> bool:
+def _wavers(losses: tuple[float, ...], limit: float = WAVERS) -> bool:
     """The second half is no better than what came before it."""
     half, opening = len(losses) // 2, len(losses) // 5
     before, after = losses[opening:half], losses[half:]
     if len(losses) < 4:
         return True
-    return sum(after) / len(after) > WAVERS * sum(before) / len(before)
+    return sum(after) / len(after) > limit * sum(before) / len(before)

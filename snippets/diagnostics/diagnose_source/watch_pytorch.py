@@ -539,7 +539,10 @@ class _Training(_Program):
                 self.clock.tick(0.4, "rating")
                 self.model.train(training)
                 with torch.no_grad():
-                    (output, value), call, _ = self.watched(make())
+                    (output, value), call, failure = self.watched(make())
+                if failure:
+                    # A forward pass with gradients inside needs them here too.
+                    return self.clock.spent - spent
                 values.append(float(value))
                 if call and self.facts:
                     # The sign of an output may be turned in the loss.
@@ -658,9 +661,9 @@ def _stacks(graph: Any, model: nn.Module) -> list[str]:
         if after and before and readers[source] == 1:
             first, second = before[1], after[1]
             through = first.out_features == second.in_features
-            if through and first.out_features >= min(
-                first.in_features, second.out_features
-            ):
+            # The first of two factors of a matrix has no bias.
+            wide = first.out_features >= min(first.in_features, second.out_features)
+            if through and wide and first.bias is not None:
                 found[before[0]] = f"{before[0]} and {after[0]}"
     return [found[name] for name, _ in named.values() if name in found]
 
