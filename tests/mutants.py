@@ -6,8 +6,7 @@ Without files it takes those that differ from the branch `main` of the remote, c
 faults there are and makes them, from an environment of its own, since the project needs nothing of what it needs. They
 are tried in a copy of the project by one process that has the framework imported and forks for each: most die within a
 second. First run the file's own tests, then, of the tables of bad input and the laws, those for its functions. What
-survives is shown: either a test is missing, or the fault changes nothing that one could see, and then `mutants.toml`
-says why. It also keeps what was counted last for each file, which the README sums up.
+survives is shown as a difference: either a test is missing, or the fault changes nothing that one could see.
 """
 
 import argparse
@@ -23,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +32,6 @@ from docs.hooks.show.catalogue import find_snippets, mirror
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "cosmic-ray==8.7.0"
 ENVIRONMENT = Path(".cache", "mutants")
-KNOWN = Path(__file__).with_suffix(".toml")
 LONGER = 5.0
 """Times what the tests take without a fault; after that a fault counts as noticed, since it would run for ever."""
 EXCLUDED = ("core/RemoveDecorator",)
@@ -67,14 +64,6 @@ class Fault(NamedTuple):
     """The whole file with the fault in it."""
     change: str
     """The lines that differ, before and after."""
-
-
-class Count(NamedTuple):
-    """What was found for one file."""
-
-    planted: int
-    there_are: int
-    survivors: list[str]
 
 
 def changed() -> list[Path]:
@@ -190,20 +179,15 @@ def cosmic_ray() -> Path:
     return program
 
 
-def known() -> dict[str, dict]:
-    """By file: `killed`, `planted`, `of` as counted last, and `[[equal]]`, the faults that change nothing, with why."""
-    return tomllib.loads(KNOWN.read_text(encoding="utf-8"))
-
-
 def main(names: list[str], sample: int | None, seed: int) -> int:
     files, alive, planted = [Path(name) for name in names] or changed(), 0, 0
     program = cosmic_ray()
     for snippet in files:
         every = list(faults(snippet, program))
         tried = chosen(every, sample, seed)
+        results = Path(tempfile.gettempdir(), f"mutants-{os.getpid()}.json")
         # A process for each file: only what is forked from it imports the file.
         child = os.fork()
-        results = Path(tempfile.gettempdir(), f"mutants-{os.getpid()}.json")
         if not child:
             left = survivors(snippet, tried)
             results.write_text(json.dumps(left), encoding="utf-8")
@@ -212,13 +196,11 @@ def main(names: list[str], sample: int | None, seed: int) -> int:
             return 1
         left = [Fault(*entry) for entry in json.loads(results.read_text(encoding="utf-8"))]
         results.unlink()
-        equal = {entry["change"] for entry in known().get(snippet.as_posix(), {}).get("equal", [])}
         planted, alive = planted + len(tried), alive + len(left)
         counted = f"{len(tried) - len(left)} of {len(tried)} faults noticed"
         print(f"{snippet.as_posix()}: {counted}, of {len(every)} that there are", flush=True)
         for fault in left:
-            known_to_be_equal = "  (changes nothing: mutants.toml)" if fault.change in equal else ""
-            print(f"{fault.operator}{known_to_be_equal}\n{fault.change}", flush=True)
+            print(f"{fault.operator}\n{fault.change}", flush=True)
     print(f"{planted - alive} of {planted} faults noticed in {len(files)} files")
     return 1 if alive else 0
 
