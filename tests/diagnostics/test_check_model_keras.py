@@ -633,3 +633,21 @@ def test_one_raw_column_is_named():
     inputs[:, 3] = 50.0
     finding = check_model(model, (inputs, targets), loss).findings[0]
     assert finding.code == "input-scale" and finding.evidence.startswith("column 3, root mean square 50,")
+
+
+class Noise(keras.layers.Layer):
+    """Draws from a generator of its own, as a variational autoencoder does."""
+
+    def __init__(self):
+        super().__init__()
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
+
+
+def test_noise_of_a_layer_of_its_own_mixes_no_examples():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8), Noise(), keras.layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
+    report = check_model(model, (x, x[:, :3]), keras.losses.MeanSquaredError())
+    assert "mixed-examples" not in [finding.code for finding in report.findings], report
