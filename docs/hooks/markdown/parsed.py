@@ -32,12 +32,16 @@ class FindParsed(Preprocessor):
     """Where the text is known, nothing is left to be parsed."""
 
     def run(self, lines: list[str]) -> list[str]:
-        # What mkdocstrings writes depends on the files that it reads.
-        self.known = not any(line.startswith("::: ") for line in lines)
         set_aside = list(self.md.htmlStash.rawHtmlBlocks)  # a copy: parsing sets more aside
-        self.what = (*VERSION, SETTINGS.read_text(encoding="utf-8"), set_aside, lines)
-        self.found = kept(self.what) if self.known else None
+        self.what = (*VERSION, SETTINGS.read_text(encoding="utf-8"), set_aside, lines, _documented(lines))
+        self.found = kept(self.what)
         return [] if self.found else lines
+
+
+def _documented(lines: list[str]) -> list[str]:
+    """The text of the modules whose docstrings mkdocstrings writes between these lines."""
+    modules = (line.removeprefix("::: ") for line in lines if line.startswith("::: "))
+    return [ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8") for module in modules]
 
 
 class PutParsed(Treeprocessor):
@@ -45,8 +49,6 @@ class PutParsed(Treeprocessor):
 
     def run(self, root: Element) -> Element | None:
         finder, stash = self.md.preprocessors["find-parsed"], self.md.htmlStash
-        if not finder.known:
-            return None
         if not finder.found:
             keep(finder.what, [_pack(root), [_pack(block) for block in stash.rawHtmlBlocks]])
             return None

@@ -116,6 +116,15 @@ def test_a_known_page_is_taken_from_the_memory(convert, tmp_path):
     assert "<p>A paragraph with <em>emphasis</em>" in convert(PAGE)[0]
 
 
+def test_a_page_is_parsed_anew_when_a_module_that_it_documents_changes(convert, tmp_path, monkeypatch):
+    monkeypatch.setattr(parsed, "ROOT", tmp_path)
+    memory = set(tmp_path.iterdir())
+    for text in ("one = 1", "one = 2", "one = 2"):
+        (tmp_path / "module.py").write_text(text, encoding="utf-8")
+        convert("Words.\n\n::: module\n", without=["mkdocstrings"])
+    assert len(set(tmp_path.glob("*.json")) - memory) == 2
+
+
 def test_a_page_that_did_not_change_is_told_of_an_anchor_that_went(project):
     project.write("small.yml", "INHERIT: mkdocs.yml\nnav:\n  - index.md\n  - other.md\n")
     project.write("docs/index.md", "# Small\n\n[There](other.md#part), [and there](other.md#raw).\n")
