@@ -10,7 +10,7 @@ the preactivations may fall towards the input where that of the kernels does
 not.
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    rows = layer_gradients(model, inputs, lambda output: loss(labels, output))
+    rows, left = layer_gradients(model, inputs, lambda output: loss(labels, output))
     print(*rows, sep="\\n")
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))
@@ -44,14 +44,22 @@ class LayerGradient(NamedTuple):
     """Of dL/d(kernel), over all uses of it; None if it is frozen."""
 
 
+class Report(NamedTuple):
+    """What was measured in a model."""
+
+    reached: list[LayerGradient]
+    left: dict[str, str]
+    """By its path, why a weight of two or more dimensions has no row."""
+
+
 def layer_gradients(
     model: keras.Model,
     inputs: Any,
     loss: Callable[[Any], tf.Tensor],
     training: bool = False,
-) -> list[LayerGradient]:
+) -> Report:
     """One row each time a layer with a kernel and an activation runs, in the
-    order of the forward pass.
+    order of the forward pass, and what was left out.
 
     `inputs` is what `model` takes; `loss` takes its output and returns a
     scalar. Weights, moving statistics, activations and random state are
@@ -107,10 +115,20 @@ def layer_gradients(
         layer: _rms(gradient)
         for layer, gradient in zip(kernels, of_kernels, strict=True)
     }
-    return [
+    rows = [
         LayerGradient(layer.path, _rms(gradient), of_kernel.get(layer))
         for (layer, _), gradient in zip(ran, of_outputs, strict=True)
     ]
+    called = {id(weight) for layer, _ in ran for weight in layer.weights}
+    known = {id(weight) for layer in activations for weight in layer.weights}
+    left = {
+        weight.path: "its layer was not called"
+        if id(weight) in known
+        else "its layer has no kernel with an activation"
+        for weight in model.weights
+        if len(weight.shape) > 1 and id(weight) not in called
+    }
+    return Report(rows, left)
 
 
 def factor_per_layer(rows: Sequence[LayerGradient]) -> float:

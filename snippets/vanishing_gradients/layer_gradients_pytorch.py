@@ -8,7 +8,7 @@ The output of a `Linear` or `Conv` is its preactivation. The two sizes are two
 questions: the gradient of the outputs may fall towards the input where that of
 the weights does not.
 
-    rows = layer_gradients(
+    rows, left = layer_gradients(
         model, inputs, lambda z: nn.functional.cross_entropy(z, labels)
     )
     print(*rows, sep="\\n")
@@ -45,11 +45,19 @@ class LayerGradient(NamedTuple):
     """
 
 
+class Report(NamedTuple):
+    """What was measured in a model."""
+
+    reached: list[LayerGradient]
+    left: dict[str, str]
+    """By its name, why a parameter of two or more dimensions has no row."""
+
+
 def layer_gradients(
     model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor]
-) -> list[LayerGradient]:
+) -> Report:
     """One row each time a layer with a weight of two or more dimensions runs,
-    in the order of the forward pass.
+    in the order of the forward pass, and what was left out.
 
     `inputs` is a tensor or a tuple of arguments; `loss` takes the model's
     output and returns a scalar. The pass runs in the mode that `model` is in.
@@ -121,10 +129,20 @@ def layer_gradients(
         weight: _rms(gradient)
         for weight, gradient in zip(weights, gradients[len(ran) :], strict=True)
     }
-    return [
+    rows = [
         LayerGradient(name, _rms(gradient), of_weight.get(_weight(layer)))
         for (name, layer, _), gradient in zip(ran, gradients, strict=False)
     ]
+    called = [_parameters(layer) for _, layer, _ in ran]
+    hooked = [_parameters(layer) for _, layer in layers]
+    left = {
+        name: "its layer was not called"
+        if any(id(parameter) in ids for ids in hooked)
+        else "its layer has no tensor named weight"
+        for name, parameter in model.named_parameters()
+        if parameter.dim() > 1 and not any(id(parameter) in ids for ids in called)
+    }
+    return Report(rows, left)
 
 
 def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
@@ -145,6 +163,15 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
 def _weight(layer: nn.Module) -> Tensor | None:
     weight = getattr(layer, "weight", None)
     return weight if isinstance(weight, Tensor) and weight.dim() > 1 else None
+
+
+def _parameters(layer: nn.Module) -> set[int]:
+    """Its own, and those of which its weight is computed."""
+    computed = getattr(layer, "parametrizations", nn.ModuleDict())
+    return {
+        id(parameter)
+        for parameter in (*layer.parameters(recurse=False), *computed.parameters())
+    }
 
 
 def _rms(gradient: Tensor) -> float:

@@ -151,7 +151,7 @@ CALLS: dict[str, Callable[[keras.Model], object]] = {
     "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)[0](draws(5, 6)),
     "unit_health.unit_health model": lambda model: sizes(health.unit_health(model, draws(5, 6)).reached),
     "layer_gradients.layer_gradients model": lambda model: sizes(
-        gradients.layer_gradients(model, draws(5, 6), lambda z: keras.ops.mean(keras.ops.square(z)))
+        gradients.layer_gradients(model, draws(5, 6), lambda z: keras.ops.mean(keras.ops.square(z))).reached
     ),
     "finite_guard.first_non_finite_layer model": lambda model: [
         guard.first_non_finite_layer(model, draws(5, 6)) is None

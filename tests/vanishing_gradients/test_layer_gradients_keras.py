@@ -57,7 +57,7 @@ def test_both_gradients_are_those_of_the_oracle(activation, dtype):
         oracle.Perceptron(*arrays(), activation), inputs, lambda z: oracle.cross_entropy_gradient(z, labels)
     )
     model = chain(activation, dtype)
-    rows = layer_gradients(model, inputs.astype(dtype), cross_entropy(labels))
+    rows = layer_gradients(model, inputs.astype(dtype), cross_entropy(labels)).reached
     assert [row.name for row in rows] == [layer.path for layer in model.layers]
     for row, wanted in zip(rows, expected, strict=True):
         assert row[1:] == pytest.approx(wanted[1:], rel=1e-12 if dtype == "float64" else 1e-5)
@@ -81,10 +81,10 @@ def state(model: keras.Model) -> list:
 def test_the_model_stays_as_it_is(training):
     model = normalized()
     before = state(model)
-    rows = layer_gradients(model, images(), keras.ops.sum, training)
+    rows = layer_gradients(model, images(), keras.ops.sum, training).reached
     assert state(model) == before
-    assert len(rows) == 2 and layer_gradients(model, images(), keras.ops.sum, training) == rows
-    assert layer_gradients(model, images(), keras.ops.sum, not training) != rows
+    assert len(rows) == 2 and layer_gradients(model, images(), keras.ops.sum, training).reached == rows
+    assert layer_gradients(model, images(), keras.ops.sum, not training).reached != rows
 
 
 def test_the_model_stays_as_it_is_after_an_error():
@@ -100,17 +100,19 @@ def test_the_model_stays_as_it_is_after_an_error():
 
 def test_frozen_kernels_have_no_gradient_and_their_preactivations_have():
     inputs, labels = batch()
-    wanted = layer_gradients(chain("tanh"), inputs, cross_entropy(labels))
+    wanted = layer_gradients(chain("tanh"), inputs, cross_entropy(labels)).reached
     model = chain("tanh")
     model.layers[0].trainable = model.layers[1].trainable = False
-    rows = layer_gradients(model, inputs, cross_entropy(labels))
+    rows = layer_gradients(model, inputs, cross_entropy(labels)).reached
     assert [row.output_rms for row in rows] == [row.output_rms for row in wanted]
     assert [row.weight_rms for row in rows] == [None, None, wanted[2].weight_rms, wanted[3].weight_rms]
 
 
 def test_a_layer_that_runs_twice_has_two_rows_and_one_kernel_gradient():
     inputs, shared = layers.Input((5,)), layers.Dense(5, activation="tanh", kernel_initializer="ones")
-    first, second = layer_gradients(keras.Model(inputs, shared(shared(inputs))), np.full((2, 5), 0.1), keras.ops.sum)
+    first, second = layer_gradients(
+        keras.Model(inputs, shared(shared(inputs))), np.full((2, 5), 0.1), keras.ops.sum
+    ).reached
     assert first.name == second.name
     assert first.output_rms != second.output_rms
     # All entries are alike: z_1 = 0.5, h_1 = tanh(0.5), z_2 = 5 h_1; two examples, each kernel entry used twice.
@@ -124,13 +126,33 @@ def test_a_layer_that_runs_twice_has_two_rows_and_one_kernel_gradient():
 def test_an_output_on_which_the_loss_does_not_depend_has_the_gradient_zero():
     inputs = layers.Input((5,))
     model = keras.Model(inputs, [layers.Dense(3, name=name)(inputs) for name in ("used", "unused")])
-    rows = layer_gradients(model, np.ones((2, 5)), lambda outputs: 3.0 * keras.ops.sum(outputs[0]))
+    rows = layer_gradients(model, np.ones((2, 5)), lambda outputs: 3.0 * keras.ops.sum(outputs[0])).reached
     assert sorted(rows) == [LayerGradient("unused", 0.0, 0.0), LayerGradient("used", 3.0, 6.0)]
 
 
 def test_recurrent_layers_have_no_row():
     model = keras.Sequential([layers.Input((4, 3)), layers.LSTM(5), layers.Dense(2)])
-    assert [row.name for row in layer_gradients(model, np.ones((2, 4, 3)), keras.ops.sum)] == [model.layers[1].path]
+    reached, left = layer_gradients(model, np.ones((2, 4, 3)), keras.ops.sum)
+    assert [row.name for row in reached] == [model.layers[1].path]
+    cell = model.layers[0].cell
+    reason = "its layer has no kernel with an activation"
+    assert left == {cell.kernel.path: reason, cell.recurrent_kernel.path: reason}
+
+
+def test_a_layer_that_does_not_run_is_named():
+    class Idle(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used, self.idle = layers.Dense(4), layers.Dense(4)
+            self.idle.build((None, 3))
+
+        def call(self, x):
+            return self.used(x)
+
+    model = Idle()
+    model(np.ones((2, 3)))
+    left = layer_gradients(model, np.ones((2, 3)), keras.ops.sum).left
+    assert left == {model.idle.kernel.path: "its layer was not called"}
 
 
 def test_a_model_of_ones_own_class_works():
@@ -146,13 +168,13 @@ def test_a_model_of_ones_own_class_works():
 
     model = Own()
     model(np.ones((2, 4)))
-    assert len(layer_gradients(model, np.ones((2, 4)), keras.ops.sum)) == 3
+    assert len(layer_gradients(model, np.ones((2, 4)), keras.ops.sum).reached) == 3
 
 
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
 def test_zero_infinity_and_nan_are_told_as_such(value):
     model = keras.Sequential([layers.Input((3,)), layers.Dense(3)])
-    (row,) = layer_gradients(model, np.ones((2, 3)), lambda output: keras.ops.sum(output * value))
+    (row,) = layer_gradients(model, np.ones((2, 3)), lambda output: keras.ops.sum(output * value)).reached
     assert row.output_rms == pytest.approx(value, nan_ok=True)
 
 
@@ -161,7 +183,7 @@ def test_gradients_too_small_to_be_squared_are_still_told():
     for _ in range(4):
         model.add(layers.Dense(3, dtype="float64"))
         model.layers[-1].set_weights([np.full((3, 3), 1e-70), np.zeros(3)])
-    rows = layer_gradients(model, np.ones((2, 3)), keras.ops.sum)
+    rows = layer_gradients(model, np.ones((2, 3)), keras.ops.sum).reached
     assert rows[0].output_rms == pytest.approx(27e-210, rel=1e-6, abs=0)
 
 

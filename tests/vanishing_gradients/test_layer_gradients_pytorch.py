@@ -44,7 +44,9 @@ def test_both_gradients_are_those_of_the_oracle(activation, dtype):
     expected = oracle.layer_gradients(
         oracle.Perceptron(*arrays(), activation), inputs, lambda z: oracle.cross_entropy_gradient(z, labels)
     )
-    rows = layer_gradients(chain(activation).to(dtype), torch.tensor(inputs, dtype=dtype), cross_entropy(labels))
+    rows = layer_gradients(
+        chain(activation).to(dtype), torch.tensor(inputs, dtype=dtype), cross_entropy(labels)
+    ).reached
     assert [row.name for row in rows] == ["0", "2", "4", "6"]
     tolerance = 1e-12 if dtype == torch.float64 else 1e-5
     for row, wanted in zip(rows, expected, strict=True):
@@ -55,8 +57,8 @@ def test_both_gradients_are_those_of_the_oracle(activation, dtype):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_short_dtypes(dtype):
     inputs, labels = batch()
-    exact = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels))
-    rows = layer_gradients(chain("tanh").to(dtype), torch.tensor(inputs, dtype=dtype), cross_entropy(labels))
+    exact = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels)).reached
+    rows = layer_gradients(chain("tanh").to(dtype), torch.tensor(inputs, dtype=dtype), cross_entropy(labels)).reached
     for row, wanted in zip(rows, exact, strict=True):
         assert row[1:] == pytest.approx(wanted[1:], rel=0.1)
 
@@ -69,8 +71,8 @@ def test_the_example_of_the_docstring_runs(capsys):
 
 def test_an_activation_in_place_changes_nothing():
     inputs, labels = batch()
-    plain = layer_gradients(chain("relu"), torch.tensor(inputs), cross_entropy(labels))
-    assert layer_gradients(chain("relu", inplace=True), torch.tensor(inputs), cross_entropy(labels)) == plain
+    plain = layer_gradients(chain("relu"), torch.tensor(inputs), cross_entropy(labels)).reached
+    assert layer_gradients(chain("relu", inplace=True), torch.tensor(inputs), cross_entropy(labels)).reached == plain
 
 
 def state(model: nn.Module) -> list:
@@ -113,31 +115,31 @@ def test_the_model_stays_as_it_is_after_an_error():
 
 def test_the_mode_decides_over_dropout_and_batch_statistics():
     model = normalized()
-    training = layer_gradients(model.train(), images(), torch.sum)
-    assert layer_gradients(model.train(), images(), torch.sum) == training  # dropout drew the same units again
-    assert layer_gradients(model.eval(), images(), torch.sum) != training
+    training = layer_gradients(model.train(), images(), torch.sum).reached
+    assert layer_gradients(model.train(), images(), torch.sum).reached == training  # dropout drew the same units again
+    assert layer_gradients(model.eval(), images(), torch.sum).reached != training
 
 
 def test_it_works_where_gradients_are_switched_off():
     inputs, labels = batch()
-    wanted = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels))
+    wanted = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels)).reached
     with torch.no_grad():
-        assert layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels)) == wanted
+        assert layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels)).reached == wanted
 
 
 def test_frozen_weights_have_no_gradient_and_their_outputs_have():
     inputs, labels = batch()
-    wanted = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels))
+    wanted = layer_gradients(chain("tanh"), torch.tensor(inputs), cross_entropy(labels)).reached
     model = chain("tanh")
     model[:3].requires_grad_(False)
-    rows = layer_gradients(model, torch.tensor(inputs), cross_entropy(labels))
+    rows = layer_gradients(model, torch.tensor(inputs), cross_entropy(labels)).reached
     assert [row.output_rms for row in rows] == [row.output_rms for row in wanted]
     assert [row.weight_rms for row in rows] == [None, None, wanted[2].weight_rms, wanted[3].weight_rms]
 
 
 def test_a_layer_that_runs_twice_has_two_rows_and_one_weight_gradient():
     shared = nn.Linear(5, 5)
-    first, second = layer_gradients(nn.Sequential(shared, nn.Tanh(), shared), torch.ones(2, 5), torch.sum)
+    first, second = layer_gradients(nn.Sequential(shared, nn.Tanh(), shared), torch.ones(2, 5), torch.sum).reached
     assert first.name == second.name == "0"
     assert first.output_rms != second.output_rms
     copies = nn.Sequential(shared, nn.Tanh(), copy.deepcopy(shared))
@@ -148,7 +150,7 @@ def test_a_layer_that_runs_twice_has_two_rows_and_one_weight_gradient():
 
 def test_a_weight_that_is_computed_has_no_gradient_of_its_own():
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(5, 3)))
-    (row,) = layer_gradients(model, torch.ones(2, 5), torch.sum)
+    (row,) = layer_gradients(model, torch.ones(2, 5), torch.sum).reached
     assert row.output_rms == 1.0 and row.weight_rms is None
 
 
@@ -161,7 +163,7 @@ def test_an_output_on_which_the_loss_does_not_depend_has_the_gradient_zero():
         def forward(self, x, scale):
             return scale * self.used(x), self.unused(x)
 
-    used, unused = layer_gradients(TwoHeads(), (torch.ones(2, 5), 3.0), lambda outputs: outputs[0].sum())
+    used, unused = layer_gradients(TwoHeads(), (torch.ones(2, 5), 3.0), lambda outputs: outputs[0].sum()).reached
     assert used == LayerGradient("used", 3.0, 6.0)
     assert unused == LayerGradient("unused", 0.0, 0.0)
 
@@ -170,13 +172,13 @@ def test_gradients_too_small_to_be_squared_are_still_told():
     model = nn.Sequential(*[nn.Linear(3, 3, bias=False) for _ in range(4)]).double()
     for parameter in model.parameters():
         nn.init.constant_(parameter, 1e-70)
-    rows = layer_gradients(model, torch.ones(2, 3, dtype=torch.float64), torch.sum)
+    rows = layer_gradients(model, torch.ones(2, 3, dtype=torch.float64), torch.sum).reached
     assert rows[0].output_rms == pytest.approx(27e-210, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
 def test_zero_infinity_and_nan_are_told_as_such(value):
-    (row,) = layer_gradients(nn.Linear(3, 3), torch.ones(2, 3), lambda output: (output * value).sum())
+    (row,) = layer_gradients(nn.Linear(3, 3), torch.ones(2, 3), lambda output: (output * value).sum()).reached
     assert row.name == "" and row.output_rms == pytest.approx(value, nan_ok=True)
 
 
@@ -205,19 +207,42 @@ def test_a_compiled_model_that_has_run_has_its_rows():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     compiled, inputs = torch.compile(model, backend="eager"), torch.ones(2, 3)
     compiled(inputs).sum().backward()
-    wanted = layer_gradients(model, inputs, torch.sum)
-    rows = layer_gradients(compiled, inputs, torch.sum)
+    wanted = layer_gradients(model, inputs, torch.sum).reached
+    rows = layer_gradients(compiled, inputs, torch.sum).reached
     assert [row[1:] for row in rows] == [row[1:] for row in wanted]
     assert [row.name for row in rows] == ["_orig_mod.0", "_orig_mod.2"]
 
 
 def test_it_works_in_inference_mode():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
-    wanted = layer_gradients(model, torch.ones(2, 3), torch.sum)
+    wanted = layer_gradients(model, torch.ones(2, 3), torch.sum).reached
     with torch.inference_mode():
-        assert layer_gradients(model, torch.ones(2, 3), torch.sum) == wanted
+        assert layer_gradients(model, torch.ones(2, 3), torch.sum).reached == wanted
 
 
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="inputs must hold an example"):
         layer_gradients(nn.Linear(3, 1), torch.ones(0, 3), torch.sum)
+
+
+def test_what_has_no_row_is_named():
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+            self.lstm, self.attention = nn.LSTM(4, 4), nn.MultiheadAttention(4, 2)
+            self.idle = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h, _ = self.lstm(self.normed(x))
+            return self.attention(h, h, h)[0]
+
+    reached, left = layer_gradients(Mixed(), torch.ones(2, 4), torch.sum)
+    assert [row.name for row in reached] == ["normed"]
+    assert left == {
+        "lstm.weight_ih_l0": "its layer has no tensor named weight",
+        "lstm.weight_hh_l0": "its layer has no tensor named weight",
+        "attention.in_proj_weight": "its layer has no tensor named weight",
+        "attention.out_proj.weight": "its layer was not called",
+        "idle.weight": "its layer was not called",
+    }
