@@ -81,7 +81,8 @@ zoo: environment ## check some 200 models of real libraries, in an environment o
 	@TF_CPP_MIN_LOG_LEVEL=3 .cache/zoo/bin/python -m tests.zoo.keras
 
 clean: ## remove all that the build made; the environment stays
-	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/stylesheets/palette.css
+	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/overrides/made \
+	    docs/stylesheets/palette.css
 
 # Any Python that runs can tell which one fits (f-strings shut out Python 2).
 environment:

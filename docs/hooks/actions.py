@@ -20,6 +20,7 @@ from docs.hooks.measure import processes, spread
 from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
+from docs.hooks.publish import cards, facts
 from docs.hooks.show import catalogue, claims, evidence, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
@@ -119,6 +120,18 @@ def write_theme() -> Remembered:
     write_if_changed(theme.STYLE_SHEET, theme.style_sheet())
     write_if_changed(theme.FAVICON, theme.favicon())
     return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON])}
+
+
+def write_facts(known: facts.Facts) -> None:
+    write_if_changed(facts.TEMPLATE, facts.template(known))
+
+
+def write_card(card: cards.Card) -> None:
+    write_if_changed(card.path, cards.draw(*card.words))
+
+
+def write_icon() -> None:
+    write_if_changed(cards.ICON, cards.icon())
 
 
 def write_catalogue() -> TaskFailed | None:

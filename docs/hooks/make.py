@@ -19,6 +19,7 @@ from doit.task import Task
 from docs.hooks import actions, tasks
 from docs.hooks.measure import processes
 from docs.hooks.progress import Progress
+from docs.hooks.publish import cards
 from docs.hooks.show import labs
 from docs.hooks.store import ROOT, forget_unfinished
 
@@ -39,9 +40,9 @@ class Tasks(ModuleTaskLoader):
 
 
 def remove_what_nobody_makes(loaded: list[Task]) -> None:
-    """Delete what was made of experiments, snippets and labs that are gone."""
+    """Delete what was made of experiments, snippets, labs and pages that are gone."""
     made = {Path(target) for task in loaded for target in task.targets}
-    for folder in (actions.MEASURED, actions.FIGURES, actions.DOWNLOADS):
+    for folder in (actions.MEASURED, actions.FIGURES, actions.DOWNLOADS, cards.CARDS):
         for path in folder.rglob("*.*"):
             if path.is_file() and path not in made:
                 path.unlink()

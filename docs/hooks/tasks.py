@@ -23,6 +23,7 @@ from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.measure.run import measure
 from docs.hooks.pages import find_pages, find_places
+from docs.hooks.publish import cards, facts
 from docs.hooks.show import catalogue, claims, evidence, labs
 
 HOOKS = Path("docs", "hooks")
@@ -140,6 +141,38 @@ def task_theme() -> dict:
         "file_dep": [*code("draw/theme.py"), *sources],
         "targets": [str(theme.STYLE_SHEET), str(theme.FAVICON)],
         "uptodate": [products_are_intact],
+    }
+
+
+def task_facts() -> dict:
+    """The commit that is built, its day, and the versions that measure."""
+    known = facts.facts()
+    return {
+        "actions": [(actions.write_facts, [known])],
+        "file_dep": code("publish/facts.py"),
+        "targets": [str(facts.TEMPLATE)],
+        "uptodate": [config_changed(str(known))],
+    }
+
+
+def task_cards() -> Iterator[dict]:
+    """The card that is shown beside a link to a page, stale by its words alone; the icon of the site."""
+    look = [*code("publish/cards.py"), *map(str, cards.FONTS)]
+    drawn_with = versions("pillow", "fonttools")
+    for card in cards.find_cards():
+        yield {
+            "name": card.source.as_posix(),
+            "actions": [(actions.write_card, [card])],
+            "file_dep": look,
+            "targets": [str(card.path)],
+            "uptodate": [config_changed(str((drawn_with, card.words)))],
+        }
+    yield {
+        "name": cards.ICON.name,
+        "actions": [actions.write_icon],
+        "file_dep": look,
+        "targets": [str(cards.ICON)],
+        "uptodate": [config_changed(drawn_with)],
     }
 
 
