@@ -227,12 +227,13 @@ def task_deck() -> Iterator[dict]:
     if sources := find_sources():
         made_from = {file for one in sources for file in _of_source(one)}
         figures = {str(experiment.figure) for one in sources for experiment in one.experiments}
+        day = facts.facts().day
         yield {
             "name": DECK.name,
-            "actions": [(actions.write_deck, [sources])],
+            "actions": [(actions.write_deck, [sources, day])],
             "file_dep": sorted({*made_from, *figures, *code("learn/deck.py")}),
             "targets": [str(DECK)],
-            "uptodate": [config_changed(versions("genanki"))],
+            "uptodate": [config_changed(str((versions("genanki"), day)))],
         }
 
 

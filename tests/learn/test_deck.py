@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 import zipfile
 from pathlib import Path
 
@@ -59,3 +60,25 @@ def test_figures_come_along(package):
 
 def test_cards_keep_their_identity(package, tmp_path):
     assert read(tmp_path)["notes"] == package["notes"]
+
+
+def test_the_same_sources_make_the_same_bytes(tmp_path, monkeypatch):
+    first, second = tmp_path / "first.apkg", tmp_path / "second.apkg"
+    deck.write(find_sources(), first, "2026-11-29")
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    monkeypatch.setattr(time, "localtime", lambda seconds=tomorrow: time.gmtime(seconds))
+    deck.write(find_sources(), second, "2026-11-29")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_later_deck_is_newer(tmp_path):
+    times = []
+    for day in ("2026-11-29", "2026-11-30"):
+        deck.write(find_sources(), tmp_path / "deck.apkg", day)
+        with zipfile.ZipFile(tmp_path / "deck.apkg") as zipped:
+            zipped.extract("collection.anki2", tmp_path)
+        database = sqlite3.connect(tmp_path / "collection.anki2")
+        times.append(database.execute("SELECT max(mod) FROM notes").fetchone()[0])
+        database.close()
+    assert times[0] < times[1]

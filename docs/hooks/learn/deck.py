@@ -4,10 +4,12 @@ A card keeps its identity by chapter and id, so whoever imports a later deck kee
 """
 
 import html
+import io
 import os
 import tempfile
-import time
+import zipfile
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -42,8 +44,11 @@ def _model() -> genanki.Model:
     )
 
 
-def write(sources: Iterable[Source], target: Path) -> None:
-    """Write the deck of all sources to `target`. Raises SourceError."""
+def write(sources: Iterable[Source], target: Path, day: str = "") -> None:
+    """Write the deck of all sources to `target`, the same bytes for the same sources and day. Raises SourceError.
+
+    Anki takes a changed card of a later deck for the newer one by its `day`, as 2026-11-29.
+    """
     decks: list[genanki.Deck] = []
     figures: dict[str, Path] = {}
     for number, source in enumerate(sources, 1):
@@ -57,9 +62,18 @@ def write(sources: Iterable[Source], target: Path) -> None:
             media.append(os.path.join(folder, name))
             Path(media[-1]).write_bytes((ROOT / figure).read_bytes())
         package = os.path.join(folder, "deck.apkg")
-        # Anki takes a changed card of a later deck for the newer one by this time.
-        genanki.Package(decks, media_files=media).write_to_file(package, timestamp=time.time())
-        write_if_changed(target, Path(package).read_bytes())
+        started = datetime.fromisoformat(f"{day or '2026-01-01'}T00:00:00+00:00")
+        genanki.Package(decks, media_files=media).write_to_file(package, timestamp=started.timestamp())
+        write_if_changed(target, _without_times(Path(package)))
+
+
+def _without_times(package: Path) -> bytes:
+    """The bytes of a zip whose members do not tell when they were written."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(package) as read, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as written:
+        for name in read.namelist():
+            written.writestr(zipfile.ZipInfo(name), read.read(name), zipfile.ZIP_DEFLATED)
+    return target.getvalue()
 
 
 def _notes(source: Source, figures: dict[str, Path]) -> Iterator[genanki.Note]:
