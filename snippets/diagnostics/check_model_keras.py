@@ -1021,8 +1021,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             *symmetric,
         )
     dead = [] if symmetric else _judge_dead(seen, layers)
-    # The sigmoid or tanh of a prediction may well be near its ends; a model that
-    # computes its losses itself does not return it.
+    # The sigmoid or tanh of a prediction may well be near its ends; a model
+    # that computes its losses itself does not return it.
     read = {row["before"] for row in seen.rows}
     hidden = [
         layer
@@ -1851,7 +1851,8 @@ class _Watch(_Seen):
         seeds = global_seed_generator().state
         state = seeds.numpy()
         picks = _neighbours(self.examples, count)
-        # The first ones once more: a model that draws or remembers answers otherwise.
+        # The first ones once more: a model that draws or remembers answers
+        # otherwise.
         for pick in (*picks, picks[0]) if picks else ():
             random.seed(0)
             np.random.seed(0)

@@ -1014,8 +1014,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             *symmetric,
         )
     dead = [] if symmetric else _judge_dead(seen, layers)
-    # The sigmoid or tanh of a prediction may well be near its ends; a model that
-    # computes its losses itself does not return it.
+    # The sigmoid or tanh of a prediction may well be near its ends; a model
+    # that computes its losses itself does not return it.
     read = {row["before"] for row in seen.rows}
     hidden = [
         layer

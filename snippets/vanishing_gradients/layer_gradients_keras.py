@@ -10,7 +10,7 @@ the preactivations may fall towards the input where that of the kernels does
 not.
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    rows, left = layer_gradients(model, inputs, lambda output: loss(labels, output))
+    rows, left = layer_gradients(model, inputs, lambda out: loss(labels, out))
     print(*rows, sep="\\n")
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))

@@ -369,7 +369,8 @@ class _Watch(_Seen):
         seeds = global_seed_generator().state
         state = seeds.numpy()
         picks = _neighbours(self.examples, count)
-        # The first ones once more: a model that draws or remembers answers otherwise.
+        # The first ones once more: a model that draws or remembers answers
+        # otherwise.
         for pick in (*picks, picks[0]) if picks else ():
             random.seed(0)
             np.random.seed(0)
