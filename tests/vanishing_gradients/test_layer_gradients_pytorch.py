@@ -225,6 +225,12 @@ def test_an_empty_batch_is_refused():
         layer_gradients(nn.Linear(3, 1), torch.ones(0, 3), torch.sum)
 
 
+def test_scales_and_slopes_have_no_row():
+    model = nn.Sequential(*normalized(), nn.LayerNorm(3), nn.PReLU())
+    reached, left = layer_gradients(model, images(), torch.sum)
+    assert [row.name for row in reached] == ["0", "5"] and not left
+
+
 def test_what_has_no_row_is_named():
     class Mixed(nn.Module):
         def __init__(self) -> None:

@@ -50,9 +50,10 @@ def test_the_seed_decides():
     assert all((a == b).all() for a, b in zip(first, same, strict=True)) and (first[0] != other[0]).any()
 
 
-def test_an_odd_width_has_no_mirror():
+@pytest.mark.parametrize("widths", [(4, 7, 8, 3), (4, 8, 7, 3)])
+def test_an_odd_width_has_no_mirror(widths):
     with pytest.raises(ValueError, match="hidden widths .*7"):
-        looks_linear([4, 8, 7, 3], seed=0)
+        looks_linear(widths, seed=0)
 
 
 @pytest.mark.parametrize("widths", [(4,), (4, 0, 2)])
