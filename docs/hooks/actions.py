@@ -168,11 +168,11 @@ def write_learn(source: Source) -> Remembered | TaskFailed:
     return {"products": _digests(products), "glyphs": _glyphs(found)}
 
 
-def write_deck(sources: list[Source], day: str) -> TaskFailed | None:
+def write_deck(sources: list[Source], second: int) -> TaskFailed | None:
     from docs.hooks.learn import deck
 
     try:
-        deck.write(sources, DECK, day)
+        deck.write(sources, DECK, second)
     except SourceError as error:
         return TaskFailed(str(error))
     return None

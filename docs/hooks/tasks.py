@@ -226,14 +226,16 @@ def task_deck() -> Iterator[dict]:
     """The cards of all chapters, for Anki."""
     if sources := find_sources():
         made_from = {file for one in sources for file in _of_source(one)}
-        figures = {str(experiment.figure) for one in sources for experiment in one.experiments}
-        day = facts.facts().day
+        shown = {experiment for one in sources for experiment in one.experiments}
+        figures = {str(experiment.figure) for experiment in shown}
+        shown_on = {str(page) for experiment in shown for page in pages.shown_on(experiment)}
+        second = facts.facts().second
         yield {
             "name": DECK.name,
-            "actions": [(actions.write_deck, [sources, day])],
-            "file_dep": sorted({*made_from, *figures, *code("learn/deck.py")}),
+            "actions": [(actions.write_deck, [sources, second])],
+            "file_dep": sorted({*made_from, *figures, *shown_on, *code("learn/deck.py")}),
             "targets": [str(DECK)],
-            "uptodate": [config_changed(str((versions("genanki"), day)))],
+            "uptodate": [config_changed(str((versions("genanki"), second)))],
         }
 
 

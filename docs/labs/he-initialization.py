@@ -12,7 +12,7 @@
 # You build a plain ReLU network that does not train, look inside it, find the number that is wrong, and set it right
 # in three lines. Every output below was made by the code above it when this page was built.
 #
-# The lab needs `torch`, `scikit-learn` and `matplotlib`, no GPU and no download. It runs for some seconds.
+# The lab needs `torch`, `scikit-learn`, `matplotlib` and Jupyter, no GPU and no download. It runs for some seconds.
 
 # %% [markdown]
 # ## 1. A network and its data

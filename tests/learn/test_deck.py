@@ -54,7 +54,8 @@ def test_formulas_are_written_as_anki_sets_them(package):
 
 def test_figures_come_along(package):
     shown = set(re.findall(r'<img src="([^"]+)"', "".join(package["notes"].values())))
-    assert shown and shown == set(package["media"])
+    assert shown == set(package["media"])
+    assert all("<img" in note for note in package["notes"].values()), "a card without a figure"
     assert all(svg.startswith(b"<svg") for svg in package["media"].values())
 
 
@@ -64,21 +65,21 @@ def test_cards_keep_their_identity(package, tmp_path):
 
 def test_the_same_sources_make_the_same_bytes(tmp_path, monkeypatch):
     first, second = tmp_path / "first.apkg", tmp_path / "second.apkg"
-    deck.write(find_sources(), first, "2026-11-29")
+    deck.write(find_sources(), first, 1_795_000_000)
     tomorrow = time.time() + 86_400
     monkeypatch.setattr(time, "time", lambda: tomorrow)
     monkeypatch.setattr(time, "localtime", lambda seconds=tomorrow: time.gmtime(seconds))
-    deck.write(find_sources(), second, "2026-11-29")
+    deck.write(find_sources(), second, 1_795_000_000)
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_later_deck_is_newer(tmp_path):
     times = []
-    for day in ("2026-11-29", "2026-11-30"):
-        deck.write(find_sources(), tmp_path / "deck.apkg", day)
+    for second in (0, 1_795_000_000, 1_795_000_001):
+        deck.write(find_sources(), tmp_path / "deck.apkg", second)
         with zipfile.ZipFile(tmp_path / "deck.apkg") as zipped:
             zipped.extract("collection.anki2", tmp_path)
         database = sqlite3.connect(tmp_path / "collection.anki2")
         times.append(database.execute("SELECT max(mod) FROM notes").fetchone()[0])
         database.close()
-    assert times[0] < times[1]
+    assert 0 < times[0] < times[1] < times[2]

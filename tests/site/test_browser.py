@@ -35,7 +35,8 @@ OTHER_CODE_CHAPTER = "chapters/vanishing-gradients/"
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 FIRST_VISIT = 200_000
-"""Bytes that a first visit to a chapter may cost."""
+"""Bytes that a first visit to a chapter or a lab may cost."""
+LABS = [path for path in PAGES if path.startswith("labs/")]
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def test_a_phone_never_scrolls_sideways(visit, path):
 
 
 @pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
-@pytest.mark.parametrize("path", CHAPTERS)
-def test_first_visit_to_a_chapter_is_light(browser, server: Server, path, viewport):
+@pytest.mark.parametrize("path", [*CHAPTERS, *LABS])
+def test_first_visit_is_light(browser, server: Server, path, viewport):
     server.sent.clear()
     with browser.new_context(viewport=viewport) as context:
         context.new_page().goto(server.url + path, wait_until="networkidle")

@@ -9,7 +9,6 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -25,11 +24,14 @@ TITLE = "Well Initialized"
 DECK, MODEL = 1_786_204_501, 1_786_204_500
 """Anki knows decks and models by number: drawn once, never to change."""
 
+UNDATED = 1_767_225_600
+"""The first second of 2026, for a deck that no commit dates: Anki makes its numbers of cards from it."""
+
 STYLE = """\
 .card { font: 1.1rem/1.5 sans-serif; text-align: left; max-width: 38rem; margin: auto; }
 .decides { color: #5b6270; font-size: 0.85em; }
 .nightMode .decides { color: #c9ced8; }
-img { max-width: 100%; }
+img { max-width: 100%; color-scheme: light; background: #fbfaf7; }
 """
 
 
@@ -44,10 +46,10 @@ def _model() -> genanki.Model:
     )
 
 
-def write(sources: Iterable[Source], target: Path, day: str = "") -> None:
-    """Write the deck of all sources to `target`, the same bytes for the same sources and day. Raises SourceError.
+def write(sources: Iterable[Source], target: Path, second: int = 0) -> None:
+    """Write the deck of all sources to `target`, the same bytes for the same sources and second. Raises SourceError.
 
-    Anki takes a changed card of a later deck for the newer one by its `day`, as 2026-11-29.
+    Anki takes over a changed card only from a deck that was made later: `second` says when, in seconds since 1970.
     """
     decks: list[genanki.Deck] = []
     figures: dict[str, Path] = {}
@@ -62,8 +64,7 @@ def write(sources: Iterable[Source], target: Path, day: str = "") -> None:
             media.append(os.path.join(folder, name))
             Path(media[-1]).write_bytes((ROOT / figure).read_bytes())
         package = os.path.join(folder, "deck.apkg")
-        started = datetime.fromisoformat(f"{day or '2026-01-01'}T00:00:00+00:00")
-        genanki.Package(decks, media_files=media).write_to_file(package, timestamp=started.timestamp())
+        genanki.Package(decks, media_files=media).write_to_file(package, timestamp=second or UNDATED)
         write_if_changed(target, _without_times(Path(package)))
 
 
@@ -78,18 +79,35 @@ def _without_times(package: Path) -> bytes:
 
 def _notes(source: Source, figures: dict[str, Path]) -> Iterator[genanki.Note]:
     """The notes of a chapter; the figures that they show are added to `figures`, by the name they have in the deck."""
+
+    def image(experiment: Experiment, alt: str) -> str:
+        file = f"well-initialized-{experiment.topic}-{experiment.name}.svg"
+        figures[file] = experiment.figure
+        return f'<p><img src="{file}" alt="{html.escape(alt)}"></p>'
+
+    def evidence(addresses: list[str]) -> str:
+        """What was measured, and the figure of the first experiment that draws one."""
+        told = "".join(map(_decides, addresses))
+        seen = (
+            (one, alt)
+            for one in (measured(address).experiment for address in addresses)
+            if (alt := pages.to_be_seen(one))
+        )
+        return told + next((image(*one) for one in seen), "")
+
     for question in source.entries.quiz:
         front, right = to_html(question.ask), question.right
+        back = f"<p><b>{_inner(right.text)}</b></p>{to_html(right.why)}"
         if question.figure:
             topic, _, name = question.figure.experiment.partition("/")
-            file = f"well-initialized-{topic}-{name}.svg"
-            figures[file] = Experiment(Path("snippets", topic, f"experiment_{name}.py")).figure
-            front += f'<p><img src="{file}" alt="{html.escape(question.figure.alt)}"></p>'
+            front += image(Experiment(Path("snippets", topic, f"experiment_{name}.py")), question.figure.alt)
+            back += _decides(right.claim)
+        else:
+            back += evidence([right.claim])
         choices = "".join(f"<li>{_inner(choice.text)}</li>" for choice in question.shuffled)
-        back = f"<p><b>{_inner(right.text)}</b></p>{to_html(right.why)}{_decides(right.claim)}"
         yield _note(source, "quiz", question.id, f"{front}<ul>{choices}</ul>", back)
     for answer in source.entries.interview:
-        back = to_html(answer.half_a_minute) + "".join(map(_decides, answer.claims))
+        back = to_html(answer.half_a_minute) + evidence(answer.claims)
         yield _note(source, "interview", answer.id, to_html(answer.ask), back)
 
 

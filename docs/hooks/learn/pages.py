@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from docs.hooks.learn import exercises
 from docs.hooks.learn.source import Source, measured, with_numbers
+from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
 from docs.hooks.show.evidence import anchor
 from docs.hooks.show.prose import typeset
@@ -30,6 +31,19 @@ def page(source: Source, kind: str) -> str:
 def chapter(source: Source) -> str:
     """The title of the chapter."""
     return Page(Path("docs", "chapters", f"{source.slug}.md")).title
+
+
+def shown_on(experiment: Experiment) -> list[Path]:
+    """The pages that may show its figure: the chapter, and all experiments of its topic."""
+    file = f"{experiment.topic.replace('_', '-')}.md"
+    return [path for folder in ("chapters", "experiments") if (path := Path("docs", folder, file)).is_file()]
+
+
+def to_be_seen(experiment: Experiment) -> str:
+    """What its figure shows, in the words of the page that shows it; nothing if none does."""
+    figure = f"figures/{experiment.topic}/{experiment.name}.svg"
+    shown = (alt for path in shown_on(experiment) for alt, address in Page(path).images if address.endswith(figure))
+    return next(shown, "")
 
 
 @cache

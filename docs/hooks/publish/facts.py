@@ -25,6 +25,8 @@ class Facts(NamedTuple):
     changed: bool
     """Whether a tracked file differs from the commit."""
     versions: list[tuple[str, str]]
+    second: int = 0
+    """When the commit was made, in seconds since 1970; 0 where there is no git."""
 
 
 def facts(root: Path = ROOT) -> Facts:
@@ -33,8 +35,9 @@ def facts(root: Path = ROOT) -> Facts:
         # Not those of a repository that the project happens to lie in.
         if not Path(_git(root, "rev-parse", "--show-toplevel")).samefile(root):
             return Facts("", "", False, versions)
-        commit, day = _git(root, "log", "-1", "--format=%H %as").split()
-        return Facts(commit, day, bool(_git(root, "status", "--porcelain", "--untracked-files=no")), versions)
+        commit, day, second = _git(root, "log", "-1", "--format=%H %as %ct").split()
+        changed = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+        return Facts(commit, day, changed, versions, int(second))
     except (OSError, ValueError, subprocess.CalledProcessError):
         return Facts("", "", False, versions)
 
