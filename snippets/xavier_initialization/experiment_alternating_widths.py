@@ -3,7 +3,7 @@ r"""Where widths alternate, Xavier loses both signals; $1/n_\text{in}$ loses nei
 20 linear layers that change between 1024 and 256 units, unit-variance Gaussian signals forward and back, and three
 variances: $1/n_\text{in}$, $2/(n_\text{in}+n_\text{out})$ and the geometric mean $1/\sqrt{n_\text{in}n_\text{out}}$.
 
-Source: derived on this page from the conditions of Glorot & Bengio (2010), equations 10 to 12. The geometric mean is
+Source: derived on this page from Glorot & Bengio (2010), equations 5 and 6 for the factors, 10 to 12 for the variance. The geometric mean is
 what Defazio & Bottou (2022) propose: "A scaling calculus for the design and initialization of ReLU networks", abstract.
 """
 
@@ -86,6 +86,7 @@ CLAIMS = (
         rival=1.0,
         rival_of="a layer that keeps the signal",
         reason=r"$4ab/(a+b)^2=0.64$ for widths $a$ and $b$; 6 % is three times the spread for these widths.",
+        paper="0.64 (eq. 5 with 12)",
     ),
     Claim(
         statement="Xavier, backward: factor of the mean square per pair of layers",
@@ -94,6 +95,7 @@ CLAIMS = (
         rival=1.0,
         rival_of="a layer that keeps the gradient",
         reason="The same number: each direction loses in one layer more than it gains in the next.",
+        paper="0.64 (eq. 6 with 12)",
     ),
     Claim(
         statement=r"$1/n_\text{in}$, forward: the mean square after 20 layers",
