@@ -1,8 +1,9 @@
 """At initialization batch normalization multiplies squared gradients by at least $\\pi/(\\pi-1)$ per ReLU layer.
 
 Source: Yang et al. (2019), theorem 8: the rate for ReLU, which falls to $\\pi/(\\pi-1)$ as the batch grows, and for
-linear layers, $(B-2)/(B-3)$; theorem 9: no activation has a lower one. Their figure 1 uses width 1000 and 200 networks; here 14 layers of width 512,
-means over 3 networks per batch size, Gaussian inputs, and a linear loss with random coefficients.
+linear layers, $(B-2)/(B-3)$; theorem 9: no activation has a lower one. Their figure 1 uses
+width 1000 and 200 networks; here 14 layers of width 512, means over 3 networks per batch size, Gaussian inputs, and a
+linear loss with random coefficients.
 """
 
 import math

@@ -3,8 +3,9 @@ r"""Where widths alternate, Xavier loses both signals; $1/n_\text{in}$ loses nei
 20 linear layers that change between 1024 and 256 units, unit-variance Gaussian signals forward and back, and three
 variances: $1/n_\text{in}$, $2/(n_\text{in}+n_\text{out})$ and the geometric mean $1/\sqrt{n_\text{in}n_\text{out}}$.
 
-Source: derived on this page from Glorot & Bengio (2010), equations 5 and 6 for the factors, 10 to 12 for the variance. The geometric mean is
-what Defazio & Bottou (2022) propose: "A scaling calculus for the design and initialization of ReLU networks", abstract.
+Source: derived on this page from Glorot & Bengio (2010), equations 5 and 6 for the factors, 10 to 12 for the
+variance. The geometric mean is what Defazio & Bottou (2022) propose: "A scaling calculus for the design and
+initialization of ReLU networks", abstract.
 """
 
 import math

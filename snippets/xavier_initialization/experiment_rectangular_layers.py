@@ -2,8 +2,8 @@ r"""In a layer that changes the width one direction gains what the other loses, 
 
 One linear layer, all 25 pairs of `fan_in` and `fan_out` from 64 to 1024, 256 random signals forward and back.
 
-Source: Glorot & Bengio (2010), section 4.2.1: equations 5 and 6 for the factor of a layer, 10 to 12 for the variance. The
-conditions 10 and 11 hold together only where all widths are equal, as they are in the experiments that the paper
+Source: Glorot & Bengio (2010), section 4.2.1: equations 5 and 6 for the factor of a layer, 10 to 12 for the variance.
+The conditions 10 and 11 hold together only where all widths are equal, as they are in the experiments that the paper
 reports.
 """
 
