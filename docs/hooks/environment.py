@@ -92,12 +92,13 @@ def find_python(names):
 
 
 def contents():
-    """A digest of what is installed: the requirements, and this project as far as it concerns installing."""
+    """A digest of what is installed: the requirements, this project as far as it concerns installing, and how."""
     files = [ROOT / "requirements.txt", ROOT / LOCK]
     requirements = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     tables = r"^\[(?:build-system|project|tool\.setuptools)\b.*?(?=^\[|\Z)"
     project = re.findall(tables, (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     parts = [line for line in requirements if line and not line.lstrip().startswith("#")] + project
+    parts.append(Path(__file__).read_text(encoding="utf-8"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -118,10 +119,13 @@ def bring_up_to_date(names):
         wanted["python"] = python.path
         print(f"Making .venv with Python {python.version}: about 1 GB to download, 4 GB on the disk, minutes.")
         create(venv, python)
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", *OPTIONS]
-    install([*pip, "--require-hashes", "-r", str(LOCK)])
+    pip = [str(venv / "bin" / "python"), "-m", "pip"]
+    install([*pip, "install", *OPTIONS, "--require-hashes", "-r", str(LOCK)])
     # What the lock leaves out: PyTorch, and this project itself.
-    install([*pip, "-r", "requirements.txt", *cpu_wheels()])
+    install([*pip, "install", *OPTIONS, "-r", "requirements.txt", *cpu_wheels()])
+    # Where PyTorch's own index is out of reach, its CUDA build comes, and with it Triton. Triton and TensorFlow each
+    # bring LLVM, and a process that imports both dies. Without Triton PyTorch does all that it can do on a CPU.
+    remove([*pip, "uninstall", "--yes", "--quiet", "triton"])
     stamp.write_text(json.dumps(wanted))
 
 
@@ -167,6 +171,11 @@ def install(command):
     if process.wait():
         raise CannotMake(explain(lines))
     print(f"{time.time() - started:5.0f} s  done")
+
+
+def remove(command):
+    """Run pip, which says that there is nothing to remove where that is so."""
+    subprocess.run(command, cwd=str(ROOT), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def progress(line):

@@ -95,6 +95,7 @@ def folder(tmp_path, monkeypatch):
         stamp = root / ".venv" / "installed"
         calls: ClassVar[list[str]] = []
         fails = False
+        removed = 0
 
         def make(self, *names: str) -> list[str]:
             self.calls.clear()
@@ -112,6 +113,11 @@ def folder(tmp_path, monkeypatch):
             if self.fails:
                 raise CannotMake("no network")
 
+        def remove(self, command) -> None:
+            # Else Triton and TensorFlow end each other where PyTorch is a CUDA build.
+            assert "uninstall" in command and command[-1] == "triton" and self.calls[-1] == "install"
+            self.removed += 1
+
     made = Folder()
     made.root.mkdir()
     (made.root / "requirements.txt").write_text("# why\nnumpy==2.0\n")
@@ -121,6 +127,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", made.root)
     monkeypatch.setattr(environment, "create", made.create)
     monkeypatch.setattr(environment, "install", made.install)
+    monkeypatch.setattr(environment, "remove", made.remove)
     monkeypatch.setattr(environment, "cpu_wheels", list)
     monkeypatch.setattr(environment, "find_python", lambda names: environment.Python((3, 12, 0), f"/{names[0]}"))
     return made
@@ -128,6 +135,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_environment_is_made_once(folder):
     assert folder.make() == ["create /python3", "install hashed", "install"]
+    assert folder.removed == 1
     assert folder.make() == []
 
 
