@@ -115,7 +115,6 @@ ROBUST = {
         "batch_normalization/gradient_growth",
         "scale",
     ): "a normalization takes no notice of the scale: that is its subject",
-    ("weight_initialization/norm_placement", "scale"): "a normalization takes no notice of the scale",
     (
         "batch_normalization/depth_limit",
         "rate",
