@@ -155,7 +155,7 @@ CLAIMS = (
         rival_of="50 layers with skips",
         budget="SGD, learning rate 0.1, batches of 64",
         reason="The spread over ten seeds, and its range again beyond either end.",
-        paper="untrainable",
+        paper="untrainable beyond about 50 (fig. 2)",
     ),
     Claim(
         statement="Accuracy with 50 layers and skip connections",

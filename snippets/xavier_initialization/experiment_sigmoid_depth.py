@@ -101,8 +101,9 @@ CLAIMS = (
         rival_of="tanh",
         budget="SGD, learning rate 0.3, batches of 64",
         reason="0.1 is guessing.",
-        paper="stuck",
-        source="Glorot & Bengio (2010), section 3.1.",
+        paper="0.174",
+        source="Glorot & Bengio (2010), table 1: 82.61 % error on Shapeset-3x2 after many more steps, from the old "
+        "initialization; section 3.1: it never left saturation.",
         format=".3f",
     ),
     Claim(
@@ -123,6 +124,8 @@ CLAIMS = (
         rival_of="the sigmoid",
         budget="200 steps of SGD, learning rate 0.3, batches of 64",
         reason="The spread over ten seeds, and its range again beyond either end.",
+        paper="0.844",
+        source="Glorot & Bengio (2010), table 1: 15.60 % error on Shapeset-3x2, a harder task, after many more steps.",
         format=".3f",
     ),
     Claim(
@@ -132,7 +135,7 @@ CLAIMS = (
         rival=lambda found: found.sigmoid[2],
         rival_of="five hidden layers",
         budget="200 steps of SGD, learning rate 0.3, batches of 64",
-        reason="The sigmoid is not the trouble, depth is.",
+        reason="One sigmoid layer does no harm; it is depth that multiplies its factor.",
         format=".3f",
     ),
     Claim(
