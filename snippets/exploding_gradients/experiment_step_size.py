@@ -1,4 +1,4 @@
-"""Gradient descent diverges where the step size passes 2 over the sharpness, and the step of its death can be computed.
+"""On a quadratic loss gradient descent diverges above 2 over the sharpness, and the step of its death can be computed.
 
 Source: Cohen et al. (2021), "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability":
 on a quadratic, gradient descent diverges if the sharpness exceeds $2/\\eta$. Ours: least squares on the 8 x 8 digits

@@ -1,4 +1,4 @@
-"""With `fan_in` or `fan_out` the other direction is off by a constant, however deep. With their average both vanish.
+"""With `fan_in` or `fan_out` the other way is off by a constant. Where widths alternate, their average loses both.
 
 Source: He, Zhang, Ren & Sun (2015), section 2.2, the remark after equation 14: one of the two suffices, since the
 product of the ratios of the fans telescopes. The average is that of Glorot & Bengio (2010), section 4.2.1, equation 12,

@@ -1,4 +1,4 @@
-"""One Keras initializer for several layers gives them all the same kernel, and training keeps the twins alike.
+"""One Keras initializer for several layers gives all the same kernel; on one input training keeps the twins alike.
 
 Source: Keras documentation of `keras.initializers.HeNormal`, argument `seed`: an initializer seeded with an integer or
 None returns the same values at every call; one seeded with a `keras.random.SeedGenerator` does not.

@@ -1,4 +1,4 @@
-r"""Around a skip connection the gradient passes unchanged, so weights too small for a plain network do no harm.
+r"""Around a skip connection the gradient passes unchanged, so weights too small for a plain network do not lose it.
 
 Source: He, Zhang, Ren & Sun (2016), "Identity mappings in deep residual networks", equation 5: the gradient of the
 output of a block reaches its input as it is, beside what comes through the branch. Here 40 layers of width 256,

@@ -1,4 +1,4 @@
-r"""He keeps the mean square of a ReLU network, but the networks that one meets lie far below that mean.
+r"""He keeps a mean over networks: of those as deep as wide, most lie far below it.
 
 Source: Hanin & Rolnick (2018), "How to Start Training", for fluctuations that grow with the sum of the reciprocal
 widths; Hanin & Nica (2020), "Products of many large random matrices and gradients in deep neural networks", for the

@@ -1,4 +1,4 @@
-r"""A mean square of 1 says little about a Jacobian: only orthogonal weights keep every direction, and not through ReLU.
+r"""A mean square of 1 hides much of a Jacobian: orthogonal weights keep every direction, Gaussian ones and ReLU do not.
 
 Source: Saxe, McClelland & Ganguli (2014) for linear networks; Pennington, Schoenholz & Ganguli (2017), "Resurrecting
 the sigmoid", for tanh (isometry is possible) and ReLU (it is not). End-to-end Jacobians of 50 layers of 200 units.

@@ -1,4 +1,4 @@
-r"""Under $\mu$P the best learning rate of a narrow network is the best one of a network eight times as wide.
+r"""Under $\mu$P a network eight times as wide has the same best learning rate, within a factor of about two.
 
 Source: Yang et al. (2022), "Tensor Programs V", arXiv:2203.03466, figure 1 and table 3: with Adam hidden layers take
 the rate over the width, the output layer starts with a variance over the width, and the best rate then stays.
