@@ -88,12 +88,13 @@ def tests_of(snippet: Path) -> list[list[str]]:
 def faults(snippet: Path, program: Path) -> Iterator[Fault]:
     """All that Cosmic Ray knows for this file; not those in annotations, which nothing runs."""
     before = (ROOT / snippet).read_text(encoding="utf-8")
+    runs = _run(before)
     listed = subprocess.run([program, "-c", PLANT, ROOT / snippet], capture_output=True, text=True, check=True)
     for line in listed.stdout.splitlines():
         operator, source = json.loads(line)
-        if operator not in EXCLUDED and _run(source) != _run(before):
-            lines = difflib.ndiff(before.splitlines(), source.splitlines())
-            yield Fault(operator, source, "\n".join(line.rstrip() for line in lines if line[0] in "+-"))
+        if operator not in EXCLUDED and _run(source) != runs:
+            lines = list(difflib.unified_diff(before.splitlines(), source.splitlines(), n=0, lineterm=""))
+            yield Fault(operator, source, "\n".join(line.rstrip() for line in lines[3:] if line[0] in "+-"))
 
 
 def _run(source: str) -> str:

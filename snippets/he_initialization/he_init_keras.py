@@ -34,8 +34,9 @@ TRUNCATED_STD = 0.87962566103423978
 
 class _He(keras.initializers.VarianceScaling):
     """`a`: slope for negative inputs; `mode`: "fan_in" (forward) or "fan_out"
-    (backward); `seed`: an integer, or None for any draw. Layers whose kernels
-    have more axes give `input_axes` and `output_axes`.
+    (backward); `seed`: an integer, a keras.random.SeedGenerator, or None for any
+    draw. Layers whose kernels have more axes give `input_axes` and
+    `output_axes`.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class _He(keras.initializers.VarianceScaling):
         *,
         a: float = 0.0,
         mode: str = "fan_in",
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         input_axes=None,
         output_axes=None,
     ) -> None:
@@ -53,21 +54,23 @@ class _He(keras.initializers.VarianceScaling):
             raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:
         # the sequence itself, so that copies go on in it.
-        if not (
-            seed is None
-            or (
-                isinstance(seed, random.Random | numbers.Integral)
-                and not isinstance(seed, bool)
+        if isinstance(seed, dict):  # of a saved SeedGenerator
+            seed = keras.saving.deserialize_keras_object(seed)
+        kinds = random.Random | numbers.Integral | keras.random.SeedGenerator | None
+        if isinstance(seed, bool) or not isinstance(seed, kinds):
+            raise ValueError(
+                f"seed must be an integer, a SeedGenerator or None, got {seed!r}"
             )
-        ):
-            raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.input_axes, self.output_axes = input_axes, output_axes
-        self.a, self.mode = a, mode
+        self.a, self.mode = float(a), mode
         # One seed per call. Without `seed` Python's global generator decides,
         # which keras.utils.set_random_seed sets.
-        self.first = int(seed) if isinstance(seed, numbers.Integral) else None
-        start = random.getrandbits(64) if seed is None else self.first
-        self.seed = seed if isinstance(seed, random.Random) else random.Random(start)
+        self.first = None if isinstance(seed, random.Random) else seed
+        if seed is None or isinstance(seed, numbers.Integral):
+            self.first = None if seed is None else int(seed)
+            start = random.getrandbits(64) if seed is None else self.first
+            seed = random.Random(start)
+        self.seed = seed
 
     def variance(self, shape: tuple[int, ...]) -> float:
         """Variance for a kernel of `shape` (*kernel, in, out), as Dense and
@@ -91,15 +94,17 @@ class _He(keras.initializers.VarianceScaling):
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
         precise = keras.backend.result_type(dtype, "float32")
-        return keras.ops.cast(
-            sample(dtype=precise, seed=self.seed.getrandbits(31)), dtype
-        )
+        seed = self.seed
+        if isinstance(seed, random.Random):
+            seed = seed.getrandbits(31)
+        return keras.ops.cast(sample(dtype=precise, seed=seed), dtype)
 
     def get_config(self) -> dict:
         """What rebuilds this initializer; what is rebuilt starts at the seed
         again.
         """
-        config = {"a": self.a, "mode": self.mode, "seed": self.first}
+        seed = keras.saving.serialize_keras_object(self.first)
+        config = {"a": self.a, "mode": self.mode, "seed": seed}
         axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
         return config | {
             name: value for name, value in axes.items() if value is not None

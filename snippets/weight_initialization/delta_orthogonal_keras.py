@@ -46,7 +46,9 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
             )
         if not all(size % 2 for size in kernel):
             raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
-        matrix = super().__call__((inputs, outputs), dtype)
+        # TensorFlow has no QR in bfloat16, so short dtypes are rounded
+        precise = keras.backend.result_type(dtype, "float32")
+        matrix = keras.ops.cast(super().__call__((inputs, outputs), precise), dtype)
         around = [(size // 2, size // 2) for size in kernel]
         one_tap = keras.ops.reshape(matrix, (*[1] * len(kernel), inputs, outputs))
         return keras.ops.pad(one_tap, [*around, (0, 0), (0, 0)])

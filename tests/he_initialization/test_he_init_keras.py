@@ -1,4 +1,5 @@
 import copy
+import json
 import random
 
 import keras
@@ -133,6 +134,27 @@ def test_a_deep_copy_goes_on_where_the_original_is(kind):
     original = kind(seed=5)
     original((3, 3))
     np.testing.assert_array_equal(copy.deepcopy(original)((3, 3)), original((3, 3)))
+
+
+@every_kind
+def test_a_seed_generator_is_taken_as_keras_takes_it(kind):
+    def generator() -> keras.random.SeedGenerator:
+        return keras.random.SeedGenerator(7, name="seeds")
+
+    ours, theirs = kind(seed=generator()), getattr(keras.initializers, kind.__name__)(seed=generator())
+    for _ in range(2):  # a draw moves both on
+        np.testing.assert_array_equal(ours((30, 20)), theirs((30, 20)))
+    saved = keras.saving.serialize_keras_object(ours)
+    rebuilt = keras.saving.deserialize_keras_object(json.loads(json.dumps(saved)))
+    assert keras.saving.serialize_keras_object(rebuilt) == saved
+    np.testing.assert_array_equal(rebuilt((30, 20)), kind(seed=generator())((30, 20)))
+    np.testing.assert_array_equal(ours.clone()((30, 20)), kind(seed=generator())((30, 20)))
+    # A copy for other axes goes on in the same sequence.
+    shared = kind(seed=generator())
+    dense = [keras.layers.EinsumDense("btd,dhe->bthe", (None, 2, 3), kernel_initializer=shared) for _ in range(2)]
+    for layer in dense:
+        layer.build((None, None, 4))
+    assert (array(dense[0].kernel) != array(dense[1].kernel)).any()
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving under NumPy 2

@@ -32,8 +32,12 @@ def test_it_is_rebuilt_from_its_config():
     np.testing.assert_array_equal(rebuilt((3, 4, 4)), original((3, 4, 4)))
 
 
-def test_dtype():
-    assert keras.backend.standardize_dtype(DeltaOrthogonal(seed=0)((3, 4, 4), "float64").dtype) == "float64"
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_dtype(dtype):
+    kernel = DeltaOrthogonal(seed=0)((3, 4, 4), dtype)
+    assert keras.backend.standardize_dtype(kernel.dtype) == dtype
+    matrix = np.array(keras.ops.cast(kernel, "float64"))[1]
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=0.02)
 
 
 @pytest.mark.parametrize(("shape", "named"), [((3, 4, 3), "outputs"), ((3, 2, 4, 4), "odd")])
