@@ -15,7 +15,6 @@ import contextlib
 import difflib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -23,7 +22,6 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,16 +36,19 @@ EXCLUDED = ("core/RemoveDecorator",)
 """Faults that are no faults of ours: without `no_grad` a test of PyTorch's own fails."""
 
 PLANT = """
-import json, sys
+import json, random, sys
 from pathlib import Path
 from cosmic_ray.commands.init import _all_work_items
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 path = Path(sys.argv[1])
-for item in _all_work_items([path], {}):
-    (fault,) = item.mutations
+faults = [fault for item in _all_work_items([path], {}) for fault in item.mutations]
+print(len(faults))
+random.Random(int(sys.argv[2])).shuffle(faults)
+for fault in faults:
     operator = get_operator(fault.operator_name)(**fault.operator_args)
-    print(json.dumps([fault.operator_name, mutate_code(path.read_text(encoding="utf-8"), operator, fault.occurrence)]))
+    source = mutate_code(path.read_text(encoding="utf-8"), operator, fault.occurrence)
+    print(json.dumps([fault.operator_name, source]), flush=True)
 """
 
 IMPORTED = {
@@ -85,16 +86,26 @@ def tests_of(snippet: Path) -> list[list[str]]:
     return [*runs, [*(path.as_posix() for path in tables if path != laws), "-k", f"{name}."]]
 
 
-def faults(snippet: Path, program: Path) -> Iterator[Fault]:
-    """All that Cosmic Ray knows for this file; not those in annotations, which nothing runs."""
+def faults(snippet: Path, program: Path, sample: int | None, seed: int) -> tuple[list[Fault], int]:
+    """`sample` of those that Cosmic Ray knows for this file, or all, and how many it knows. Faults in annotations,
+    which nothing runs, are not among the first.
+    """
     before = (ROOT / snippet).read_text(encoding="utf-8")
-    runs = _run(before)
-    listed = subprocess.run([program, "-c", PLANT, ROOT / snippet], capture_output=True, text=True, check=True)
-    for line in listed.stdout.splitlines():
-        operator, source = json.loads(line)
-        if operator not in EXCLUDED and _run(source) != runs:
-            lines = list(difflib.unified_diff(before.splitlines(), source.splitlines(), n=0, lineterm=""))
-            yield Fault(operator, source, "\n".join(line.rstrip() for line in lines[3:] if line[0] in "+-"))
+    runs, found = _run(before), []
+    command = [program, "-c", PLANT, ROOT / snippet, str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as listed:
+        assert listed.stdout is not None
+        known = int(next(listed.stdout))
+        for line in listed.stdout:
+            operator, source = json.loads(line)
+            if operator not in EXCLUDED and _run(source) != runs:
+                lines = list(difflib.unified_diff(before.splitlines(), source.splitlines(), n=0, lineterm=""))
+                change = "\n".join(line.rstrip() for line in lines[3:] if line[0] in "+-")
+                found.append(Fault(operator, source, change))
+            if len(found) == sample:
+                listed.kill()
+                break
+    return found, known
 
 
 def _run(source: str) -> str:
@@ -108,12 +119,6 @@ def _run(source: str) -> str:
             if isinstance(getattr(node, field, None), ast.expr):
                 setattr(node, field, ast.Constant(None))
     return ast.dump(tree)
-
-
-def chosen(every: list[Fault], sample: int | None, seed: int) -> list[Fault]:
-    if sample is None or len(every) <= sample:
-        return every
-    return random.Random(seed).sample(every, sample)
 
 
 def survivors(snippet: Path, planted: list[Fault]) -> list[Fault]:
@@ -184,8 +189,7 @@ def main(names: list[str], sample: int | None, seed: int) -> int:
     files, alive, planted = [Path(name) for name in names] or changed(), 0, 0
     program = cosmic_ray()
     for snippet in files:
-        every = list(faults(snippet, program))
-        tried = chosen(every, sample, seed)
+        tried, known = faults(snippet, program, sample, seed)
         results = Path(tempfile.gettempdir(), f"mutants-{os.getpid()}.json")
         # A process for each file: only what is forked from it imports the file.
         child = os.fork()
@@ -199,7 +203,7 @@ def main(names: list[str], sample: int | None, seed: int) -> int:
         results.unlink()
         planted, alive = planted + len(tried), alive + len(left)
         counted = f"{len(tried) - len(left)} of {len(tried)} faults noticed"
-        print(f"{snippet.as_posix()}: {counted}, of {len(every)} that there are", flush=True)
+        print(f"{snippet.as_posix()}: {counted}, of {known} that there are", flush=True)
         for fault in left:
             print(f"{fault.operator}\n{fault.change}", flush=True)
     print(f"{planted - alive} of {planted} faults noticed in {len(files)} files")

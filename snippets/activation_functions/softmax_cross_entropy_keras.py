@@ -62,11 +62,15 @@ def softmax_cross_entropy(logits, labels):
         raise ValueError(
             f"labels must lie in 0 ... {classes - 1}, got {lowest} ... {highest}"
         )
-    shifted = logits - ops.max(logits, axis=1, keepdims=True)
+    # in float16 a sum of exponentials over 65,504 classes is Inf
+    precise = keras.backend.result_type(dtype, "float32")
+    wide = ops.cast(logits, precise)
+    shifted = wide - ops.max(wide, axis=1, keepdims=True)
     log_p = shifted - ops.log(ops.sum(ops.exp(shifted), axis=1, keepdims=True))
     log_p = ops.where(valid, log_p, float("nan"))
-    target = ops.one_hot(labels, classes, dtype=dtype)
+    target = ops.one_hot(labels, classes, dtype=precise)
     loss = -ops.mean(
         ops.take_along_axis(log_p, ops.clip(labels, 0, classes - 1)[:, None], axis=1)
     )
-    return loss, (ops.exp(log_p) - target) / ops.cast(ops.shape(logits)[0], dtype)
+    gradient = (ops.exp(log_p) - target) / ops.cast(ops.shape(logits)[0], precise)
+    return ops.cast(loss, dtype), ops.cast(gradient, dtype)

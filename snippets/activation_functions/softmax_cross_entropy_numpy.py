@@ -47,12 +47,14 @@ def softmax_cross_entropy(
         raise ValueError(
             f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}"
         )
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    # in float16 a sum of exponentials over 65,504 classes is Inf
+    wide = logits.astype(np.result_type(logits, np.float32))
+    shifted = wide - wide.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(batch)
     gradient = np.exp(log_p)
     gradient[rows, labels] -= 1.0
-    return float(-log_p[rows, labels].mean()), gradient / batch
+    return float(-log_p[rows, labels].mean()), (gradient / batch).astype(logits.dtype)
 
 
 def _plain(**arrays) -> None:

@@ -54,9 +54,12 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
         raise ValueError(
             f"labels must lie in 0 ... {classes - 1}, got {labels.min()} ... {labels.max()}"
         )
-    shifted = logits - logits.max(dim=1, keepdim=True).values
+    # in float16 a sum of exponentials over 65,504 classes is Inf
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    shifted = wide - wide.max(dim=1, keepdim=True).values
     log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
     rows = torch.arange(batch, device=logits.device)
     gradient = log_p.exp()
     gradient[rows, labels] -= 1.0
-    return -log_p[rows, labels].mean(), gradient / batch
+    loss = -log_p[rows, labels].mean()
+    return loss.to(logits.dtype), (gradient / batch).to(logits.dtype)

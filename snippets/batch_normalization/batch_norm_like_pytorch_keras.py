@@ -45,6 +45,10 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
             raise ValueError(
                 f"x must have two or more axes, got shape {tuple(input_shape)}"
             )
+        if not -len(input_shape) <= self.axis < len(input_shape):
+            raise ValueError(
+                f"axis must be one of shape {tuple(input_shape)}, got {self.axis}"
+            )
         super().build(input_shape)
 
     def call(self, x, training=None, mask=None):

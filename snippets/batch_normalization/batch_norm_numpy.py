@@ -75,6 +75,7 @@ def batch_norm_backward(
             f"grad_y must be floating, of the shape of x, {x.shape}, got {grad_y.dtype} {grad_y.shape}"
         )
     x_hat, _, var, axes = _normalized(x, running_mean, running_var, training, eps, axis)
+    grad_y = grad_y.astype(np.result_type(grad_y, x_hat))
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
     # mean and deviation move with x: take out the parts of the gradient along 1

@@ -64,6 +64,7 @@ def batch_norm_backward(
         )
     x_hat, _, var = _normalized(x, running_mean, running_var, training, eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
+    grad_y = grad_y.to(torch.promote_types(grad_y.dtype, x_hat.dtype))
     grad_beta, grad_gamma = grad_y.sum(axes), (grad_y * x_hat).sum(axes)
     grad_x = grad_y
     # mean and deviation move with x: take out the parts of the gradient along 1

@@ -59,7 +59,8 @@ def fold_model(model: keras.Sequential) -> tuple[keras.Sequential, Report]:
 
     Goes into nested Sequentials. What `fold_batch_norm` refuses stays as it is,
     and so does a nested Sequential with a `call` of its own. ValueError if
-    `model` is not a Sequential, has such a `call` or is not built.
+    `model` is not a Sequential, has such a `call` or is not built, and for a
+    layer of your own that cannot be rebuilt from its config.
     """
     if not _in_order(model) or not model.built:
         raise ValueError(
@@ -128,8 +129,13 @@ def _holds_floats(kernel: keras.Variable) -> bool:
 
 
 def _copy(layer: keras.Layer, weights: list, **changes) -> keras.Layer:
-    copied = type(layer).from_config(layer.get_config() | changes)
-    if weights:
-        copied.build(layer.get_build_config()["input_shape"])
-        copied.set_weights(weights)
+    try:
+        copied = type(layer).from_config(layer.get_config() | changes)
+        if weights:
+            copied.build(layer.get_build_config()["input_shape"])
+            copied.set_weights(weights)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"model must hold layers that their config and build rebuild, got {layer.path!r}: {error}"
+        ) from error
     return copied

@@ -14,6 +14,7 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 """
 
 import copy
+from collections import OrderedDict
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -51,7 +52,8 @@ def fold_batch_norm(layer: Any, norm: Any) -> Layer:
     shift = scale * shift + (0.0 if norm.bias is None else norm.bias)
     folded = copy.deepcopy(layer)
     folded.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.ndim - 1)))
-    folded.bias = nn.Parameter(shift.to(layer.weight.dtype), layer.weight.requires_grad)
+    trained = layer.weight if layer.bias is None else layer.bias
+    folded.bias = nn.Parameter(shift.to(layer.weight.dtype), trained.requires_grad)
     if isinstance(layer, nn.Linear):
         folded.register_forward_pre_hook(_rows_only)
     return folded
@@ -104,9 +106,10 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
     Conv and batch normalization is one layer, and what became of each norm.
 
     Goes into nested Sequentials, and takes their order for the order of
-    computation. What `fold_batch_norm` refuses stays as it is, and so does a
-    nested Sequential with a `forward` of its own. ValueError if `model` is not
-    a Sequential or has such a `forward`, and for a lazy parameter.
+    computation. Names stay, where they are no numbers. What `fold_batch_norm`
+    refuses stays as it is, and so does a nested Sequential with a `forward` of
+    its own. ValueError if `model` is not a Sequential or has such a `forward`,
+    and for a lazy parameter.
     """
     if not _in_order(model):
         raise ValueError(
@@ -120,25 +123,28 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
 
 
 def _folded(model: nn.Sequential, place: str, report: Report) -> nn.Sequential:
-    layers: list[Any] = []
+    layers: OrderedDict[str, Any] = OrderedDict()
     before = ""
     for key, layer in model._modules.items():
         name = place + key
-        why = _misfit(layers[-1], layer) if layers else "model starts with it"
+        why = _misfit(layers[before], layer) if layers else "model starts with it"
         if why is None:
-            layers[-1] = fold_batch_norm(layers[-1], layer)
-            report.reached[name] = before
+            layers[before] = fold_batch_norm(layers[before], layer)
+            report.reached[name] = place + before
             continue
         if _in_order(layer):
-            layers.append(_folded(layer, f"{name}.", report))
+            layers[key] = _folded(layer, f"{name}.", report)
         else:
-            layers.append(copy.deepcopy(layer))
+            layers[key] = copy.deepcopy(layer)
             for inner, norm in layer.named_modules(prefix=name):
                 if isinstance(norm, Norm):
                     inside = f"{name!r} has a forward of its own around it"
                     report.left[inner] = why if norm is layer else inside
-        before = name
-    return nn.Sequential(*layers).eval()
+        before = key
+    # numbers count on without a gap, since `append` goes by the length
+    if all(key.isdigit() for key in layers):
+        return nn.Sequential(*layers.values()).eval()
+    return nn.Sequential(layers).eval()
 
 
 def _in_order(model: nn.Module) -> TypeGuard[nn.Sequential]:

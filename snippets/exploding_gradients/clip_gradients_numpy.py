@@ -58,7 +58,8 @@ def clip_by_global_norm(
         raise FloatingPointError(
             f"the gradients have the norm {norm}: there is nothing to clip"
         )
-    factor = min(1.0, max_norm / norm) if norm else 1.0
+    # float64, since a factor of 1e-8 is 0 in float16
+    factor = np.float64(min(1.0, max_norm / norm) if norm else 1.0)
     return [(gradient * factor).astype(gradient.dtype) for gradient in gradients], norm
 
 

@@ -116,7 +116,9 @@ def _listed(
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The tensors that hold them, to be changed in place."""
     found = []
-    for parameter in _listed(parameters, "parameters"):
+    listed = _listed(parameters, "parameters")
+    # one that is named twice, as a tied weight may be, has one gradient
+    for parameter in {id(parameter): parameter for parameter in listed}.values():
         if parameter is not None and parameter.grad is not None:
             # of an embedding: a row looked up twice stands there in two parts
             if parameter.grad.is_sparse:

@@ -35,6 +35,7 @@ def set_forget_bias_(
         raise ValueError(f"value must be finite, got {value}")
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell with biases, got {lstm}")
+    value = float(value)  # a NumPy scalar cannot be assigned to a slice
     size, own = lstm.hidden_size, dict(lstm.named_parameters(recurse=False))
     chains = (
         lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1

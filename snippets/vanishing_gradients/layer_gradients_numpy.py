@@ -81,6 +81,20 @@ def layer_gradients(
         raise ValueError(
             f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}"
         )
+    if not len(model.weights) or len(model.weights) != len(model.biases):
+        raise ValueError(
+            "model must have a layer, and a bias for every weight, "
+            f"got {len(model.weights)} weights and {len(model.biases)} biases"
+        )
+    width = inputs.shape[1]
+    for i, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
+        _plain(weights=weight, biases=bias)
+        if np.shape(weight)[1:] != (width,) or np.shape(bias) != (len(weight),):
+            raise ValueError(
+                f"model must have the weight (fan_out, {width}) and the bias (fan_out,) in layer {i}, "
+                f"got {np.shape(weight)} and {np.shape(bias)}"
+            )
+        width = len(weight)
     phi, slope = ACTIVATIONS[model.activation]
     into = [inputs]  # h_0, h_1, ...: what each layer reads
     for weight, bias in zip(model.weights, model.biases, strict=True):
@@ -132,9 +146,12 @@ def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray
         raise ValueError(
             f"labels must lie in 0 ... {logits.shape[1] - 1}, got {labels.min()} ... {labels.max()}"
         )
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return (p - np.eye(logits.shape[1], dtype=p.dtype)[labels]) / len(labels)
+    # in float16 a sum of exponentials over 65,504 classes is Inf
+    wide = logits.astype(np.result_type(logits, np.float32))
+    gradient = np.exp(wide - wide.max(axis=1, keepdims=True))
+    gradient /= gradient.sum(axis=1, keepdims=True)
+    gradient[np.arange(len(labels)), labels] -= 1.0
+    return (gradient / len(labels)).astype(logits.dtype)
 
 
 def _rms(values: np.ndarray) -> float:

@@ -76,6 +76,10 @@ def layer_gradients(
         ran.append((name, layer, output))
         return output.clone()  # which an activation may overwrite in place
 
+    if isinstance(model, nn.DataParallel):
+        raise ValueError(
+            f"model must not be wrapped in {type(model).__name__}, got one: give model.module"
+        )
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must have seen a batch: {name!r} is lazy")

@@ -32,7 +32,7 @@ def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
         )
     tall = draws if draws.shape[0] >= draws.shape[1] else draws.T
     q, r = np.linalg.qr(tall.astype(np.result_type(tall, np.float32)))
-    q = q * np.sign(np.diag(r))
+    q = q * np.copysign(1.0, np.diag(r))  # np.sign(0) would wipe a column out
     return q if draws.shape[0] >= draws.shape[1] else q.T
 
 

@@ -52,4 +52,5 @@ def softmax_bias(counts: Tensor) -> Tensor:
         raise ValueError(
             f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
         )
-    return (counts / counts.sum(dtype=torch.float64)).log()
+    counts = counts.double()
+    return (counts / counts.sum()).log()

@@ -82,3 +82,11 @@ def test_a_compiled_step_gives_the_same_numbers_and_nan_for_a_label_out_of_range
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300)
     loss, gradient = step(logits, np.array([0, 5, 1, 1, 1, -1]))
     assert np.isnan(loss) and np.isnan(gradient).any(axis=1).tolist() == [False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_more_classes_than_float16_can_sum(dtype):
+    loss, gradient = softmax_cross_entropy(keras.ops.zeros((2, 70_000), dtype), np.array([0, 69_999]))
+    assert keras.backend.standardize_dtype(loss.dtype) == keras.backend.standardize_dtype(gradient.dtype) == dtype
+    assert float(loss) == pytest.approx(np.log(70_000), rel=0.01)
+    np.testing.assert_allclose(keras.ops.cast(gradient[:, 0], "float32"), [-0.5, 0.5 / 70_000], rtol=0.01)

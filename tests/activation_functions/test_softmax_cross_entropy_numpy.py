@@ -86,3 +86,10 @@ def test_every_integer_counts_a_class(dtype):
     logits, labels = batch_of_logits()
     loss, _ = softmax_cross_entropy((logits), (labels.astype(dtype)))
     assert float(loss) == pytest.approx(softmax_cross_entropy(logits, labels)[0], rel=1e-12)
+
+
+def test_more_classes_than_float16_can_sum():
+    loss, gradient = softmax_cross_entropy(np.zeros((2, 70_000), np.float16), np.array([0, 69_999]))
+    assert loss == pytest.approx(np.log(70_000), rel=1e-6)
+    assert gradient.dtype == np.float16
+    np.testing.assert_allclose(gradient[:, 0], [-0.5, 0.5 / 70_000], rtol=0.01)

@@ -82,3 +82,11 @@ def test_a_compiled_step_gives_the_same_numbers():
     compiled = torch.compile(softmax_cross_entropy, fullgraph=True, backend="eager")
     for one, other in zip(compiled(logits, labels), softmax_cross_entropy(logits, labels), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_more_classes_than_float16_can_sum(dtype):
+    logits, labels = torch.zeros(2, 70_000, dtype=dtype), torch.tensor([0, 69_999])
+    loss, gradient = softmax_cross_entropy(logits, labels)
+    assert loss.item() == pytest.approx(np.log(70_000), rel=0.01)
+    torch.testing.assert_close(gradient[:, 0].float(), torch.tensor([-0.5, 0.5 / 70_000]), rtol=0.01, atol=1e-7)

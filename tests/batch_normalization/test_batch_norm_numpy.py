@@ -152,3 +152,10 @@ def test_shapes_and_dtypes_that_do_not_fit_are_named():
             batch_norm(x, *channels, True, eps=eps)
     with pytest.raises(ValueError, match=r"x must hold at least 2 values per channel in training, got shape \(0, 3\)"):
         batch_norm((x[:0]), *channels, True)
+
+
+def test_gradients_in_float16_are_summed_in_float32():
+    x = np.random.default_rng(0).standard_normal((70_000, 1)).astype(np.float16)
+    ones, zeros = np.ones(1), np.zeros(1)
+    *_, grad_beta = batch_norm_backward(np.ones_like(x), x, ones, zeros, ones, training=True)
+    assert grad_beta == 70_000

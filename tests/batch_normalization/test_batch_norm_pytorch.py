@@ -112,3 +112,10 @@ def test_shapes_and_dtypes_that_do_not_fit_are_named():
             batch_norm(torch.from_numpy(x), *map(torch.from_numpy, channels), True, eps=eps)
     with pytest.raises(ValueError, match=r"x must hold at least 2 values per channel in training, got shape \(0, 3\)"):
         batch_norm(torch.from_numpy(x[:0]), *map(torch.from_numpy, channels), True)
+
+
+def test_gradients_in_float16_are_summed_in_float32():
+    x = torch.randn(70_000, 1, generator=torch.Generator().manual_seed(0)).half()
+    ones, zeros = torch.ones(1), torch.zeros(1)
+    *_, grad_beta = batch_norm_backward(torch.ones_like(x), x, ones, zeros, ones, training=True)
+    assert grad_beta.item() == 70_000

@@ -194,3 +194,15 @@ def test_a_norm_without_bias_is_folded():
     norm = trained(nn.BatchNorm1d(4))
     norm.bias, layer = None, trained(nn.Linear(3, 4))
     torch.testing.assert_close(fold_batch_norm(layer, norm)(torch.ones(2, 3)), norm(layer(torch.ones(2, 3))))
+
+
+@pytest.mark.parametrize("of_weight", [False, True])
+@pytest.mark.parametrize("of_bias", [False, True, None])
+def test_what_was_frozen_stays_frozen(of_weight, of_bias):
+    layer = nn.Conv2d(3, 4, 1, bias=of_bias is not None)
+    layer.weight.requires_grad_(of_weight)
+    if of_bias is not None:
+        layer.bias.requires_grad_(of_bias)
+    folded = fold_batch_norm(layer, trained(nn.BatchNorm2d(4)))
+    assert folded.weight.requires_grad is of_weight
+    assert folded.bias.requires_grad is (of_weight if of_bias is None else of_bias)

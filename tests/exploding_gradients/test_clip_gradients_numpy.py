@@ -82,3 +82,9 @@ def test_other_input_is_named():
 def test_a_shorter_gradient_is_not_lengthened(size):
     (clipped,), norm = clip_by_global_norm(np.array([size, 0.0]), 1.0)
     assert clipped.tolist() == [size, 0.0] and norm == pytest.approx(size)
+
+
+def test_a_factor_that_float16_rounds_to_zero_still_scales():
+    gradient = np.full(10_000, 6e4, np.float16)
+    (clipped,), _ = clip_by_global_norm(gradient, 0.01)
+    np.testing.assert_allclose(clipped, 1e-4, rtol=0.01)

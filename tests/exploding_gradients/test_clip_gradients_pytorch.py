@@ -176,3 +176,17 @@ def test_a_compiled_step_gives_the_same_numbers():
     torch.compile(clip_by_global_norm_, fullgraph=True, backend="eager")(made, 0.5)
     for one, other in zip(gradients(made), wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_a_factor_that_float16_rounds_to_zero_still_scales():
+    parameter = torch.zeros(10_000, dtype=torch.float16)
+    parameter.grad = torch.full_like(parameter, 6e4)
+    clip_by_global_norm_(parameter, 0.01)
+    np.testing.assert_allclose(parameter.grad.float(), 1e-4, rtol=0.01)
+
+
+def test_a_parameter_that_is_named_twice_counts_once():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([3.0, 4.0])
+    assert clip_by_global_norm_([parameter, parameter], 1.0).item() == pytest.approx(5.0)
+    np.testing.assert_allclose(parameter.grad, [0.6, 0.8])

@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -62,3 +63,9 @@ def test_biases_that_are_computed_from_others_and_values_that_are_not_finite_are
     nn.utils.parametrize.register_parametrization(lstm, "bias_ih_l0", nn.Identity())
     with pytest.raises(ValueError, match="lstm must hold 2 biases as parameters of its own"):
         set_forget_bias_(lstm)
+
+
+@pytest.mark.parametrize("value", [np.float32(2.0), np.array(2.0), np.int64(2), torch.tensor(2.0)])
+def test_a_number_may_be_a_scalar_of_a_library(value):
+    lstm = set_forget_bias_(nn.LSTM(3, 4), value)
+    assert torch.equal(lstm.bias_ih_l0[4:8] + lstm.bias_hh_l0[4:8], torch.full((4,), 2.0))

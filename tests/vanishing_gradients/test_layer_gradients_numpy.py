@@ -148,3 +148,24 @@ def test_a_batch_may_lack_the_first_class():
     logits = np.zeros((2, 3))
     gradient = cross_entropy_gradient(logits, np.array([1, 2]))
     np.testing.assert_allclose(gradient, (1 / 3 - np.eye(3)[[1, 2]]) / 2)
+
+
+def test_more_classes_than_float16_can_sum_and_memory_can_hold_as_a_square():
+    gradient = cross_entropy_gradient(np.zeros((2, 300_000), np.float16), np.array([0, 299_999]))
+    assert gradient.dtype == np.float16
+    np.testing.assert_allclose(gradient[:, 0], [-0.5, 0.5 / 300_000], rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("weights", "biases", "named"),
+    [
+        ([], [], "a layer, .*got 0 weights"),
+        ([np.ones((2, 3))], [], "got 1 weights and 0 biases"),
+        ([np.ones((2, 4))], [np.ones(2)], r"\(fan_out, 3\) .*in layer 0, got \(2, 4\) and \(2,\)"),
+        ([np.ones((2, 3)), np.ones((1, 2))], [np.ones(2), np.ones(2)], r"in layer 1, got \(1, 2\) and \(2,\)"),
+        ([np.ones((2, 3))], [np.ones(1)], r"in layer 0, got \(2, 3\) and \(1,\)"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(weights, biases, named):
+    with pytest.raises(ValueError, match=f"model must .*{named}"):
+        layer_gradients(Perceptron(weights, biases, "relu"), np.ones((4, 3)), np.ones_like)

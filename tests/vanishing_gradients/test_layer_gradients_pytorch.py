@@ -252,3 +252,8 @@ def test_what_has_no_row_is_named():
         "attention.out_proj.weight": "its layer was not called",
         "idle.weight": "its layer was not called",
     }
+
+
+def test_a_data_parallel_model_is_refused():
+    with pytest.raises(ValueError, match=r"model must not be wrapped in DataParallel, got one: give model\.module"):
+        layer_gradients(nn.DataParallel(chain("relu")), batch()[0], lambda z: z.square().mean())

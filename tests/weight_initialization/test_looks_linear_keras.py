@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from snippets.weight_initialization import looks_linear_numpy as oracle
-from snippets.weight_initialization.looks_linear_keras import looks_linear
+from snippets.weight_initialization.looks_linear_keras import looks_linear, orthogonal_factor
 
 pytestmark = pytest.mark.keras
 
@@ -84,3 +84,8 @@ def test_it_says_what_it_set_and_what_it_left():
     reached, left = looks_linear(model, seed=0)
     assert list(reached.values()) == ["first", "zero", "last", "zero"]
     assert left == {weight.path: "belongs to no Dense" for weight in model.layers[1].weights}
+
+
+def test_a_factor_is_orthonormal_whatever_the_draws():
+    factor = orthogonal_factor(np.zeros((4, 3)))
+    np.testing.assert_allclose(factor.T @ factor, np.eye(3))

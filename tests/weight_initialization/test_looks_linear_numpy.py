@@ -64,3 +64,8 @@ def test_widths_must_make_a_chain(widths):
 
 def test_the_inputs_and_outputs_may_be_odd():
     assert [weight.shape for weight in looks_linear([5, 16, 3], seed=0)] == [(16, 5), (3, 16)]
+
+
+def test_a_factor_is_orthonormal_whatever_the_draws():
+    factor = orthogonal_factor(np.zeros((4, 3)))
+    np.testing.assert_allclose(factor.T @ factor, np.eye(3))

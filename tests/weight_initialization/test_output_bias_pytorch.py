@@ -33,3 +33,9 @@ def test_bad_frequencies_are_refused():
 def test_counts_are_finite_and_one_for_each_class(counts):
     with pytest.raises(ValueError, match="counts must be finite, one for each class"):
         softmax_bias(torch.tensor(counts))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.int64, torch.uint8])
+def test_biases_are_float64_for_every_dtype(dtype):
+    bias = softmax_bias(torch.tensor([1, 3], dtype=dtype))
+    torch.testing.assert_close(bias, torch.tensor([0.25, 0.75], dtype=torch.float64).log())
