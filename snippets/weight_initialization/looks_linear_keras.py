@@ -76,9 +76,10 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
     """Initialize the Dense layers of `model`, which must be built, in place;
     they form a chain with ReLU in between.
 
-    The map is an isometry if every hidden width is at least twice the number of
-    inputs; narrower layers project. Draws come from a NumPy generator of its
-    own, so that a `seed` gives the same weights on every backend.
+    The map is an isometry if inputs, half of each hidden width and outputs
+    never decrease; a layer that is narrower than the one before it projects.
+    Draws come from a NumPy generator of its own, so that a `seed` gives the
+    same weights on every backend.
     Nested models are entered, in the order of their layers. Raises ValueError,
     and nothing is changed, if the layers do not fit one behind the other, a
     hidden width is odd or there is none, and by name for another layer with

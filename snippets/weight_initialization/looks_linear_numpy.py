@@ -57,9 +57,10 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
     """Weights, float64, shape (fan_out, fan_in), of a chain with `widths` =
     (inputs, hidden, ..., outputs).
 
-    The map is an isometry if every hidden width is at least twice the number of
-    inputs; narrower layers project. Raises ValueError for an odd hidden width,
-    for fewer than two widths and for one below 1.
+    The map is an isometry if inputs, half of each hidden width and outputs
+    never decrease; a layer that is narrower than the one before it projects.
+    Raises ValueError for an odd hidden width, for fewer than two widths and for
+    one below 1.
     """
     if len(widths) < 2 or not all(width >= 1 and width % 1 == 0 for width in widths):
         raise ValueError(

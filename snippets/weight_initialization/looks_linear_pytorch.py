@@ -54,9 +54,10 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     """Initialize the linear layers of `model` in place; they form a chain, with
     a ReLU between each and the next.
 
-    The map is an isometry if every hidden width is at least twice the number of
-    inputs; narrower layers project. Draws come from a generator of its own on
-    the CPU, so that a `seed` gives the same weights on every device.
+    The map is an isometry if inputs, half of each hidden width and outputs
+    never decrease; a layer that is narrower than the one before it projects.
+    Draws come from a generator of its own on the CPU, so that a `seed` gives
+    the same weights on every device.
     Raises ValueError, and nothing is changed, if the layers do not fit one
     behind the other, a hidden width is odd or there is none, and by name for
     another layer with a weight matrix and for a weight that is shared, lazy or

@@ -55,6 +55,7 @@ def test_a_masked_class_has_no_gradient():
         ((3,), [0], r"shapes .*logits \(3,\)"),
         ((2, 3), [0], r"shapes .*labels \(1,\)"),
         ((2, 3), [0, 3], r"labels must lie in 0 \.\.\. 2, got 0 \.\.\. 3"),
+        ((2, 4), [0, 4], r"labels must lie in 0 \.\.\. 3, got 0 \.\.\. 4"),
         ((2, 3), [-1, 0], r"labels must lie in 0 \.\.\. 2, got -1 \.\.\. 0"),
     ],
 )

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from snippets.batch_normalization import batch_norm_numpy as oracle
 from snippets.batch_normalization.batch_norm_like_pytorch_keras import BatchNormLikePyTorch
@@ -110,3 +111,43 @@ def test_what_a_mask_hides_does_not_count():
 def test_what_pytorch_does_not_do_is_refused(option):
     with pytest.raises(ValueError, match=f"{option} must be False, got True"):
         BatchNormLikePyTorch(**{option: True})
+
+
+@pytest.mark.parametrize("options", [{"jit_compile": True}, {"jit_compile": False, "steps_per_execution": 2}])
+def test_a_compiled_step_with_a_last_batch_of_one_leaves_finite_statistics(options):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), BatchNormLikePyTorch(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", **options)
+    x = np.random.default_rng(0).standard_normal((33, 2)).astype("float32")
+    model.fit(x, x[:, :1], batch_size=32, shuffle=False, verbose=0)
+    mean, variance = (np.array(value) for value in model.layers[1].get_weights()[2:])
+    assert np.isfinite(variance).all() and (variance != 1.0).all() and (mean != 0.0).all()
+    assert np.isfinite(model.predict(x, verbose=0)).all()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving under NumPy 2
+def test_it_is_saved_and_exported_with_its_statistics(tmp_path):
+    layer = BatchNormLikePyTorch(momentum=0.5)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype("float32")
+    layer(x, training=True)
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "model", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "model")
+    for run in (keras.models.load_model(tmp_path / "model.keras"), exported.serve):
+        np.testing.assert_allclose(run(tf.constant(x)), model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_masking_layer_hides_positions_in_fit():
+    x = np.array([[[1.0], [2.0], [9.0]], [[3.0], [9.0], [9.0]]], "float32")
+    norm = BatchNormLikePyTorch(momentum=1.0)
+    model = keras.Sequential([keras.Input((3, 1)), keras.layers.Masking(9.0), norm])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.fit(x, x, verbose=0)
+    np.testing.assert_allclose(norm.moving_mean, [2.0], rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, [1.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [2, -3])
+def test_an_axis_that_is_not_there_is_refused(axis):
+    with pytest.raises(ValueError, match=rf"axis must be one of shape \(None, 3\), got {axis}"):
+        BatchNormLikePyTorch(axis=axis).build((None, 3))

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from snippets.batch_normalization import fold_batch_norm_numpy as oracle
@@ -149,3 +150,34 @@ def test_channels_first_are_folded(channels_first):
 def test_other_layers_are_refused_by_name(layer, norm, message):
     with pytest.raises(ValueError, match=message):
         fold_batch_norm(layer, norm)
+
+
+class Bare(keras.layers.Layer):
+    """Its config names arguments that it does not take."""
+
+    def __init__(self):
+        super().__init__()
+
+    def call(self, x):
+        return x
+
+
+def test_a_layer_that_cannot_be_copied_is_refused():
+    model = keras.Sequential([keras.Input((3,)), Bare(), layers.Dense(2), layers.BatchNormalization()])
+    with pytest.raises(ValueError, match=r"model must hold layers that their config .*, got '.*bare'"):
+        fold_model(model)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving under NumPy 2
+def test_a_folded_model_is_saved_exported_and_compiled(tmp_path):
+    model = trained(keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.BatchNormalization()]))
+    folded, x = fold_model(model)[0], batch((5, 3))
+    folded.save(tmp_path / "folded.keras")
+    folded.export(tmp_path / "folded", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "folded")
+    for run in (
+        keras.models.load_model(tmp_path / "folded.keras"),
+        exported.serve,
+        tf.function(folded, jit_compile=True),
+    ):
+        np.testing.assert_allclose(run(tf.constant(x, tf.float32)), model(x), rtol=1e-4, atol=1e-5)

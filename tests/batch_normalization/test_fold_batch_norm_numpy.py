@@ -41,3 +41,10 @@ def test_every_vector_is_looked_at(place):
         fold_batch_norm(np.ones((5, 3)), np.ones(5), *vectors, 1e-5)
     with pytest.raises(ValueError, match=r"bias must have shape \(5,\).*\(1,\)"):
         fold_batch_norm(np.ones((5, 3)), np.ones(1), *[np.ones(5)] * 4, 1e-5)
+
+
+def test_a_vector_is_no_weight():
+    with pytest.raises(
+        ValueError, match=r"weight must be floating, of shape \(out, in, \*kernel\), got float64 \(3,\)"
+    ):
+        fold_batch_norm(np.ones(3), None, *np.ones((4, 3)), 1e-5)

@@ -1,4 +1,5 @@
 import copy
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -206,3 +207,30 @@ def test_what_was_frozen_stays_frozen(of_weight, of_bias):
     folded = fold_batch_norm(layer, trained(nn.BatchNorm2d(4)))
     assert folded.weight.requires_grad is of_weight
     assert folded.bias.requires_grad is (of_weight if of_bias is None else of_bias)
+
+
+def named() -> tuple[nn.Sequential, torch.Tensor]:
+    inner = nn.Sequential(OrderedDict(dense=nn.Linear(8, 4), norm=nn.BatchNorm1d(4), act=nn.ReLU()))
+    stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten())
+    model = nn.Sequential(OrderedDict(stem=stem, body=inner, head=nn.Linear(4, 2)))
+    return trained(model), torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_names_stay_and_numbers_have_no_gap():
+    model, x = named()
+    folded, report = fold_model(model)
+    torch.testing.assert_close(folded(x), model(x))
+    assert [name for name, _ in folded.named_children()] == ["stem", "body", "head"]
+    assert list(folded.stem._modules) == ["0", "1", "2", "3"] and list(folded.body._modules) == ["dense", "act"]
+    assert report.reached == {"stem.1": "stem.0", "body.norm": "body.dense"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_folded_model_is_exported_and_compiled():
+    model, x = named()
+    folded, _ = fold_model(model)
+    exported = torch.export.export(folded, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    compiled = torch.compile(folded, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        for module in (exported, compiled):
+            torch.testing.assert_close(module(x[:3]), model(x[:3]))

@@ -66,3 +66,8 @@ def test_large_values_are_normalized_and_the_dtype_stays(size, dtype):
 def test_there_is_at_least_one_group():
     with pytest.raises(ValueError, match="groups must divide the 4 channels, got 0"):
         group_norm(np.ones((2, 4)), 0)
+
+
+def test_a_single_row_is_normalized():
+    np.testing.assert_allclose(layer_norm(np.array([1.0, 3.0]), eps=0.0), [-1.0, 1.0])
+    np.testing.assert_allclose(rms_norm(np.array([1.0, 7.0]), eps=0.0), [0.2, 1.4])

@@ -5,6 +5,7 @@ A row is a function and the argument that is given another value; a column says 
     =   what the plain call gives, up to the precision of the dtype
     +   finite numbers; which ones, the file's own test says
     x   ValueError that names the argument and the value; nothing was changed
+    t   Python's own TypeError for what is no number at all, as None or a string; nothing was changed
     ~   Inf or NaN goes in, Inf or NaN comes out: it is passed on and seen
     !   another error that the docstring names, or with which the framework refuses it to its own layers
     .   there is no such input
@@ -13,12 +14,13 @@ A row is a function and the argument that is given another value; a column says 
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-SIGNS = "=+x~!."
+SIGNS = "=+xt~!."
+NO_NUMBERS = {"None": None, "text": "1.0", "1j": 1j}
 
 
 class Cell(NamedTuple):
@@ -62,6 +64,10 @@ def hold(cell: Cell, plain: Callable[[], object], call: Callable[[], object], rt
             call()
         assert_named(cell.argument, str(refused.value))
         return
+    if cell.sign == "t":
+        with pytest.raises(TypeError):
+            call()
+        return
     if cell.sign == "!":
         with pytest.raises((RuntimeError, FloatingPointError)):
             call()
@@ -83,6 +89,16 @@ def holds(cell: Cell, call: Callable[[], object]) -> None:
     """As `hold`, for an argument that stands in no plain call."""
     assert cell.sign != "="
     hold(cell, call, call)
+
+
+def number(column: str) -> Any:
+    """What the head of a column of numbers stands for."""
+    return NO_NUMBERS[column] if column in NO_NUMBERS else float(column)
+
+
+def integer(value: Any) -> Any:
+    """A float as an integer, anything else as it is."""
+    return int(value) if isinstance(value, float) else value
 
 
 def assert_named(argument: str, message: str) -> None:

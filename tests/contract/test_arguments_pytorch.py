@@ -26,7 +26,7 @@ from tests.contract.plain_pytorch import (
     normalized,
     normalized_backward,
 )
-from tests.contract.table import Cell, every, holds
+from tests.contract.table import Cell, every, holds, integer, number
 
 
 def he_filled(**arguments: float) -> Tensor:
@@ -63,10 +63,10 @@ NUMBER_CALLS: dict[str, Callable[[float], object]] = {
     "batch_norm_like_keras.BatchNorm1dLikeKeras momentum": lambda momentum: layered(momentum=momentum),
     "batch_norm_like_keras.BatchNorm1dLikeKeras epsilon": lambda epsilon: layered(epsilon=epsilon),
     "output_bias.sigmoid_bias frequency": output.sigmoid_bias,
-    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), int(axis)),
+    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), integer(axis)),
     "adaptive_clipping.clip_adaptively_ clipping": lambda clipping: clipped_adaptively(clipping=clipping),
     "adaptive_clipping.clip_adaptively_ eps": lambda eps: clipped_adaptively(eps=eps),
-    "adaptive_clipping.clip_adaptively_ unit_axis": lambda axis: clipped_adaptively(unit_axis=int(axis)),
+    "adaptive_clipping.clip_adaptively_ unit_axis": lambda axis: clipped_adaptively(unit_axis=integer(axis)),
     "clip_gradients.clip_by_global_norm_ max_norm": lambda max_norm: clipped(
         lambda parameter: clip.clip_by_global_norm_(parameter, max_norm)
     )(draws(4, 3)),
@@ -80,7 +80,7 @@ NUMBER_CALLS: dict[str, Callable[[float], object]] = {
 
 @every("pytorch", "numbers")
 def test_numbers(cell: Cell):
-    holds(cell, lambda: NUMBER_CALLS[cell.row](float(cell.column)))
+    holds(cell, lambda: NUMBER_CALLS[cell.row](number(cell.column)))
 
 
 NAMED = {

@@ -28,7 +28,7 @@ from snippets.weight_initialization import lsuv_keras as lsuv
 from snippets.weight_initialization import output_bias_keras as output
 from snippets.xavier_initialization import packed_attention_keras as attention
 from snippets.xavier_initialization import xavier_init_keras as xavier
-from tests.contract.table import Cell, every, hold, holds
+from tests.contract.table import Cell, every, hold, holds, integer, number
 
 pytestmark = pytest.mark.keras
 
@@ -224,7 +224,7 @@ NUMBERS: dict[str, Callable[[float], object]] = {
         draws(5, 3), training=True
     ),
     "output_bias.sigmoid_bias frequency": output.sigmoid_bias,
-    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), int(axis)),
+    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), integer(axis)),
     "adaptive_clipping.clip_adaptively clipping": lambda clipping: adaptively(clipping=clipping),
     "adaptive_clipping.clip_adaptively eps": lambda eps: adaptively(eps=eps),
     "clip_gradients.clip_by_global_norm max_norm": lambda max_norm: clip.clip_by_global_norm(draws(4, 3), max_norm),
@@ -237,7 +237,7 @@ NUMBERS: dict[str, Callable[[float], object]] = {
 
 @every("keras", "numbers")
 def test_numbers(cell: Cell):
-    holds(cell, lambda: NUMBERS[cell.row](float(cell.column)))
+    holds(cell, lambda: NUMBERS[cell.row](number(cell.column)))
 
 
 NAMES: dict[str, Callable[..., object]] = {

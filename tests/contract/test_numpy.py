@@ -22,7 +22,7 @@ from snippets.weight_initialization import delta_orthogonal_numpy as delta
 from snippets.weight_initialization import looks_linear_numpy as linear
 from snippets.weight_initialization import output_bias_numpy as output
 from snippets.xavier_initialization import xavier_init_numpy as xavier
-from tests.contract.table import Cell, every, hold, holds
+from tests.contract.table import Cell, every, hold, holds, integer, number
 
 Array = np.ndarray
 
@@ -196,27 +196,27 @@ NUMBERS: dict[str, Callable[[float], object]] = {
     "delta_orthogonal.delta_orthogonal gain": lambda gain: delta.delta_orthogonal((4, 3), gain, generator=generator()),
     "batch_norm.batch_norm momentum": lambda momentum: normalized(momentum=momentum),
     "batch_norm.batch_norm eps": lambda eps: normalized(eps=eps),
-    "batch_norm.batch_norm axis": lambda axis: normalized(axis=int(axis), x=draws(3, 3)),
+    "batch_norm.batch_norm axis": lambda axis: normalized(axis=integer(axis), x=draws(3, 3)),
     "batch_norm.batch_norm_backward eps": lambda eps: normalized_backward(eps=eps),
     "fold_batch_norm.fold_batch_norm eps": lambda eps: folded(eps=eps),
     "norms.batch_norm eps": lambda eps: norms.batch_norm(draws(4, 6), eps),
     "norms.layer_norm eps": lambda eps: norms.layer_norm(draws(4, 6), eps),
     "norms.group_norm eps": lambda eps: norms.group_norm(draws(4, 6), 3, eps),
-    "norms.group_norm groups": lambda groups: norms.group_norm(draws(4, 6), int(groups)),
+    "norms.group_norm groups": lambda groups: norms.group_norm(draws(4, 6), integer(groups)),
     "norms.rms_norm eps": lambda eps: norms.rms_norm(draws(4, 6), eps),
     "output_bias.sigmoid_bias frequency": output.sigmoid_bias,
-    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), int(axis)),
+    "adaptive_clipping.unit_norm unit_axis": lambda axis: adaptive.unit_norm(draws(4, 3), integer(axis)),
     "adaptive_clipping.clip_adaptively clipping": lambda clipping: adaptively(clipping=clipping),
     "adaptive_clipping.clip_adaptively eps": lambda eps: adaptively(eps=eps),
     "clip_gradients.clip_by_global_norm max_norm": lambda max_norm: clip.clip_by_global_norm(draws(4, 3), max_norm),
     "clip_gradients.clip_by_value limit": lambda limit: clip.clip_by_value(draws(4, 3), limit),
     "unit_health.unit_health threshold": lambda threshold: health.unit_health(relu, draws(4, 3), threshold),
-    "unit_health.unit_health unit_axis": lambda axis: health.unit_health(relu, draws(4, 3), unit_axis=int(axis)),
-    "fans.true_fans inputs": lambda inputs: fans.true_fans(int(inputs), 3),
-    "fans.true_fans outputs": lambda outputs: fans.true_fans(3, int(outputs)),
-    "fans.true_fans groups": lambda groups: fans.true_fans(3, 3, groups=int(groups)),
-    "fans.true_fans kernel": lambda size: fans.true_fans(3, 3, [int(size)]),
-    "fans.true_fans stride": lambda size: fans.true_fans(3, 3, [3], [int(size)]),
+    "unit_health.unit_health unit_axis": lambda axis: health.unit_health(relu, draws(4, 3), unit_axis=integer(axis)),
+    "fans.true_fans inputs": lambda inputs: fans.true_fans(integer(inputs), 3),
+    "fans.true_fans outputs": lambda outputs: fans.true_fans(3, integer(outputs)),
+    "fans.true_fans groups": lambda groups: fans.true_fans(3, 3, groups=integer(groups)),
+    "fans.true_fans kernel": lambda size: fans.true_fans(3, 3, [integer(size)]),
+    "fans.true_fans stride": lambda size: fans.true_fans(3, 3, [3], [integer(size)]),
     "gain.slope step": lambda step: gain.slope(np.tanh, draws(768), step),
 }
 
@@ -224,7 +224,7 @@ NUMBERS: dict[str, Callable[[float], object]] = {
 @every("numpy", "numbers")
 def test_numbers(cell: Cell):
     with np.errstate(all="ignore"):
-        holds(cell, lambda: NUMBERS[cell.row](float(cell.column)))
+        holds(cell, lambda: NUMBERS[cell.row](number(cell.column)))
 
 
 NAMES = {
