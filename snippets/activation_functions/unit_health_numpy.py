@@ -49,7 +49,8 @@ def unit_health(
         raise ValueError(
             f"preactivations must have the shape (examples, units, ...), got {preactivations.shape}"
         )
-    if not -preactivations.ndim < unit_axis < preactivations.ndim or unit_axis == 0:
+    rank = preactivations.ndim
+    if unit_axis not in range(1 - rank, rank) or unit_axis == 0:
         raise ValueError(
             f"unit_axis must be an axis of {preactivations.shape} after the first, got {unit_axis}"
         )
@@ -69,7 +70,9 @@ def unit_health(
         raise ValueError(
             f"activation must be finite and act on every entry by itself, got {activation}"
         )
-    largest = slopes.max(axis=tuple(np.delete(np.arange(slopes.ndim), unit_axis)))
+    largest = slopes.max(
+        axis=tuple(axis for axis in range(rank) if axis != unit_axis % rank)
+    )
     return Health(float((largest == 0.0).mean()), float((slopes < threshold).mean()))
 
 

@@ -98,7 +98,7 @@ def _check(x, axis, eps, **channels):
     if (
         not np.issubdtype(x.dtype, np.floating)
         or x.ndim < 2
-        or not -x.ndim <= axis < x.ndim
+        or axis not in range(-x.ndim, x.ndim)
     ):
         raise ValueError(
             f"x must be floating and have channels on axis {axis}, got {x.dtype} of shape {x.shape}"

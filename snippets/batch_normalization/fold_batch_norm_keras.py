@@ -33,7 +33,10 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
     """
     if misfit := _misfit(layer, norm):
         raise ValueError(misfit)
-    scale, shift = ops.rsqrt(norm.moving_variance + norm.epsilon), -norm.moving_mean
+    # in float16 an epsilon of 1e-8 is 0
+    wide = keras.backend.result_type(norm.moving_variance.dtype, "float32")
+    variance = ops.cast(norm.moving_variance, wide)
+    scale, shift = ops.rsqrt(variance + norm.epsilon), -norm.moving_mean
     if layer.use_bias:
         shift = shift + layer.bias
     if norm.scale:

@@ -19,8 +19,8 @@ import numpy as np
 def fold_batch_norm(
     weight, bias, gamma, beta, running_mean, running_var, eps
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of the folded layer, from a `weight` of shape (out, in,
-    *kernel) and vectors of shape (out,).
+    """Weight and bias of the folded layer, in the dtype of the `weight`, of
+    shape (out, in, *kernel), and vectors of shape (out,).
 
     `bias` may be None. ValueError if the vectors do not have one entry for each
     output, for a dtype that is not floating and for a negative `eps`.
@@ -45,11 +45,12 @@ def fold_batch_norm(
                 f"{name} must have shape ({len(weight)},), one per output of weight, and be floating, "
                 f"got {np.asarray(values).dtype} {np.shape(values)}"
             )
-    scale = gamma / np.sqrt(running_var + eps)
-    bias = np.zeros_like(beta) if bias is None else bias
-    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + scale * (
-        bias - running_mean
-    )
+    # in float16 an eps of 1e-8 is 0
+    wide = np.result_type(weight, np.float32)
+    scale = gamma / np.sqrt(np.asarray(running_var, wide) + eps)
+    shift = beta + scale * ((0.0 if bias is None else bias) - running_mean)
+    scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    return scaled.astype(weight.dtype), shift.astype(weight.dtype)
 
 
 def _plain(**arrays) -> None:

@@ -44,7 +44,9 @@ def fold_batch_norm(layer: Any, norm: Any) -> Layer:
     """
     if misfit := _misfit(layer, norm):
         raise ValueError(misfit)
-    scale, shift = torch.rsqrt(norm.running_var + norm.eps), -norm.running_mean
+    # in float16 an eps of 1e-8 is 0
+    wide = norm.running_var.to(torch.promote_types(norm.running_var.dtype, torch.float))
+    scale, shift = torch.rsqrt(wide + norm.eps), -norm.running_mean
     if layer.bias is not None:
         shift = shift + layer.bias
     if norm.weight is not None:

@@ -47,9 +47,9 @@ def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
     n groups are instance normalization.
     """
     _check(x, eps, 2)
-    if groups < 1 or x.shape[1] % groups:
+    if groups < 1 or groups % 1 or x.shape[1] % groups:
         raise ValueError(f"groups must divide the {x.shape[1]} channels, got {groups}")
-    grouped = x.reshape(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups)
+    grouped = x.reshape(x.shape[0], int(groups), -1) if x.size else x
     return _standardized(grouped, (-1,), eps).reshape(x.shape)
 
 
@@ -66,6 +66,10 @@ def _check(x, eps, rank):
     if np.ndim(x) < rank or np.asarray(x).dtype.kind not in "fiu":
         raise ValueError(
             f"x must hold real numbers, of {rank} or more dimensions, got {np.asarray(x).dtype} {np.shape(x)}"
+        )
+    if 0 in np.shape(x)[1:] or np.shape(x) == (0,):
+        raise ValueError(
+            f"x must hold a value in every group that it is normalized by, got shape {np.shape(x)}"
         )
     if not 0.0 <= eps < np.inf:
         raise ValueError(f"eps must be finite and not negative, got {eps}")

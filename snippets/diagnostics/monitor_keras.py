@@ -24,7 +24,7 @@ networks part 3", section "Ratio of weights:updates".
 import csv
 import warnings
 from os import PathLike
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -135,7 +135,7 @@ class TrainingMonitor(keras.callbacks.Callback):
             self._optimizer = None
             self.model.train_function = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingMonitor":
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -29,7 +29,7 @@ section "Ratio of weights:updates".
 import csv
 import warnings
 from os import PathLike
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,7 +147,7 @@ class TrainingMonitor:
             hook.remove()
         self._collect()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingMonitor":
         return self
 
     def __exit__(self, *_error: object) -> None:

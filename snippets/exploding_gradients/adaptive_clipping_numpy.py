@@ -28,12 +28,14 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     _plain(array=array)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"array must have a floating dtype, got {array.dtype}")
-    if array.ndim > 1 and not -array.ndim <= unit_axis < array.ndim:
+    if array.ndim > 1 and unit_axis not in range(-array.ndim, array.ndim):
         raise ValueError(
             f"unit_axis must be an axis of shape {array.shape}, got {unit_axis}"
         )
-    axes = (
-        None if array.ndim < 2 else tuple(np.delete(np.arange(array.ndim), unit_axis))
+    axes = tuple(
+        axis
+        for axis in range(array.ndim)
+        if array.ndim < 2 or axis != unit_axis % array.ndim
     )
     wide = np.asarray(array, np.float64)
     largest = np.abs(wide).max(axis=axes, keepdims=True, initial=0.0)

@@ -71,7 +71,11 @@ def clip_by_value(
     """
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
-    return [np.clip(gradient, -limit, limit) for gradient in _listed(gradients)]
+    bound = np.float64(limit)  # 70,000 would overflow as a float16
+    return [
+        np.clip(gradient, -bound, bound).astype(gradient.dtype)
+        for gradient in _listed(gradients)
+    ]
 
 
 def _listed(gradients: np.ndarray | Iterable[np.ndarray]) -> list[np.ndarray]:

@@ -48,6 +48,10 @@ def true_fans(
             "inputs, outputs, kernel, stride and groups must be integers from 1 on, "
             f"got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
         )
+    if len(stride) not in (0, len(kernel)):
+        raise ValueError(
+            f"stride must have one entry for each of kernel, or none, got {stride=}, {kernel=}"
+        )
     if inputs % groups or outputs % groups:
         raise ValueError(
             f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}"

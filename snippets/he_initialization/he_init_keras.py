@@ -34,8 +34,8 @@ TRUNCATED_STD = 0.87962566103423978
 
 class _He(keras.initializers.VarianceScaling):
     """`a`: slope for negative inputs; `mode`: "fan_in" (forward) or "fan_out"
-    (backward); `seed`: an integer, a keras.random.SeedGenerator, or None for any
-    draw. Layers whose kernels have more axes give `input_axes` and
+    (backward); `seed`: an integer, a keras.random.SeedGenerator, or None for
+    any draw. Layers whose kernels have more axes give `input_axes` and
     `output_axes`.
     """
 

@@ -13,6 +13,7 @@ algorithm 1
 """
 
 import math
+import operator
 from typing import NamedTuple
 
 import keras
@@ -62,6 +63,7 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
             raise ValueError(
                 f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}"
             )
+    seed = operator.index(seed)  # Keras refuses NumPy's integers
     found: dict[str, float] = {}
     for i, layer in enumerate(reached):
         orthogonal = keras.initializers.Orthogonal(seed=seed + i)

@@ -171,7 +171,7 @@ def test_a_layer_that_cannot_be_copied_is_refused():
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, saving under NumPy 2
 def test_a_folded_model_is_saved_exported_and_compiled(tmp_path):
     model = trained(keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.BatchNormalization()]))
-    folded, x = fold_model(model)[0], batch((5, 3))
+    folded, x = fold_model(model)[0], batch((3,))
     folded.save(tmp_path / "folded.keras")
     folded.export(tmp_path / "folded", verbose=False)
     exported = tf.saved_model.load(tmp_path / "folded")

@@ -48,3 +48,12 @@ def test_a_vector_is_no_weight():
         ValueError, match=r"weight must be floating, of shape \(out, in, \*kernel\), got float64 \(3,\)"
     ):
         fold_batch_norm(np.ones(3), None, *np.ones((4, 3)), 1e-5)
+
+
+def test_the_dtype_is_that_of_the_weight_and_a_small_eps_counts_in_float16():
+    ones, zeros = np.ones(2, np.float16), np.zeros(2, np.float16)
+    weight, bias = fold_batch_norm(np.full((2, 3), 0.5, np.float16), None, ones, ones, ones, zeros, 1e-8)
+    assert weight.dtype == bias.dtype == np.float16
+    np.testing.assert_allclose(weight, 5_000.0, rtol=1e-3)
+    np.testing.assert_allclose(bias, -9_999.0, rtol=1e-3)
+    assert fold_batch_norm(np.ones((2, 3), np.float32), None, *np.ones((4, 2)), 1e-5)[0].dtype == np.float32

@@ -234,3 +234,13 @@ def test_a_folded_model_is_exported_and_compiled():
     with torch.no_grad():
         for module in (exported, compiled):
             torch.testing.assert_close(module(x[:3]), model(x[:3]))
+
+
+def test_a_small_eps_counts_in_float16():
+    norm = nn.BatchNorm1d(2, eps=1e-8).half().eval()
+    norm.running_var.zero_()
+    layer = nn.Linear(3, 2).half()
+    nn.init.constant_(layer.weight, 0.5)
+    torch.testing.assert_close(
+        fold_batch_norm(layer, norm).weight.float(), torch.full((2, 3), 5_000.0), rtol=1e-3, atol=0
+    )

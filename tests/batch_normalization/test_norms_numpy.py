@@ -71,3 +71,14 @@ def test_there_is_at_least_one_group():
 def test_a_single_row_is_normalized():
     np.testing.assert_allclose(layer_norm(np.array([1.0, 3.0]), eps=0.0), [-1.0, 1.0])
     np.testing.assert_allclose(rms_norm(np.array([1.0, 7.0]), eps=0.0), [0.2, 1.4])
+
+
+def test_rows_without_a_feature_and_fractions_of_groups_are_refused():
+    for norm in (layer_norm, rms_norm, lambda x: group_norm(x, 1)):
+        with pytest.raises(ValueError, match=r"x must hold a value in every group .*, got shape \(3, 0\)"):
+            norm(np.zeros((3, 0)))
+    for groups in (1.5, 0.5, 4):
+        with pytest.raises(ValueError, match=f"groups must divide the 6 channels, got {groups}"):
+            group_norm(np.ones((4, 6)), groups)
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    assert np.array_equal(group_norm(x, 2.0), group_norm(x, 2))

@@ -149,7 +149,8 @@ def holding(value: float) -> Callable[[Array], Array]:
 
 
 def matrix(x: Array) -> Array:
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return np.matrix(x)
 
 

@@ -88,3 +88,10 @@ def test_a_factor_that_float16_rounds_to_zero_still_scales():
     gradient = np.full(10_000, 6e4, np.float16)
     (clipped,), _ = clip_by_global_norm(gradient, 0.01)
     np.testing.assert_allclose(clipped, 1e-4, rtol=0.01)
+
+
+def test_a_limit_above_all_float16_changes_nothing():
+    gradient = np.array([1.0, -60_000.0], np.float16)
+    for limit in (70_000.0, math.inf):
+        (same,) = clip_by_value(gradient, limit)
+        assert same.dtype == np.float16 and np.array_equal(same, gradient)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,9 @@ def test_a_vector_has_no_fans(fans):
 def test_a_fraction_is_refused_and_not_cut(bad):
     with pytest.raises(ValueError, match="integers from 1 on"):
         true_fans(**({"inputs": 4, "outputs": 4} | bad))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), (2,)), ((3,), (2, 2)), ((), (2,))])
+def test_a_stride_that_does_not_fit_the_kernel_is_refused(kernel, stride):
+    with pytest.raises(ValueError, match=re.escape(f"or none, got {stride=}, {kernel=}")):
+        true_fans(4, 6, kernel, stride)

@@ -91,3 +91,12 @@ def test_it_says_what_it_left():
 def test_a_model_without_such_a_layer_is_refused():
     with pytest.raises(ValueError, match="model must be built and hold a Dense or Conv layer"):
         lsuv(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()]), np.ones((2, 4)), seed=0)
+
+
+def test_a_seed_may_be_an_integer_of_numpy():
+    first, second = (keras.Sequential([layers.Input((4,)), layers.Dense(3)]) for _ in range(2))
+    lsuv(first, batch(16, 4), seed=np.int64(3))
+    lsuv(second, batch(16, 4), seed=3)
+    np.testing.assert_array_equal(array(first.layers[0].kernel), array(second.layers[0].kernel))
+    with pytest.raises(TypeError):
+        lsuv(first, batch(16, 4), seed="3")
