@@ -10,7 +10,7 @@ forward / sqrt(fan_in); the gradient keeps its mean square through weights of
 std = backward / sqrt(fan_out). No single gain does both unless the two agree.
 As an initializer: keras.initializers.VarianceScaling(forward_gain("gelu") ** 2,
 "fan_in").
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
 networks through transient chaos", section 2, for the integrals.

@@ -8,7 +8,7 @@ torch.nn.init.calculate_gain does not know.
 Preactivations of variance 1 keep it through a layer with weights of std =
 forward / sqrt(fan_in); the gradient keeps its mean square through weights of
 std = backward / sqrt(fan_out). No single gain does both unless the two agree.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
 networks through transient chaos", section 2, for the integrals.

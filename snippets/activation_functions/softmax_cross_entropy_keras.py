@@ -10,7 +10,7 @@ logit is taken off first, so that no exponential overflows and the logarithm
 never sees a zero. In a model use
 SparseCategoricalCrossentropy(from_logits=True) and no softmax layer: without
 from_logits=True, Keras takes what it gets for probabilities.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 4.3.4.
 """

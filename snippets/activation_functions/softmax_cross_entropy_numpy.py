@@ -8,7 +8,7 @@ Softmax alone saturates; together with the logarithm it does not: the gradient
 is small only where the label has almost all of the probability. The largest
 logit is taken off first, so that no exponential overflows and the logarithm
 never sees a zero.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 4.3.4.
 """

@@ -9,7 +9,7 @@ is small only where the label has almost all of the probability. The largest
 logit is taken off first, so that no exponential overflows and the logarithm
 never sees a zero. In a model use torch.nn.functional.cross_entropy, which takes
 logits and does the same.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 4.3.4.
 """

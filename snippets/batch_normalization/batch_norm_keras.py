@@ -9,7 +9,7 @@ avg, mean and var (divisor N) run over the N values of a channel: the batch and
 all positions. Training uses those of the batch, test time the running ones. The
 running variance keeps the divisor N. `momentum` is the weight of the old value.
 All this is as in keras.layers.BatchNormalization.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
 and 2.
 """

@@ -7,7 +7,7 @@ same running statistics.
 
 torch.nn.BatchNorm calls 1 - momentum `momentum`, has eps = 1e-5, and stores the
 variance with the divisor N - 1. Trained layers come over by `load_keras`.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: documentation of torch.nn.BatchNorm1d and of
 keras.layers.BatchNormalization.
 """

@@ -8,7 +8,7 @@ same running statistics.
 keras.layers.BatchNormalization calls 1 - momentum `momentum`, has epsilon =
 1e-3, and stores the variance with the divisor N. Trained layers come over by
 `load_pytorch`.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: documentation of torch.nn.BatchNorm1d and of
 keras.layers.BatchNormalization.
 """

@@ -10,7 +10,7 @@ all positions. Training uses those of the batch, test time the running ones. As
 in the paper and in PyTorch, the running variance has the divisor N - 1; Keras
 keeps N (`unbiased=False`). `momentum` is the weight of the new value, as in
 PyTorch.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
 and 2.
 """

@@ -9,7 +9,7 @@ avg, mean and var (divisor N) run over the N values of a channel: the batch and
 all positions. Training uses those of the batch, test time the running ones. The
 running variance has the divisor N - 1. `momentum` is the weight of the new
 value. All this is as in torch.nn.BatchNorm1d and its siblings.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3, algorithms 1
 and 2.
 """

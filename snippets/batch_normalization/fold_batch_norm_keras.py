@@ -8,7 +8,7 @@ or convolution before it.
 At test time mean and variance are constants, so both layers together are one
 linear map: the same function, one layer less, and no statistics that could be
 wrong. Only for test time: training would have to unfold it.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 2, last step.
 """
@@ -35,16 +35,17 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
         raise ValueError(misfit)
     # in float16 an epsilon of 1e-8 is 0
     wide = keras.backend.result_type(norm.moving_variance.dtype, "float32")
-    variance = ops.cast(norm.moving_variance, wide)
-    scale, shift = ops.rsqrt(variance + norm.epsilon), -norm.moving_mean
+    scale = ops.rsqrt(ops.cast(norm.moving_variance, wide) + norm.epsilon)
+    shift = -ops.cast(norm.moving_mean, wide)
     if layer.use_bias:
-        shift = shift + layer.bias
+        shift = shift + ops.cast(layer.bias, wide)
     if norm.scale:
-        scale = scale * norm.gamma
+        scale = scale * ops.cast(norm.gamma, wide)
     shift = scale * shift
     if norm.center:
-        shift = shift + norm.beta
-    return _copy(layer, [layer.kernel * scale, shift], use_bias=True)
+        shift = shift + ops.cast(norm.beta, wide)
+    kernel = scale * ops.cast(layer.kernel, wide)
+    return _copy(layer, [kernel, shift], use_bias=True)
 
 
 class Report(NamedTuple):

@@ -8,7 +8,7 @@ before it.
 At test time mean and variance are constants, so both layers together are one
 linear map: the same function, one layer less, and no statistics that could be
 wrong. Only for test time: training would have to unfold it.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 2, last step.
 """

@@ -8,7 +8,7 @@ layer or convolution before it.
 At test time mean and variance are constants, so both layers together are one
 linear map: the same function, one layer less, and no statistics that could be
 wrong. Only for test time: training would have to unfold it.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 2, last step.
 """

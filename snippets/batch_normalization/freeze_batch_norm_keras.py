@@ -4,7 +4,7 @@ batches, and for transfer.
 A frozen one uses its moving statistics in training too, and changes neither
 them nor its gamma and beta. Keras makes an exception for this layer: `trainable
 = False` means all that, where for other layers it only stops the updates.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: documentation of keras.layers.BatchNormalization; He et al. (2016),
 "Deep Residual Learning for Image Recognition", appendix A, who froze it so for
 detection.

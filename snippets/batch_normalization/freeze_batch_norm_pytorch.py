@@ -5,7 +5,7 @@ A frozen one uses its running statistics in training too, and changes neither
 them nor its gamma and beta. `requires_grad_(False)` alone is not enough: the
 statistics would go on moving. `norm.eval()` alone does not last: the next
 `model.train()` takes it back.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: He et al. (2016), "Deep Residual Learning for Image Recognition",
 appendix A, who froze it so for detection.
 """

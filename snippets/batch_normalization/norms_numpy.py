@@ -13,7 +13,7 @@ running statistics for test time. A learned gamma and beta (no beta for RMS)
 follow each of them; here they are 1 and 0. All is computed in float64 and
 returned in the dtype of x. All raise ValueError for what holds no real numbers,
 for too few dimensions and for an `eps` that is negative or not finite.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Ioffe & Szegedy (2015); Ba, Kiros & Hinton (2016), "Layer
 Normalization"; Wu & He (2018), "Group Normalization"; Zhang & Sennrich (2019),
 "Root Mean Square Layer Normalization".

@@ -8,7 +8,7 @@ reads. A limit relative to the weights needs no search for a norm that fits the
 model; it bounds by how much one step can change a unit. Call it in a
 `train_step` of your own, between the gradient and `optimizer.apply`. The paper
 leaves the last linear layer unclipped.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
 recognition without normalization".
 """

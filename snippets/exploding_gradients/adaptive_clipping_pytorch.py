@@ -8,7 +8,7 @@ reads. A limit relative to the weights needs no search for a norm that fits the
 model; it bounds by how much one step can change a unit. Call it between
 `loss.backward()` and `optimizer.step()`. The paper leaves the last linear layer
 unclipped: pass the other parameters.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
 recognition without normalization".
 """

@@ -18,7 +18,7 @@ the same when you name it:
 With TensorFlow, `global_clipnorm` takes too small a norm for an embedding that
 looks one row up several times in a batch, and lets a longer step through;
 `clip_by_global_norm` adds the parts of a row first.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """

@@ -8,7 +8,7 @@ and by value, which does not.
 Both leave a short gradient alone. The norm is that of all gradients together:
 clipped array by array, each would be scaled by a factor of its own, and the
 step would turn.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """

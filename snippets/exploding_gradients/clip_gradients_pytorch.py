@@ -12,7 +12,7 @@ accumulation, clip once, before the step.
 `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do the same, but for
 three things: `clip_grad_norm_` divides by the norm + 1e-6, its norm of finite
 gradients can overflow, and neither takes the sparse gradient of an embedding.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """

@@ -11,7 +11,7 @@ NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0
 `keras.callbacks.TerminateOnNaN` stops when the loss is NaN or Inf; the guard
 also looks at the weights, which may be lost while the loss of that batch was
 still finite, and names them.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1
 and 6.2 (Infinity and NaN arithmetic).
 """

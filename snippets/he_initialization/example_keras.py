@@ -4,7 +4,7 @@
     biases 0, which is the default
 
 Keras draws both from a normal law cut off at 2.27 of these deviations.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers",
 section 2.2, equation 10.
 """

@@ -3,7 +3,7 @@
     std = sqrt(2 / fan_in) where a ReLU follows, sqrt(1 / fan_in) at the output
     biases 0
 
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers",
 section 2.2, equation 10.
 """

@@ -12,7 +12,7 @@ The counts hold away from the borders, where padding takes summands away, and
 dividing by the stride gives the average over positions: an integer at each one
 only if the stride divides the kernel. Frameworks read the fans off the weight's
 shape alone, so they know neither stride nor layer.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for the counts without stride and groups; Dumoulin & Visin (2016), "A guide
 to convolution arithmetic for deep learning", for strides.

@@ -16,7 +16,7 @@ seed, since one makes Q, K and V, or both directions, equal. Their kernels have
 more axes: Keras 3.15 says which are inputs, and these initializers follow it.
 The kernel of a DepthwiseConv counts as that of a Conv, unless you name the
 axes: `HeNormal(input_axes=(0, 1), output_axes=(0, 1, 3))`.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """

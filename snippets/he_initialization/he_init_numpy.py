@@ -6,7 +6,7 @@ all with the same standard deviation.
 `fan` is `fan_in` (keeps the forward signal) or `fan_out` (keeps the gradient),
 and `a` is the slope of the activation for negative inputs: 0 for ReLU. PyTorch
 draws the normal and the uniform variant, Keras the truncated and the uniform.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """

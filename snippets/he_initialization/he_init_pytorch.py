@@ -9,7 +9,7 @@ ReLU layers constant over depth.
 and `a` is the slope of the activation for negative inputs: 0 for ReLU. Draws
 exactly the numbers of torch.nn.init for the same generator, but raises
 ValueError for a weight without entries, where torch.nn.init warns.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2.
 """

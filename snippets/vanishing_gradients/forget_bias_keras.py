@@ -9,7 +9,7 @@ Along the cell state the gradient is multiplied by f_t at each step.
 `keras.layers.LSTM` has one bias vector, and with `unit_forget_bias=True`, its
 default, the forget part starts at 1; the rest starts at 0. For 1 nothing is to
 be done.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
 Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
 architectures", section 2.2.

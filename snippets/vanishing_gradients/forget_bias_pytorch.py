@@ -8,7 +8,7 @@ steps of training.
 Along the cell state the gradient is multiplied by f_t at each step. PyTorch
 draws both biases around 0, so f_t starts near 1/2. It adds two bias vectors:
 filling both with 1 gives a forget bias of 2.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
 Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
 architectures", section 2.2.

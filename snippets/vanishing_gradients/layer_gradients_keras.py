@@ -16,7 +16,7 @@ not.
     print(factor_per_layer(rows[:-1]))
 
 Needs the TensorFlow backend: Keras itself has no function for a gradient.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """

@@ -15,7 +15,7 @@ fall where dL/dW does not.
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))
 
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """

@@ -15,7 +15,7 @@ the weights does not.
     # without the output layer: no activation follows it
     print(factor_per_layer(rows[:-1]))
 
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", equations 2 and 3.
 """

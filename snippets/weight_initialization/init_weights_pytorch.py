@@ -15,7 +15,7 @@ convolutions is not what torch.nn.init reads off the weight. The first layer
 gets the gain as well, though no activation stands before it: for ReLU a single
 factor does not grow with depth. For GELU and SiLU it does: name the layer in
 `first`. Residual branches want a smaller last layer: scale it afterwards.
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: He et al. (2015), "Delving Deep into Rectifiers", section 2.2 (gain and
 fan); Saxe et al. (2014), arXiv:1312.6120 (orthogonal); Jozefowicz et al.
 (2015), "An Empirical Exploration of Recurrent Network Architectures" (forget

@@ -8,7 +8,7 @@ linear") initialization.
 Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
 and no gradient fades, at any depth. Start with a learning rate of about 0.5 /
 (number of layers).
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
 arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).

@@ -7,7 +7,7 @@ linear") initialization, in NumPy.
 
 Since relu(a) - relu(-a) = a, each layer passes Q a on: at the start no signal
 and no gradient fades, at any depth.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Balduzzi et al. (2017), "The Shattered Gradients Problem",
 arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 (orthogonal).

@@ -6,7 +6,7 @@ divided by the deviation it puts out.
 The result is the gain of every layer, measured instead of derived, whatever the
 activation is. One division is enough: a layer without bias is linear in its
 weight.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Mishkin & Matas (2016), "All you need is a good init", arXiv:1511.06422,
 algorithm 1
 (there with repeated passes).

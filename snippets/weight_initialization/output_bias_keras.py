@@ -10,7 +10,7 @@ C for C equally frequent ones.
     Dense(1, bias_initializer=keras.initializers.Constant(sigmoid_bias(0.01)))
     output_layer.bias.assign(softmax_bias(np.bincount(labels)))
 
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
 arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """

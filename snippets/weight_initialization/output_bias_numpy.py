@@ -6,7 +6,7 @@ output layer, in NumPy.
 
 With small output weights the loss then starts at the entropy of the classes: ln
 C for C equally frequent ones.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
 arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """

@@ -10,7 +10,7 @@ C for C equally frequent ones.
     nn.init.constant_(model.output.bias, sigmoid_bias(0.01))
     model.output.bias.data.copy_(softmax_bias(torch.bincount(labels)))
 
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Lin et al. (2017), "Focal Loss for Dense Object Detection",
 arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """

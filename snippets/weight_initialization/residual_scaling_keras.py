@@ -13,7 +13,7 @@ branches share is scaled once. All three report what they reached and what they
 left. They raise ValueError, before anything is changed, for a branch without
 such a weight and, by name, for a layer whose kernel is computed from others
 (LoRA), quantized or inside where its place is unknown.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask
 Learners", section 2.3; Zhang, Dauphin & Ma (2019), "Fixup Initialization",
 arXiv:1901.09321; Goyal et al. (2017), arXiv:1706.02677, section 5.1 (zero

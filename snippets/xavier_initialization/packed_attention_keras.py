@@ -10,7 +10,7 @@ request 22789; before, and for others, the kernel counts as that of a
 convolution. One trap is left: the
 layer copies its initializer for every kernel, so that
 `kernel_initializer=GlorotUniform(seed=0)` makes W_Q, W_K and W_V equal.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Glorot & Bengio (2010), equation 16; keras.layers.MultiHeadAttention;
 pull request 22789 of keras-team/keras (2026).
 """

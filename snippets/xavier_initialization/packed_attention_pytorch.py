@@ -8,7 +8,7 @@ in_proj_weight (3d, d) and draws it as one matrix: sqrt(6 / (4 d)) in the place
 of sqrt(6 / (2 d)). With kdim or vdim it keeps three weights and draws each for
 itself, so the same model starts with half the variance or with all of it. W_O
 starts as nn.Linear does, within 1 / sqrt(d).
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Glorot & Bengio (2010), equation 16; torch.nn.MultiheadAttention; issue
 166378 of pytorch/pytorch (2025).
 """

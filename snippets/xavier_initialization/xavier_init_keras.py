@@ -14,7 +14,7 @@ instance, or give each layer a seed of its own. MultiHeadAttention copies its
 initializer for each of its kernels, so that a seed makes them equal:
 packed_attention_keras.py is for them. These kernels have more axes than a Dense
 kernel; Keras 3.15 says which are inputs, and these initializers follow it.
-Needs Keras 3.9 or newer.
+Needs Python 3.10 and Keras 3.9, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
 theirs: the frameworks added it.

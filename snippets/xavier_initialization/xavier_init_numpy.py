@@ -6,7 +6,7 @@ normal, all with the same standard deviation.
 
 PyTorch draws the uniform and the normal variant, Keras the uniform and the
 truncated.
-Needs NumPy 1.26 or newer.
+Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
 theirs: the frameworks added it.

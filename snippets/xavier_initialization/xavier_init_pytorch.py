@@ -6,7 +6,7 @@ keeps activations and that for gradients.
 
 Draws exactly the numbers of torch.nn.init for the same generator. The default
 of nn.Linear is another one: its std is 1 / sqrt(3 fan_in).
-Needs PyTorch 2.6 or newer.
+Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Glorot & Bengio (2010), "Understanding the difficulty of training deep
 feedforward neural networks", section 4.2.1, equations 12 and 16. `gain` is not
 theirs: the frameworks added it.

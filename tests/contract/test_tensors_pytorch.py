@@ -101,7 +101,8 @@ def inference(x: Tensor) -> Tensor:
 
 
 def quantized(x: Tensor) -> Tensor:
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return torch.quantize_per_tensor(x.float(), 0.1, 10, torch.quint8)
 
 

@@ -223,4 +223,4 @@ def test_a_copyable_file_states_the_oldest_version_it_needs(snippet: Path):
         return
     oldest = {"numpy": "NumPy 1.26", "pytorch": "PyTorch 2.6", "keras": "Keras 3.9"}[snippet.stem.rpartition("_")[2]]
     text = ast.get_docstring(ast.parse((ROOT / snippet).read_text(encoding="utf-8")))
-    assert f"Needs {oldest} or newer." in text
+    assert f"Needs Python 3.10 and {oldest}, or newer." in text
