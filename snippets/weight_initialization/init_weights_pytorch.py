@@ -23,6 +23,7 @@ gate).
 """
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -180,7 +181,8 @@ def init_weights_(
         for layer in model.modules()
         if isinstance(layer, nn.Embedding)
     }
-    generator = torch.Generator().manual_seed(seed)
+    # PyTorch refuses NumPy's integers
+    generator = torch.Generator().manual_seed(operator.index(seed))
     report = Report([], {})
     for name, parameter in model.named_parameters():
         chosen = rules.get(parameter)

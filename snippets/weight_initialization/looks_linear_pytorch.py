@@ -15,6 +15,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 """
 
 import itertools
+import operator
 from typing import NamedTuple
 
 import torch
@@ -94,7 +95,8 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
             )
         if layer.out_features % 2:
             raise ValueError(f"hidden widths must be even, got {layer.out_features}")
-    generator = torch.Generator().manual_seed(seed)
+    # PyTorch refuses NumPy's integers
+    generator = torch.Generator().manual_seed(operator.index(seed))
     blocks: dict[Tensor, str] = {}
     for layer in chain:
         rows, columns = layer is not chain[-1], layer is not chain[0]

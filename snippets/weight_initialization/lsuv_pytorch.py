@@ -12,6 +12,7 @@ algorithm 1
 (there with repeated passes).
 """
 
+import operator
 from typing import Any, NamedTuple
 
 import torch
@@ -64,7 +65,8 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
         for name, layer in model.named_modules()
         if isinstance(layer, SUMMING)
     }
-    generator = torch.Generator().manual_seed(seed)
+    # PyTorch refuses NumPy's integers
+    generator = torch.Generator().manual_seed(operator.index(seed))
     found: dict[str, float] = {}
 
     def unit_variance(layer: Any, _: tuple, output: Tensor) -> Tensor | None:

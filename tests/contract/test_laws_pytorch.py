@@ -20,6 +20,8 @@ from snippets.exploding_gradients.clip_gradients_pytorch import clip_by_global_n
 from snippets.he_initialization.he_init_pytorch import kaiming_normal_, kaiming_std, kaiming_uniform_
 from snippets.weight_initialization.delta_orthogonal_pytorch import delta_orthogonal_
 from snippets.weight_initialization.init_weights_pytorch import init_weights_
+from snippets.weight_initialization.looks_linear_pytorch import looks_linear_
+from snippets.weight_initialization.lsuv_pytorch import lsuv_
 from snippets.weight_initialization.output_bias_pytorch import sigmoid_bias, softmax_bias
 from snippets.xavier_initialization.xavier_init_pytorch import xavier_normal_, xavier_std, xavier_uniform_
 
@@ -30,6 +32,7 @@ shapes = st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple)
 dtypes = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64])
 numbers = st.floats(-1e3, 1e3, width=32)
 seeds = st.integers(0, 2**31)
+BATCH = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
 
 
 def generator(seed: int) -> torch.Generator:
@@ -213,3 +216,16 @@ def test_output_biases_give_the_frequencies_back(counts, p):
     torch.testing.assert_close(softmax_bias(torch.tensor(counts)).softmax(0), frequencies)
     assert 1 / (1 + math.exp(-sigmoid_bias(p))) == pytest.approx(p)
     assert np.isclose(sigmoid_bias(1 - p), -sigmoid_bias(p))
+
+
+@pytest.mark.parametrize("function", [init_weights_, looks_linear_, lambda model, seed: lsuv_(model, BATCH, seed=seed)])
+def test_a_seed_may_be_an_integer_of_numpy_and_nothing_else(function):
+    models = [nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)) for _ in range(2)]
+    for model, seed in zip(models, (np.int64(3), 3), strict=True):
+        function(model, seed=seed)
+    before = copy.deepcopy(models[1].state_dict())
+    for seed in (None, "3", 3.0):
+        with pytest.raises(TypeError):
+            function(models[1], seed=seed)
+    for name, value in models[0].state_dict().items():
+        assert torch.equal(value, before[name]) and torch.equal(models[1].state_dict()[name], before[name])
