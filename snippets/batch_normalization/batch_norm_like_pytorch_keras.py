@@ -87,7 +87,8 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
             )
             count = ops.sum(shown) / ops.cast(ops.shape(x)[self.axis], added.dtype)
         enough = count > 1.5
-        self.moving_mean.assign(ops.where(enough, self.moving_mean, mean))
+        moved = ops.convert_to_tensor(self.moving_mean)  # JAX takes no variable here
+        self.moving_mean.assign(ops.where(enough, moved, mean))
         new = self.moving_variance + added / ops.maximum(count - 1.0, 1.0)
         self.moving_variance.assign(ops.where(enough, new, before))
         return y
