@@ -29,17 +29,19 @@ function markup(names, full) {
     choice(`type="checkbox" name="line" value="${i}" checked`, label, ` style="--line:var(${colour})"`))
   return `${group("controls", "Settings", names.filter((name) => name !== "learning_rate").map(control).join(""))}
     <div class="result">
-      ${group("views", "View", views.join(""))}
-      <svg class="chart" role="img" aria-label="Chart of the numbers below"></svg>
-      ${group("lines", "Lines", `${lines.join("")}<span>dotted: mean field</span>`)}
-      <p class="pinned"></p>
+      <div class="seen">
+        ${group("views", "View", views.join(""))}
+        <svg class="chart" role="img" aria-label="Chart of the numbers below"></svg>
+        ${group("lines", "Lines", `${lines.join("")}<span>dotted: mean field</span>`)}
+        <p class="pinned"></p>
+      </div>
       <p class="verdict"></p>
       <p class="status" role="status"></p>
       ${trains ? `<div class="training">${trainingMarkup}</div>` : ""}
       <details class="numbers">
         <summary>All numbers</summary><div tabindex="0" role="region" aria-label="Numbers by layer"></div>
       </details>
-      <p>
+      <p class="ways">
         ${full ? ACTIONS.map(([name, label]) => button(name, label)).join("") : "<a>All controls</a>"}
         <span class="told" role="status"></span>
       </p>
