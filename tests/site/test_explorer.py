@@ -30,7 +30,8 @@ PAGE = """<!doctype html>
 <title>Explorer</title>
 <link rel="stylesheet" href="stylesheets/palette.css"><link rel="stylesheet" href="stylesheets/theme.css">
 <script type="module" src="javascripts/explorer/loader.js"></script></head>
-<body data-md-color-scheme="default"><main class="md-content__inner md-typeset" style="background: var(--paper); color: var(--ink)">
+<body data-md-color-scheme="default">
+<main class="md-content__inner md-typeset" style="background: var(--paper); color: var(--ink)">
 <h1>Explorer</h1>
 <figure><p><init-explorer {attributes}>
 <img alt="The figure" src="figure.svg" width="442" height="326"></init-explorer></p>

@@ -1,11 +1,14 @@
 """Markdown extension: a figure's image gets its size from the drawing and is loaded when it comes near.
 
+A figure and the card that follows it become one element, which may stand side by side and stays on one sheet of paper.
+
 The page writes `![what is to be seen](../figures/<topic>/<name>.svg)`. Width and height keep the text from jumping
 when the image arrives; reading them here keeps them true when the drawing changes.
 """
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -28,6 +31,19 @@ class FigureSizes(Treeprocessor):
                     image.set(key, image.get(key, value))
 
 
+class FiguresWithCards(Treeprocessor):
+    def run(self, root: Element) -> None:
+        for figure, card in list(pairwise(root)):
+            if figure.tag == "figure" and card.get("class") == "evidence":
+                place = list(root).index(figure)
+                pair = Element("div", {"class": "shown"})
+                pair.extend((figure, card))
+                pair.tail, figure.tail, card.tail = card.tail, "\n", "\n"
+                root.remove(figure)
+                root.remove(card)
+                root.insert(place, pair)
+
+
 @lru_cache
 def _size(path: Path, changed: int) -> tuple[str, str]:
     """Width and height in CSS pixels; `changed` only makes a new drawing a new cache entry."""
@@ -39,6 +55,7 @@ class FiguresExtension(Extension):
     def extendMarkdown(self, md: Markdown) -> None:
         # Before MkDocs resolves the relative paths, which it does last.
         md.treeprocessors.register(FigureSizes(md), "figure-sizes", 5)
+        md.treeprocessors.register(FiguresWithCards(md), "figures-with-cards", 4)
 
 
 def makeExtension(**settings: object) -> FiguresExtension:
