@@ -8,7 +8,7 @@
  */
 import { sheet } from "../explorer/sheet.js"
 
-const W = 560, H = 280, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 46
+const WIDE = 560, NARROW = 340, H = 280, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 46
 const QUIET = 400
 
 /** As a person writes a number: three digits, powers of ten where it is very large or small. */
@@ -40,8 +40,8 @@ function ticks({ low, high, log, ticks }) {
       : [at, String(Number(at.toPrecision(6))).replace("-", "−")])
 }
 
-/** The chart as SVG. */
-export function drawn({ axes: [across, up], lines }) {
+/** The chart as SVG, `W` units wide. */
+export function drawn({ axes: [across, up], lines }, W = WIDE) {
   const x = scale(across, LEFT, W - RIGHT), y = scale(up, H - BOTTOM, TOP)
   let inside = ""
   for (const [at, words] of ticks(up)) {
@@ -84,12 +84,14 @@ export const values = (controls, moved = {}) =>
 
 /** @param {HTMLElement} place  @param {{controls: object[], show: (values: object) => object}} play */
 export async function begin(place, { controls, show }) {
+  // On a phone the letters keep their size.
+  const wide = place.clientWidth < 30 * parseFloat(getComputedStyle(place).fontSize) ? NARROW : WIDE
   const body = document.createElement("div")
   body.className = "explorer play"
   body.setAttribute("role", "group")
   body.setAttribute("aria-label", "Try it")
   body.innerHTML = `<div class="controls">${controls.map(control).join("")}</div>
-    <svg class="chart" viewBox="0 0 ${W} ${H}" role="img" aria-label="Chart of what is said below"></svg>
+    <svg class="chart" viewBox="0 0 ${wide} ${H}" role="img" aria-label="Chart of what is said below"></svg>
     <p class="verdict"></p><p class="status" role="status"></p>`
   const [words, status] = body.querySelectorAll("p")
   const svg = body.querySelector("svg")
@@ -106,7 +108,7 @@ export async function begin(place, { controls, show }) {
       input.previousElementSibling.textContent = said
     }
     const shown = show(values(controls, moved))
-    svg.innerHTML = drawn(shown)
+    svg.innerHTML = drawn(shown, wide)
     words.innerHTML = shown.words
     clearTimeout(quiet)
     quiet = setTimeout(() => (status.textContent = words.textContent), QUIET)
