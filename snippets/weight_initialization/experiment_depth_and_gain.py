@@ -1,11 +1,12 @@
 r"""The deeper the network, the narrower the range of gains from which it learns in 150 steps; it closes around He.
 
 Source: He et al. (2015), section 2.2, for the gain $\sqrt2$; the map is ours, in the manner of Schoenholz et al.
-(2017). ReLU networks of width 64 on the digits, 150 steps of SGD at a learning rate of 0.1, gradient norm clipped to 1.
+(2017). ReLU networks of width 64 on the digits, 150 steps of SGD at a learning rate of 0.1, gradient norm clipped to 1;
+one that does not learn so is trained again, by 500 steps of Adam.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ GAINS = tuple(
     math.sqrt(2.0) * factor for factor in (0.5, 0.71, 0.84, 1.0, 1.19, 1.41, 2.0)
 )
 DEPTHS = (2, 5, 10, 20)
+ADAM_STEPS, ADAM_RATE = 500, 1e-3
 
 
 class DepthAndGain(NamedTuple):
@@ -32,12 +34,21 @@ class DepthAndGain(NamedTuple):
     accuracy: list[list[float]]
     """One row per depth, one column per gain."""
 
+    half_with_adam: float
+    """The greatest depth and the smallest gain, after `ADAM_STEPS` of Adam."""
+
 
 def measure(seed: int = 0) -> DepthAndGain:
-    """Train 28 networks."""
+    """Train 29 networks."""
     data = load_digits()
+    sgd = {"steps": 150, "learning_rate": 0.1, "clip_norm": 1.0}
+    adam = {
+        "steps": ADAM_STEPS,
+        "learning_rate": ADAM_RATE,
+        "optimizer": torch.optim.Adam,
+    }
 
-    def trained(depth: int, gain: float) -> float:
+    def trained(depth: int, gain: float, budget: dict[str, Any] = sgd) -> float:
         generator = torch.Generator().manual_seed(seed)
         model = multilayer_perceptron(
             [64] * depth + [10],
@@ -46,10 +57,13 @@ def measure(seed: int = 0) -> DepthAndGain:
                 weight, std=gain / math.sqrt(weight.shape[1]), generator=generator
             ),
         )
-        train(model, data, steps=150, learning_rate=0.1, seed=seed, clip_norm=1.0)
+        train(model, data, seed=seed, **budget)
         return accuracy_on_test_digits(model, data)
 
-    return DepthAndGain([[trained(depth, gain) for gain in GAINS] for depth in DEPTHS])
+    return DepthAndGain(
+        [[trained(depth, gain) for gain in GAINS] for depth in DEPTHS],
+        trained(DEPTHS[-1], GAINS[0], adam),
+    )
 
 
 def row(measured: DepthAndGain, depth: int) -> np.ndarray:
@@ -86,6 +100,15 @@ CLAIMS = (
         rival_of="He's gain",
         budget="SGD, learning rate 0.1, norm clipped to 1",
         reason="Chance is 0.1.",
+    ),
+    Claim(
+        statement="The small gain is slow, not lost: 20 layers at half of He's, 500 steps of Adam, accuracy",
+        value=lambda measured: measured.half_with_adam,
+        interval=(0.37, 1.0),
+        rival=lambda measured: row(measured, 20)[0],
+        rival_of="150 steps of SGD",
+        budget="learning rate 0.001, batches of 64",
+        reason="The spread over ten seeds, and its range again beyond either end.",
     ),
     Claim(
         statement="With 20 layers the best gain, in units of He's",

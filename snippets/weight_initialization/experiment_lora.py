@@ -1,4 +1,4 @@
-r"""Low-rank adapters start with one factor at zero: the model starts as it was, and learns. Two zeros never learn.
+r"""Low-rank adapters start with one factor at zero: the model starts as it was, and learns. Two zeros get no gradient.
 
 Source: Hu et al. (2022), "LoRA: low-rank adaptation of large language models", section 4.1: $W+BA$, $A$ Gaussian,
 $B=0$. Scaled down: a network of 64-64-64-10 ReLU units trained on the digits, then adapted to the same digits upside
@@ -63,7 +63,8 @@ class Adapters(NamedTuple):
 
 
 def _adapted(model: nn.Sequential, kind: str, seed: int) -> nn.Sequential:
-    generator = torch.Generator().manual_seed(seed)
+    # Not the seed of the model: the adapters would be made of the same draws.
+    generator = torch.Generator().manual_seed(10_000 + seed)
     layers = []
     for layer in copy.deepcopy(model):
         if isinstance(layer, nn.Linear):

@@ -2,8 +2,8 @@ r"""The logits of attention grow with the square of the scale of its weights; no
 
 Source: Henry et al. (2020), "Query-key normalization for Transformers"; Dehghani et al. (2023), "Scaling vision
 Transformers to 22 billion parameters", section 2, where attention logits grew until training diverged and a
-normalization of queries and keys ended it. Ours: one head of 64 dimensions, 256 tokens of 512 Gaussian features,
-weights of variance $s^2/n$.
+normalization of queries and keys ended it. Ours: one head of 64 dimensions, 256 tokens of 512 Gaussian features, 100
+of which ask, weights of variance $s^2/n$.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from snippets.laboratory.claim import Claim
 
-FEATURES, HEAD, TOKENS = 512, 64, 256
+FEATURES, HEAD, TOKENS, QUERIES = 512, 64, 256, 100
 SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -42,6 +42,7 @@ def measure(seed: int = 0) -> Attention:
     rows = []
     for scale in SCALES:
         queries, keys = tokens @ (scale * weights)
+        queries = queries[:QUERIES]
         plain = queries @ keys.T / math.sqrt(HEAD)
         normalized = (
             functional.rms_norm(queries, [HEAD])

@@ -123,7 +123,6 @@ ROBUST = {
     ("weight_initialization/mup_transfer", "rate"): "the claims are ratios of two best rates",
     ("batch_normalization/shattered_gradients", "axis"): "both means are near zero",
     ("vanishing_gradients/skip_identity", "axis"): "both axes are long, and the angle is the same",
-    ("weight_initialization/qk_norm", "axis"): "queries and keys have one law, so rows and columns are alike",
 }
 """Faults that no claim can notice, since what the experiment states is true with them too."""
 
