@@ -5,6 +5,8 @@ batch shrinks, on ImageNet, from 32 down to 2 images. Scaled down: 3 layers of 6
 learning rate 0.05.
 """
 
+import copy
+import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ from snippets.laboratory.training import (
 )
 
 DEPTH, WIDTH, STEPS, RATE = 3, 64, 400, 0.05
+NETWORKS = 5
+"""With batches of 2, where one training tells little: the claims are about their median."""
 BATCH_SIZES = (2, 4, 8, 32)
 
 
@@ -29,7 +33,12 @@ class Accuracies(NamedTuple):
     """On the test digits, one entry per batch size, in evaluation mode."""
 
     batch_norm: np.ndarray
+    """For batches of 2 the median of `NETWORKS` networks."""
+
     layer_norm: np.ndarray
+
+    twos_by_batch: float
+    """These networks with the statistics of all test digits as one batch, the median."""
 
     pairs: float
     """Largest difference of an output of batch normalization from +1 or -1, for batches of 2 and ε = 0."""
@@ -40,18 +49,26 @@ def measure(seed: int = 0) -> Accuracies:
         2, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
     outputs = nn.functional.batch_norm(pair, None, None, training=True, eps=1e-30)
+    twos = [
+        accuracies(nn.BatchNorm1d, 2, NETWORKS * seed + network)
+        for network in range(NETWORKS)
+    ]
+    running, by_batch = (
+        statistics.median(column) for column in zip(*twos, strict=True)
+    )
+    more = [accuracies(nn.BatchNorm1d, size, seed)[0] for size in BATCH_SIZES[1:]]
     return Accuracies(
-        np.array(
-            [accuracy(nn.BatchNorm1d, batch_size, seed) for batch_size in BATCH_SIZES]
-        ),
-        np.array(
-            [accuracy(nn.LayerNorm, batch_size, seed) for batch_size in BATCH_SIZES]
-        ),
+        np.array([running, *more]),
+        np.array([accuracies(nn.LayerNorm, size, seed)[0] for size in BATCH_SIZES]),
+        by_batch,
         (outputs.abs() - 1).abs().max().item(),
     )
 
 
-def accuracy(norm: Callable[[int], nn.Module], batch_size: int, seed: int) -> float:
+def accuracies(
+    norm: Callable[[int], nn.Module], batch_size: int, seed: int
+) -> tuple[float, float]:
+    """In evaluation mode, and in training mode on all test digits at once."""
     generator, digits = torch.Generator().manual_seed(seed), load_digits()
     model = multilayer_perceptron(
         [64] + [WIDTH] * DEPTH + [10],
@@ -61,18 +78,28 @@ def accuracy(norm: Callable[[int], nn.Module], batch_size: int, seed: int) -> fl
     train(
         model, digits, steps=STEPS, learning_rate=RATE, seed=seed, batch_size=batch_size
     )
-    return accuracy_on_test_digits(model.eval(), digits)
+    by_batch = accuracy_on_test_digits(copy.deepcopy(model), digits)
+    return accuracy_on_test_digits(model.eval(), digits), by_batch
 
 
 CLAIMS = (
     Claim(
-        statement="Batches of 2: accuracy with batch normalization",
+        statement="Batches of 2: accuracy with batch normalization, median of five networks",
         value=lambda m: float(m.batch_norm[0]),
-        interval=(0.05, 0.7),
+        interval=(0.1, 0.6),
         rival=lambda m: float(m.layer_norm[0]),
         rival_of="layer normalization",
         budget="400 steps of SGD, learning rate 0.05",
-        reason="Ten seeds on two kinds of processor gave 0.21 to 0.51. The worst with layer normalization has 0.83.",
+        reason="The spread over ten seeds, and its range again beyond either end.",
+    ),
+    Claim(
+        statement="The running statistics are not to blame: the same with the statistics of all test digits",
+        value=lambda m: m.twos_by_batch,
+        interval=(0.1, 0.7),
+        rival=lambda m: float(m.layer_norm[0]),
+        rival_of="layer normalization",
+        budget="400 steps of SGD, learning rate 0.05",
+        reason="The spread over ten seeds, and its range again beyond either end.",
     ),
     Claim(
         statement="Batches of 2: with layer normalization",
