@@ -224,3 +224,39 @@ def test_a_copyable_file_states_the_oldest_version_it_needs(snippet: Path):
     oldest = {"numpy": "NumPy 1.26", "pytorch": "PyTorch 2.6", "keras": "Keras 3.9"}[snippet.stem.rpartition("_")[2]]
     text = ast.get_docstring(ast.parse((ROOT / snippet).read_text(encoding="utf-8")))
     assert f"Needs Python 3.10 and {oldest}, or newer." in text
+
+
+BRITISH = re.compile(
+    r"\b\w*("
+    r"(initial|normal|regular|optim|general|standard|summar|minim|maxim|organ|recogn|character|visual|vector|factor"
+    r"|penal|quant|memor|random|stabil|special|parametr|orthogonal)is(e|ed|es|er|ing|ation)"
+    r"|analys(e|ed|es|ing)|(col|fav|behavi|neighb|hon|lab|flav|rum)our(|ed|ing)|centre|centring|centred|grey|licence"
+    r"|practise|(mode|labe|cance|trave|signa|leve)ll(ed|ing)|judgement|artefact|sceptic|learnt|spelt|whilst|amongst"
+    r"|programme|defence|fulfil)s?\b",
+    re.IGNORECASE,
+)
+"""Words that begin otherwise are found too, as `unlabelled`; `otherwise` and `emphasis` are none."""
+WRITTEN = [page.path for page in find_pages()] + [
+    *(path.relative_to(ROOT) for path in sorted((ROOT / "docs" / "learn").glob("*.yml"))),
+    *map(Path, ("README.md", ".github/CONTRIBUTING.md")),
+]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=str)
+def test_the_spelling_is_american(path: Path):
+    """Code, addresses and the cures, which are the words of a file to copy, are left alone."""
+    text = re.sub(
+        r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)|\*Cure:\*[^*]*",
+        "",
+        (ROOT / path).read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    assert {match.group() for match in BRITISH.finditer(text)} == set()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["initialise", "Normalisation", "neighbours", "centred", "unlabelled", "licence", "grey"]
+)
+def test_british_spelling_is_noticed(wrong: str):
+    assert BRITISH.search(f"a {wrong} b")
+    assert not BRITISH.search("otherwise, emphasis, precision, noise, revised, four, hour, your, telling, catalogue")
