@@ -26,6 +26,7 @@ Schoenholz et al. (2017) for angles.
 import html
 import math
 import random
+import re
 import statistics
 import sys
 import textwrap
@@ -490,6 +491,66 @@ ADVICE = {
         "Give the loss the logits: take the last sigmoid away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
+    "tanh-before-loss": (
+        "fault",
+        "A tanh stands between the last layer and a cross-entropy.",
+        "It ends at -1 and 1: as a logit it says 27 % to 73 % at most, and half of what it returns is no probability.",
+        "Remove the tanh and give the loss the logits; where the loss takes probabilities, a sigmoid or softmax.",
+        "chapters/activation-functions/#use",
+    ),
+    "sigmoid-before-categorical": (
+        "fault",
+        "A sigmoid for each class under a loss for exclusive classes.",
+        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
+        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
+        "binary cross-entropy.",
+        "chapters/activation-functions/#use",
+    ),
+    "targets-outside": (
+        "fault",
+        "Targets lie outside of what the loss takes.",
+        "Labels -1 and 1 under a loss for 0 and 1, or the other way round; class numbers or a regression under "
+        "cross-entropy.",
+        "Labels as the loss wants them (one-hot for classes); for a regression a squared error, no last activation.",
+        "chapters/activation-functions/#use",
+    ),
+    "swapped-arguments": (
+        "fault",
+        "The loss gets the targets in place of the output, and the output in place of the targets.",
+        "PyTorch's losses take (output, targets), those of Keras (targets, output).",
+        "Exchange the two arguments of the loss.",
+        "chapters/activation-functions/#use",
+    ),
+    "index-for-all": (
+        "fault",
+        "The loss reads the entries of all examples from each example.",
+        "output[:, index] with one index an example gives a square: each example with the index of every other one.",
+        "One entry of each: output.gather(1, index[:, None])[:, 0] (PyTorch), ops.take_along_axis (Keras).",
+        "chapters/weight-initialization/#use",
+    ),
+    "unshifted-targets": (
+        "fault",
+        "The targets of a language model are not the next tokens.",
+        "Targets that equal the inputs, which the model only has to copy; or a shift in the data, and another in the "
+        "model's loss.",
+        "inputs = tokens[:, :-1], targets = tokens[:, 1:]; a model of transformers shifts by itself: labels = "
+        "input_ids. Of a masked model, the input holds the mask.",
+        "toolbox/symptom-finder/#language",
+    ),
+    "future-visible": (
+        "fault",
+        "A model that is to predict the next token can see it.",
+        "Attention without a causal mask, a mask that points the other way, or a recurrent layer in both directions.",
+        "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
+        "toolbox/symptom-finder/#language",
+    ),
+    "policy-sign": (
+        "note",
+        "The loss grows with log-probabilities times weights: training makes what has a positive weight rarer.",
+        "A minus that was forgotten in a policy gradient or a likelihood. With costs as weights it is meant.",
+        "loss = -(log_probability * advantage).mean().",
+        "toolbox/check-my-model/#limits",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -595,6 +656,13 @@ ADVICE = {
         "Check the model before it is traced or exported.",
         "toolbox/check-my-model/#limits",
     ),
+    "nothing-trains": (
+        "note",
+        "No weight of the model is to be trained, so there was no backward pass.",
+        "The model is frozen, or quantized for inference.",
+        "If it should train, unfreeze it, or check it before it is quantized; for a new head, leave that trainable.",
+        "toolbox/check-my-model/#limits",
+    ),
     "uninitialized-weights": (
         "fault",
         "Weights hold numbers that no initializer draws.",
@@ -613,7 +681,7 @@ ADVICE = {
         "fault",
         "The weights of a layer are far larger or smaller than those of the others.",
         "A scale or an initializer that was meant for another layer, or weights that were multiplied twice.",
-        "Draw the weights of this layer as those of its neighbours.",
+        "Draw the weights of this layer by the rule of the layers before and after it.",
         "chapters/weight-initialization/#use",
     ),
     "non-finite-weight": (
@@ -811,6 +879,13 @@ class _Seen:
         """The loss in evaluation mode."""
         self.chain: list[int] = []
         """Places of the rows on the longest path from inputs to loss."""
+        self.shifts = set[int]()
+        """Places from the tokens of a language model to its targets."""
+        self.copies = False
+        """Some places are left out, and at the others the target stands in the
+        input."""
+        self.rising = 0
+        """Products of log-probabilities and weights by which the loss grows."""
         self.stop: Exception | None = None
 
     def find(
@@ -838,6 +913,31 @@ class _Seen:
         if outside > OUTSIDE:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def judge_targets(self, targets: Any, low: float, high: float) -> None:
+        """Of a loss that means something in a range alone."""
+        if not math.prod(targets.shape):
+            return
+        share = float(((targets < low - 1e-3) | (targets > high + 1e-3)).sum())
+        if share:
+            share /= math.prod(targets.shape)
+            span = f"from {float(targets.min()):.3g} to {float(targets.max()):.3g}"
+            self.find_once(
+                "targets-outside",
+                f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
+            )
+
+    def judge_shift(self, causal: bool) -> None:
+        """How far the targets of a language model stand from its inputs."""
+        if 0 in self.shifts and (causal or self.copies):
+            hidden = " that the loss counts" if self.copies else ""
+            evidence = (
+                f"the target at each place{hidden} is the token that stands there"
+            )
+            self.find("unshifted-targets", evidence)
+        elif 2 in self.shifts and 1 not in self.shifts:
+            evidence = "the target at each place is the token two places on"
+            self.find("unshifted-targets", evidence)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
         """Of what the first weights read. One raw column among standardized
@@ -1157,6 +1257,8 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if abs(decades) > abs(limit):
             sizes = f"gradient {first:.2g} at the first of {steps} steps, {last:.2g} at the last"
             seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
+    if seen.rising:
+        seen.find("policy-sign", f"in {seen.rising} products of the loss")
     if seen.mixed > MIXED:
         seen.find(
             "mixed-examples",
@@ -1175,10 +1277,14 @@ _DENSE = ("Linear", "Dense")
 
 _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("bce-without-sigmoid", "tanh-before-loss", "sigmoid-before-categorical"),
+    *("index-for-all", "unshifted-targets"),
+    *("future-visible", "attention-axis"),
     *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
     *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
     *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
@@ -1199,6 +1305,11 @@ _FOLLOW = {
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
     "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
+    "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
+    | {"non-finite-gradient", "non-finite-loss"},
+    "targets-outside": {"confident-at-start", "output-range", "target-scale"},
+    "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
     "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
     "softmax-over-batch": {"mixed-examples"},
@@ -1582,7 +1693,8 @@ def check_model(
     `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
     array, or a tuple, list or dictionary of arrays. The loss is
     `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
-    compiled one.
+    compiled one. A model that is frozen throughout gets no backward pass, and
+    the report says so.
 
     Raises ValueError, saying what to pass, for a model that is not built or has
     no weights, a batch the model does not take, a loss that is no scalar or has
@@ -1607,6 +1719,11 @@ def check_model(
             f"dataset, got {got}"
         )
     inputs, targets = batch
+    bare = [part for part in tree.flatten(batch) if isinstance(part, float | int | str)]
+    if bare:
+        raise ValueError(
+            f"batch must hold arrays, np.array(values) of a list of numbers, got a list with {bare[0]!r}"
+        )
     if loss_fn is None:
         loss_fn = getattr(model, "loss", None)
         if loss_fn is None:
@@ -1638,15 +1755,19 @@ def check_model(
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            if not trained:
+                watch.judge_still()
             watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
+                products = [product for product, _ in watch.products]
                 slopes = tape.gradient(
-                    value, [*(variable.value for variable in trained), *outputs]
+                    value,
+                    [*(variable.value for variable in trained), *outputs, *products],
                 )
             if all(slope is None for slope in slopes[: len(trained)]):
                 raise ValueError(
-                    "loss has no gradient: pass a trainable model, and a loss that depends on it"
+                    "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
                 )
             watch.done = True
             with tape.stop_recording():
@@ -1749,6 +1870,17 @@ class _Watch(_Seen):
         self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
         self.steps = _steps(model, self.layers)
+        # Of the loss, by the number of a tensor: logarithms of what weights had
+        # no part in, and the sign of those of what they had; what was negated.
+        self.logged: set[int] = set()
+        self.signs: dict[int, int] = {}
+        self.negated: set[int] = set()
+        self.inverse: set[int] = set()
+        self.softplus: set[bool] = set()
+        self.products_of_output = False
+        self.products: list[tuple[tf.Tensor, int]] = []
+        self.results: set[int] = set()
+        self.tokens = _tokens(inputs)
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -1778,7 +1910,7 @@ class _Watch(_Seen):
             # What others read as well is more than a step on the way.
             alone = row["straight"] and self.readers[row["straight"][1]] < 2
             row["straight"] = row["straight"][0] if alone else None
-        sources = {self.source(result) for result in results}
+        self.results = sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
@@ -1799,6 +1931,8 @@ class _Watch(_Seen):
                 value = tf.convert_to_tensor(loss_fn(self.wanted, output))
             finally:
                 op_callbacks.remove_op_callback(self.operation)
+        if self.softplus == {False} and self.products_of_output:
+            self.find_exchange()
         if (
             math.prod(value.shape) != 1
             and not hasattr(loss_fn, "get_config")
@@ -1822,6 +1956,10 @@ class _Watch(_Seen):
             self.quietly(self.evaluate, loss_fn)
         for count in (4, 5):
             self.quietly(self.look_at_neighbours, count)
+        if self.shifts & {0, 1}:
+            self.quietly(self.look_at_order)
+        else:
+            self.judge_shift(False)
 
     def evaluate(self, loss_fn: Any) -> None:
         value = loss_fn(self.wanted, self.model(self.given, training=False))
@@ -2017,9 +2155,8 @@ class _Watch(_Seen):
         numbers |= {
             what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
         }
-        frame["row"] = self.add(
-            layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
-        )
+        numbers |= {"before": path[1] and path[1][0], "node": layer}
+        frame["row"] = self.add(layer.path, _moments(values) | numbers)
 
     def straight(
         self, layer: keras.Layer, given: list[tf.Tensor]
@@ -2082,6 +2219,8 @@ class _Watch(_Seen):
         ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         self.readers.update(numbers)
+        if self.in_loss:
+            self.look_at_loss(kind, inputs, outputs)
         some = {
             part._id
             for part in inputs
@@ -2124,6 +2263,60 @@ class _Watch(_Seen):
             row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
             if row:
                 self.activation(kind, row, inputs[0], outputs[0])
+
+    def look_at_loss(
+        self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+    ) -> None:
+        """Arguments that were exchanged, one index for all examples, and the
+        sign of log-probabilities."""
+        numbers = [value._id for value in inputs]
+        learned = [number in self.learned for number in numbers]
+        shapes = [tuple(value.shape) for value in inputs]
+        result = outputs[0]._id
+        if kind == "SoftmaxCrossEntropyWithLogits" and learned[:2] == [False, True]:
+            self.find_exchange()
+        elif kind == "RealDiv" and learned == [False, True]:
+            self.inverse.add(result)
+        elif kind in ("Log", "Log1p", "LogSoftmax"):
+            if learned[0]:
+                self.signs[result] = -1 if numbers[0] in self.inverse else 1
+            else:
+                self.logged.add(result)
+            # ln(1 + exp(-|x|)) stands in the binary cross-entropy of logits x.
+            exp = kind == "Log1p" and self.makers.get(numbers[0], ("", 0))[0] == "Exp"
+            self.softplus |= {learned[0]} if exp else set()
+        elif kind == "Neg":
+            self.signs[result] = -self.signs.get(numbers[0], 0)
+            self.negated |= set() if learned[0] else {result}
+        elif kind in ("Sum", *_SHAPES, "GatherNd", "GatherV2"):
+            self.signs[result] = self.signs.get(numbers[0], 0)
+        if kind == "GatherV2" and learned[0] and int(inputs[2]) == 1:
+            index = _array(inputs[1])
+            if (
+                math.prod(outputs[0].shape) > index.size
+                and len(shapes[0]) == 2
+                and index.size == shapes[0][0] == self.examples
+                and index.size > len(np.unique(index))
+            ):
+                evidence = f"output {shapes[0]}, index {shapes[1]}, together {tuple(outputs[0].shape)}"
+                self.find_once("index-for-all", evidence)
+        if kind == "Mul" and sorted(learned) == [False, True]:
+            own, given = numbers if learned[0] else numbers[::-1]
+            direct = self.source(own) in self.results
+            if direct and self.source(given) in self.logged:
+                self.find_exchange()
+            self.products_of_output |= direct
+            values = _array(inputs[learned.index(False)])
+            turned = given in self.negated or any(
+                np.array_equal(values, -target) for target in self.targets
+            )
+            sign = self.signs.get(own, 0) * (-1 if turned else 1)
+            if sign and shapes[0] == shapes[1] and shapes[0]:
+                self.products.append((outputs[0], sign))
+
+    def find_exchange(self) -> None:
+        evidence = "the logarithm of the targets is taken, and not that of the output"
+        self.find_once("swapped-arguments", evidence)
 
     def activation(
         self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
@@ -2186,6 +2379,7 @@ class _Watch(_Seen):
             self.targets[0],
         )
         maker = "" if known is not None else self.maker(output)
+        units = output.shape[-1] if len(output.shape) > 1 else 1
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
             if logits and maker == "Relu":
@@ -2193,7 +2387,14 @@ class _Watch(_Seen):
                     "relu-before-loss",
                     f"{(values == 0).mean():.0%} of the logits are exactly 0",
                 )
-            if "binary" in name:
+            if "sparse" not in name:
+                self.judge_targets(targets, 0, 1)
+            if "categorical" in name and self.maker(output) == "Sigmoid" and units > 1:
+                self.find("sigmoid-before-categorical", f"{units} sigmoids")
+            elif maker == "Tanh":
+                span = f"the loss's inputs go from {values.min():.2g} to {values.max():.2g}"
+                self.find("tanh-before-loss", span)
+            elif "binary" in name:
                 self.judge_binary(logits, maker == "Sigmoid", values, targets)
             elif "categorical" in name:
                 self.judge_classes(
@@ -2203,6 +2404,8 @@ class _Watch(_Seen):
                     "sparse" in name,
                     settings.get("ignore_class"),
                 )
+        elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
+            self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
         elif name in (
             "mean_squared_error",
             "mean_absolute_error",
@@ -2240,6 +2443,7 @@ class _Watch(_Seen):
                 span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
                 self.find("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
+            self.look_at_shift(kept)
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
             self.find(
@@ -2264,6 +2468,50 @@ class _Watch(_Seen):
             return
         if len(costs):
             self.compare(costs, classes)
+
+    def look_at_shift(self, kept: np.ndarray) -> None:
+        """Are the targets the tokens themselves, those next to them, or those
+        after?"""
+        target = self.targets[0]
+        if self.tokens is None or target.shape[:2] != self.tokens.shape:
+            return
+        target, kept = (part.reshape(self.tokens.shape) for part in (target, kept))
+        for shift in range(3):
+            end = self.tokens.shape[1] - shift
+            some = kept[:, :end]
+            same = target[:, :end][some] == self.tokens[:, shift:][some]
+            if some.sum() >= FEW and same.all():
+                self.shifts.add(shift)
+                # Padding is one token; what a mask leaves out is many.
+                left = len(np.unique(self.tokens[:, shift:][~some])) > 2
+                self.copies |= shift == 0 and left
+                return
+
+    def look_at_order(self) -> None:
+        """A causal model says of the first half of a text the same whatever
+        follows."""
+        if self.copies:
+            self.judge_shift(False)
+            return
+        half, some = self.tokens.shape[1] // 2, [*range(len(self.tokens))][:2]
+        other = self.tokens.copy()
+        other[:, half:] = np.roll(self.tokens[:, half:][:, ::-1], 1, 0)
+        outputs = []
+        for one in (self.tokens, other):
+            given = tree.map_structure(
+                partial(_exchanged, self.tokens, one), self.given
+            )
+            given = tree.map_structure(partial(_taken, len(one), some), given)
+            output = tree.flatten(self.model(given, training=False))
+            shape = (len(some), one.shape[1])
+            outputs.append(
+                _array(next(part for part in output if part.shape[:2] == shape))
+            )
+        apart = abs(outputs[0] - outputs[1])
+        same = apart[:, :half].max() <= 1e-4 * abs(outputs[0]).max()
+        self.judge_shift(bool(same and apart[:, half:].max() > 0))
+        if not same and 1 in self.shifts:
+            self.find("future-visible", "an output changes with the tokens after it")
 
     def compare(self, costs: np.ndarray, classes: int) -> None:
         """The loss of each example with that of guessing."""
@@ -2301,6 +2549,13 @@ class _Watch(_Seen):
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
 
+    def judge_still(self) -> None:
+        """There is no way back."""
+        self.find(
+            "nothing-trains", f"{len(self.names)} weights, of which none is trainable"
+        )
+        raise _Stop
+
     def judge_variables(
         self, used: tuple[tf.Variable, ...], before: _Variables
     ) -> None:
@@ -2330,6 +2585,10 @@ class _Watch(_Seen):
         }
         for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
             row["gradient"] = None if slope is None else _norm(slope)
+        grown = arrays[len(trained) + len(self.rows) :]
+        for (_, sign), slope in zip(self.products, grown, strict=False):
+            if slope is not None:
+                self.rising += bool((sign * slope >= 0).all() and slope.any())
         twins = _twins(self.model.weights)
         owners = {
             id(weight): layer for layer in self.layers for weight in _weights(layer)
@@ -2371,6 +2630,21 @@ def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
     except Exception:
         return ""
     return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _tokens(inputs: Any) -> np.ndarray | None:
+    """Whole numbers, a row for each text."""
+    if isinstance(inputs, dict):
+        other = re.compile("label|target|mask|type|segment|position")
+        inputs = [part for name, part in inputs.items() if not other.search(name)]
+    whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
+    return next((part for part in whole if part.ndim == 2), None)
+
+
+def _exchanged(old: np.ndarray, new: np.ndarray, value: Any) -> Any:
+    """Inputs with another array in the place of one."""
+    same = np.shape(value) == old.shape and np.array_equal(value, old)
+    return new if same else value
 
 
 def _taken(examples: int, pick: list[int], value: Any) -> Any:

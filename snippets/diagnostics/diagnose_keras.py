@@ -96,6 +96,8 @@ chance.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
+ALIKE = 16
+"""Examples: so many may not all have the same target."""
 SMALL = 0.1
 """Median norm of an example: one-hot rows and tf-idf have 1, pixels divided by
 255 twice 0.05.
@@ -122,18 +124,25 @@ CURES = {
         "Mend what the message names: print the shapes of inputs, output and targets.",
         "toolbox/diagnose/#findings",
     ),
+    "one-target": (
+        "fault",
+        "All targets are the same.",
+        "A column that was read wrongly, labels that were cut to whole numbers, or a data set that holds one class.",
+        "Look at the targets before they go into the data set; a network learns their value and nothing else.",
+        "toolbox/diagnose/#findings",
+    ),
+    "not-in-optimizer": (
+        "fault",
+        "Weights that are to be trained are not the optimizer's: no step changes them.",
+        "The optimizer was made before a layer was added or replaced, or got a part of the parameters.",
+        "Make the optimizer last, from model.parameters(); if these weights are meant to stay, freeze them.",
+        "toolbox/symptom-finder/#weights",
+    ),
     "labels-not-whole": (
         "fault",
         "Labels with a fraction are cut to whole numbers.",
         "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
         "Pass whole class numbers; for a regression take a squared error and a single linear output.",
-        LOSS,
-    ),
-    "targets-outside": (
-        "fault",
-        "The loss compares probabilities, and targets lie outside of 0 to 1.",
-        "Labels -1 and 1, class numbers under a binary loss, or a regression under cross-entropy.",
-        "Labels 0 and 1 (one-hot for classes); for a regression take a squared error and no last activation.",
         LOSS,
     ),
     "softmax-over-one-unit": (
@@ -155,14 +164,6 @@ CURES = {
         "A cross-entropy between classes has a single class to choose from: it is 0 or cannot fall.",
         "One output unit under a loss that wants one unit for each class.",
         "Binary cross-entropy for one unit; or one unit for each class.",
-        LOSS,
-    ),
-    "sigmoid-before-categorical": (
-        "fault",
-        "A sigmoid for each class under a loss for exclusive classes.",
-        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
-        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
-        "binary cross-entropy.",
         LOSS,
     ),
     "binary-loss-for-classes": (
@@ -488,6 +489,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
             "targets-outside",
             f"{share:.0%} of the targets lie outside of 0 to 1: they go from {low:.3g} to {high:.3g}",
         )
+    # With a single class there is but one label.
+    single = kind in ("labels", "classes") and units == 1
+    if len(y) >= ALIKE and low == high and kind != "other" and not single:
+        yield _found("one-target", f"all {y.size} targets are {low:g}")
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -637,7 +642,7 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
 
 
 def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbours has one's own class, the
+    """How often one of the five nearest neighbors has one's own class, the
     same by chance, and its standard error; None for other data.
     """
     y = facts.targets
@@ -671,7 +676,7 @@ def _unrelated(near: tuple[float, float, float] | None) -> str:
         return ""
     above = (near[0] - near[1]) / max(near[2], 1e-30)
     return (
-        f"of the five nearest neighbours {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
+        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
         f"({above:+.1f} standard errors, limit {CHANCE:g})"
     )
 
@@ -967,6 +972,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
+    strays: Callable[[], list[str]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1022,6 +1028,10 @@ class _Program:
                 self.found += _judge_facts(self.facts)
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
+            strays = self.strays()
+            if strays:
+                evidence = f"{len(strays)} weights in no group of the optimizer"
+                self.found.append(_found("not-in-optimizer", evidence, *strays))
         own = {finding.code for finding in self.found}
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
@@ -1100,6 +1110,10 @@ def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
         )
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if model.built and model.weights and not model.trainable_variables:
+        raise ValueError(
+            f"model must have weights to train, got {model.name!r}, which is frozen: set trainable = True in a part"
+        )
     if not model.built or not model.trainable_variables:
         raise ValueError(
             f"model must have weights to train (build it, or run it on a batch once before), got {model.name!r}"
@@ -1156,8 +1170,12 @@ def _batches(
                 f"y must be given, or x must be a pair (x, y) or a dataset, got {type(x).__name__}"
             )
         x, y = x
-    x, y = (tree.map_structure(np.asarray, part) for part in (x, y))
-    sizes = [len(part) if part.ndim else 0 for part in tree.flatten((x, y))]
+    if any(isinstance(part, float | int | str) for part in tree.flatten((x, y))):
+        raise ValueError(
+            f"x and y must hold arrays, np.array(values) of a list, got {type(x).__name__} and {type(y).__name__}"
+        )
+    x, y = (tree.map_structure(_array, part) for part in (x, y))
+    sizes = [_count(part) for part in tree.flatten((x, y))]
     if len(set(sizes)) > 1 or not sizes[0]:
         raise ValueError(
             f"x and y must hold an example at least, and as many inputs as targets, got {sizes}"
@@ -1177,7 +1195,35 @@ def _batches(
 
 
 def _taken(data: Any, place: Any) -> Any:
-    return tree.map_structure(lambda part: part[place], data)
+    return tree.map_structure(partial(_rows, place), data)
+
+
+def _rows(place: np.ndarray, part: Any) -> Any:
+    """Some examples, each at most once."""
+    if isinstance(part, tf.RaggedTensor):
+        return tf.gather(part, place)
+    if not isinstance(part, tf.SparseTensor):
+        return part[place]
+    new = np.full(part.shape[0], -1)
+    new[place] = np.arange(len(place))
+    indices = part.indices.numpy()
+    indices[:, 0] = new[indices[:, 0]]
+    kept = indices[:, 0] >= 0
+    shape = (len(place), *part.shape[1:])
+    some = tf.SparseTensor(indices[kept], part.values.numpy()[kept], shape)
+    return tf.sparse.reorder(some)
+
+
+_COMPOSITE = (tf.RaggedTensor, tf.SparseTensor)
+
+
+def _array(part: Any) -> Any:
+    return part if isinstance(part, _COMPOSITE) else np.asarray(part)
+
+
+def _count(part: Any) -> int:
+    """How many examples."""
+    return int(part.shape[0]) if len(part.shape) else 0
 
 
 def _held(parts: Iterator[Any]) -> Iterator[Any]:
@@ -1185,10 +1231,10 @@ def _held(parts: Iterator[Any]) -> Iterator[Any]:
     for count, part in enumerate(parts):
         batch = keras.utils.unpack_x_y_sample_weight(part)
         batch = tuple(
-            piece if piece is None else tree.map_structure(np.asarray, piece)
+            piece if piece is None else tree.map_structure(_array, piece)
             for piece in batch
         )
-        held += sum(piece.nbytes for piece in tree.flatten(batch) if piece is not None)
+        held += sum(getattr(piece, "nbytes", 0) for piece in tree.flatten(batch))
         if count and (count >= STEPS or held > HELD):
             return
         yield batch
@@ -1249,11 +1295,15 @@ class _Training(_Program):
         if model.run_eagerly:
             self.step = self.eager_step
 
+    def strays(self) -> list[str]:
+        """The optimizer of a compiled model gets all weights that train."""
+        return []
+
     def checked(self) -> ModelReport:
         x, y, _ = self.batches[0]
-        if self.examples and len(tree.flatten(x)[0]) < 32:
+        if self.examples and _count(tree.flatten(x)[0]) < 32:
             # A batch as the training draws it, but not a small one.
-            count = len(tree.flatten(self.examples)[0])
+            count = _count(tree.flatten(self.examples)[0])
             order = np.random.default_rng(0).permutation(count)[:32]
             x, y = _taken(self.examples, order)
         if tree.is_nested(y) or _only(self.model.loss) is None:
@@ -1373,9 +1423,7 @@ class _Training(_Program):
             (part for part in leaves if part.weights or isinstance(part, _NORMS)), None
         )
         return _Looks(
-            inputs=[
-                part for part in inputs if part.dtype.kind == "f" and not _is_mask(part)
-            ],
+            inputs=[part for part in inputs if _is_float(part) and not _is_mask(part)],
             normalized=isinstance(first, _NORMS),
             stacks=_stacks(leaves),
             drops=[
@@ -1454,7 +1502,7 @@ class _Training(_Program):
 
     def rate(self) -> None:
         """Loss and accuracy of some examples, in both modes."""
-        count = len(tree.flatten(self.batches[0])[0])
+        count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
             values, outputs, targets = [], [], []
@@ -1476,7 +1524,13 @@ class _Training(_Program):
         if self.facts is None or self.examples is None:
             return ""
         inputs = tree.flatten(self.examples[0])[0]
+        if not _is_float(inputs):
+            return ""
         return _unrelated(_neighbours(self.facts, inputs))
+
+
+def _is_float(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "f"
 
 
 def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
@@ -1503,7 +1557,8 @@ def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
 
 
 def _tensor(part: Any) -> Any:
-    return part if part is None else tf.convert_to_tensor(part)
+    kept = part is None or isinstance(part, _COMPOSITE)
+    return part if kept else tf.convert_to_tensor(part)
 
 
 def _numbers(value: Any) -> np.ndarray:

@@ -103,6 +103,8 @@ chance.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
+ALIKE = 16
+"""Examples: so many may not all have the same target."""
 SMALL = 0.1
 """Median norm of an example: one-hot rows and tf-idf have 1, pixels divided by
 255 twice 0.05.
@@ -129,18 +131,25 @@ CURES = {
         "Mend what the message names: print the shapes of inputs, output and targets.",
         "toolbox/diagnose/#findings",
     ),
+    "one-target": (
+        "fault",
+        "All targets are the same.",
+        "A column that was read wrongly, labels that were cut to whole numbers, or a data set that holds one class.",
+        "Look at the targets before they go into the data set; a network learns their value and nothing else.",
+        "toolbox/diagnose/#findings",
+    ),
+    "not-in-optimizer": (
+        "fault",
+        "Weights that are to be trained are not the optimizer's: no step changes them.",
+        "The optimizer was made before a layer was added or replaced, or got a part of the parameters.",
+        "Make the optimizer last, from model.parameters(); if these weights are meant to stay, freeze them.",
+        "toolbox/symptom-finder/#weights",
+    ),
     "labels-not-whole": (
         "fault",
         "Labels with a fraction are cut to whole numbers.",
         "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
         "Pass whole class numbers; for a regression take a squared error and a single linear output.",
-        LOSS,
-    ),
-    "targets-outside": (
-        "fault",
-        "The loss compares probabilities, and targets lie outside of 0 to 1.",
-        "Labels -1 and 1, class numbers under a binary loss, or a regression under cross-entropy.",
-        "Labels 0 and 1 (one-hot for classes); for a regression take a squared error and no last activation.",
         LOSS,
     ),
     "softmax-over-one-unit": (
@@ -162,14 +171,6 @@ CURES = {
         "A cross-entropy between classes has a single class to choose from: it is 0 or cannot fall.",
         "One output unit under a loss that wants one unit for each class.",
         "Binary cross-entropy for one unit; or one unit for each class.",
-        LOSS,
-    ),
-    "sigmoid-before-categorical": (
-        "fault",
-        "A sigmoid for each class under a loss for exclusive classes.",
-        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
-        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
-        "binary cross-entropy.",
         LOSS,
     ),
     "binary-loss-for-classes": (
@@ -495,6 +496,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
             "targets-outside",
             f"{share:.0%} of the targets lie outside of 0 to 1: they go from {low:.3g} to {high:.3g}",
         )
+    # With a single class there is but one label.
+    single = kind in ("labels", "classes") and units == 1
+    if len(y) >= ALIKE and low == high and kind != "other" and not single:
+        yield _found("one-target", f"all {y.size} targets are {low:g}")
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -644,7 +649,7 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
 
 
 def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbours has one's own class, the
+    """How often one of the five nearest neighbors has one's own class, the
     same by chance, and its standard error; None for other data.
     """
     y = facts.targets
@@ -678,7 +683,7 @@ def _unrelated(near: tuple[float, float, float] | None) -> str:
         return ""
     above = (near[0] - near[1]) / max(near[2], 1e-30)
     return (
-        f"of the five nearest neighbours {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
+        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
         f"({above:+.1f} standard errors, limit {CHANCE:g})"
     )
 
@@ -974,6 +979,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
+    strays: Callable[[], list[str]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1029,6 +1035,10 @@ class _Program:
                 self.found += _judge_facts(self.facts)
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
+            strays = self.strays()
+            if strays:
+                evidence = f"{len(strays)} weights in no group of the optimizer"
+                self.found.append(_found("not-in-optimizer", evidence, *strays))
         own = {finding.code for finding in self.found}
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
@@ -1310,6 +1320,16 @@ class _Training(_Program):
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
 
+    def strays(self) -> list[str]:
+        """Weights that are to be trained, and in no group of the optimizer."""
+        groups = self.optimizer.param_groups
+        held = {id(part) for group in groups for part in group["params"]}
+        return [
+            name
+            for name, part in self.model.named_parameters()
+            if part.requires_grad and id(part) not in held
+        ]
+
     def checked(self) -> ModelReport:
         return check_model(self.model, self.some_examples(), self.loss_fn)
 
@@ -1330,7 +1350,7 @@ class _Training(_Program):
         output = _called(self.model, inputs)
         if self.loss_fn is None:
             return output, _own_loss(output)
-        return output, self.loss_fn(output, targets)
+        return output, _own_loss(self.loss_fn(output, targets))
 
     def watched(self, batch: Any) -> tuple[Any, Any, Any]:
         """Output and loss, the one call of a loss of torch in it, and what

@@ -1,4 +1,4 @@
-"""What the rules of `diagnose` must say of facts, in both frameworks: each fault beside a healthy neighbour."""
+"""What the rules of `diagnose` must say of facts, in both frameworks: each fault beside a healthy one."""
 
 import math
 
@@ -29,6 +29,7 @@ def facts(snippet, kind, output, targets, maker="Addmm", **more):
 FAULTS = {
     "labels-not-whole": ("labels", SCORES, LABELS / 4, "Addmm"),
     "labels-out-of-range": ("labels", SCORES, LABELS + 1, "Addmm"),
+    "one-target": ("binary", ONE, 0 * HALF, "Sigmoid"),
     "targets-outside": ("binary", ONE, 2 * HALF - 1, "Sigmoid"),
     "softmax-over-one-unit": ("binary", np.ones((64, 1)), HALF, "Softmax"),
     "softmax-axis": ("classes", softmax(SCORES.T).T, ONE_HOT, "Softmax"),
@@ -51,6 +52,7 @@ HEALTHY = {
     "Brier's score": ("squared", abs(ONE) / 9, HALF, "Sigmoid"),
     "hinge of scores": ("hinge", ONE, 2 * HALF - 1, "Addmm"),
     "absolute error of prices": ("absolute", ONE, 3 * ONE, "Addmm"),
+    "fifteen labels that are alike": ("labels", SCORES[:15], 0 * LABELS[:15], "Addmm"),
     "a vector of scores": ("binary", ONE[:, 0], HALF[:, 0], "Addmm"),
 }
 

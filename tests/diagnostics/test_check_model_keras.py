@@ -12,6 +12,7 @@ from keras import initializers, layers, losses, ops
 
 from snippets.diagnostics import check_model_keras
 from snippets.diagnostics.check_model_keras import ADVICE, check_model
+from tests.diagnostics import test_losses_keras
 from tests.diagnostics.keras_models import (
     FAULTS,
     HEALTHY,
@@ -51,8 +52,23 @@ def test_a_planted_fault_is_found(name):
     assert max(map(len, str(report).splitlines())) <= 100
 
 
-def test_every_finding_is_planted_once():
-    assert {code for code, _ in FAULTS.values()} == set(ADVICE)
+def test_every_finding_is_planted():
+    of_losses = {code for code, *_ in test_losses_keras.cases().values() if code}
+    assert {code for code, _ in FAULTS.values()} | of_losses | {"nothing-trains"} == set(ADVICE)
+
+
+def test_a_frozen_model_is_seen_and_said_to_be_frozen():
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(32, "relu"), layers.Dense(10)])
+    model.trainable = False
+    report = check_model(model, (np.ones((4, 64)), np.arange(4)), LOGITS)
+    (finding,) = report.findings
+    assert finding.code == "nothing-trains" and "4 weights" in finding.evidence and len(report.layers) == 2
+
+
+def test_lists_of_numbers_are_no_arrays():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"batch must hold arrays, np.array\(values\).*got a list with 1.0"):
+        check_model(model, ([[1.0, 2.0]], [1]), LOGITS)
 
 
 def state(model: keras.Model) -> list:
@@ -368,8 +384,8 @@ def test_a_mask_of_large_negative_numbers_is_no_raw_input():
 def test_a_table_that_is_read_in_reverse():
     words, table = keras.Input((12,), dtype="int32"), layers.ReversibleEmbedding(50, 16)
     model = keras.Model(words, table(table(words), reverse=True))
-    tokens = labels(16 * 12, 50).reshape(16, 12)
-    report = check_model(model, (tokens, tokens), LOGITS)
+    tokens, targets = (labels(16 * 12, 50).reshape(16, 12) for _ in range(2))
+    report = check_model(model, (tokens, targets), LOGITS)
     assert not report.findings and len(report.layers) == 2
 
 

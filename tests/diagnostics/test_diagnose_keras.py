@@ -262,6 +262,12 @@ def broken(step, what):
     return model
 
 
+def frozen():
+    model = mlp()
+    model.trainable = False
+    return model
+
+
 def test_an_error_in_a_step_is_a_finding_and_all_comes_back():
     model = broken(40, lambda: fail(ValueError("shapes\ndo not fit")))
     before = state(model)
@@ -398,6 +404,8 @@ def own_step():
 BAD = {
     "model must be a keras.Model, got str": lambda: look("model", x, y),
     "model must have weights to train": lambda: look(keras.Sequential([dense(2)]), x, y),
+    "which is frozen: set trainable": lambda: look(frozen(), x, y),
+    "x and y must hold arrays": lambda: look(mlp(), x.tolist(), y),
     "model must be compiled with an optimizer and a loss": lambda: look(
         keras.Sequential([keras.Input((8,)), dense(2)]), x, y
     ),
@@ -436,3 +444,37 @@ def test_run_by_itself_it_prints_an_example(capsys, monkeypatch):
     runpy.run_path(snippet.__file__, run_name="__main__")
     del sys.modules["check_model_keras"]
     assert "FAULT steps-too-short" in capsys.readouterr().out
+
+
+class Bag(keras.Model):
+    """The mean of the embeddings of a ragged row, or a layer on a sparse one."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.table, self.head = kind, layers.Embedding(30, 8), layers.Dense(2)
+
+    def call(self, inputs):
+        if self.kind == "sparse":
+            return self.head(tf.sparse.to_dense(inputs))
+        return self.head(tf.reduce_mean(inputs.with_flat_values(self.table(inputs.flat_values)), 1))
+
+
+@pytest.mark.parametrize("kind", ["ragged", "sparse"])
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_ragged_and_sparse_inputs_are_taken(kind, as_dataset):
+    y = np.arange(64) % 2
+    rows = [[1 + label, 3, 4 + label][: 2 + label] for label in y]
+    x = tf.ragged.constant(rows) if kind == "ragged" else tf.sparse.from_dense(np.eye(8, dtype="float32")[y + 1])
+    model = Bag(kind)
+    model(x)
+    model.compile(optimizers.Adam(0.05), SPARSE)
+    data = (tf.data.Dataset.from_tensor_slices((x, y)).batch(16),) if as_dataset else (x, y)
+    report = diagnose(model, *data, epochs=20, progress=False, **({} if as_dataset else {"batch_size": 16}))
+    assert codes(report) == [] and report.trials[0].loss < 0.3
+
+
+def test_rows_of_a_sparse_tensor_are_those_of_the_dense_one():
+    dense_rows = np.where(np.random.default_rng(0).random((9, 5)) < 0.4, 1.0, 0.0)
+    place = np.array([7, 0, 3])
+    some = snippet._rows(place, tf.sparse.from_dense(dense_rows))
+    assert np.array_equal(tf.sparse.to_dense(some), dense_rows[place])

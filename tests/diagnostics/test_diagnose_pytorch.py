@@ -553,3 +553,16 @@ def test_what_still_falls_on_one_batch_can_be_learned():
 def test_two_factors_of_a_matrix_are_no_forgotten_activation(bias, level):
     model = nn.Sequential(nn.Linear(8, 4, bias=bias), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     assert "linear-stack" in codes(look(model, draw(), nn.CrossEntropyLoss()), level)
+
+
+def test_weights_in_no_group_of_the_optimizer_are_named():
+    x, y = torch.randn(128, 8), torch.randint(2, (128,))
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    model[2] = nn.Linear(16, 2)
+    found = {finding.code: finding for finding in diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer,
+                                                           batch_size=32, progress=False).findings}  # fmt: skip
+    assert found["not-in-optimizer"].layers == ("2.weight", "2.bias")
+    model[2].requires_grad_(False)
+    report = diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer, batch_size=32, progress=False)
+    assert "not-in-optimizer" not in {finding.code for finding in report.findings}

@@ -196,3 +196,33 @@ def test_decay(run):
     assert all(float(line.split()[1]) < 0.5 for line in run("decay", model=network(), decay=1e-4))
     pulls = [float(line.split()[1]) for line in run("decay", model=network(), decay=1.0) if "kernel" in line]
     assert min(pulls[:3]) > 1  # the last layer's gradient is the largest
+
+
+def test_loss(run):
+    """A tanh, labels of -1, and an index that is read for all examples, beside the same as they should be."""
+    draw = np.random.default_rng(0)
+    targets = draw.integers(2, size=(64, 1)).astype("float32")
+    binary = keras.Sequential([network(), layers.Dense(1, kernel_initializer=VarianceScaling(100.0))])
+    given = {"model": binary, "targets": targets, "loss_fn": keras.losses.BinaryCrossentropy(from_logits=True)}
+    shapes, outputs, labels, slopes = run("loss", **given)
+    assert shapes == "(64, 1) (64, 1)" and labels == "0.0 1.0" and slopes.split()[0] == "64"
+    assert max(abs(float(number)) for number in outputs.split()) > 1
+    faulty = given | {"model": keras.Sequential([binary, layers.Activation("tanh")]), "targets": 2 * targets - 1}
+    _, outputs, labels, _ = run("loss", **faulty)
+    assert all(abs(float(number)) <= 1 for number in outputs.split()) and labels == "-1.0 1.0"
+    chosen = {"model": network(), "targets": draw.integers(10, size=64)}
+    one = run("loss", loss_fn=lambda a, q: ops.mean(ops.take_along_axis(q, a[:, None], axis=1) ** 2), **chosen)
+    square = run("loss", loss_fn=lambda a, q: ops.mean(ops.take(q, a, axis=1) ** 2), **chosen)
+    assert one[-1].split()[0] == "64" and square[-1].split()[0] == "640"
+
+
+@pytest.mark.parametrize(("shift", "both"), [(0, False), (1, False), (2, False), (1, True)])
+def test_language(run, shift, both):
+    text = np.random.default_rng(0).integers(50, size=(8, 14))
+    rnn = layers.GRU(16, return_sequences=True)
+    hidden = layers.Bidirectional(rnn) if both else rnn
+    model = keras.Sequential([keras.Input((12,), dtype="int32"), layers.Embedding(50, 16), hidden, layers.Dense(50)])
+    given = {"tokens": text[:, :12], "targets": text[:, shift : shift + 12], "model": model}
+    *shares, change = map(float, run("language", **given))
+    assert [share == 1 for share in shares] == [place == shift for place in range(3)]
+    assert (change > 1e-4) == both

@@ -198,11 +198,50 @@ def test_decay(run):
     assert min(pulls[:3]) > 1  # the last layer's gradient is the largest
 
 
+def test_loss(run):
+    """A tanh, labels of -1, and an index that is read for all examples, beside the same as they should be."""
+    binary, targets = nn.Sequential(network(), nn.Linear(10, 1)), torch.randint(2, (64, 1)).float()
+    given = {"model": binary, "targets": targets, "loss_fn": F.binary_cross_entropy_with_logits}
+    shapes, outputs, labels, slopes = run("loss", **given)
+    assert shapes == "(64, 1) (64, 1)" and labels == "0.0 1.0" and slopes.split()[0] == "64"
+    binary[-1].weight.data *= 30
+    low, high = map(float, run("loss", **given)[1].split())
+    assert low < -1 and high > 1
+    faulty = given | {"model": nn.Sequential(binary, nn.Tanh()), "targets": 2 * targets - 1}
+    _, outputs, labels, _ = run("loss", **faulty)
+    assert all(abs(float(number)) <= 1 for number in outputs.split()) and labels == "-1.0 1.0"
+    actions = torch.randint(10, (64,))
+    chosen = {"model": network(), "targets": actions}
+    one = run("loss", loss_fn=lambda q, a: q.gather(1, a[:, None]).square().mean(), **chosen)
+    square = run("loss", loss_fn=lambda q, a: q[:, a].square().mean(), **chosen)
+    assert one[-1].split()[0] == "64" and square[-1].split()[0] == "640"
+
+
+class Text(nn.Module):
+    def __init__(self, both: bool = False) -> None:
+        super().__init__()
+        self.embedding, self.rnn = nn.Embedding(50, 16), nn.GRU(16, 16, batch_first=True, bidirectional=both)
+        self.head = nn.Linear(16 * (1 + both), 50)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rnn(self.embedding(tokens))[0])
+
+
+@pytest.mark.parametrize(("shift", "both"), [(0, False), (1, False), (2, False), (1, True)])
+def test_language(run, shift, both):
+    text = torch.randint(50, (8, 14))
+    given = {"tokens": text[:, :12], "targets": text[:, shift : shift + 12], "model": Text(both)}
+    *shares, change = map(float, run("language", **given))
+    assert [share == 1 for share in shares] == [place == shift for place in range(3)]
+    assert (change > 1e-4) == both
+
+
 def test_every_piece_of_code_is_tried():
     blocks = {name: len(code(section, "PyTorch")) for name, section in SECTIONS.items()}
     assert blocks == {
         "nan": 1, "first-loss": 1, "flat": 3, "plateau": 1, "spikes": 1, "slow": 0, "dead": 1, "copies": 1, "memory": 1,
         "eval": 1, "seeds": 0, "framework": 0, "regression": 1, "weights": 1, "mixed": 1, "decay": 1,
+        "loss": 1, "language": 1,
     }  # fmt: skip
     assert blocks == {name: len(code(section, "Keras")) for name, section in SECTIONS.items()}
 

@@ -43,6 +43,66 @@ ADVICE = {
         "Give the loss the logits: take the last sigmoid away, and apply it where you need probabilities.",
         "chapters/activation-functions/#use",
     ),
+    "tanh-before-loss": (
+        "fault",
+        "A tanh stands between the last layer and a cross-entropy.",
+        "It ends at -1 and 1: as a logit it says 27 % to 73 % at most, and half of what it returns is no probability.",
+        "Remove the tanh and give the loss the logits; where the loss takes probabilities, a sigmoid or softmax.",
+        "chapters/activation-functions/#use",
+    ),
+    "sigmoid-before-categorical": (
+        "fault",
+        "A sigmoid for each class under a loss for exclusive classes.",
+        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
+        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
+        "binary cross-entropy.",
+        "chapters/activation-functions/#use",
+    ),
+    "targets-outside": (
+        "fault",
+        "Targets lie outside of what the loss takes.",
+        "Labels -1 and 1 under a loss for 0 and 1, or the other way round; class numbers or a regression under "
+        "cross-entropy.",
+        "Labels as the loss wants them (one-hot for classes); for a regression a squared error, no last activation.",
+        "chapters/activation-functions/#use",
+    ),
+    "swapped-arguments": (
+        "fault",
+        "The loss gets the targets in place of the output, and the output in place of the targets.",
+        "PyTorch's losses take (output, targets), those of Keras (targets, output).",
+        "Exchange the two arguments of the loss.",
+        "chapters/activation-functions/#use",
+    ),
+    "index-for-all": (
+        "fault",
+        "The loss reads the entries of all examples from each example.",
+        "output[:, index] with one index an example gives a square: each example with the index of every other one.",
+        "One entry of each: output.gather(1, index[:, None])[:, 0] (PyTorch), ops.take_along_axis (Keras).",
+        "chapters/weight-initialization/#use",
+    ),
+    "unshifted-targets": (
+        "fault",
+        "The targets of a language model are not the next tokens.",
+        "Targets that equal the inputs, which the model only has to copy; or a shift in the data, and another in the "
+        "model's loss.",
+        "inputs = tokens[:, :-1], targets = tokens[:, 1:]; a model of transformers shifts by itself: labels = "
+        "input_ids. Of a masked model, the input holds the mask.",
+        "toolbox/symptom-finder/#language",
+    ),
+    "future-visible": (
+        "fault",
+        "A model that is to predict the next token can see it.",
+        "Attention without a causal mask, a mask that points the other way, or a recurrent layer in both directions.",
+        "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
+        "toolbox/symptom-finder/#language",
+    ),
+    "policy-sign": (
+        "note",
+        "The loss grows with log-probabilities times weights: training makes what has a positive weight rarer.",
+        "A minus that was forgotten in a policy gradient or a likelihood. With costs as weights it is meant.",
+        "loss = -(log_probability * advantage).mean().",
+        "toolbox/check-my-model/#limits",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -148,6 +208,13 @@ ADVICE = {
         "Check the model before it is traced or exported.",
         "toolbox/check-my-model/#limits",
     ),
+    "nothing-trains": (
+        "note",
+        "No weight of the model is to be trained, so there was no backward pass.",
+        "The model is frozen, or quantized for inference.",
+        "If it should train, unfreeze it, or check it before it is quantized; for a new head, leave that trainable.",
+        "toolbox/check-my-model/#limits",
+    ),
     "uninitialized-weights": (
         "fault",
         "Weights hold numbers that no initializer draws.",
@@ -166,7 +233,7 @@ ADVICE = {
         "fault",
         "The weights of a layer are far larger or smaller than those of the others.",
         "A scale or an initializer that was meant for another layer, or weights that were multiplied twice.",
-        "Draw the weights of this layer as those of its neighbours.",
+        "Draw the weights of this layer by the rule of the layers before and after it.",
         "chapters/weight-initialization/#use",
     ),
     "non-finite-weight": (

@@ -107,6 +107,13 @@ class _Seen:
         """The loss in evaluation mode."""
         self.chain: list[int] = []
         """Places of the rows on the longest path from inputs to loss."""
+        self.shifts = set[int]()
+        """Places from the tokens of a language model to its targets."""
+        self.copies = False
+        """Some places are left out, and at the others the target stands in the
+        input."""
+        self.rising = 0
+        """Products of log-probabilities and weights by which the loss grows."""
         self.stop: Exception | None = None
 
     def find(
@@ -134,6 +141,31 @@ class _Seen:
         if outside > OUTSIDE:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
+
+    def judge_targets(self, targets: Any, low: float, high: float) -> None:
+        """Of a loss that means something in a range alone."""
+        if not math.prod(targets.shape):
+            return
+        share = float(((targets < low - 1e-3) | (targets > high + 1e-3)).sum())
+        if share:
+            share /= math.prod(targets.shape)
+            span = f"from {float(targets.min()):.3g} to {float(targets.max()):.3g}"
+            self.find_once(
+                "targets-outside",
+                f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
+            )
+
+    def judge_shift(self, causal: bool) -> None:
+        """How far the targets of a language model stand from its inputs."""
+        if 0 in self.shifts and (causal or self.copies):
+            hidden = " that the loss counts" if self.copies else ""
+            evidence = (
+                f"the target at each place{hidden} is the token that stands there"
+            )
+            self.find("unshifted-targets", evidence)
+        elif 2 in self.shifts and 1 not in self.shifts:
+            evidence = "the target at each place is the token two places on"
+            self.find("unshifted-targets", evidence)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
         """Of what the first weights read. One raw column among standardized
@@ -453,6 +485,8 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if abs(decades) > abs(limit):
             sizes = f"gradient {first:.2g} at the first of {steps} steps, {last:.2g} at the last"
             seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
+    if seen.rising:
+        seen.find("policy-sign", f"in {seen.rising} products of the loss")
     if seen.mixed > MIXED:
         seen.find(
             "mixed-examples",
@@ -471,10 +505,14 @@ _DENSE = ("Linear", "Dense")
 
 _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("bce-without-sigmoid", "tanh-before-loss", "sigmoid-before-categorical"),
+    *("index-for-all", "unshifted-targets"),
+    *("future-visible", "attention-axis"),
     *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
     *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
     *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
@@ -495,6 +533,11 @@ _FOLLOW = {
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
     "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
+    "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
+    | {"non-finite-gradient", "non-finite-loss"},
+    "targets-outside": {"confident-at-start", "output-range", "target-scale"},
+    "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
     "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
     "softmax-over-batch": {"mixed-examples"},

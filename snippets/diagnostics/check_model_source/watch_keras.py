@@ -23,6 +23,7 @@ Schoenholz et al. (2017) for angles.
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -100,7 +101,8 @@ def check_model(
     `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
     array, or a tuple, list or dictionary of arrays. The loss is
     `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
-    compiled one.
+    compiled one. A model that is frozen throughout gets no backward pass, and
+    the report says so.
 
     Raises ValueError, saying what to pass, for a model that is not built or has
     no weights, a batch the model does not take, a loss that is no scalar or has
@@ -125,6 +127,11 @@ def check_model(
             f"dataset, got {got}"
         )
     inputs, targets = batch
+    bare = [part for part in tree.flatten(batch) if isinstance(part, float | int | str)]
+    if bare:
+        raise ValueError(
+            f"batch must hold arrays, np.array(values) of a list of numbers, got a list with {bare[0]!r}"
+        )
     if loss_fn is None:
         loss_fn = getattr(model, "loss", None)
         if loss_fn is None:
@@ -156,15 +163,19 @@ def check_model(
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            if not trained:
+                watch.judge_still()
             watch.judge_variables(tape.watched_variables(), before)
             with tape.stop_recording():
                 outputs = [row["tensor"] for row in watch.rows]
+                products = [product for product, _ in watch.products]
                 slopes = tape.gradient(
-                    value, [*(variable.value for variable in trained), *outputs]
+                    value,
+                    [*(variable.value for variable in trained), *outputs, *products],
                 )
             if all(slope is None for slope in slopes[: len(trained)]):
                 raise ValueError(
-                    "loss has no gradient: pass a trainable model, and a loss that depends on it"
+                    "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
                 )
             watch.done = True
             with tape.stop_recording():
@@ -267,6 +278,17 @@ class _Watch(_Seen):
         self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
         self.steps = _steps(model, self.layers)
+        # Of the loss, by the number of a tensor: logarithms of what weights had
+        # no part in, and the sign of those of what they had; what was negated.
+        self.logged: set[int] = set()
+        self.signs: dict[int, int] = {}
+        self.negated: set[int] = set()
+        self.inverse: set[int] = set()
+        self.softplus: set[bool] = set()
+        self.products_of_output = False
+        self.products: list[tuple[tf.Tensor, int]] = []
+        self.results: set[int] = set()
+        self.tokens = _tokens(inputs)
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -296,7 +318,7 @@ class _Watch(_Seen):
             # What others read as well is more than a step on the way.
             alone = row["straight"] and self.readers[row["straight"][1]] < 2
             row["straight"] = row["straight"][0] if alone else None
-        sources = {self.source(result) for result in results}
+        self.results = sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         if isinstance(output, tf.Tensor):
@@ -317,6 +339,8 @@ class _Watch(_Seen):
                 value = tf.convert_to_tensor(loss_fn(self.wanted, output))
             finally:
                 op_callbacks.remove_op_callback(self.operation)
+        if self.softplus == {False} and self.products_of_output:
+            self.find_exchange()
         if (
             math.prod(value.shape) != 1
             and not hasattr(loss_fn, "get_config")
@@ -340,6 +364,10 @@ class _Watch(_Seen):
             self.quietly(self.evaluate, loss_fn)
         for count in (4, 5):
             self.quietly(self.look_at_neighbours, count)
+        if self.shifts & {0, 1}:
+            self.quietly(self.look_at_order)
+        else:
+            self.judge_shift(False)
 
     def evaluate(self, loss_fn: Any) -> None:
         value = loss_fn(self.wanted, self.model(self.given, training=False))
@@ -535,9 +563,8 @@ class _Watch(_Seen):
         numbers |= {
             what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
         }
-        frame["row"] = self.add(
-            layer.path, _moments(values) | numbers | {"before": path[1] and path[1][0]}
-        )
+        numbers |= {"before": path[1] and path[1][0], "node": layer}
+        frame["row"] = self.add(layer.path, _moments(values) | numbers)
 
     def straight(
         self, layer: keras.Layer, given: list[tf.Tensor]
@@ -600,6 +627,8 @@ class _Watch(_Seen):
         ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         self.readers.update(numbers)
+        if self.in_loss:
+            self.look_at_loss(kind, inputs, outputs)
         some = {
             part._id
             for part in inputs
@@ -642,6 +671,60 @@ class _Watch(_Seen):
             row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
             if row:
                 self.activation(kind, row, inputs[0], outputs[0])
+
+    def look_at_loss(
+        self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+    ) -> None:
+        """Arguments that were exchanged, one index for all examples, and the
+        sign of log-probabilities."""
+        numbers = [value._id for value in inputs]
+        learned = [number in self.learned for number in numbers]
+        shapes = [tuple(value.shape) for value in inputs]
+        result = outputs[0]._id
+        if kind == "SoftmaxCrossEntropyWithLogits" and learned[:2] == [False, True]:
+            self.find_exchange()
+        elif kind == "RealDiv" and learned == [False, True]:
+            self.inverse.add(result)
+        elif kind in ("Log", "Log1p", "LogSoftmax"):
+            if learned[0]:
+                self.signs[result] = -1 if numbers[0] in self.inverse else 1
+            else:
+                self.logged.add(result)
+            # ln(1 + exp(-|x|)) stands in the binary cross-entropy of logits x.
+            exp = kind == "Log1p" and self.makers.get(numbers[0], ("", 0))[0] == "Exp"
+            self.softplus |= {learned[0]} if exp else set()
+        elif kind == "Neg":
+            self.signs[result] = -self.signs.get(numbers[0], 0)
+            self.negated |= set() if learned[0] else {result}
+        elif kind in ("Sum", *_SHAPES, "GatherNd", "GatherV2"):
+            self.signs[result] = self.signs.get(numbers[0], 0)
+        if kind == "GatherV2" and learned[0] and int(inputs[2]) == 1:
+            index = _array(inputs[1])
+            if (
+                math.prod(outputs[0].shape) > index.size
+                and len(shapes[0]) == 2
+                and index.size == shapes[0][0] == self.examples
+                and index.size > len(np.unique(index))
+            ):
+                evidence = f"output {shapes[0]}, index {shapes[1]}, together {tuple(outputs[0].shape)}"
+                self.find_once("index-for-all", evidence)
+        if kind == "Mul" and sorted(learned) == [False, True]:
+            own, given = numbers if learned[0] else numbers[::-1]
+            direct = self.source(own) in self.results
+            if direct and self.source(given) in self.logged:
+                self.find_exchange()
+            self.products_of_output |= direct
+            values = _array(inputs[learned.index(False)])
+            turned = given in self.negated or any(
+                np.array_equal(values, -target) for target in self.targets
+            )
+            sign = self.signs.get(own, 0) * (-1 if turned else 1)
+            if sign and shapes[0] == shapes[1] and shapes[0]:
+                self.products.append((outputs[0], sign))
+
+    def find_exchange(self) -> None:
+        evidence = "the logarithm of the targets is taken, and not that of the output"
+        self.find_once("swapped-arguments", evidence)
 
     def activation(
         self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
@@ -704,6 +787,7 @@ class _Watch(_Seen):
             self.targets[0],
         )
         maker = "" if known is not None else self.maker(output)
+        units = output.shape[-1] if len(output.shape) > 1 else 1
         values = _array(output if known is None else known)
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
             if logits and maker == "Relu":
@@ -711,7 +795,14 @@ class _Watch(_Seen):
                     "relu-before-loss",
                     f"{(values == 0).mean():.0%} of the logits are exactly 0",
                 )
-            if "binary" in name:
+            if "sparse" not in name:
+                self.judge_targets(targets, 0, 1)
+            if "categorical" in name and self.maker(output) == "Sigmoid" and units > 1:
+                self.find("sigmoid-before-categorical", f"{units} sigmoids")
+            elif maker == "Tanh":
+                span = f"the loss's inputs go from {values.min():.2g} to {values.max():.2g}"
+                self.find("tanh-before-loss", span)
+            elif "binary" in name:
                 self.judge_binary(logits, maker == "Sigmoid", values, targets)
             elif "categorical" in name:
                 self.judge_classes(
@@ -721,6 +812,8 @@ class _Watch(_Seen):
                     "sparse" in name,
                     settings.get("ignore_class"),
                 )
+        elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
+            self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
         elif name in (
             "mean_squared_error",
             "mean_absolute_error",
@@ -758,6 +851,7 @@ class _Watch(_Seen):
                 span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
                 self.find("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
+            self.look_at_shift(kept)
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
             self.find(
@@ -782,6 +876,50 @@ class _Watch(_Seen):
             return
         if len(costs):
             self.compare(costs, classes)
+
+    def look_at_shift(self, kept: np.ndarray) -> None:
+        """Are the targets the tokens themselves, those next to them, or those
+        after?"""
+        target = self.targets[0]
+        if self.tokens is None or target.shape[:2] != self.tokens.shape:
+            return
+        target, kept = (part.reshape(self.tokens.shape) for part in (target, kept))
+        for shift in range(3):
+            end = self.tokens.shape[1] - shift
+            some = kept[:, :end]
+            same = target[:, :end][some] == self.tokens[:, shift:][some]
+            if some.sum() >= FEW and same.all():
+                self.shifts.add(shift)
+                # Padding is one token; what a mask leaves out is many.
+                left = len(np.unique(self.tokens[:, shift:][~some])) > 2
+                self.copies |= shift == 0 and left
+                return
+
+    def look_at_order(self) -> None:
+        """A causal model says of the first half of a text the same whatever
+        follows."""
+        if self.copies:
+            self.judge_shift(False)
+            return
+        half, some = self.tokens.shape[1] // 2, [*range(len(self.tokens))][:2]
+        other = self.tokens.copy()
+        other[:, half:] = np.roll(self.tokens[:, half:][:, ::-1], 1, 0)
+        outputs = []
+        for one in (self.tokens, other):
+            given = tree.map_structure(
+                partial(_exchanged, self.tokens, one), self.given
+            )
+            given = tree.map_structure(partial(_taken, len(one), some), given)
+            output = tree.flatten(self.model(given, training=False))
+            shape = (len(some), one.shape[1])
+            outputs.append(
+                _array(next(part for part in output if part.shape[:2] == shape))
+            )
+        apart = abs(outputs[0] - outputs[1])
+        same = apart[:, :half].max() <= 1e-4 * abs(outputs[0]).max()
+        self.judge_shift(bool(same and apart[:, half:].max() > 0))
+        if not same and 1 in self.shifts:
+            self.find("future-visible", "an output changes with the tokens after it")
 
     def compare(self, costs: np.ndarray, classes: int) -> None:
         """The loss of each example with that of guessing."""
@@ -819,6 +957,13 @@ class _Watch(_Seen):
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs, 2)
 
+    def judge_still(self) -> None:
+        """There is no way back."""
+        self.find(
+            "nothing-trains", f"{len(self.names)} weights, of which none is trainable"
+        )
+        raise _Stop
+
     def judge_variables(
         self, used: tuple[tf.Variable, ...], before: _Variables
     ) -> None:
@@ -848,6 +993,10 @@ class _Watch(_Seen):
         }
         for row, slope in zip(self.rows, arrays[len(trained) :], strict=False):
             row["gradient"] = None if slope is None else _norm(slope)
+        grown = arrays[len(trained) + len(self.rows) :]
+        for (_, sign), slope in zip(self.products, grown, strict=False):
+            if slope is not None:
+                self.rising += bool((sign * slope >= 0).all() and slope.any())
         twins = _twins(self.model.weights)
         owners = {
             id(weight): layer for layer in self.layers for weight in _weights(layer)
@@ -889,6 +1038,21 @@ def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
     except Exception:
         return ""
     return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _tokens(inputs: Any) -> np.ndarray | None:
+    """Whole numbers, a row for each text."""
+    if isinstance(inputs, dict):
+        other = re.compile("label|target|mask|type|segment|position")
+        inputs = [part for name, part in inputs.items() if not other.search(name)]
+    whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
+    return next((part for part in whole if part.ndim == 2), None)
+
+
+def _exchanged(old: np.ndarray, new: np.ndarray, value: Any) -> Any:
+    """Inputs with another array in the place of one."""
+    same = np.shape(value) == old.shape and np.array_equal(value, old)
+    return new if same else value
 
 
 def _taken(examples: int, pick: list[int], value: Any) -> Any:

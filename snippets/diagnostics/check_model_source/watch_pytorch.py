@@ -20,12 +20,15 @@ Source: Glorot & Bengio (2010), equations 2 to 7, for the signals of a layer;
 Schoenholz et al. (2017) for angles.
 """
 
+import copy
 import math
 import random
+import re
 import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import is_dataclass
 from functools import partial
 from typing import Any
 
@@ -55,10 +58,24 @@ from snippets.diagnostics.check_model_source.limits import (
 from snippets.diagnostics.check_model_source.report import ModelReport
 
 ADVICE |= {
+    "bce-without-sigmoid": (
+        "fault",
+        "The loss takes probabilities and gets something else.",
+        "nn.BCELoss has no sigmoid of its own.",
+        "Use nn.BCEWithLogitsLoss on the logits, or return their sigmoid.",
+        "chapters/activation-functions/#use",
+    ),
+    "attention-axis": (
+        "fault",
+        "The weights of an attention do not add up to 1 over what they weigh.",
+        "A softmax over the queries, the heads or the batch, where the keys were meant.",
+        "softmax(scores, dim=-1), before the product with the values.",
+        "chapters/activation-functions/#use",
+    ),
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
-        "nn.NLLLoss has no softmax of its own.",
+        "nn.NLLLoss and nn.KLDivLoss have no softmax of their own.",
         "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
         "chapters/activation-functions/#use",
     ),
@@ -72,7 +89,7 @@ ADVICE |= {
     "no-gradient": (
         "fault",
         "The first layers are to be trained and get no gradient.",
-        ".detach(), .data, torch.no_grad() or a step without gradient (argmax, round) between them and the loss.",
+        ".detach(), .data, torch.no_grad(), a quantized layer or a step without gradient (argmax, round) on the way.",
         "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
         "chapters/vanishing-gradients/#use",
     ),
@@ -105,35 +122,49 @@ def check_model(
     `model(**batch)` and `loss_fn(output, batch)`. Without `loss_fn` the loss is
     the `loss` of the output.
 
+    Of a loss that comes with other things, such as `(loss, output)` or
+    `{"loss": ..., "accuracy": ...}`, the loss counts. A model that is frozen or
+    quantized throughout gets no backward pass, and the report says so.
+
     Raises ValueError, saying what to pass, for a model without parameters, a
     batch the model does not take, and a loss that is no scalar or has no
-    gradient.
+    gradient though there are parameters to train.
     """
     # of torch.compile: hooks see the model below
     model = getattr(model, "_orig_mod", model)
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     parameters = list(model.parameters())
-    if not parameters or any(
+    packed = [
+        name
+        for name, part in model.named_modules()
+        if _is_packed(part) and not name.endswith("_packed_params")
+    ]
+    if not (parameters or packed) or any(
         nn.parameter.is_lazy(tensor) for tensor in (*parameters, *model.buffers())
     ):
         raise ValueError(
             f"model must have parameters (run a lazy model once before), got {type(model).__name__}"
         )
+    if any(tensor.is_inference() for tensor in parameters):
+        # No graph can keep what was built in inference mode.
+        with torch.inference_mode(False):
+            return check_model(copy.deepcopy(model), batch, loss_fn)
     if isinstance(loss_fn, type):
         raise ValueError(
             f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
         )
-    if not isinstance(batch, Tensor | Mapping | tuple | list):
+    held = is_dataclass(batch) and not isinstance(batch, type)
+    if not (held or isinstance(batch, Tensor | Mapping | tuple | list)):
         raise ValueError(
-            f"batch must be a tensor, or a tuple, list or dict, {_BATCH}, got {type(batch).__name__}"
+            f"batch must be a tensor, or a tuple, list, dict or dataclass, {_BATCH}, got {type(batch).__name__}"
         )
     if any(tensor.is_meta for tensor in (*parameters, *_tensors(batch))):
         raise ValueError(
             "model and batch must hold numbers, got a tensor on the device meta"
         )
     pair = isinstance(batch, tuple | list) and len(batch) == 2
-    inputs, targets = batch if pair else (batch, batch)
+    inputs, targets = map(_recorded, batch) if pair else [_recorded(batch)] * 2
     if hasattr(inputs, "__array__") and not isinstance(inputs, Tensor):
         raise ValueError(
             f"batch must hold tensors, {_BATCH}, got {type(inputs).__name__}"
@@ -149,10 +180,13 @@ def check_model(
         _untouched(model, batch, loss_fn) as before,
         torch.inference_mode(False),
         torch.enable_grad(),
+        _as_written(),
     ):
         try:
             value = watch.run(model, inputs, targets, loss_fn)
             watch.loss = value.item()
+            if not value.requires_grad:
+                watch.judge_still(packed)
             graph = _graph(value)
             watch.chain = watch.longest(graph)
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
@@ -189,6 +223,30 @@ def check_model(
         layers=layers,
         findings=_judge(watch, layers),
     )
+
+
+def _as_written() -> Any:
+    """Of a compiled model, nothing is compiled: our hooks would be as well."""
+    if "torch._dynamo" in sys.modules:
+        return torch.compiler.set_stance("force_eager")
+    return nullcontext()
+
+
+def _is_packed(module: nn.Module) -> bool:
+    """Its weights are integers that no optimizer can move."""
+    return ".quantized." in type(module).__module__
+
+
+def _recorded(value: Any) -> Any:
+    """Copies of tensors that were made in inference mode, which no graph can
+    keep."""
+    if all(not tensor.is_inference() for tensor in _tensors(value)):
+        return value
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, Mapping):
+        return {name: _recorded(part) for name, part in value.items()}
+    return type(value)(map(_recorded, value)) if type(value) in (tuple, list) else value
 
 
 @contextmanager
@@ -229,6 +287,21 @@ class _Tensors(_Before):
                 *owned,
             ]
         )
+        for name, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                self.keep_script(name, module)
+
+    def keep_script(self, name: str, module: torch.jit.ScriptModule) -> None:
+        """What it holds, its mode too, lies outside of Python."""
+        held = module._c.dump_to_str(False, False, False)
+        for part in re.findall(r"^ {4}(\w+) = ", held, re.MULTILINE):
+            with suppress(Exception):  # some hold what cannot be copied
+                value = getattr(module, part)
+                if isinstance(value, Tensor):
+                    self.look([(f"{name}.{part}", value)])
+                elif not isinstance(value, nn.Module):
+                    undo = partial(_set, module, part, copy.deepcopy(value))
+                    self.undo.append((f"{name}.{part}", undo))
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         if isinstance(value, torch.Generator):
@@ -296,6 +369,11 @@ class _Tensors(_Before):
                     ),
                 )
             )
+
+
+def _set(module: nn.Module, part: str, value: Any) -> None:
+    if getattr(module, part) != value:
+        setattr(module, part, value)
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -379,6 +457,10 @@ class _Watch(_Seen, TorchFunctionMode):
         ]
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
+        self.negated: list[Tensor] = []
+        self.places = set[int]()
+        """Where the output lies in memory."""
+        self.tokens = _tokens(inputs)
         self.norms = {
             module.weight: name
             for name, module in model.named_modules()
@@ -428,6 +510,7 @@ class _Watch(_Seen, TorchFunctionMode):
         }
         for row, place in self.squashed:
             row["predicts"] = place in results
+        self.places = results
         self.in_loss = True
         if loss_fn is None:
             value = _own_loss(output)
@@ -440,17 +523,18 @@ class _Watch(_Seen, TorchFunctionMode):
                 self,
                 _explained(lambda: f"{fails} ({_way_round(loss_fn, output, targets)})"),
             ):
-                value = loss_fn(output, targets)
+                output = loss_fn(output, targets)
+            value = _own_loss(output)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = (
                 f"shape {tuple(value.shape)}"
                 if isinstance(value, Tensor)
-                else type(value).__name__
+                else type(output).__name__
             )
             raise ValueError(
                 f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}: {_LOSS}"
             )
-        if not value.requires_grad:
+        if not value.requires_grad and self.trained:
             raise ValueError(
                 "loss has no gradient: leave parameters trainable, and do not detach in loss_fn"
             )
@@ -476,19 +560,27 @@ class _Watch(_Seen, TorchFunctionMode):
             isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
             for module in model.modules()
         )
-        model.eval()
+        try:
+            model.eval()
+        except NotImplementedError:  # an exported model has one mode
+            return
         with torch.no_grad():
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
-            for count in (4, 5):
+            # What is quantized as it runs takes its scale from the whole batch.
+            for count in () if any(map(_is_packed, model.modules())) else (4, 5):
                 self.quietly(self.look_at_neighbours, model, inputs, count)
+            if self.shifts & {0, 1}:
+                self.quietly(self.look_at_order, model, inputs)
+            else:
+                self.judge_shift(False)
 
     def evaluate(
         self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any
     ) -> None:
         output = _called(model, inputs)
-        value = loss_fn(output, targets) if loss_fn else _own_loss(output)
-        self.evaluation = float(value)
+        value = loss_fn(output, targets) if loss_fn else output
+        self.evaluation = float(_own_loss(value))
 
     def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
         """What of the last output depends on the first step, and on the
@@ -600,14 +692,72 @@ class _Watch(_Seen, TorchFunctionMode):
         result = func(*args, **kwargs)
         if self.in_loss:
             self.quietly(self.after_any, result, args)
+            self.quietly(self.look_at_sign, name, result, args)
         elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
 
     def after_any(self, result: Any, args: Any) -> None:
         tensors = [part for part in (result, *args[:2]) if isinstance(part, Tensor)]
-        if len(tensors) == 3 and tensors[1].requires_grad != tensors[2].requires_grad:
-            self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
+        if len(tensors) == 3 and tensors[1].dim() != tensors[2].dim():
+            # What was cut off from the output shares its numbers with it.
+            own = [self.is_output(part) for part in tensors[1:]]
+            if own[0] != own[1]:
+                self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
+
+    def is_output(self, tensor: Tensor) -> bool:
+        return tensor.requires_grad or (
+            tensor.layout is torch.strided and tensor.data_ptr() in self.places
+        )
+
+    def look_at_sign(self, name: str, result: Any, args: Any) -> None:
+        """Does the loss grow with a log-probability times a weight?"""
+        if name == "neg" and not result.requires_grad:
+            self.negated.append(result)
+        if name not in ("mul", "rmul") or not all(
+            isinstance(part, Tensor) for part in args
+        ):
+            return
+        learned = [part for part in args if part.requires_grad]
+        given = [part for part in args if not part.requires_grad]
+        if len(learned) != 1 or given[0].shape != learned[0].shape:
+            return
+        # In -advantage * log_probability the minus is there.
+        sign = -1 if any(given[0] is part for part in self.negated) else 1
+        sign *= _sign_of_log(learned[0].grad_fn)
+        if sign and given[0].is_floating_point():
+            result.register_hook(lambda slope: self.note_slope(slope * sign))
+
+    def note_slope(self, slope: Tensor) -> None:
+        with torch._C.DisableTorchFunction():
+            self.rising += bool((slope >= 0).all() and (slope > 0).any())
+
+    def before_getitem(self, input: Tensor, index: Any) -> None:
+        if isinstance(index, tuple) and len(index) == 2:
+            rows, columns = index
+            if rows is Ellipsis or (isinstance(rows, slice) and rows == slice(None)):
+                self.look_at_index(input, columns)
+
+    def before_index_select(self, input: Tensor, dim: int, index: Tensor) -> None:
+        if dim in (1, -1):
+            self.look_at_index(input, index)
+
+    def look_at_index(self, input: Tensor, index: Any) -> None:
+        """One index an example, taken from all examples. Columns that are
+        chosen or ordered stand once each."""
+        if (
+            self.in_loss
+            and isinstance(index, Tensor)
+            and input.requires_grad
+            and input.dim() == 2
+            and not index.is_floating_point()
+            and index.dtype is not torch.bool
+            and index.numel() == len(input) == self.examples
+            and index.numel() > len(index.unique())
+        ):
+            shape = (len(input), *index.shape)
+            evidence = f"output {tuple(input.shape)}, index {tuple(index.shape)}, together {shape}"
+            self.find_once("index-for-all", evidence)
 
     def after_add(self, _: Tensor, one: Any, other: Any, **__: Any) -> None:
         if isinstance(one, Tensor) and isinstance(other, Tensor):
@@ -699,6 +849,22 @@ class _Watch(_Seen, TorchFunctionMode):
 
     before_log_softmax = before_softmax
 
+    def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
+        """Weights of an attention belong to what they multiply: the last
+        axis."""
+        node = input.grad_fn if input.dim() > 2 and other.dim() > 2 else None
+        while type(node).__name__.startswith(("Mul", "NativeDropout", "Clone")):
+            node = node.next_functions[0][0]
+        if not type(node).__name__.startswith("Softmax"):
+            return
+        axis, dims = node._saved_dim, input.dim()
+        axis = axis - 2**64 if axis >= 2**63 else axis
+        if axis % dims != dims - 1 and input.shape[-1] > 1:
+            evidence = f"softmax over axis {axis % dims} of {tuple(input.shape)}, whose last axis is summed over"
+            self.find_once("attention-axis", evidence, self.where())
+
+    before_bmm = before_matmul
+
     def before_layer_norm(
         self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any
     ) -> None:
@@ -755,6 +921,8 @@ class _Watch(_Seen, TorchFunctionMode):
         *_: Any,
         **__: Any,
     ) -> None:
+        if self.swapped(input, target):
+            return
         rows = (
             input.detach().movedim(1, -1).flatten(0, -2)
             if input.dim() > 1
@@ -762,6 +930,7 @@ class _Watch(_Seen, TorchFunctionMode):
         )
         classes = rows.shape[-1]
         self.check_labels(classes, target, ignore_index)
+        self.look_at_shift(target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
         if (
@@ -778,7 +947,11 @@ class _Watch(_Seen, TorchFunctionMode):
                 "relu-before-loss",
                 f"{(some == 0).double().mean():.0%} of the logits are exactly 0",
             )
+        elif _maker(input) == "Sigmoid" and classes > 1:
+            self.find("sigmoid-before-categorical", f"{classes} sigmoids")
+        self.look_at_tanh(input)
         if target.is_floating_point():
+            self.judge_targets(target.detach(), 0, 1)
             labels = (
                 target.movedim(1, -1).flatten(0, -2)[places]
                 if target.dim() > 1
@@ -811,6 +984,7 @@ class _Watch(_Seen, TorchFunctionMode):
     ) -> None:
         dim = 1 if input.dim() > 1 else 0
         self.check_labels(input.shape[dim], target, ignore_index)
+        self.look_at_shift(target, ignore_index)
         total = input.detach().double().logsumexp(dim)
         if (total.abs() > 1e-2).any():
             self.find(
@@ -831,9 +1005,127 @@ class _Watch(_Seen, TorchFunctionMode):
             )
             raise _Stop
 
+    def swapped(self, input: Tensor, target: Tensor) -> bool:
+        found = target.requires_grad and not input.requires_grad
+        if found:
+            shapes = f"{tuple(input.shape)} without a gradient, {tuple(target.shape)} with one"
+            self.find_once("swapped-arguments", shapes)
+        return found
+
+    def look_at_tanh(self, input: Tensor) -> None:
+        if _maker(input) == "Tanh":
+            span = f"the loss's inputs go from {input.min():.2g} to {input.max():.2g}"
+            self.find_once("tanh-before-loss", span)
+
+    def look_at_shift(self, target: Tensor, ignore_index: int) -> None:
+        """Are the targets the tokens themselves, those next to them, or those
+        after?"""
+        tokens = self.tokens
+        if tokens is None or target.is_floating_point() or not tokens.numel():
+            return
+        # The loss may have left out the last ones.
+        width, length = target.numel() // len(tokens), tokens.shape[1]
+        if not length - 2 <= width <= length or target.numel() % len(tokens):
+            return
+        target = target.reshape(len(tokens), width)
+        for shift in range(3):
+            some = target[:, : length - shift]
+            given = tokens[:, shift : shift + width]
+            kept = some != ignore_index
+            if kept.sum() >= FEW and torch.equal(some[kept], given[kept]):
+                self.shifts.add(shift)
+                # Padding is one token; what a mask leaves out is many.
+                left = given[~kept].unique().numel() > 2
+                self.copies |= shift == 0 and left
+                return
+
+    def look_at_order(self, model: nn.Module, inputs: Any) -> None:
+        """A causal model says of the first half of a text the same whatever
+        follows."""
+        half, pick = self.tokens.shape[1] // 2, [*range(len(self.tokens))][:2]
+        other = self.tokens.clone()
+        other[:, half:] = self.tokens[:, half:].flip(1).roll(1, 0)
+        if self.copies:
+            self.judge_shift(False)
+            return
+
+        def said(tokens: Tensor) -> Tensor:
+            given = _exchanged(inputs, self.tokens, tokens)
+            # Two texts will do, where inputs can be told apart by example.
+            with suppress(ValueError):
+                given = _taken(given, 0, len(tokens), pick)
+            output = _called(model, given)
+            parts = (_by_place(part, tokens.shape[1]) for part in _tensors(output))
+            return next(part for part in parts if part is not None)
+
+        first, last = said(self.tokens), said(other)
+        apart = (first - last).abs()
+        same = apart[:, :half].max() <= 1e-4 * first.abs().max()
+        self.judge_shift(bool(same and apart[:, half:].max() > 0))
+        if not same and 1 in self.shifts:
+            self.find("future-visible", "an output changes with the tokens after it")
+
+    def before_binary_cross_entropy(
+        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        if self.swapped(input, target):
+            return
+        self.judge_targets(target.detach(), 0, 1)
+        self.look_at_tanh(input)
+        low, high = input.min().item(), input.max().item()
+        if not 0 <= low <= high <= 1 and math.isfinite(high - low):
+            if _maker(input) != "Tanh":
+                span = f"the loss's inputs go from {low:.3g} to {high:.3g}"
+                self.find_once("bce-without-sigmoid", span)
+            raise _Stop  # PyTorch would end here
+        if not 0 <= target.min() <= target.max() <= 1:
+            raise _Stop
+
+    def before_kl_div(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *_: Any,
+        log_target: bool = False,
+        **__: Any,
+    ) -> None:
+        if input.max() > 1e-3:
+            evidence = (
+                f"log-probabilities end at 0, the inputs go up to {input.max():.3g}"
+            )
+            self.find_once("nll-without-log-softmax", evidence)
+        if not log_target:
+            self.judge_targets(target.detach(), 0, 1)
+
+    def before_poisson_nll_loss(
+        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        self.judge_targets(target.detach(), 0, math.inf)
+
+    def before_soft_margin_loss(
+        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        if not (target.detach().abs() == 1).all():
+            span = f"from {target.min():.3g} to {target.max():.3g}"
+            evidence = f"the loss wants labels -1 and 1, the labels go {span}"
+            self.find_once("targets-outside", evidence)
+
+    before_hinge_embedding_loss = before_soft_margin_loss
+
+    def before_cosine_embedding_loss(
+        self, input1: Tensor, input2: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        self.before_soft_margin_loss(input1, target)
+
+    before_margin_ranking_loss = before_cosine_embedding_loss
+
     def before_binary_cross_entropy_with_logits(
         self, input: Tensor, target: Tensor, *_: Any, **__: Any
     ) -> None:
+        if self.swapped(input, target):
+            return
+        self.judge_targets(target.detach(), 0, 1)
+        self.look_at_tanh(input)
         if _maker(input) == "Sigmoid":
             self.find(
                 "sigmoid-before-logits-loss",
@@ -841,6 +1133,8 @@ class _Watch(_Seen, TorchFunctionMode):
             )
         loss = nn.functional.binary_cross_entropy_with_logits
         self.compare(loss(input.detach().float(), target.float(), reduction="none"), 2)
+
+    before_multilabel_soft_margin_loss = before_binary_cross_entropy_with_logits
 
     def before_mse_loss(
         self, input: Tensor, target: Tensor, *_: Any, **__: Any
@@ -879,6 +1173,13 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"{len(found)} tensors that parameters() does not name",
                 *sorted(found),
             )
+
+    def judge_still(self, packed: list[str]) -> None:
+        """There is no way back."""
+        count = len(self.parameters)
+        evidence = f"{len(packed)} quantized layers" if packed else f"{count} weights"
+        self.find("nothing-trains", f"{evidence}, none to be trained", *packed)
+        raise _Stop
 
     def longest(self, graph: list[Any]) -> list[int]:
         """The rows on the path through the graph that passes the most."""
@@ -1086,6 +1387,59 @@ def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
     return value.index_select(axis, torch.tensor(pick, device=value.device))
 
 
+def _tokens(inputs: Any) -> Tensor | None:
+    """Whole numbers, a row for each text."""
+    if isinstance(inputs, Mapping):
+        other = re.compile("label|target|mask|type|position")
+        inputs = [part for name, part in inputs.items() if not other.search(str(name))]
+    whole = [part for part in _tensors(inputs) if part.dtype in (torch.long, torch.int)]
+    return next((part for part in whole if part.dim() == 2), None)
+
+
+def _exchanged(value: Any, old: Tensor, new: Tensor) -> Any:
+    """Inputs with another tensor in the place of one."""
+    if isinstance(value, Mapping):
+        return {name: _exchanged(part, old, new) for name, part in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(_exchanged(part, old, new) for part in value)
+    return new if value is old else value
+
+
+def _by_place(tensor: Tensor, length: int) -> Tensor | None:
+    """What is said of each token: (texts, places, ...), from (texts, classes,
+    places) too."""
+    if not tensor.is_floating_point() or tensor.dim() < 3:
+        return None
+    axis = next((axis for axis in (1, 2) if tensor.shape[axis] == length), None)
+    return None if axis is None else tensor.movedim(axis, 1)
+
+
+def _sign_of_log(node: Any) -> int:
+    """1 of log-probabilities, -1 of what is their negative, 0 of all else."""
+    sign, turned = 1, False
+    while node is not None:
+        name = type(node).__name__.partition("Backward")[0]
+        sources = [source for source, _ in node.next_functions]
+        if name in ("Log", "LogSoftmax", "LogSigmoid"):
+            return sign
+        if name in ("NllLoss", "NllLoss2D", "BinaryCrossEntropy"):
+            return -sign
+        if name == "Sub":
+            names = [type(source).__name__ for source in sources]
+            if names[-1].startswith("Logsumexp"):
+                return sign
+            # That of a normal distribution, as torch.distributions writes it.
+            sources = sources if names[0].startswith(("Sub", "Div")) else []
+        elif name == "Pow":
+            return -sign if turned else 0
+        elif name == "Neg":
+            sign, turned = -sign, True
+        elif name not in (*_SHAPES, "Gather", "Index", "Sum", "Div"):
+            return 0
+        node = sources[0] if sources else None
+    return 0
+
+
 def _way_round(loss_fn: Any, output: Any, targets: Any) -> str:
     try:
         if _floating(loss_fn(targets, output)):
@@ -1118,7 +1472,10 @@ def _linear(module: nn.Module) -> tuple[int, ...]:
 def _called(model: nn.Module, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
-    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+    several = isinstance(inputs, tuple | list)
+    if several and not isinstance(inputs, nn.utils.rnn.PackedSequence):
+        return model(*inputs)
+    return model(inputs)
 
 
 def _own_loss(output: Any) -> Any:
@@ -1132,11 +1489,16 @@ def _own_loss(output: Any) -> Any:
             and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts)
             else None
         )
-    if isinstance(output, Tensor):
-        return output
-    return (
-        output["loss"] if isinstance(output, Mapping) else getattr(output, "loss", None)
-    )
+    if isinstance(output, Mapping):
+        return output["loss"]
+    if isinstance(output, Tensor) or hasattr(output, "loss"):
+        return getattr(output, "loss", output)
+    if not isinstance(output, tuple | list):
+        return None
+    # (loss, output), (logits, loss), or the loss and numbers to log.
+    numbers = [part for part in output if _floating(part) and part.numel() == 1]
+    learned = [part for part in numbers if part.requires_grad] or numbers
+    return learned[0] if len(learned) == 1 else None
 
 
 def _is_mask(tensor: Tensor) -> bool:
@@ -1184,11 +1546,13 @@ def _explained(what: Callable[[], str]) -> Iterator[None]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists and dicts (so also in packed
-    sequences and in outputs of transformers).
+    """The tensors in nested tuples, lists, dicts and dataclasses (so also in
+    packed sequences and in outputs of transformers).
     """
     if isinstance(value, Tensor):
         yield value
+    elif is_dataclass(value) and not isinstance(value, type | Mapping):
+        yield from _tensors(vars(value))
     elif isinstance(value, Mapping | tuple | list):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(part)

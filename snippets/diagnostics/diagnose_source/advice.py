@@ -11,18 +11,25 @@ CURES = {
         "Mend what the message names: print the shapes of inputs, output and targets.",
         "toolbox/diagnose/#findings",
     ),
+    "one-target": (
+        "fault",
+        "All targets are the same.",
+        "A column that was read wrongly, labels that were cut to whole numbers, or a data set that holds one class.",
+        "Look at the targets before they go into the data set; a network learns their value and nothing else.",
+        "toolbox/diagnose/#findings",
+    ),
+    "not-in-optimizer": (
+        "fault",
+        "Weights that are to be trained are not the optimizer's: no step changes them.",
+        "The optimizer was made before a layer was added or replaced, or got a part of the parameters.",
+        "Make the optimizer last, from model.parameters(); if these weights are meant to stay, freeze them.",
+        "toolbox/symptom-finder/#weights",
+    ),
     "labels-not-whole": (
         "fault",
         "Labels with a fraction are cut to whole numbers.",
         "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
         "Pass whole class numbers; for a regression take a squared error and a single linear output.",
-        LOSS,
-    ),
-    "targets-outside": (
-        "fault",
-        "The loss compares probabilities, and targets lie outside of 0 to 1.",
-        "Labels -1 and 1, class numbers under a binary loss, or a regression under cross-entropy.",
-        "Labels 0 and 1 (one-hot for classes); for a regression take a squared error and no last activation.",
         LOSS,
     ),
     "softmax-over-one-unit": (
@@ -44,14 +51,6 @@ CURES = {
         "A cross-entropy between classes has a single class to choose from: it is 0 or cannot fall.",
         "One output unit under a loss that wants one unit for each class.",
         "Binary cross-entropy for one unit; or one unit for each class.",
-        LOSS,
-    ),
-    "sigmoid-before-categorical": (
-        "fault",
-        "A sigmoid for each class under a loss for exclusive classes.",
-        "The loss wants one distribution over the classes; sigmoids give each class a probability of its own.",
-        "A softmax over the classes (PyTorch: none, the loss has it); for labels that may be true at once, "
-        "binary cross-entropy.",
         LOSS,
     ),
     "binary-loss-for-classes": (

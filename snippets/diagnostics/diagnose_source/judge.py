@@ -8,6 +8,7 @@ import numpy as np
 
 from snippets.diagnostics.check_model_source.report import Finding
 from snippets.diagnostics.diagnose_source.limits import (
+    ALIKE,
     CHANCE,
     DROPPED,
     LOOKED_AT,
@@ -87,6 +88,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
             "targets-outside",
             f"{share:.0%} of the targets lie outside of 0 to 1: they go from {low:.3g} to {high:.3g}",
         )
+    # With a single class there is but one label.
+    single = kind in ("labels", "classes") and units == 1
+    if len(y) >= ALIKE and low == high and kind != "other" and not single:
+        yield _found("one-target", f"all {y.size} targets are {low:g}")
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -236,7 +241,7 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
 
 
 def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbours has one's own class, the
+    """How often one of the five nearest neighbors has one's own class, the
     same by chance, and its standard error; None for other data.
     """
     y = facts.targets
@@ -270,6 +275,6 @@ def _unrelated(near: tuple[float, float, float] | None) -> str:
         return ""
     above = (near[0] - near[1]) / max(near[2], 1e-30)
     return (
-        f"of the five nearest neighbours {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
+        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
         f"({above:+.1f} standard errors, limit {CHANCE:g})"
     )

@@ -34,6 +34,8 @@ chance.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
+ALIKE = 16
+"""Examples: so many may not all have the same target."""
 SMALL = 0.1
 """Median norm of an example: one-hot rows and tf-idf have 1, pixels divided by
 255 twice 0.05.

@@ -94,6 +94,10 @@ def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
         )
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if model.built and model.weights and not model.trainable_variables:
+        raise ValueError(
+            f"model must have weights to train, got {model.name!r}, which is frozen: set trainable = True in a part"
+        )
     if not model.built or not model.trainable_variables:
         raise ValueError(
             f"model must have weights to train (build it, or run it on a batch once before), got {model.name!r}"
@@ -150,8 +154,12 @@ def _batches(
                 f"y must be given, or x must be a pair (x, y) or a dataset, got {type(x).__name__}"
             )
         x, y = x
-    x, y = (tree.map_structure(np.asarray, part) for part in (x, y))
-    sizes = [len(part) if part.ndim else 0 for part in tree.flatten((x, y))]
+    if any(isinstance(part, float | int | str) for part in tree.flatten((x, y))):
+        raise ValueError(
+            f"x and y must hold arrays, np.array(values) of a list, got {type(x).__name__} and {type(y).__name__}"
+        )
+    x, y = (tree.map_structure(_array, part) for part in (x, y))
+    sizes = [_count(part) for part in tree.flatten((x, y))]
     if len(set(sizes)) > 1 or not sizes[0]:
         raise ValueError(
             f"x and y must hold an example at least, and as many inputs as targets, got {sizes}"
@@ -171,7 +179,35 @@ def _batches(
 
 
 def _taken(data: Any, place: Any) -> Any:
-    return tree.map_structure(lambda part: part[place], data)
+    return tree.map_structure(partial(_rows, place), data)
+
+
+def _rows(place: np.ndarray, part: Any) -> Any:
+    """Some examples, each at most once."""
+    if isinstance(part, tf.RaggedTensor):
+        return tf.gather(part, place)
+    if not isinstance(part, tf.SparseTensor):
+        return part[place]
+    new = np.full(part.shape[0], -1)
+    new[place] = np.arange(len(place))
+    indices = part.indices.numpy()
+    indices[:, 0] = new[indices[:, 0]]
+    kept = indices[:, 0] >= 0
+    shape = (len(place), *part.shape[1:])
+    some = tf.SparseTensor(indices[kept], part.values.numpy()[kept], shape)
+    return tf.sparse.reorder(some)
+
+
+_COMPOSITE = (tf.RaggedTensor, tf.SparseTensor)
+
+
+def _array(part: Any) -> Any:
+    return part if isinstance(part, _COMPOSITE) else np.asarray(part)
+
+
+def _count(part: Any) -> int:
+    """How many examples."""
+    return int(part.shape[0]) if len(part.shape) else 0
 
 
 def _held(parts: Iterator[Any]) -> Iterator[Any]:
@@ -179,10 +215,10 @@ def _held(parts: Iterator[Any]) -> Iterator[Any]:
     for count, part in enumerate(parts):
         batch = keras.utils.unpack_x_y_sample_weight(part)
         batch = tuple(
-            piece if piece is None else tree.map_structure(np.asarray, piece)
+            piece if piece is None else tree.map_structure(_array, piece)
             for piece in batch
         )
-        held += sum(piece.nbytes for piece in tree.flatten(batch) if piece is not None)
+        held += sum(getattr(piece, "nbytes", 0) for piece in tree.flatten(batch))
         if count and (count >= STEPS or held > HELD):
             return
         yield batch
@@ -243,11 +279,15 @@ class _Training(_Program):
         if model.run_eagerly:
             self.step = self.eager_step
 
+    def strays(self) -> list[str]:
+        """The optimizer of a compiled model gets all weights that train."""
+        return []
+
     def checked(self) -> ModelReport:
         x, y, _ = self.batches[0]
-        if self.examples and len(tree.flatten(x)[0]) < 32:
+        if self.examples and _count(tree.flatten(x)[0]) < 32:
             # A batch as the training draws it, but not a small one.
-            count = len(tree.flatten(self.examples)[0])
+            count = _count(tree.flatten(self.examples)[0])
             order = np.random.default_rng(0).permutation(count)[:32]
             x, y = _taken(self.examples, order)
         if tree.is_nested(y) or _only(self.model.loss) is None:
@@ -367,9 +407,7 @@ class _Training(_Program):
             (part for part in leaves if part.weights or isinstance(part, _NORMS)), None
         )
         return _Looks(
-            inputs=[
-                part for part in inputs if part.dtype.kind == "f" and not _is_mask(part)
-            ],
+            inputs=[part for part in inputs if _is_float(part) and not _is_mask(part)],
             normalized=isinstance(first, _NORMS),
             stacks=_stacks(leaves),
             drops=[
@@ -448,7 +486,7 @@ class _Training(_Program):
 
     def rate(self) -> None:
         """Loss and accuracy of some examples, in both modes."""
-        count = len(tree.flatten(self.batches[0])[0])
+        count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
             values, outputs, targets = [], [], []
@@ -470,7 +508,13 @@ class _Training(_Program):
         if self.facts is None or self.examples is None:
             return ""
         inputs = tree.flatten(self.examples[0])[0]
+        if not _is_float(inputs):
+            return ""
         return _unrelated(_neighbours(self.facts, inputs))
+
+
+def _is_float(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "f"
 
 
 def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
@@ -497,7 +541,8 @@ def _twin(model: keras.Model, planned: int | None) -> tuple[Any, float]:
 
 
 def _tensor(part: Any) -> Any:
-    return part if part is None else tf.convert_to_tensor(part)
+    kept = part is None or isinstance(part, _COMPOSITE)
+    return part if kept else tf.convert_to_tensor(part)
 
 
 def _numbers(value: Any) -> np.ndarray:

@@ -300,6 +300,16 @@ class _Training(_Program):
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
 
+    def strays(self) -> list[str]:
+        """Weights that are to be trained, and in no group of the optimizer."""
+        groups = self.optimizer.param_groups
+        held = {id(part) for group in groups for part in group["params"]}
+        return [
+            name
+            for name, part in self.model.named_parameters()
+            if part.requires_grad and id(part) not in held
+        ]
+
     def checked(self) -> ModelReport:
         return check_model(self.model, self.some_examples(), self.loss_fn)
 
@@ -320,7 +330,7 @@ class _Training(_Program):
         output = _called(self.model, inputs)
         if self.loss_fn is None:
             return output, _own_loss(output)
-        return output, self.loss_fn(output, targets)
+        return output, _own_loss(self.loss_fn(output, targets))
 
     def watched(self, batch: Any) -> tuple[Any, Any, Any]:
         """Output and loss, the one call of a loss of torch in it, and what

@@ -1,0 +1,14 @@
+"""Of programs after public reports, `diagnose` names the cause, and is silent on the cured ones."""
+
+import pytest
+
+from tests.diagnostics.reports import table
+from tests.diagnostics.reports.keras import REPORTS
+
+pytestmark = pytest.mark.keras
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_verdict_is_that_of_the_table(name):
+    (wanted,) = (row for row in table.read("keras") if row["report"] == name)
+    assert table.row(name, REPORTS[name], table.said_keras)[-1] == wanted["verdict"]

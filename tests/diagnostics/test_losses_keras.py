@@ -1,0 +1,161 @@
+"""What the loss gets, in Keras: each planted fault is named, and the same with its cure, and healthy ones near it,
+give no fault."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, losses, ops
+
+from snippets.diagnostics.check_model_keras import check_model
+
+pytestmark = pytest.mark.keras
+CLASSES = losses.SparseCategoricalCrossentropy(from_logits=True)
+MASKED = losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-100)
+LOGITS, PROBABILITIES = losses.BinaryCrossentropy(from_logits=True), losses.BinaryCrossentropy()
+
+
+def network(units: int = 4, last: str | None = None) -> keras.Model:
+    return keras.Sequential([keras.Input((20,)), layers.Dense(64, "relu"), layers.Dense(units, last)])
+
+
+def text_model(both: bool = False) -> keras.Model:
+    rnn = layers.GRU(32, return_sequences=True)
+    hidden = layers.Bidirectional(rnn) if both else rnn
+    return keras.Sequential([keras.Input((None,), dtype="int32"), layers.Embedding(50, 32), hidden, layers.Dense(50)])
+
+
+def squared(chosen: Any) -> Any:
+    return ops.mean((chosen - 1.0) ** 2)
+
+
+def cases() -> dict[str, tuple[str, Any, Any, Any]]:
+    """The code, or none; what makes the model, batch and loss."""
+    draw = np.random.default_rng(0)
+    x, classes = draw.normal(size=(32, 20)).astype("float32"), draw.integers(4, size=32)
+    binary = draw.integers(2, size=(32, 1)).astype("float32")
+    several, hot = draw.integers(2, size=(32, 4)).astype("float32"), np.eye(4, dtype="float32")[classes]
+    text, weights = draw.integers(50, size=(16, 12)), draw.random((32, 1)).astype("float32")
+    masked = np.where(draw.random((16, 12)) < 0.3, text, -100)
+    crossed, acted = losses.CategoricalCrossentropy(), hot * weights
+    one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
+    return {
+        "labels -1 and 1": ("targets-outside", lambda: one("sigmoid"), (x, 2 * binary - 1), PROBABILITIES),
+        "labels -1 and 1, logits": ("targets-outside", one, (x, 2 * binary - 1), LOGITS),
+        "labels 0 and 1": ("", lambda: one("sigmoid"), (x, binary), PROBABILITIES),
+        "scores as targets": ("targets-outside", lambda: many("softmax"), (x, 5 * hot), crossed),
+        "a divergence from less than 0": (
+            "targets-outside",
+            lambda: many("softmax"),
+            (x, hot - 1),
+            losses.KLDivergence(),
+        ),
+        "a divergence": ("", lambda: many("softmax"), (x, hot), losses.KLDivergence()),
+        "a class -1": ("labels-out-of-range", many, (x, np.where(classes == 0, -1, classes)), CLASSES),
+        "tanh before probabilities": ("tanh-before-loss", lambda: one("tanh"), (x, binary), PROBABILITIES),
+        "tanh before logits": ("tanh-before-loss", lambda: one("tanh"), (x, binary), LOGITS),
+        "tanh before classes": ("tanh-before-loss", lambda: many("tanh"), (x, classes), CLASSES),
+        "tanh in a regression": ("", lambda: one("tanh"), (x, binary - 0.5), losses.MeanSquaredError()),
+        "sigmoid before classes": ("sigmoid-before-categorical", lambda: many("sigmoid"), (x, hot), crossed),
+        "sigmoid before many labels": ("", lambda: many("sigmoid"), (x, several), PROBABILITIES),
+        "swapped, classes": (
+            "swapped-arguments",
+            lambda: many("softmax"),
+            (x, hot),
+            lambda y, o: losses.categorical_crossentropy(o, y),
+        ),
+        "swapped, logits of classes": (
+            "swapped-arguments",
+            many,
+            (x, hot),
+            lambda y, o: losses.categorical_crossentropy(o, y, from_logits=True),
+        ),
+        "swapped, probabilities": (
+            "swapped-arguments",
+            lambda: one("sigmoid"),
+            (x, binary),
+            lambda y, o: losses.binary_crossentropy(o, y),
+        ),
+        "swapped, logits": (
+            "swapped-arguments",
+            one,
+            (x, binary),
+            lambda y, o: losses.binary_crossentropy(o, y, from_logits=True),
+        ),
+        "not swapped, classes": (
+            "",
+            lambda: many("softmax"),
+            (x, hot),
+            lambda y, o: losses.categorical_crossentropy(y, o),
+        ),
+        "not swapped, logits": ("", one, (x, binary), lambda y, o: losses.binary_crossentropy(y, o, from_logits=True)),
+        "logarithms of both": ("", lambda: one("softplus"), (x, binary), losses.MeanSquaredLogarithmicError()),
+        "logarithms of targets": ("", one, (x, 1 + binary), lambda y, o: ops.mean((o - ops.log(y)) ** 2)),
+        "weights that are logarithms": ("", one, (x, 1 + binary), lambda y, o: ops.mean(ops.log1p(y) * (o - y) ** 2)),
+        "index of all": ("index-for-all", many, (x, classes), lambda a, q: squared(ops.take(q, a, axis=1))),
+        "index of each": (
+            "",
+            many,
+            (x, classes),
+            lambda a, q: squared(ops.take_along_axis(q, a[:, None], axis=1)),
+        ),
+        "targets that are the inputs": ("unshifted-targets", text_model, (text, text), CLASSES),
+        "targets that are the next tokens": ("", text_model, (text[:, :-1], text[:, 1:]), CLASSES),
+        "an autoencoder of text": ("", lambda: text_model(True), (text, text), CLASSES),
+        "shifted twice": ("unshifted-targets", text_model, (text[:, :-2], text[:, 2:]), CLASSES),
+        "a masked model that sees the words": ("unshifted-targets", lambda: text_model(True), (text, masked), MASKED),
+        "a masked model": ("", lambda: text_model(True), (np.where(masked < 0, text, 0), masked), MASKED),
+        "both directions": ("future-visible", lambda: text_model(True), (text[:, :-1], text[:, 1:]), CLASSES),
+        "a policy that gets worse": (
+            "policy-sign",
+            lambda: many("softmax"),
+            (x, acted),
+            lambda y, o: ops.mean(ops.sum(y * ops.log(o), 1)),
+        ),
+        "a policy": ("", lambda: many("softmax"), (x, acted), lambda y, o: -ops.mean(ops.sum(y * ops.log(o), 1))),
+        "a policy, negative weights": ("", many, (x, acted), lambda y, o: ops.mean(-y * ops.log_softmax(o))),
+        "a policy of logits that gets worse": (
+            "policy-sign",
+            many,
+            (x, acted),
+            lambda y, o: ops.mean(y * ops.log_softmax(o)),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", cases())
+def test_what_the_loss_gets(name):
+    keras.utils.set_random_seed(0)
+    code, make, *checked = cases()[name]
+    assert [finding.code for finding in check_model(make(), *checked).findings] == ([code] if code else [])
+
+
+class Prior(layers.Layer):
+    """A detector's head, which computes its loss itself: its predictions start near a prior of 1 %."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = layers.Dense(64, "sigmoid", bias_initializer=keras.initializers.Constant(-4.6))
+
+    def build(self, shape: Any) -> None:
+        self.head.build(shape)
+
+    def call(self, inputs: Any) -> Any:
+        predicted = self.head(inputs)
+        self.add_loss(ops.mean((predicted - 0.01) ** 2))
+        return inputs
+
+
+def test_the_prior_of_a_prediction_inside_the_model_is_no_saturation():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(64, "relu")(inputs)
+    model = keras.Model(inputs, Prior()(hidden))
+    x = np.random.default_rng(0).normal(size=(32, 20)).astype("float32")
+    report = check_model(model, (x, x), lambda _, output: ops.mean(ops.square(output)) + sum(model.losses))
+    assert max(layer.saturated or 0 for layer in report.layers) > 0.9
+    assert not report.findings
+    hidden = layers.Dense(64, "sigmoid", bias_initializer=keras.initializers.Constant(-4.6))(inputs)
+    report = check_model(keras.Model(inputs, layers.Dense(1)(hidden)), (x, x[:, :1]), losses.MeanSquaredError())
+    assert [finding.code for finding in report.findings] == ["saturated-activation"]

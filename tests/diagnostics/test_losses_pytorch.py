@@ -1,0 +1,201 @@
+"""What the loss gets, in PyTorch: each planted fault is named, and the same with its cure, and healthy ones near it,
+give no fault."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Normal
+from torch.nn import functional as F
+
+from snippets.diagnostics.check_model_pytorch import check_model
+
+LOGITS = F.binary_cross_entropy_with_logits
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def network(units: int = 4, *last: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, units), *last)
+
+
+class Text(nn.Module):
+    def __init__(self, both: bool = False) -> None:
+        super().__init__()
+        self.embedding, self.rnn = nn.Embedding(50, 32), nn.GRU(32, 32, batch_first=True, bidirectional=both)
+        self.head = nn.Linear(32 * (1 + both), 50)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.rnn(self.embedding(tokens))[0])
+
+
+class Attention(nn.Module):
+    """Weights of a softmax over `axis` of (examples, heads, queries, keys), times values."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis, self.mixed, self.head = axis, nn.Linear(16, 48), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (part.unflatten(2, (2, 8)).transpose(1, 2) for part in self.mixed(x).chunk(3, 2))
+        weights = F.dropout(F.softmax(query @ key.transpose(2, 3) / 8**0.5, dim=self.axis), 0.1)
+        return self.head((weights @ value).transpose(1, 2).flatten(2).mean(1))
+
+
+def each_token(output: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(output.flatten(0, 1), targets.flatten())
+
+
+def shifted_again(output: Tensor, targets: Tensor) -> Tensor:
+    return each_token(output[:, :-1], targets[:, 1:])
+
+
+def log_probability(output: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    return Categorical(logits=output).log_prob(targets[0])
+
+
+def advantage(values: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    """As in an actor-critic whose critic returns (examples, 1): the advantage is a square."""
+    output, returns = values[:, :1], targets[1]
+    return (log_probability(values, targets) * (returns - output.detach())).mean() + F.mse_loss(output[:, 0], returns)
+
+
+def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
+    """The code, or none; model, batch and loss."""
+    x, classes, binary = torch.randn(32, 20), torch.randint(4, (32,)), torch.randint(2, (32, 1)).float()
+    several, returns = torch.randint(2, (32, 4)).float(), torch.rand(32)
+    hot, text = F.one_hot(classes, 4).float(), torch.randint(50, (16, 12))
+    masked = text.where(torch.rand(16, 12) < 0.3, torch.tensor(-100))
+    acted = classes, returns
+    sigmoid, tanh = nn.Sigmoid(), nn.Tanh()
+    many, margin = nn.MultiLabelSoftMarginLoss(), nn.SoftMarginLoss()
+    divergence, crossed = nn.KLDivLoss(reduction="batchmean"), nn.CrossEntropyLoss()
+    return {
+        "labels -1 and 1, many labels": ("targets-outside", network(), (x, 2 * several - 1), many),
+        "labels 0 and 1, many labels": ("", network(), (x, several), many),
+        "labels -1 and 1, logits": ("targets-outside", network(1), (x, 2 * binary - 1), LOGITS),
+        "labels 0 and 3, probabilities": ("targets-outside", network(1, sigmoid), (x, 3 * binary), nn.BCELoss()),
+        "labels 0 and 1, probabilities": ("", network(1, sigmoid), (x, binary), nn.BCELoss()),
+        "labels 0 and 1, margin": ("targets-outside", network(1), (x, binary), margin),
+        "labels -1 and 1, margin": ("", network(1), (x, 2 * binary - 1), margin),
+        "scores as targets": ("targets-outside", network(), (x, 5 * hot), crossed),
+        "smoothed targets": ("", network(), (x, 0.9 * hot + 0.025), crossed),
+        "counts below 0": ("targets-outside", network(1), (x, -binary), nn.PoissonNLLLoss()),
+        "ranks 0 and 1": (
+            "targets-outside",
+            network(2),
+            (x, binary),
+            lambda output, y: F.margin_ranking_loss(output[:, :1], output[:, 1:], y),
+        ),
+        "logits without sigmoid": ("bce-without-sigmoid", network(1), (x, binary), nn.BCELoss()),
+        "tanh before probabilities": ("tanh-before-loss", network(1, tanh), (x, binary), nn.BCELoss()),
+        "tanh before logits": ("tanh-before-loss", network(1, tanh), (x, binary), LOGITS),
+        "tanh before classes": ("tanh-before-loss", network(4, tanh), (x, classes), crossed),
+        "scaled tanh before classes": ("", network(4, tanh), (x, classes), lambda o, y: F.cross_entropy(10 * o, y)),
+        "tanh in a regression": ("", network(1, tanh), (x, binary - 0.5), nn.MSELoss()),
+        "sigmoid before classes": ("sigmoid-before-categorical", network(4, sigmoid), (x, classes), crossed),
+        "sigmoid before many labels": ("sigmoid-before-logits-loss", network(4, sigmoid), (x, several), many),
+        "probabilities in a divergence": ("nll-without-log-softmax", network(4, nn.Softmax(1)), (x, hot), divergence),
+        "log-probabilities in a divergence": ("", network(4, nn.LogSoftmax(1)), (x, hot), divergence),
+        "swapped, classes": ("swapped-arguments", network(), (x, hot), lambda o, y: F.cross_entropy(y, o)),
+        "swapped, logits": ("swapped-arguments", network(1), (x, binary), lambda o, y: LOGITS(y, o)),
+        "swapped, probabilities": (
+            "swapped-arguments",
+            network(1, nn.Sigmoid()),
+            (x, binary),
+            lambda o, y: F.binary_cross_entropy(y, o),
+        ),
+        "distillation": ("", network(), (x, hot), lambda o, y: F.cross_entropy(o, y.softmax(1))),
+        "index of all": ("index-for-all", network(), (x, acted), lambda q, y: (q[:, y[0]] - y[1]).square().mean()),
+        "index of all, selected": ("index-for-all", network(), (x, classes), lambda q, a: q.index_select(1, a).mean()),
+        "index of each": (
+            "",
+            network(),
+            (x, acted),
+            lambda q, y: (q.gather(1, y[0][:, None])[:, 0] - y[1]).square().mean(),
+        ),
+        "columns in another order": (
+            "",
+            network(32),
+            (x, returns),
+            lambda q, _: q[:, torch.randperm(32)].square().mean(),
+        ),
+        "an advantage that is a square": ("broadcast-loss", network(), (x, acted), advantage),
+        "pairs of targets": (
+            "",
+            network(1, nn.Flatten(0)),
+            (x, returns),
+            lambda o, y: F.softplus(-(o - o[:, None]) * (y - y[:, None]).sign()).mean(),
+        ),
+        "targets that are the inputs": ("unshifted-targets", Text(), (text, text), each_token),
+        "targets that are the next tokens": ("", Text(), (text[:, :-1], text[:, 1:]), each_token),
+        "an autoencoder of text": ("", Text(both=True), (text, text), each_token),
+        "shifted twice": ("unshifted-targets", Text(), (text[:, :-1], text[:, 1:]), shifted_again),
+        "shifted in the loss": ("", Text(), (text, text), shifted_again),
+        "a masked model that sees the words": ("unshifted-targets", Text(both=True), (text, masked), each_token),
+        "a masked model": ("", Text(both=True), (text.where(masked < 0, torch.tensor(0)), masked), each_token),
+        "both directions": ("future-visible", Text(both=True), (text[:, :-1], text[:, 1:]), each_token),
+        "a policy that gets worse": (
+            "policy-sign",
+            network(),
+            (x, acted),
+            lambda o, y: (log_probability(o, y) * y[1]).mean(),
+        ),
+        "a policy": ("", network(), (x, acted), lambda o, y: -(log_probability(o, y) * y[1]).mean()),
+        "a policy, negative weights": ("", network(), (x, acted), lambda o, y: (-y[1] * log_probability(o, y)).mean()),
+        "a policy by cross-entropy": (
+            "",
+            network(),
+            (x, acted),
+            lambda o, y: (F.cross_entropy(o, y[0], reduction="none") * y[1]).mean(),
+        ),
+        "a policy by cross-entropy that gets worse": (
+            "policy-sign",
+            network(),
+            (x, acted),
+            lambda o, y: -(F.cross_entropy(o, y[0], reduction="none") * y[1]).mean(),
+        ),
+        "continuous actions that get worse": (
+            "policy-sign",
+            network(1, nn.Flatten(0)),
+            (x, (torch.randn(32), returns)),
+            lambda o, y: (Normal(o, 1.0).log_prob(y[0]) * y[1]).mean(),
+        ),
+        "a weighted regression": ("", network(1), (x, binary), lambda o, y: ((o - y) ** 2 * torch.rand(32, 1)).mean()),
+        "a divergence by hand": (
+            "",
+            network(),
+            (x, torch.randn(32, 4).softmax(1)),
+            lambda o, y: (y * (y.log() - o.log_softmax(1))).sum(1).mean(),
+        ),
+        "attention over the queries": ("attention-axis", Attention(2), (torch.randn(32, 9, 16), classes), crossed),
+        "attention over the keys": ("", Attention(3), (torch.randn(32, 9, 16), classes), crossed),
+    }
+
+
+def faults(*checked: object) -> list[str]:
+    return [finding.code for finding in check_model(*checked).findings if finding.level == "fault"]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_what_the_loss_gets(name):
+    code, *checked = cases()[name]
+    assert [finding.code for finding in check_model(*checked).findings] == ([code] if code else [])
+
+
+def test_the_tokens_are_no_labels_and_no_mask():
+    """A model that gets all in a dictionary, labels first, and computes its loss itself."""
+
+    class Own(Text):
+        def forward(self, labels: Tensor, attention_mask: Tensor, input_ids: Tensor) -> dict[str, Tensor]:
+            output = super().forward(input_ids)
+            return {"loss": shifted_again(output, labels), "logits": output}
+
+    text = torch.randint(50, (16, 12))
+    batch = {"labels": text, "attention_mask": torch.ones(16, 12, dtype=int), "input_ids": text}
+    assert not faults(Own(), batch)
+    assert faults(Own(), batch | {"labels": text.roll(-1, 1)}) == ["unshifted-targets"]
