@@ -30,6 +30,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+SHRUNK = 0.5
+"""Of the norm of all weights at first: training makes it grow, as a rule."""
+
 
 class TrainingMonitor(keras.callbacks.Callback):
     """Records what the optimizer does to the trainable variables of the model
@@ -60,6 +63,11 @@ class TrainingMonitor(keras.callbacks.Callback):
         """The first watched step with a gradient of norm Inf or NaN, and the
         layers that had it.
         """
+        self.lost: tuple[int, list[str]] | None = None
+        """The first watched step with finite gradients and an update that was
+        not, and the layers that had it.
+        """
+        self._sizes: list[float] = []
         self._every, self._writer, self._steps = every, writer, 0
         self._optimizer: Any = None
 
@@ -70,6 +78,22 @@ class TrainingMonitor(keras.callbacks.Callback):
         """
         clipped = [row["clipped"] for row in self.rows if "clipped" in row]
         return sum(clipped) / len(clipped) if clipped else float("nan")
+
+    @property
+    def notes(self) -> list[str]:
+        """What the watched steps say of the training, a sentence each."""
+        found = []
+        if self.lost:
+            found.append(
+                f"step {self.lost[0]}: the gradient is finite and the update of {self.lost[1]} is not; in float16 an "
+                "epsilon of 1e-7 is 0 or nearly: take the policy mixed_float16, or an epsilon of 1e-4"
+            )
+        fall = self._sizes[-1] / max(self._sizes[0], 1e-30) if self._sizes else 1.0
+        if fall < SHRUNK and self._sizes == sorted(self._sizes, reverse=True):
+            found.append(
+                f"the weights only shrink, to {fall:.2g} of their size: take a hundredth of the weight decay"
+            )
+        return found
 
     def to_csv(self, path: str | PathLike) -> None:
         """Write `rows`, one line per step that was watched; what does not exist
@@ -236,6 +260,10 @@ class TrainingMonitor(keras.callbacks.Callback):
                     strict=True,
                 )
             )
+        self._sizes.append(_total(size))
+        bad = ~np.isfinite(moved)
+        if self.lost is None and bad.any() and np.isfinite(norms).all():
+            self.lost = (step, [self.layers[place] for place in np.flatnonzero(bad)])
         self.rows.append(row)
         if self._writer is not None:
             with self._writer.as_default(step):

@@ -18,6 +18,8 @@ clipping acts, and the first Inf or NaN.
                                        step
     clipped            whether anything shrank the gradient after
                        `before_clipping`, in every step
+    notes              what is wrong with the loop: gradients that stay from
+                       step to step or add up, weights without an optimizer
 
 One step is one `optimizer.step()`: a gradient that several backward passes
 accumulate is seen once, whole; a step that a GradScaler skips is not seen. A
@@ -28,12 +30,16 @@ section "Ratio of weights:updates".
 
 import csv
 import warnings
+from functools import partial
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+SHRUNK = 0.5
+"""Of the norm of all weights at first: training makes it grow, as a rule."""
 
 
 class TrainingMonitor:
@@ -83,6 +89,18 @@ class TrainingMonitor:
         """The first step with a gradient of norm Inf or NaN, from 0, and the
         layers that had it.
         """
+        self.lost: tuple[int, list[str]] | None = None
+        """The first step that looked at the weights, had finite gradients and
+        an update that was not, and the layers that had it.
+        """
+        self._strays = [
+            name
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and id(parameter) not in held
+        ]
+        self._passes, self._most_passes = [0, 0], 0
+        self._kept: int | None = None
+        self._sizes: list[float] = []
         self._parameters, self._layer_of = (
             list(named.values()),
             [self.layers.index(layer) for layer in layer_of],
@@ -96,6 +114,9 @@ class TrainingMonitor:
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
         ]
+        trained = [one for one in named.values() if one.requires_grad]
+        for place, one in enumerate(trained[:: max(1, len(trained) - 1)][:2]):
+            self._hooks.append(one.register_hook(partial(self._pass, place, one)))
 
     def before_clipping(self) -> None:
         """Call it in every step before you clip, by whatever rule: the norms
@@ -121,6 +142,47 @@ class TrainingMonitor:
         """
         clipped = [row["clipped"] for row in self.rows if "clipped" in row]
         return sum(clipped) / len(clipped) if clipped else float("nan")
+
+    @property
+    def notes(self) -> list[str]:
+        """What the steps so far say of the training loop, a sentence each."""
+        self._collect()
+        found = []
+        if self._kept is not None:
+            found.append(
+                f"step {self._kept}: the gradients of the step before were still there; call "
+                "optimizer.zero_grad() before each backward pass"
+            )
+        if self._strays:
+            found.append(
+                f"{len(self._strays)} weights that are to be trained are in no group of the optimizer, such as "
+                f"{self._strays[0]}; make the optimizer after the model, or freeze them"
+            )
+        if self.lost:
+            found.append(
+                f"step {self.lost[0]}: the gradient is finite and the update of {self.lost[1]} is not; in float16 an "
+                "epsilon of 1e-8 is 0: train float32 weights under autocast, or take an epsilon of 1e-4"
+            )
+        if self._most_passes > 1:
+            found.append(
+                f"{self._most_passes} backward passes in a step add up their gradients; where each is a batch, "
+                f"divide each loss by {self._most_passes}"
+            )
+        fall = self._sizes[-1] / max(self._sizes[0], 1e-30) if self._sizes else 1.0
+        if fall < SHRUNK and self._sizes == sorted(self._sizes, reverse=True):
+            found.append(
+                f"the weights only shrink, to {fall:.2g} of their size: take a hundredth of the weight decay"
+            )
+        return found
+
+    def _pass(self, place: int, parameter: Tensor, _gradient: Tensor) -> None:
+        """A gradient is about to be added to `parameter.grad`."""
+        before = parameter.grad
+        first = not self._passes[place] and 0 < self._steps < 4
+        there = before is not None and before.layout is torch.strided
+        if first and there and self._kept is None and before.any():
+            self._kept = self._steps
+        self._passes[place] += 1
 
     def to_csv(self, path: str | PathLike) -> None:
         """Write `rows`, one line per step; what was not recorded in a step is
@@ -190,6 +252,8 @@ class TrainingMonitor:
             ]
             look = torch.stack([self._norms(changes), self._norms(self._copies)])
             self._copies = []
+        self._most_passes = max(self._most_passes, *self._passes)
+        self._passes = [0, 0]
         self._waiting.append((self._seen, look))
         self._steps += 1
         if look is not None:
@@ -237,6 +301,11 @@ class TrainingMonitor:
                         float(np.divide(_total(moved), _total(size))),
                         moved / size,
                     )
+                self._sizes.append(_total(size))
+                bad = ~np.isfinite(moved)
+                if self.lost is None and bad.any() and np.isfinite(norms).all():
+                    layers = [self.layers[place] for place in np.flatnonzero(bad)]
+                    self.lost = (row["step"], layers)
                 for what, values in (
                     ("gradient_norm", norms),
                     ("update_ratio", ratios),

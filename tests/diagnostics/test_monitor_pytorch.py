@@ -1,5 +1,6 @@
 import csv
 import math
+import re
 
 import pytest
 import torch
@@ -257,3 +258,50 @@ def test_bad_input_is_named():
         optimizer.step(lambda: 0.0)
     with pytest.raises(ValueError, match="nothing was recorded"):
         monitor.plot()
+
+
+def noted(clear: bool = True, passes: int = 1, half: bool = False, epsilon: float = 1e-8, **settings: float) -> list:
+    """The notes on eight steps of a loop."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3)).to(torch.float16 if half else torch.float32)
+    inputs, labels = torch.randn(64, 8, dtype=model[0].weight.dtype), torch.randint(3, (64,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, **settings)
+    if half:
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=epsilon, foreach=False)
+    with TrainingMonitor(model, optimizer, every=1) as monitor:
+        for step in range(8):
+            if clear:
+                optimizer.zero_grad(set_to_none=step % 2 == 0)
+            for _ in range(passes):
+                nn.functional.cross_entropy(model(inputs), labels).backward()
+            optimizer.step()
+    assert not model[0].weight._backward_hooks
+    return monitor.notes
+
+
+@pytest.mark.parametrize("settings", [{}, {"half": True, "epsilon": 1e-4}, {"weight_decay": 1e-3}])
+def test_there_is_nothing_to_note_of_a_usual_loop(settings):
+    assert noted(**settings) == []
+
+
+@pytest.mark.filterwarnings("ignore:step 1. the gradient:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"clear": False}, "step 1: the gradients of the step before were still there"),
+        ({"passes": 4}, "4 backward passes in a step .* divide each loss by 4"),
+        ({"half": True}, r"step 0: the gradient is finite and the update of \['0', '2'\] is not"),
+        ({"weight_decay": 2.0}, "the weights only shrink, to 0.2"),
+    ],
+)
+def test_what_is_wrong_with_a_loop_is_noted(settings, words):
+    (note,) = noted(**settings)
+    assert re.match(words, note)
+
+
+def test_weights_in_no_group_are_noted():
+    model = network()
+    model[0].bias.requires_grad_(False)
+    with TrainingMonitor(model, torch.optim.SGD(model[2].parameters(), 0.1)) as monitor:
+        (note,) = monitor.notes
+    assert note.startswith("1 weights that are to be trained are in no group of the optimizer, such as 0.weight")
