@@ -451,7 +451,9 @@ class Bag(keras.Model):
 
     def __init__(self, kind):
         super().__init__()
-        self.kind, self.table, self.head = kind, layers.Embedding(30, 8), layers.Dense(2)
+        self.kind, self.head = kind, layers.Dense(2)
+        if kind == "ragged":
+            self.table = layers.Embedding(30, 8)
 
     def call(self, inputs):
         if self.kind == "sparse":
