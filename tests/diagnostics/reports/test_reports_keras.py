@@ -5,7 +5,12 @@ import pytest
 from tests.diagnostics.reports import table
 from tests.diagnostics.reports.keras import REPORTS
 
-pytestmark = pytest.mark.keras
+# Of some faults Keras warns as well.
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::SyntaxWarning"),
+]
 
 
 @pytest.mark.parametrize("name", REPORTS)
