@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines mutants lint format build lock figures new-experiment bench zoo clean environment
+.PHONY: help serve test test-fast test-machines mutants lint format build lock figures new-experiment bench lighthouse zoo clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -74,6 +74,9 @@ bench: environment ## time the build: cold, warm, one experiment changed, one pa
 	@$(RUN) tests.bench.check_model
 	@$(RUN) tests.bench.monitor pytorch
 	@$(RUN) tests.bench.monitor keras
+
+lighthouse: environment ## ask Lighthouse about every page, as a phone, beside stock Material on the same text; PAGES and RUNS choose
+	@$(RUN) tests.bench.lighthouse $(if $(RUNS),--runs $(RUNS)) $(if $(PAGES),--pages $(PAGES))
 
 zoo: environment ## check some 200 models of real libraries, in an environment of their own; write the tables of the page
 	@$(RUN) tests.zoo.environment
