@@ -20,7 +20,7 @@ from docs.hooks.measure import processes, spread
 from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
-from docs.hooks.publish import cards, facts
+from docs.hooks.publish import cards, changelog, facts
 from docs.hooks.show import catalogue, claims, evidence, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
@@ -124,6 +124,16 @@ def write_theme() -> Remembered:
 
 def write_facts(known: facts.Facts) -> None:
     write_if_changed(facts.TEMPLATE, facts.template(known))
+
+
+def write_changelog() -> TaskFailed | None:
+    try:
+        known = changelog.entries()
+    except changelog.ChangelogError as error:
+        return TaskFailed(str(error))
+    write_if_changed(changelog.LIST, changelog.listing(known))
+    write_if_changed(changelog.TEMPLATE, changelog.template(known))
+    return None
 
 
 def write_card(card: cards.Card) -> None:

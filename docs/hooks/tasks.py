@@ -23,7 +23,7 @@ from docs.hooks.measure.experiment import Experiment, find_experiments
 from docs.hooks.measure.imports import imported_files
 from docs.hooks.measure.run import measure
 from docs.hooks.pages import find_pages, find_places
-from docs.hooks.publish import cards, facts
+from docs.hooks.publish import cards, changelog, facts
 from docs.hooks.show import catalogue, claims, evidence, labs
 
 HOOKS = Path("docs", "hooks")
@@ -152,6 +152,16 @@ def task_facts() -> dict:
         "file_dep": code("publish/facts.py"),
         "targets": [str(facts.TEMPLATE)],
         "uptodate": [config_changed(str(known))],
+    }
+
+
+def task_changelog() -> dict:
+    """What changed for readers, as its page and the feed show it."""
+    source = changelog.SOURCE
+    return {
+        "actions": [actions.write_changelog],
+        "file_dep": [*([str(source)] if source.is_file() else []), *code("publish/changelog.py")],
+        "targets": [str(changelog.LIST), str(changelog.TEMPLATE)],
     }
 
 

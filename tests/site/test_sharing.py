@@ -2,7 +2,10 @@
 
 import json
 import re
+import tomllib
+from datetime import datetime
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -11,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from docs.hooks.publish import cards
+from docs.hooks.publish import cards, changelog
 from docs.hooks.publish.facts import facts
 from docs.hooks.store import ROOT
 
@@ -182,10 +185,46 @@ def test_the_source_that_one_edits_is_there(built_site):
         assert (ROOT / source).is_file(), source
 
 
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def test_the_feed_is_atom(built_site):
+    """What RFC 4287 asks of a feed and its entries, each link led somewhere."""
+    text = (built_site / "feed.xml").read_text(encoding="utf-8")
+    feed = ElementTree.fromstring(text)
+    assert feed.tag == f"{ATOM}feed" and text.startswith("<?xml")
+    known = changelog.entries()
+    found = feed.findall(f"{ATOM}entry")
+    assert [entry.findtext(f"{ATOM}title") for entry in found] == [entry["title"] for entry in known]
+    ids = [part.findtext(f"{ATOM}id") for part in (feed, *found)]
+    assert len(set(ids)) == len(ids) and all(one.startswith(BASE) for one in ids)
+    for part in (feed, *found):
+        assert datetime.fromisoformat(part.findtext(f"{ATOM}updated")).tzinfo, "RFC 3339, with the zone"
+        for link in part.findall(f"{ATOM}link"):
+            target, _, place = link.get("href").removeprefix(BASE).partition("#")
+            file = built_site / (f"{target}index.html" if target.endswith("/") else target)
+            assert file.is_file() and (not place or f'id="{place}"' in file.read_text(encoding="utf-8"))
+    assert feed.findtext(f"{ATOM}updated") == found[0].findtext(f"{ATOM}updated") == f"{known[0]['day']}T00:00:00Z"
+    assert feed.findtext(f"{ATOM}author/{ATOM}name")
+    for entry, told in zip(found, known, strict=True):
+        (content,) = entry.findall(f"{ATOM}content")
+        items = html5lib.parseFragment(content.text, namespaceHTMLElements=False).iter("li")
+        assert content.get("type") == "html" and ["".join(item.itertext()) for item in items] == told["changes"]
+
+
+def test_every_page_leads_to_the_feed(heads, built_site):
+    for address, document in heads.items():
+        (link,) = (one for one in document.iter("link") if one.get("type") == "application/atom+xml")
+        assert (built_site / address / link.get("href")).resolve() == (built_site / "feed.xml").resolve()
+
+
 def test_what_github_reads_to_cite_agrees_with_the_site():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert f"site_name: {citation['title']}\n" in settings
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert citation["version"] == project["version"]
+    assert str(citation["date-released"]) == changelog.entries()[0]["day"]
     assert citation["license"] == "MIT" and "MIT License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert citation["authors"] == [{"name": "The Well Initialized authors"}]
     assert {"cff-version", "message", "title", "authors"} <= set(citation), "what the format asks for"
