@@ -8,6 +8,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 
 from docs.hooks import make, store
+from docs.hooks.publish import sheets
 from docs.hooks.show import explorer, labs, search
 
 # Else Python looks for garbage among all objects once more before it ends.
@@ -25,4 +26,5 @@ def on_post_build(config: MkDocsConfig) -> None:
         modules = Path(config.site_dir, folder)
         explorer.publish_modules(modules, modules)
     search.publish_index(Path(config.site_dir))
+    sheets.publish(Path(config.site_dir))
     store.forget_unused()

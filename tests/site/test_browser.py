@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from docs.hooks.draw import palette
 from docs.hooks.pages import PARTS
-from tests.site.conftest import Server, serve
+from tests.site.conftest import serve
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +23,8 @@ CHAPTERS = [f"chapters/{file.stem}/" for file in sorted((ROOT / "docs" / "chapte
 PAGES = [
     "",
     "404.html",
+    "changelog/",
+    "references/",
     *CHAPTERS,
     *(f"{folder}/{file.stem}/" for folder in PARTS[1:] for file in sorted((ROOT / "docs" / folder).glob("*.md"))),
     *(f"toolbox/{file.stem}/" for file in sorted((ROOT / "docs" / "toolbox").glob("*.md"))),
@@ -34,9 +36,6 @@ CODE_CHAPTER = "chapters/he-initialization/"
 OTHER_CODE_CHAPTER = "chapters/vanishing-gradients/"
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
-FIRST_VISIT = 200_000
-"""Bytes that a first visit to a chapter or a lab may cost."""
-LABS = [path for path in PAGES if path.startswith("labs/")]
 
 
 @dataclass(frozen=True)
@@ -118,18 +117,6 @@ def test_axe_finds_nothing(visit, path):
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_never_scrolls_sideways(visit, path):
     assert visit(path).sideways == 0
-
-
-@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
-@pytest.mark.parametrize("path", [*CHAPTERS, *LABS])
-def test_first_visit_is_light(browser, server: Server, path, viewport):
-    server.sent.clear()
-    with browser.new_context(viewport=viewport) as context:
-        context.new_page().goto(server.url + path, wait_until="networkidle")
-    total = sum(size for _, size in server.sent)
-    listing = "\n".join(f"{size:7} {name}" for name, size in sorted(server.sent, key=lambda sent: -sent[1]))
-    print(f"{path}: {total / 1000:.0f} kB in {len(server.sent)} requests\n{listing}")
-    assert total < FIRST_VISIT
 
 
 def test_the_repository_is_linked_without_asking_its_host(project, browser):

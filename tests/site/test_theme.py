@@ -20,8 +20,12 @@ def test_favicon_has_the_colours_of_the_figures():
 
 
 def test_the_site_has_both(built_site):
-    for file, made in ((theme.STYLE_SHEET, theme.style_sheet()), (theme.FAVICON, theme.favicon())):
-        assert (built_site / file.relative_to("docs")).read_text(encoding="utf-8") == made
+    favicon = built_site / theme.FAVICON.relative_to("docs")
+    assert favicon.read_text(encoding="utf-8") == theme.favicon()
+    (sheet,) = (built_site / "stylesheets").glob("home.*.css")
+    found = re.findall(r"--(\w+):light-dark\((#\w{6}), (#\w{6})\)", sheet.read_text(encoding="utf-8"))
+    assert {"paper", "ink"} <= {name for name, *_ in found}
+    assert all(palette.NAMED[name] == tuple(pair) for name, *pair in found)
 
 
 def test_every_font_in_the_stylesheet_is_in_the_folder():

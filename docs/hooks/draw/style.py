@@ -1,7 +1,6 @@
 """From a matplotlib figure to one SVG that follows the reader's light or dark scheme."""
 
 import io
-import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from docs.hooks.draw import palette
+from docs.hooks.draw.lean import lean
 from docs.hooks.draw.theme import follow_scheme
 
 FONTS = Path(__file__).parents[1] / "vendor" / "source-sans-3"
@@ -74,20 +74,10 @@ def style(salt: str) -> AbstractContextManager[None]:
     )
 
 
-LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-"""A coordinate beyond a hundredth of a point, which no screen shows; figures lose a tenth of their bytes."""
-
-
-def _shorten(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
-
-
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text whose palette colours are custom properties with a light and a dark value."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(?<= d=")[^"]+', lambda path: LONG_NUMBER.sub(_shorten, path[0]), svg)
-    return follow_scheme(svg)
+    return lean(follow_scheme(svg))

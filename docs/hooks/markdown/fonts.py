@@ -92,7 +92,7 @@ def _style_sheet(faces: dict[str, str]) -> str:
 def _cut(face: str, characters: str) -> bytes:
     from fontTools import subset  # takes its time, and a warm build cuts nothing
 
-    options = subset.Options(flavor="woff2", hinting=False)
+    options = subset.Options(flavor="woff2", hinting=False, name_IDs=[0])  # of its names the copyright
     font = subset.load_font(str(_vendored(face)), options)
     cutter = subset.Subsetter(options)
     cutter.populate(text=characters)

@@ -1,20 +1,17 @@
-/* The explorer and what there is to play with come when the reader comes near: no first screen pays for them. */
-function whenNear(selector, begin) {
-  const near = new IntersectionObserver(
-    (seen) => {
-      for (const { isIntersecting, target } of seen) {
-        if (!isIntersecting) continue
-        near.unobserve(target)
-        begin(target)
-      }
-    },
-    { rootMargin: "10%" },
-  )
-  document.querySelectorAll(selector).forEach((one) => near.observe(one))
+/* The explorer and what there is to play with come when the reader sees their place: no first screen pays for them. */
+function whenSeen(selector, begin) {
+  const watch = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue
+      watch.unobserve(target)
+      begin(target)
+    }
+  })
+  document.querySelectorAll(selector).forEach((one) => watch.observe(one))
 }
 
-whenNear("init-explorer", () => import("./explorer.js"))
-whenNear("[data-play]", async (place) => {
+whenSeen("init-explorer", () => import("./explorer.js"))
+whenSeen("[data-play]", async (place) => {
   const [{ begin }, play] = await Promise.all([import("../play/play.js"), import(`../play/${place.dataset.play}.js`)])
   begin(place, play)
 })

@@ -159,7 +159,8 @@ def test_a_site_without_fonts_builds_without_a_warning(project):
     assert run.returncode == 0, run.stdout
     assert "WARNING" not in run.stdout
     assert (project.root / "site/fonts/katex/KaTeX_Main-Regular.woff2").is_file()
-    assert "fonts/katex/katex.css" in (project.root / "site/index.html").read_text(encoding="utf-8")
+    (sheet,) = (project.root / "site/stylesheets").glob("home.*.css")
+    assert "url(../fonts/katex/KaTeX_Main-Regular.woff2)" in sheet.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
