@@ -27,7 +27,7 @@ AS_IT_IS = re.compile(r"(<(pre|script|style|textarea)\b.*?</\2>)", re.DOTALL)
 ELEMENT = re.compile(r"<([a-z][\w-]*)")
 CLASSES, IDS = re.compile(r'\sclass="([^"]+)"'), re.compile(r'\sid="([^"]+)"')
 SCRIPT = re.compile(r"<script(?![^>]*ld\+json)[^>]*>(.*?)</script>", re.DOTALL)
-SAID = re.compile(r"""(?<=["'`\s.=])[A-Za-z_][\w-]+(?=["'`\s=])""")
+SAID = re.compile(r"""(?<=["'`\s.=])[A-Za-z_][\w-]+(?=["'`\s=$])""")
 """Words of strings, and more. A single letter is a name of a variable."""
 TABS = re.compile(r'\sid="__tabbed_\d+_(\d+)"')
 MADE = re.compile(r"""(?<=["'`<])[a-z][\w-]*(?=["'`\s>])""")
@@ -129,6 +129,8 @@ def _there(names: list[str], html: str, scripts: str, theme: str) -> list[str]:
     found.update(f"input:nth-child({number})" for number in TABS.findall(html))
     found.update(f"#{name}" for name in said.union(IDS.findall(html)))
     found.update(f".{name}" for classes in said.union(CLASSES.findall(html)) for name in classes.split())
+    begun = tuple(f".{word}" for word in said if word.endswith("--"))  # `tabbed-control--${side}`
+    found.update(name for name in names if name.startswith(begun))
     values: dict[str, set[str]] = {ATTRIBUTE.match(name)[1]: set() for name in names if name[0] == "["}
     with_value = re.compile(rf'\s({"|".join(map(re.escape, values))})(?:="([^"]*)")?(?=[\s/>])')
     for name, value in set(with_value.findall(html)) if values else ():

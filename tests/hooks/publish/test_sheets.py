@@ -78,6 +78,11 @@ def test_of_the_script_of_the_theme_only_names_count():
     assert rules(css, theme=theme) == [".md-top--on{top:1px}", ".js p{top:2px}", "mark{top:3px}"]
 
 
+def test_a_name_that_a_script_ends_itself_stays():
+    css = ".tabs--next{top:0}.tabs--prev{top:1px}.tab--next{top:2px}"
+    assert rules(css, theme='h("div",{class:`tabs--${side}`})') == [".tabs--next{top:0}", ".tabs--prev{top:1px}"]
+
+
 def test_a_word_of_the_text_is_no_class():
     assert rules(".note { color: red }", f"{PAGE}<p>note</p>") == []
 
