@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snippets.laboratory import healthy_models as healthy
+from snippets.laboratory import planted_losses as losses
 from snippets.laboratory.healthy_models import (
     CLASSES,
     EXAMPLES,
@@ -521,4 +522,27 @@ FAULTS: dict[str, Fault] = {
         "not-put-back", lambda: features(Counting())
     ),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
+    "every weight frozen": Fault("nothing-trains", losses.frozen),
+    "labels −1 and 1 for MultiLabelSoftMarginLoss": Fault(
+        "targets-outside", losses.signs_as_labels
+    ),
+    "BCELoss on logits": Fault("bce-without-sigmoid", losses.bce_of_logits),
+    "tanh before cross-entropy": Fault("tanh-before-loss", losses.tanh_last),
+    "sigmoid before cross-entropy": Fault(
+        "sigmoid-before-categorical", losses.sigmoid_last
+    ),
+    "cross-entropy with its arguments swapped": Fault(
+        "swapped-arguments", losses.swapped_arguments
+    ),
+    "values[:, actions]": Fault("index-for-all", losses.actions_of_all),
+    "a policy gradient of the wrong sign": Fault(
+        "policy-sign", losses.policy_that_gets_worse
+    ),
+    "next words that are not shifted": Fault(
+        "unshifted-targets", losses.next_word_not_shifted
+    ),
+    "next words, read from both sides": Fault(
+        "future-visible", losses.next_word_from_both_sides
+    ),
+    "softmax over the queries": Fault("attention-axis", losses.attention_over_queries),
 }

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from snippets.laboratory import planted_faults as planted
+from snippets.laboratory import planted_losses as losses
 from snippets.laboratory.healthy_models import TOKENS, Case, features
 from snippets.laboratory.planted_faults import changed
 
@@ -240,6 +241,17 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "a traced model": lambda case: features(planted.he())._replace(batch=case.batch),
     "a large table that every pass changes": model(Buffered),
     "ResNet in evaluation mode": model(nn.Module.train),
+    "every weight frozen": model(lambda net: net.requires_grad_(True)),
+    "labels −1 and 1 for MultiLabelSoftMarginLoss": targets(lambda y: (y + 1) / 2),
+    "BCELoss on logits": loss(nn.BCEWithLogitsLoss()),
+    "tanh before cross-entropy": model(without_last),
+    "sigmoid before cross-entropy": model(without_last),
+    "cross-entropy with its arguments swapped": loss(nn.CrossEntropyLoss()),
+    "values[:, actions]": loss(losses.of_each),
+    "a policy gradient of the wrong sign": loss(lambda output, acted: -losses.rewarded(output, acted)),
+    "next words that are not shifted": loss(losses.shifted),
+    "next words, read from both sides": model(lambda net: losses.Text()),
+    "softmax over the queries": model(lambda net: setattr(net, "axis", 3)),
 }
 
 

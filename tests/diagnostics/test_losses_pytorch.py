@@ -8,6 +8,8 @@ from torch.distributions import Categorical, Normal
 from torch.nn import functional as F
 
 from snippets.diagnostics.check_model_pytorch import check_model
+from snippets.laboratory.planted_losses import Attention, Text, each_token
+from snippets.laboratory.planted_losses import shifted as shifted_again
 
 LOGITS = F.binary_cross_entropy_with_logits
 
@@ -21,37 +23,6 @@ def seed():
 
 def network(units: int = 4, *last: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, units), *last)
-
-
-class Text(nn.Module):
-    def __init__(self, both: bool = False) -> None:
-        super().__init__()
-        self.embedding, self.rnn = nn.Embedding(50, 32), nn.GRU(32, 32, batch_first=True, bidirectional=both)
-        self.head = nn.Linear(32 * (1 + both), 50)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(self.rnn(self.embedding(tokens))[0])
-
-
-class Attention(nn.Module):
-    """Weights of a softmax over `axis` of (examples, heads, queries, keys), times values."""
-
-    def __init__(self, axis: int) -> None:
-        super().__init__()
-        self.axis, self.mixed, self.head = axis, nn.Linear(16, 48), nn.Linear(16, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (part.unflatten(2, (2, 8)).transpose(1, 2) for part in self.mixed(x).chunk(3, 2))
-        weights = F.dropout(F.softmax(query @ key.transpose(2, 3) / 8**0.5, dim=self.axis), 0.1)
-        return self.head((weights @ value).transpose(1, 2).flatten(2).mean(1))
-
-
-def each_token(output: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(output.flatten(0, 1), targets.flatten())
-
-
-def shifted_again(output: Tensor, targets: Tensor) -> Tensor:
-    return each_token(output[:, :-1], targets[:, 1:])
 
 
 def log_probability(output: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
@@ -172,8 +143,8 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             (x, torch.randn(32, 4).softmax(1)),
             lambda o, y: (y * (y.log() - o.log_softmax(1))).sum(1).mean(),
         ),
-        "attention over the queries": ("attention-axis", Attention(2), (torch.randn(32, 9, 16), classes), crossed),
-        "attention over the keys": ("", Attention(3), (torch.randn(32, 9, 16), classes), crossed),
+        "attention over the queries": ("attention-axis", Attention(2, 4), (torch.randn(32, 9, 16), classes), crossed),
+        "attention over the keys": ("", Attention(3, 4), (torch.randn(32, 9, 16), classes), crossed),
     }
 
 

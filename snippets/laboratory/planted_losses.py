@@ -1,0 +1,134 @@
+"""Healthy networks whose loss does not get what it needs: targets, order, index, shift or sign are wrong."""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+from torch.nn import functional as F
+
+from snippets.laboratory.healthy_models import CLASSES, Case
+
+BATCH = 32
+
+
+def network(units: int = CLASSES, *last: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, units), *last)
+
+
+class Text(nn.Module):
+    """A GRU over tokens, which guesses a token at each place; with `both`, it reads backward too."""
+
+    def __init__(self, both: bool = False) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 32)
+        self.rnn = nn.GRU(32, 32, batch_first=True, bidirectional=both)
+        self.head = nn.Linear(32 * (1 + both), 50)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.rnn(self.embedding(tokens))[0])
+
+
+class Attention(nn.Module):
+    """Weights of a softmax over `axis` of (examples, heads, queries, keys), times values."""
+
+    def __init__(self, axis: int, classes: int = CLASSES) -> None:
+        super().__init__()
+        self.axis = axis
+        self.mixed, self.head = nn.Linear(16, 48), nn.Linear(16, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.mixed(x).chunk(3, 2)
+        query, key, value = (
+            part.unflatten(2, (2, 8)).transpose(1, 2) for part in parts
+        )
+        weights = F.softmax(query @ key.transpose(2, 3) / 8**0.5, dim=self.axis)
+        weights = F.dropout(weights, 0.1)
+        return self.head((weights @ value).transpose(1, 2).flatten(2).mean(1))
+
+
+def each_token(output: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(output.flatten(0, 1), targets.flatten())
+
+
+def shifted(output: Tensor, targets: Tensor) -> Tensor:
+    """Each output against the token that comes after its place."""
+    return each_token(output[:, :-1], targets[:, 1:])
+
+
+def of_all(values: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    """`values[:, actions]` is (examples, examples): the actions of all for each."""
+    actions, returns = targets
+    return (values[:, actions] - returns).square().mean()
+
+
+def of_each(values: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    actions, returns = targets
+    return (values.gather(1, actions[:, None])[:, 0] - returns).square().mean()
+
+
+def rewarded(output: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    """What a policy gradient makes larger."""
+    actions, returns = targets
+    return (Categorical(logits=output).log_prob(actions) * returns).mean()
+
+
+def _case(model: nn.Module, targets: object, loss) -> Case:
+    return Case(model, (torch.randn(BATCH, 64), targets), loss)
+
+
+def _classes() -> Tensor:
+    return torch.randint(CLASSES, (BATCH,))
+
+
+def _acted() -> tuple[Tensor, Tensor]:
+    return _classes(), torch.rand(BATCH)
+
+
+def signs_as_labels() -> Case:
+    signs = 2.0 * torch.randint(2, (BATCH, CLASSES)) - 1
+    return _case(network(), signs, nn.MultiLabelSoftMarginLoss())
+
+
+def bce_of_logits() -> Case:
+    labels = torch.randint(2, (BATCH, 1)).float()
+    return _case(network(1), labels, nn.BCELoss())
+
+
+def tanh_last() -> Case:
+    return _case(network(CLASSES, nn.Tanh()), _classes(), nn.CrossEntropyLoss())
+
+
+def sigmoid_last() -> Case:
+    return _case(network(CLASSES, nn.Sigmoid()), _classes(), nn.CrossEntropyLoss())
+
+
+def swapped_arguments() -> Case:
+    targets = F.one_hot(_classes(), CLASSES).float()
+    return _case(network(), targets, lambda output, y: F.cross_entropy(y, output))
+
+
+def actions_of_all() -> Case:
+    return _case(network(), _acted(), of_all)
+
+
+def policy_that_gets_worse() -> Case:
+    return _case(network(), _acted(), rewarded)
+
+
+def next_word_not_shifted() -> Case:
+    text = torch.randint(50, (16, 12))
+    return Case(Text(), (text, text), each_token)
+
+
+def next_word_from_both_sides() -> Case:
+    text = torch.randint(50, (16, 12))
+    return Case(Text(both=True), (text[:, :-1], text[:, 1:]), each_token)
+
+
+def attention_over_queries() -> Case:
+    sequences = torch.randn(BATCH, 9, 16)
+    return Case(Attention(2), (sequences, _classes()), nn.CrossEntropyLoss())
+
+
+def frozen() -> Case:
+    model = network().requires_grad_(False)
+    return _case(model, _classes(), nn.CrossEntropyLoss())
