@@ -38,7 +38,10 @@ def test_a_first_visit_is_light(browser: Browser, server: Server, path, viewport
     total = sum(size for _, size in server.sent)
     listing = "\n".join(f"{size:7} {name}" for name, size in sorted(server.sent, key=lambda sent: -sent[1]))
     print(f"{path}: {total / 1000:.0f} kB in {len(server.sent)} requests\n{listing}")
-    assert len({name for name, _ in server.sent}) == len(server.sent), "nothing is asked for twice"
+    names = [name for name, _ in server.sent]
+    # A worker has modules of its own: one that it wants while the page still waits for it is asked for by both.
+    twice = {name for name in names if names.count(name) > 1 and not name.startswith("/javascripts/explorer/")}
+    assert not twice, "nothing is asked for twice"
     assert total <= (FIRST_LAB if path in LABS else FIRST_VISIT)
     assert len(server.sent) <= REQUESTS
 
