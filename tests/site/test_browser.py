@@ -221,7 +221,7 @@ def test_a_figure_follows_the_switch_against_the_systems_preference(browser, sit
 
 
 def paper_of_first_figure(page: Page) -> str:
-    image = page.locator("#picture ~ figure img").first
+    image = page.locator("#picture ~ * img").first
     image.scroll_into_view_if_needed()
     image.evaluate("(image) => image.decode()")
     # Material fades its colours; a screenshot of disabled animations shows their end.
@@ -237,7 +237,7 @@ def test_everything_is_there_without_javascript(browser, site_url):
         assert page.locator(".answer").is_visible()
         assert page.locator(".evidence").first.is_visible()
         assert page.locator(".katex").first.is_visible()
-        figure = page.locator("#picture ~ figure img").first
+        figure = page.locator("#picture ~ * img").first
         figure.scroll_into_view_if_needed()
         assert figure.bounding_box()["height"] > 100
         panels = page.locator(".tabbed-set").first.locator(".tabbed-block")

@@ -43,8 +43,8 @@ SWITCHED_OFF = (
     "md-profile", "md-source__", "md-status", "md-tabs", "md-tag", "md-version",
 )  # fmt: skip
 """What the script of the theme knows of, but makes for features alone that `mkdocs.yml` does not switch on."""
-ON_PAGE = ("dir", "data-md-color")
-"""Attributes whose values scripts take from the page."""
+ON_PAGE = ("dir", "data-md-color-scheme", "data-md-color-primary", "data-md-color-accent")
+"""Attributes whose values scripts take from the page. (That the scheme is just switching, a script says itself.)"""
 
 VERSION = (Path(__file__).read_text(encoding="utf-8"), tinycss2.__version__)
 Nodes = list[Any]
