@@ -18,7 +18,7 @@ PAGE = "\n".join(page.text for page in parts("weight-initialization"))
         ("$\\sigma_w^2={}$ at $\\sigma_b^2=0.05$", lambda: f"{critical_sigma_w2(0.05):.3f}"),
         ("around the critical value {} and", lambda: f"{math.sqrt(critical_sigma_w2(0.05)):.3f}"),
         ("$e^{-5/2}={}$", lambda: f"{math.exp(-2.5):.3f}"),
-        ("near $\\ln C$: {} for ten", lambda: f"{math.log(10):.3f}"),
+        ("near $\\ln C$, {} for ten", lambda: f"{math.log(10):.3f}"),
         ("$2^{-20}\\approx{}$", lambda: f"10^{{{round(math.log10(2.0**-20))}}}"),
         ("$-\\ln 99={}$", lambda: f"{-math.log(99):.3f}"),
         ("-0.99\\ln0.99={}$", lambda: f"{-0.01 * math.log(0.01) - 0.99 * math.log(0.99):.3f}"),
