@@ -39,7 +39,7 @@ class Shown(NamedTuple):
 def successor(built_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as Zensical builds it. The other build has made the figures."""
     folder = tmp_path_factory.mktemp("successor")
-    for part in ("docs", "snippets", "tests/contract", "tests/zoo"):
+    for part in ("docs", "snippets", "tests/contract", "tests/diagnostics/reports", "tests/zoo"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mkdocs.yml", folder)
     command = [sys.executable, "-m", "zensical", "build"]
