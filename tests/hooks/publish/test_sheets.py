@@ -178,3 +178,10 @@ def test_indents_go_where_nobody_sees_them():
     assert sheets.without_indents(html) == (
         "<p>\na\nb </p>\n<pre>  x\n\n  y</pre>\n<script>\n  1\n</script> <b>c</b>  d\n"
     )
+
+
+@pytest.mark.parametrize(("attribute", "stays"), [("switching", True), ("scheme=slate", False)])
+def test_of_the_color_a_script_says_when_it_switches_and_the_page_says_which(attribute, stays):
+    """The rule that stops fades while the scheme switches: without it text fades in on the wrong paper."""
+    theme = 'body.setAttribute("data-md-color-switching",""),body.setAttribute("data-md-color-scheme","slate")'
+    assert bool(rules(f"[data-md-color-{attribute}] * {{ color: red }}", theme=theme)) == stays
