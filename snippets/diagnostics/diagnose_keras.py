@@ -972,7 +972,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
-    strays: Callable[[], list[str]]
+    judge_optimizer: Callable[[], list[Finding]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1028,10 +1028,7 @@ class _Program:
                 self.found += _judge_facts(self.facts)
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
-            strays = self.strays()
-            if strays:
-                evidence = f"{len(strays)} weights in no group of the optimizer"
-                self.found.append(_found("not-in-optimizer", evidence, *strays))
+            self.found += self.judge_optimizer()
         own = {finding.code for finding in self.found}
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
@@ -1295,7 +1292,7 @@ class _Training(_Program):
         if model.run_eagerly:
             self.step = self.eager_step
 
-    def strays(self) -> list[str]:
+    def judge_optimizer(self) -> list[Finding]:
         """The optimizer of a compiled model gets all weights that train."""
         return []
 

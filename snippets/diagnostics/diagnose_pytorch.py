@@ -979,7 +979,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
-    strays: Callable[[], list[str]]
+    judge_optimizer: Callable[[], list[Finding]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1035,10 +1035,7 @@ class _Program:
                 self.found += _judge_facts(self.facts)
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
-            strays = self.strays()
-            if strays:
-                evidence = f"{len(strays)} weights in no group of the optimizer"
-                self.found.append(_found("not-in-optimizer", evidence, *strays))
+            self.found += self.judge_optimizer()
         own = {finding.code for finding in self.found}
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
@@ -1320,15 +1317,17 @@ class _Training(_Program):
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
 
-    def strays(self) -> list[str]:
+    def judge_optimizer(self) -> list[Finding]:
         """Weights that are to be trained, and in no group of the optimizer."""
         groups = self.optimizer.param_groups
         held = {id(part) for group in groups for part in group["params"]}
-        return [
+        strays = [
             name
             for name, part in self.model.named_parameters()
             if part.requires_grad and id(part) not in held
         ]
+        evidence = f"{len(strays)} weights in no group of the optimizer"
+        return [_found("not-in-optimizer", evidence, *strays)] if strays else []
 
     def checked(self) -> ModelReport:
         return check_model(self.model, self.some_examples(), self.loss_fn)

@@ -72,12 +72,25 @@ def test_a_model_that_was_compiled_in_part_is_checked_as_it_is_written():
     assert check_model(model, data(), cross_entropy).loss == wanted.loss
 
 
+class Named(nn.Module):
+    """Takes a mapping in its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = plain()
+
+    def forward(self, batch: dict[str, Any]) -> Tensor:
+        return self.layers(batch["x"])
+
+
 def test_tensors_of_inference_mode_are_copied():
     with torch.inference_mode():
         given, model = data(), plain()
     assert len(check_model(plain(), given, cross_entropy).layers) == 2
     assert len(check_model(plain(), {"input": given[0]}, lambda output, _: output.square().mean()).layers) == 2
     assert len(check_model(model, given, cross_entropy).layers) == 2
+    named = ({"batch": {"x": given[0], "name": "a batch"}}, [*given, "a batch"])
+    assert len(check_model(Named(), named, lambda output, targets: cross_entropy(output, targets[1])).layers) == 2
     assert all(weight.is_inference() and weight.grad is None for weight in model.parameters())
 
 

@@ -111,6 +111,13 @@ PROGRAMS = {
 }
 
 
+def test_the_nearest_examples_are_not_asked_where_inputs_are_no_numbers_on_a_line():
+    words = np.random.default_rng(0).integers(50, size=(512, 4))
+    labels = np.random.default_rng(9).integers(2, size=512)
+    model = compiled([keras.Input((4,)), layers.Embedding(50, 8), layers.Flatten(), dense(2)], SPARSE)
+    assert "labels-unrelated" not in codes(look(model, words, labels))
+
+
 @pytest.mark.filterwarnings("ignore:(?s).*You are using a softmax over axis -1")
 @pytest.mark.parametrize("code", PROGRAMS)
 def test_a_planted_fault_is_named_with_a_number_beside_its_limit(code):

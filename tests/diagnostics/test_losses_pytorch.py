@@ -25,6 +25,17 @@ def network(units: int = 4, *last: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, units), *last)
 
 
+class Several(nn.Module):
+    """A language model that takes its tokens and a mask."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, text: tuple[Tensor, Tensor]) -> Tensor:
+        return self.model(text[0])
+
+
 def log_probability(output: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
     return Categorical(logits=output).log_prob(targets[0])
 
@@ -110,6 +121,18 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
         "a masked model that sees the words": ("unshifted-targets", Text(both=True), (text, masked), each_token),
         "a masked model": ("", Text(both=True), (text.where(masked < 0, torch.tensor(0)), masked), each_token),
         "both directions": ("future-visible", Text(both=True), (text[:, :-1], text[:, 1:]), each_token),
+        "both directions, several inputs": (
+            "future-visible",
+            Several(Text(both=True)),
+            ({"text": (text[:, :-1], text[:, :-1] > 0)}, text[:, 1:]),
+            each_token,
+        ),
+        "nothing to judge": (
+            "",
+            network(),
+            (x, classes),
+            lambda o, y: o.mean() + LOGITS(o[:0], several[:0]).nan_to_num(),
+        ),
         "a policy that gets worse": (
             "policy-sign",
             network(),

@@ -1,5 +1,6 @@
 import csv
 import math
+import re
 
 import keras
 import numpy as np
@@ -248,3 +249,32 @@ def test_bad_input_is_named(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="needs the TensorFlow backend"):
         second.on_train_begin()
+
+
+def noted(policy: str = "float32", **settings) -> list[str]:
+    """The notes on eight steps, in which every batch is the same."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(32, "relu", dtype=policy), layers.Dense(3, dtype=policy, name="last")]
+    )
+    with TrainingMonitor(every=1) as monitor:
+        fit(model, keras.optimizers.AdamW(1e-3, **{"weight_decay": 0.0} | settings), monitor, batches=8)
+    return monitor.notes
+
+
+@pytest.mark.parametrize("settings", [{}, {"policy": "mixed_float16"}, {"policy": "float16", "epsilon": 1e-4}], ids=str)
+def test_there_is_nothing_to_note_of_a_usual_training(settings):
+    assert noted(**settings) == []
+
+
+@pytest.mark.filterwarnings("ignore:step 1. the gradient:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"policy": "float16", "epsilon": 1e-12}, r"step 0: the gradient is finite and the update of \[.*\] is not"),
+        ({"weight_decay": 200.0}, "the weights only shrink, to 0.2"),
+    ],
+)
+def test_what_is_wrong_with_a_training_is_noted(settings, words):
+    (note,) = noted(**settings)
+    assert re.match(words, note)

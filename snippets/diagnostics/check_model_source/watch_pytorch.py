@@ -227,9 +227,8 @@ def check_model(
 
 def _as_written() -> Any:
     """Of a compiled model, nothing is compiled: our hooks would be as well."""
-    if "torch._dynamo" in sys.modules:
-        return torch.compiler.set_stance("force_eager")
-    return nullcontext()
+    compiles = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
 
 
 def _is_packed(module: nn.Module) -> bool:

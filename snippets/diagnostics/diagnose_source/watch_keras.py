@@ -41,7 +41,7 @@ from snippets.diagnostics.check_model_keras import (
     _untouched,
     check_model,
 )
-from snippets.diagnostics.check_model_source.report import ModelReport
+from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
     _Facts,
     _Looks,
@@ -279,7 +279,7 @@ class _Training(_Program):
         if model.run_eagerly:
             self.step = self.eager_step
 
-    def strays(self) -> list[str]:
+    def judge_optimizer(self) -> list[Finding]:
         """The optimizer of a compiled model gets all weights that train."""
         return []
 

@@ -44,7 +44,7 @@ from snippets.diagnostics.check_model_pytorch import (
     _untouched,
     check_model,
 )
-from snippets.diagnostics.check_model_source.report import ModelReport
+from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
     _Facts,
     _Looks,
@@ -55,7 +55,7 @@ from snippets.diagnostics.diagnose_source.judge import (
 from snippets.diagnostics.diagnose_source.limits import HELD, LOOKED_AT, STEPS
 from snippets.diagnostics.diagnose_source.probe import _Clock
 from snippets.diagnostics.diagnose_source.program import _FAILURES, _Failed, _Program
-from snippets.diagnostics.diagnose_source.report import Diagnosis
+from snippets.diagnostics.diagnose_source.report import Diagnosis, _found
 
 
 def diagnose(
@@ -300,15 +300,17 @@ class _Training(_Program):
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
 
-    def strays(self) -> list[str]:
+    def judge_optimizer(self) -> list[Finding]:
         """Weights that are to be trained, and in no group of the optimizer."""
         groups = self.optimizer.param_groups
         held = {id(part) for group in groups for part in group["params"]}
-        return [
+        strays = [
             name
             for name, part in self.model.named_parameters()
             if part.requires_grad and id(part) not in held
         ]
+        evidence = f"{len(strays)} weights in no group of the optimizer"
+        return [_found("not-in-optimizer", evidence, *strays)] if strays else []
 
     def checked(self) -> ModelReport:
         return check_model(self.model, self.some_examples(), self.loss_fn)
