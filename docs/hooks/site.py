@@ -9,7 +9,7 @@ from mkdocs.exceptions import PluginError
 
 from docs.hooks import make, store
 from docs.hooks.publish import sheets
-from docs.hooks.show import explorer, labs, search
+from docs.hooks.show import execution, explorer, labs, search
 
 # Else Python looks for garbage among all objects once more before it ends.
 atexit.register(gc.freeze)
@@ -19,6 +19,7 @@ def on_pre_build(config: MkDocsConfig) -> None:
     labs.use_our_jupyter()
     if make.main():
         raise PluginError("The site is not built: the failures above come first.")
+    execution.execute_all(config.config_file_path)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
