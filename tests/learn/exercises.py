@@ -1,4 +1,7 @@
-"""Runs a public test of an exercise against one solution, in this process."""
+"""Runs a public test of an exercise against one solution, in this process.
+
+    python -m tests.learn.exercises   prints each mistake that an exercise knows, and what its reader is told
+"""
 
 import importlib.util
 import sys
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from docs.hooks.learn import exercises
 from docs.hooks.learn.source import Source, find_sources
 from docs.hooks.store import ROOT
 
@@ -49,3 +53,10 @@ def first_message(tests: Path, name: str, solution: Callable) -> str | None:
         if before is not None:
             sys.modules[name] = before
     return None
+
+
+if __name__ == "__main__":
+    for of, exercise in all_code():
+        for mistake in functions(load(exercises.mistakes(of, exercise), exercise)):
+            told = first_message(exercises.tests(of, exercise), exercise, mistake)
+            print(f"| {of.slug} | {exercise} | {mistake.__name__} | {(told or 'passes').splitlines()[0]} |", flush=True)
