@@ -1,6 +1,6 @@
 """Runs a public test of an exercise against one solution, in this process.
 
-    python -m tests.learn.exercises   prints each mistake that an exercise knows, and what its reader is told
+python -m tests.learn.exercises   prints each mistake that an exercise knows, and what its reader is told
 """
 
 import importlib.util
