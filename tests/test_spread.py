@@ -1,5 +1,6 @@
 """The table of `make spread`: it is not older than the experiments, and no claim is narrower than what it holds."""
 
+import dataclasses
 import importlib
 import math
 import re
@@ -58,11 +59,30 @@ def test_an_interval_without_a_theory_follows_the_rule(experiment):
             assert claim.interval[1] >= highest - 1e-9 or claim.interval[1] == 1.0, claim.statement
 
 
+def borne(claim, lowest: float, highest: float) -> tuple[float, float]:
+    """Where a build on another processor may find the number of which ten seeds gave `lowest` to `highest`.
+
+    Another processor is another draw of a training. Ten draws that are nearly one, as of a network that stays at
+    guessing, tell nothing of the rare one beside them: there the interval decides, which has its own reason.
+    """
+    low, high = claim.interval
+    if claim.budget and 20 * (highest - lowest) < high - low:
+        return low, high
+    return spread.allowed(lowest, highest)
+
+
+def test_ten_draws_that_are_nearly_one_leave_a_training_its_interval():
+    claim = importlib.import_module("snippets.batch_normalization.experiment_covariate_shift").CLAIMS[2]
+    assert borne(claim, 0.1, 0.1) == claim.interval
+    assert borne(claim, 0.1, 0.12) == pytest.approx((0.08, 0.14))
+    assert borne(dataclasses.replace(claim, budget=""), 0.1, 0.1) == (0.1, 0.1)
+
+
 @every_experiment
 def test_what_the_build_measured_lies_within_the_spread_or_its_range_beyond(experiment, built_site):
     known, measured = spread.of(ROWS, experiment), load(ROOT / experiment.measurement).measured
     for number, claim in claims(experiment):
-        lowest, highest = spread.allowed(*spread.ends(known[number]))
+        lowest, highest = borne(claim, *spread.ends(known[number]))
         # The last digits of an eigenvalue, and what rounding leaves of an identity, are another machine's business.
         exact = 1e-5 * max(abs(lowest), abs(highest), 0.1)
         assert lowest - exact <= claim.value(measured) <= highest + exact, claim.statement
