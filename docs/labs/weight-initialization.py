@@ -132,7 +132,7 @@ for kind in ("zero", "constant", "constant with noise", "Xavier"):
 #
 # ## 3. Scale, and how exactly
 #
-# ReLU networks whose weights are He's times a factor. With 2, 8 and 20 layers: for which factors do they learn in 100
+# ReLU networks whose weights are He's times a factor. With 2, 8 and 20 layers: for which factors do they learn in 200
 # steps?
 
 
@@ -155,7 +155,7 @@ for depth in (2, 8, 20):
     for factor in factors:
         torch.manual_seed(0)
         model = deep(depth, factor)
-        train(model, 100, 0.05)
+        train(model, 200, 0.05)
         learned[depth].append(accuracy(model))
     shown = " ".join(f"{share:4.0%}" for share in learned[depth])
     print(f"{depth:2} layers: {shown}")

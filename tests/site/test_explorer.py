@@ -85,7 +85,7 @@ def test_every_control_has_its_name(page: Page, url):
             assert page.get_by_role(role, name=name, exact=True).count() == 1, f"{role} {name}"
     controls = page.locator("init-explorer :is(input, select, button)")
     assert controls.count() == sum(map(len, CONTROLS.values()))
-    assert page.locator("label output").count() == 0
+    expect(page.locator("label output")).to_have_count(0)
     # What does nothing cannot be moved.
     assert page.get_by_role("slider", name="Branch scale").is_disabled()
     page.get_by_role("checkbox", name="Skip connections").check()
@@ -306,7 +306,7 @@ def test_a_line_stands_where_its_axis_says(page: Page, url):
 
 def test_the_table_has_all_numbers(page: Page, url):
     visit(page, url, "#depth=7&activation=tanh&gain=0.7")
-    assert page.locator("details td").count() == 0
+    expect(page.locator("details td")).to_have_count(0)
     page.locator("summary").click()
     result = engine_pass(page, depth=7, activation="tanh", gain=0.7)
     rows = [row.inner_text().split("\t") for row in page.locator("details tr:has(td)").all()]
@@ -329,23 +329,23 @@ def test_the_other_views(page: Page, url):
     visit(page, url, "#depth=10&activation=tanh&scheme=pytorch/scheme=xavier")
     page.get_by_role("radio", name="Angle").check()
     assert page.locator(".chart text").first.text_content().startswith("angle between two inputs")
-    assert page.locator(".chart g.pinned .line").count() == 1
+    expect(page.locator(".chart g.pinned .line")).to_have_count(1)
     assert not page.get_by_role("checkbox", name="Gradients", exact=True).is_visible()
     page.get_by_role("radio", name="Histograms").check()
     result = engine_pass(page, depth=10, activation="tanh", scheme="pytorch")
     filled = sum(fraction > 0 for bins in result["activation"]["histogram"]["counts"] for fraction in bins)
     panel = page.locator(".chart > g").first
     assert sum(cells.get_attribute("d").count("M") for cells in panel.locator(".cells").all()) == filled
-    assert page.locator(".chart > g").count() == 2
+    expect(page.locator(".chart > g")).to_have_count(2)
     page.get_by_role("radio", name="By layer").check()
     page.get_by_role("checkbox", name="Weight gradients").uncheck()
-    assert page.locator(".chart g.solid").count() == 2
+    expect(page.locator(".chart g.solid")).to_have_count(2)
 
 
 def test_a_preset_gives_its_exact_values(page: Page, url):
     visit(page, url)
     preset = page.get_by_role("combobox", name="Preset")
-    assert preset.input_value() == "Xavier"
+    expect(preset).to_have_value("Xavier")
     preset.select_option("PyTorch")
     expect(page).to_have_url(re.compile("#depth=30&scheme=pytorch&distribution=uniform&bias=pytorch$"))
     page.get_by_role("slider", name="Gain").press("ArrowLeft")
@@ -386,18 +386,18 @@ def test_settings_survive_a_link(page: Page, url):
 
 def test_a_link_opens_its_setting_and_a_reload_keeps_it(page: Page, url):
     visit(page, url, "#depth=12&activation=tanh/scheme=he")
-    assert page.get_by_role("combobox", name="Activation").input_value() == "tanh"
-    assert page.locator("p.pinned").inner_text() == "Solid: Xavier. Dashed: He."
+    expect(page.get_by_role("combobox", name="Activation")).to_have_value("tanh")
+    expect(page.locator("p.pinned")).to_have_text("Solid: Xavier. Dashed: He.")
     page.get_by_role("checkbox", name="Skip connections").check()
     expect(page).to_have_url(re.compile("#depth=12&activation=tanh&skip=true/scheme=he&skip=false$"))
     words = page.locator(".verdict").inner_text()
     page.reload()
     page.locator("init-explorer.live").wait_for()
-    assert page.locator(".verdict").inner_text() == words
+    expect(page.locator(".verdict")).to_have_text(words)
     # Another link on the same page.
     page.evaluate("location.hash = '#depth=5&scheme=he'")
     expect(page.get_by_role("slider", name="Depth")).to_have_value("5")
-    assert page.locator("p.pinned").inner_text() == ""
+    expect(page.locator("p.pinned")).to_have_text("")
 
 
 @pytest.mark.parametrize("state", ["#depth=1000", "#colour=red", "#depth=3/scheme=%3Cimg%3E"])
@@ -405,7 +405,7 @@ def test_a_link_that_makes_no_sense_is_named(page: Page, url, state):
     visit(page, url, state)
     assert page.locator(".told").inner_text().startswith("The address cannot be read:")
     assert page.get_by_role("slider", name="Depth").get_attribute("aria-valuetext") == "30 layers"
-    assert page.locator("init-explorer img").count() == 1
+    expect(page.locator("init-explorer img")).to_have_count(1)
 
 
 def test_a_number_that_makes_no_sense_is_named(page: Page, url):
@@ -415,7 +415,7 @@ def test_a_number_that_makes_no_sense_is_named(page: Page, url):
     assert page.locator(".told").inner_text().startswith("seed must be a whole number")
     seed.fill("3")
     expect(page).to_have_url(re.compile("seed=3$"))
-    assert page.locator(".told").inner_text() == ""
+    expect(page.locator(".told")).to_have_text("")
 
 
 def test_pin_and_compare(page: Page, url):
@@ -425,12 +425,12 @@ def test_pin_and_compare(page: Page, url):
     page.get_by_role("combobox", name="Preset").select_option("He")
     expect(page.locator("p.pinned")).to_have_text("Solid: He. Dashed: Xavier.")
     pinned = page.locator("g.pinned .line")
-    assert pinned.count() == 3
+    expect(pinned).to_have_count(3)
     expect(page).to_have_url(re.compile("#depth=30&scheme=he/scheme=xavier$"))
     after = page.locator("g.solid .line").last.get_attribute("d")
     assert after != before
     page.get_by_role("button", name="Unpin").click()
-    assert pinned.count() == 0
+    expect(pinned).to_have_count(0)
     expect(page).to_have_url(re.compile("#depth=30&scheme=he$"))
 
 
@@ -447,7 +447,7 @@ def test_two_settings_train_side_by_side(page: Page, url):
     for kind in ("solid", "pinned"):
         drawn = page.locator(f".losses g.{kind} :is(.dots, .marks)").all()
         assert sum(path.get_attribute("d").count("M") for path in drawn) == 100
-    assert page.locator(".status").inner_text() == words
+    expect(page.locator(".status")).to_have_text(words)
 
 
 def test_a_training_can_be_cancelled_and_the_controls_answer_meanwhile(page: Page, url):
@@ -526,14 +526,14 @@ def test_a_script_that_does_not_come_leaves_the_figure(page: Page, url, script):
         page.goto(url)
     page.wait_for_timeout(500)
     assert page.get_by_role("img", name="The figure").is_visible()
-    assert page.locator(".explorer").count() == 0
+    expect(page.locator(".explorer")).to_have_count(0)
 
 
 def test_a_worker_that_fails_later_brings_the_figure_back(page: Page, url):
     visit(page, url)
     page.evaluate("document.querySelector('init-explorer').worker.dispatchEvent(new ErrorEvent('error'))")
     assert page.get_by_role("img", name="The figure").is_visible()
-    assert page.locator(".explorer").count() == 0
+    expect(page.locator(".explorer")).to_have_count(0)
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
@@ -560,7 +560,7 @@ def test_an_embed_has_few_controls_and_leads_to_all(page: Page, url):
     visit(page, url + "embed.html")
     controls = page.locator(".controls :is(input, select)").all()
     assert [control.get_attribute("name") for control in controls] == ["activation", "depth"]
-    assert page.locator("p.pinned").inner_text() == "Solid: Xavier, sigmoid. Dashed: He, ReLU."
+    expect(page.locator("p.pinned")).to_have_text("Solid: Xavier, sigmoid. Dashed: He, ReLU.")
     page.get_by_role("combobox", name="Activation").select_option("tanh")
     page.locator("a[href*='activation=tanh']").wait_for()
     link = page.get_by_role("link", name="All controls").get_attribute("href")

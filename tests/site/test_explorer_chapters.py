@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from docs.hooks.pages import find_pages
 from tests.site.test_browser import PHONE
@@ -56,7 +56,7 @@ def test_a_chapter_is_live_at_its_point(page: Page, site_url, chapter):
     page.get_by_role("link", name="All controls").click()
     page.locator("init-explorer.live").wait_for()
     assert page.evaluate(STATE) == settings
-    assert page.locator(".verdict").inner_text() == words
+    expect(page.locator(".verdict")).to_have_text(words)
 
 
 def fits(page: Page) -> bool:
