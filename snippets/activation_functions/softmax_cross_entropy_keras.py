@@ -29,6 +29,10 @@ def softmax_cross_entropy(logits, labels):
     for a value: there a label out of range makes loss and gradient NaN.
     """
     for name, values in (("logits", logits), ("labels", labels)):
+        if not hasattr(values, "dtype"):
+            raise ValueError(
+                f"{name} must be a tensor or an array, got {type(values).__name__}"
+            )
         if hasattr(values, "dense_shape"):
             raise ValueError(f"{name} must be dense, got {type(values).__name__}")
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)

@@ -27,6 +27,9 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
     1, shape (B,). Raises ValueError for other shapes, dtypes or labels and for
     an empty batch. Compiled, a label out of range ends in PyTorch's own error.
     """
+    for name, tensor in (("logits", logits), ("labels", labels)):
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
     if logits.dim() != 2 or labels.shape != logits.shape[:1] or not logits.numel():
         raise ValueError(
             "logits and labels must have the shapes (B, K) and (B,), none of them 0, "

@@ -67,6 +67,8 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> Report:
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     rows: list[Row] = []
     seen: set[keras.Layer] = set()
     places = list(_places(model))

@@ -115,6 +115,8 @@ def unit_health(
     """
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     rows: list[Row] = []
     left: dict[str, str] = {}
     running: list[tuple[str, nn.Module]] = []

@@ -32,8 +32,7 @@ def batch_norm(
     """
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
-    x = ops.convert_to_tensor(x)
-    _check(
+    x = _check(
         x,
         eps,
         gamma=gamma,
@@ -60,8 +59,8 @@ def batch_norm_backward(
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
     in the shape of `x`. ValueError as in `batch_norm`.
     """
-    x = ops.convert_to_tensor(x)
-    _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    x = _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    _tensors(grad_y=grad_y)
     dtype = backend.standardize_dtype(grad_y.dtype)
     if (
         not backend.is_float_dtype(dtype)
@@ -97,7 +96,18 @@ def batch_norm_backward(
     )
 
 
+def _tensors(**given):
+    for name, values in given.items():
+        if not hasattr(values, "dtype"):
+            raise ValueError(
+                f"{name} must be a tensor or an array, got {type(values).__name__}"
+            )
+
+
 def _check(x, eps, **channels):
+    """`x` as a tensor."""
+    _tensors(x=x, **channels)
+    x = ops.convert_to_tensor(x)
     if (
         not backend.is_float_dtype(backend.standardize_dtype(x.dtype))
         or hasattr(x, "dense_shape")
@@ -116,6 +126,7 @@ def _check(x, eps, **channels):
             )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")
+    return x
 
 
 def _normalized(x, running_mean, running_var, training, eps):

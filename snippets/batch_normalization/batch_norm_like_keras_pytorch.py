@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     """`momentum`: weight of the old value; `epsilon`: added to the variance.
-    The channels stay on axis 1.
+    The channels stay on axis 1. torch.compile, torch.export and, in evaluation,
+    torch.jit.trace take the layer; torch.jit.script does not.
     """
 
     ranks: tuple[int, ...]
@@ -42,6 +43,8 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
         of None averages over all batches.
         """
         own = self.weight
+        if not isinstance(x, Tensor):
+            raise ValueError(f"x must be a tensor, got {type(x).__name__}")
         if x.dim() not in self.ranks or x.shape[1] != self.num_features:
             raise ValueError(
                 f"x must have {self.ranks} dimensions and {self.num_features} channels, got shape {tuple(x.shape)}"

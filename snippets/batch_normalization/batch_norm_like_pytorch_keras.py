@@ -41,9 +41,11 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
 
     def build(self, input_shape) -> None:
         """Make the variables, for inputs of `input_shape`, two or more axes."""
-        if len(input_shape) < 2:
+        # a dict or a list of tensors has shapes as its entries
+        sizes = [size for size in input_shape if isinstance(size, int | None)]
+        if len(sizes) < 2 or len(sizes) < len(input_shape):
             raise ValueError(
-                f"x must have two or more axes, got shape {tuple(input_shape)}"
+                f"x must be a tensor of two or more axes, got shape {tuple(input_shape)}"
             )
         if not -len(input_shape) <= self.axis < len(input_shape):
             raise ValueError(

@@ -58,6 +58,8 @@ def batch_norm_backward(
     in the shape of `x`. ValueError as in `batch_norm`.
     """
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
+    if not isinstance(grad_y, Tensor):
+        raise ValueError(f"grad_y must be a tensor, got {type(grad_y).__name__}")
     if grad_y.shape != x.shape or not _fits(grad_y, x):
         raise ValueError(
             f"grad_y must be dense, floating, like x of {tuple(x.shape)} on {x.device}, got {_kind(grad_y)}"
@@ -81,6 +83,9 @@ def batch_norm_backward(
 
 
 def _check(x, eps, **channels):
+    for name, tensor in ({"x": x} | channels).items():
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
     if not _fits(x, x) or x.ndim < 2:
         raise ValueError(
             f"x must be dense, floating, of shape (B, n, *positions), got {_kind(x)}"

@@ -104,7 +104,7 @@ def _in_order(model: keras.Layer) -> bool:
 
 def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
     """Why the two are not one linear map, or None."""
-    if not any(type(layer).call is kind.call for kind in LINEAR):
+    if not any(getattr(type(layer), "call", None) is kind.call for kind in LINEAR):
         return (
             f"layer must be one of {[kind.__name__ for kind in LINEAR]}, got {layer!r}"
         )

@@ -31,14 +31,15 @@ def fold_batch_norm(
         "running_mean": running_mean,
         "running_var": running_var,
     }
-    _plain(weight=weight, bias=bias, **vectors)
+    vectors |= {} if bias is None else {"bias": bias}
+    _plain(weight=weight, **vectors)
     if np.ndim(weight) < 2 or not np.issubdtype(weight.dtype, np.floating):
         raise ValueError(
             f"weight must be floating, of shape (out, in, *kernel), got {np.asarray(weight).dtype} {np.shape(weight)}"
         )
     if not 0.0 <= eps < np.inf:
         raise ValueError(f"eps must be finite and not negative, got {eps}")
-    for name, values in (vectors if bias is None else vectors | {"bias": bias}).items():
+    for name, values in vectors.items():
         floating = np.issubdtype(np.asarray(values).dtype, np.floating)
         if np.shape(values) != (len(weight),) or not floating:
             raise ValueError(
@@ -54,9 +55,13 @@ def fold_batch_norm(
 
 
 def _plain(**arrays) -> None:
-    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    """Refuse what is no array, and what computes another way: a matrix
+    multiplies, a mask hides.
+    """
     for name, array in arrays.items():
-        if isinstance(array, np.matrix | np.ma.MaskedArray):
+        if not isinstance(array, np.ndarray | np.generic) or isinstance(
+            array, np.matrix | np.ma.MaskedArray
+        ):
             raise ValueError(
                 f"{name} must be a plain array, got a {type(array).__name__}"
             )

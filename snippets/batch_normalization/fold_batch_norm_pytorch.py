@@ -70,7 +70,14 @@ def _rows_only(layer: nn.Module, inputs: tuple) -> None:
 
 def _misfit(layer: Any, norm: Any) -> str | None:
     """Why the two are not one linear map, or None."""
-    kind = next((kind for kind in NORM_OF if type(layer).forward is kind.forward), None)
+    kind = next(
+        (
+            kind
+            for kind in NORM_OF
+            if getattr(type(layer), "forward", None) is kind.forward
+        ),
+        None,
+    )
     if kind is None:
         return (
             f"layer must be one of {[kind.__name__ for kind in NORM_OF]}, got {layer}"

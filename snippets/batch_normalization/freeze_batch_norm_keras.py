@@ -31,6 +31,8 @@ def freeze_batch_norm_(model: keras.Model) -> Report:
 
     Compile `model` afterwards: a compiled one goes on as it was.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     report = Report({}, {})
     for layer in model._flatten_layers():
         name = layer.path or layer.name  # no path before it is built

@@ -48,6 +48,8 @@ def freeze_batch_norm_(model: nn.Module) -> Report:
     it has nothing else to use than those of the batch, if a lazy one has not
     seen a batch, and for a compiled or scripted model: freeze it before.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     if any(
         hasattr(module, "_orig_mod")
         or module._compiled_call_impl

@@ -68,14 +68,14 @@ def clip_adaptively(
     ValueError for shapes that differ, a gradient that is not floating, and a
     `clipping` or `eps` that is not positive.
     """
+    _check("gradient", gradient)
+    _check("weight", weight)
     if tuple(gradient.shape) != tuple(weight.shape):
         raise ValueError(
             f"gradient must have the shape of weight, {tuple(weight.shape)}, got {tuple(gradient.shape)}"
         )
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
-    _check("gradient", gradient)
-    _check("weight", weight)
     # of an embedding: a row looked up twice stands there in two parts
     if hasattr(gradient, "dense_shape"):
         gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
@@ -86,6 +86,10 @@ def clip_adaptively(
 
 
 def _check(name: str, tensor: Any) -> None:
+    if not hasattr(tensor, "dtype"):
+        raise ValueError(
+            f"{name} must be a tensor or an array, got {type(tensor).__name__}"
+        )
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(f"{name} must have a floating dtype, got {dtype}")

@@ -29,6 +29,8 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
     largest entry is taken out first, so that no square overflows. Raises
     ValueError for another axis.
     """
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"tensor must be a tensor, got {type(tensor).__name__}")
     if tensor.dim() > 1 and unit_axis not in range(-tensor.dim(), tensor.dim()):
         raise ValueError(
             f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
@@ -69,6 +71,9 @@ def clip_adaptively_(
         raise ValueError(
             f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}"
         )
+    for one in listed:
+        if not isinstance(one, Tensor):
+            raise ValueError(f"parameters must be tensors, got {type(one).__name__}")
     clipped = [
         (parameter, parameter.grad)
         for parameter in listed

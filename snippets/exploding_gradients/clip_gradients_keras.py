@@ -103,6 +103,10 @@ def _listed(gradients: Any) -> list[Any]:
             f"gradients must yield a tensor, got an exhausted {type(gradients).__name__}"
         )
     for gradient in listed:
+        if gradient is not None and not hasattr(gradient, "dtype"):
+            raise ValueError(
+                f"gradients must be tensors or arrays, got {type(gradient).__name__}"
+            )
         if gradient is not None and not keras.backend.is_float_dtype(gradient.dtype):
             raise ValueError(
                 f"gradients must have floating dtypes, got {gradient.dtype}"

@@ -110,6 +110,9 @@ def _listed(
         raise ValueError(
             f"{name} must yield a tensor, got an exhausted {type(tensors).__name__}: it runs only once"
         )
+    for tensor in listed:
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise ValueError(f"{name} must be tensors, got {type(tensor).__name__}")
     return listed
 
 

@@ -66,6 +66,8 @@ def first_non_finite_layer(
     afterwards what they were, also after an error. Inputs that hold NaN raise
     ValueError. Raises ValueError for a model that is not built.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     if not model.built:
         raise ValueError(
             f"model must be built first, by a batch or an Input, got {model.name!r}"

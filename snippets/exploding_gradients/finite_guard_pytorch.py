@@ -40,6 +40,8 @@ def finite_guard(model: nn.Module) -> Iterator[nn.Module]:
     are not part of what was compiled. Raises ValueError for a scripted module,
     whose layers take no hooks.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(

@@ -86,6 +86,8 @@ def kaiming_uniform_(
 
 
 def _shape(tensor: Tensor) -> torch.Size:
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"tensor must be a tensor, got {type(tensor).__name__}")
     if tensor.dim() < 2 or not tensor.numel():
         raise ValueError(
             f"tensor must have the shape (out, in, *kernel), none of them 0, got {tuple(tensor.shape)}"

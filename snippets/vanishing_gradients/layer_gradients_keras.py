@@ -67,6 +67,8 @@ def layer_gradients(
     row: their kernels are in their cells. Raises ValueError for a model that is
     not built, when no layer with a row ran and when `loss` returns no scalar.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     if not model.built:
         raise ValueError(
             f"model must be built first, by a batch or an Input, got {model.name!r}"

@@ -76,6 +76,8 @@ def layer_gradients(
         ran.append((name, layer, output))
         return output.clone()  # which an activation may overwrite in place
 
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     if isinstance(model, nn.DataParallel):
         raise ValueError(
             f"model must not be wrapped in {type(model).__name__}, got one: give model.module"

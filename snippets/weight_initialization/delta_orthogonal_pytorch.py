@@ -26,6 +26,8 @@ def delta_orthogonal_(
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"weight must be a tensor, got {type(weight).__name__}")
     dense = weight.layout == torch.strided and weight.is_floating_point()
     if not dense or weight.dim() < 2 or not weight.numel() or weight.element_size() < 2:
         got = f"{weight.layout} {weight.dtype} {tuple(weight.shape)}"

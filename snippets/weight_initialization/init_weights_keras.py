@@ -154,6 +154,8 @@ def init_weights(
     """
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     if not model.built:
         raise ValueError(
             f"model must be built, call it on a batch or build(input_shape) first, got {model.name!r}"

@@ -138,6 +138,8 @@ def init_weights_(
     """
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     for name, parameter in model.named_parameters():
         if parameter.is_meta or isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(

@@ -26,6 +26,8 @@ def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
     """The (semi-)orthogonal matrix, shape (rows, columns), that a Gaussian
     matrix of that shape stands for. ValueError for what is no real matrix.
     """
+    if not isinstance(draws, np.ndarray):
+        raise ValueError(f"draws must be an array, got {type(draws).__name__}")
     if draws.ndim != 2 or draws.dtype.kind != "f":
         raise ValueError(
             f"draws must be a floating matrix, got {draws.dtype} {draws.shape}"
@@ -40,6 +42,8 @@ def mirrored(block: np.ndarray, rows: bool, columns: bool) -> np.ndarray:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
     over the other (`rows`), or both. ValueError if it is no floating matrix.
     """
+    if not isinstance(block, np.ndarray):
+        raise ValueError(f"block must be an array, got {type(block).__name__}")
     if block.ndim != 2 or block.dtype.kind != "f":
         raise ValueError(
             f"block must be a floating matrix, got {block.dtype} {block.shape}"
@@ -86,6 +90,8 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
     weight matrices, such as a wrapper, and for a layer used twice or with a
     kernel computed from others (LoRA) or quantized.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     chain = list(_chain(model))
     if not chain or not model.built:
         raise ValueError(

@@ -81,9 +81,13 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
 
 
 def _plain(**arrays) -> None:
-    """Refuse what computes another way: a matrix multiplies, a mask hides."""
+    """Refuse what is no array, and what computes another way: a matrix
+    multiplies, a mask hides.
+    """
     for name, array in arrays.items():
-        if isinstance(array, np.matrix | np.ma.MaskedArray):
+        if not isinstance(array, np.ndarray | np.generic) or isinstance(
+            array, np.matrix | np.ma.MaskedArray
+        ):
             raise ValueError(
                 f"{name} must be a plain array, got a {type(array).__name__}"
             )

@@ -27,6 +27,8 @@ def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
     over the other (`rows`), or both. ValueError if it is not a dense floating
     matrix.
     """
+    if not isinstance(block, Tensor):
+        raise ValueError(f"block must be a tensor, got {type(block).__name__}")
     if (
         block.dim() != 2
         or block.layout != torch.strided
@@ -64,6 +66,8 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     another layer with a weight matrix and for a weight that is shared, lazy or
     computed from other parameters (weight_norm).
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     weights: set[int] = set()
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear):

@@ -48,6 +48,8 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
     layer, and by name for one inside of another layer or model, used twice, or
     with a kernel computed from others (LoRA) or quantized.
     """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
     reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
     if not reached or not model.built:
         raise ValueError(

@@ -46,6 +46,8 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
     shared, lazy or computed from other parameters (weight_norm), before
     anything is changed, and if no layer runs.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a Module, got {type(model).__name__}")
     owners: dict[int, str] = {}
     for name, layer in model.named_modules():
         if isinstance(layer, SUMMING):

@@ -16,6 +16,7 @@ arXiv:1708.02002 (the sigmoid, with p = 0.01).
 """
 
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -35,6 +36,8 @@ def softmax_bias(counts):
     """
     if hasattr(counts, "dense_shape"):
         raise ValueError(f"counts must be dense, got {type(counts).__name__}")
+    if not isinstance(counts, Sequence) and not hasattr(counts, "dtype"):
+        raise ValueError(f"counts must be numbers, got {type(counts).__name__}")
     counts = keras.ops.convert_to_tensor(counts)
     dtype = keras.backend.standardize_dtype(counts.dtype)
     if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):

@@ -34,6 +34,8 @@ def softmax_bias(counts: Tensor) -> Tensor:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
+    if not isinstance(counts, Tensor):
+        raise ValueError(f"counts must be a tensor, got {type(counts).__name__}")
     real = counts.is_floating_point() and counts.element_size() > 1
     integer = counts.dtype in (
         torch.uint8,

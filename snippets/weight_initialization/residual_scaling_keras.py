@@ -20,6 +20,7 @@ arXiv:1901.09321; Goyal et al. (2017), arXiv:1706.02677, section 5.1 (zero
 gamma).
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
@@ -84,6 +85,11 @@ def _listed(branches: Iterable[Branch]) -> list[list[keras.Layer]]:
         raise ValueError(
             "branches must each hold a built layer with a weight, got none"
         )
+    for layer in itertools.chain(*listed):
+        if not isinstance(layer, keras.Layer):
+            raise ValueError(
+                f"branches must be layers or lists of them, got {type(layer).__name__}"
+            )
     return listed
 
 

@@ -112,6 +112,9 @@ def _listed(branches: Iterable[nn.Module]) -> list[nn.Module]:
     listed = list(branches)
     if not listed:
         raise ValueError("branches must hold a branch, got none")
+    for branch in listed:
+        if not isinstance(branch, nn.Module):
+            raise ValueError(f"branches must be modules, got {type(branch).__name__}")
     return listed
 
 

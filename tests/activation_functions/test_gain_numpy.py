@@ -99,6 +99,8 @@ def test_the_rule_is_not_spoilt_by_an_activation_that_works_in_place():
     [
         (lambda x: np.exp(x) / np.exp(x).sum(), "activation must act on every entry by itself"),
         (lambda x: x[::2], "activation must act on every entry by itself"),
+        (lambda x: x / x.std(), "activation must act on every entry by itself"),
+        (lambda x: x * np.random.default_rng().integers(2, size=x.shape), "and draw nothing"),
         (np.zeros_like, r"positive and finite mean square, got 0\.0"),
         (lambda x: x * np.inf, "positive and finite mean square, got (nan|inf)"),
     ],
@@ -106,3 +108,13 @@ def test_the_rule_is_not_spoilt_by_an_activation_that_works_in_place():
 def test_what_has_no_gain_is_refused(gain, activation, named):
     with pytest.raises(ValueError, match=named), np.errstate(invalid="ignore"):
         gain(activation)
+
+
+def test_half_precision_has_a_mean_square_but_no_slope_from_differences():
+    def steep(x):
+        return (300 * np.maximum(x, 0)).astype(np.float16)  # whose squares overflow float16
+
+    assert forward_gain(steep) == pytest.approx(math.sqrt(2) / 300, rel=2e-4)
+    with pytest.raises(ValueError, match="float32 or wider, got float16"):
+        backward_gain(steep)
+    assert backward_gain(lambda x: np.tanh(x.astype(np.float32))) == pytest.approx(backward_gain(np.tanh), rel=2e-5)

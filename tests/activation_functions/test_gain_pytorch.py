@@ -58,8 +58,11 @@ def test_it_works_where_gradients_are_off_and_leaves_them_so(mode):
 @pytest.mark.parametrize(
     ("activation", "named"),
     [
-        (nn.Softmax(dim=0), "activation must act on every entry by itself, got Softmax"),
+        (nn.Softmax(dim=0), "activation must act on every entry by itself and draw nothing, got Softmax"),
         (lambda x: x[::2], "activation must act on every entry by itself"),
+        (lambda x: x / x.std(), "activation must act on every entry by itself"),
+        (nn.Dropout(0.5), r"draw nothing, got Dropout\(p=0\.5"),
+        (nn.RReLU(), "draw nothing, got RReLU"),
         (lambda x: 0 * x, r"positive and finite mean square, got 0\.0"),
         (lambda x: x * math.inf, "positive and finite mean square, got (nan|inf)"),
     ],
@@ -67,6 +70,11 @@ def test_it_works_where_gradients_are_off_and_leaves_them_so(mode):
 def test_what_has_no_gain_is_refused(gain, activation, named):
     with pytest.raises(ValueError, match=named):
         gain(activation)
+
+
+def test_dropout_at_test_time_is_the_identity():
+    for gain in (forward_gain, backward_gain):
+        assert gain(nn.Dropout(0.5).eval()) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_a_step_has_no_backward_gain():

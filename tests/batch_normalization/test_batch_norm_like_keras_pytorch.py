@@ -108,6 +108,14 @@ def test_it_compiles_exports_and_goes_through_transforms():
     assert exported(x).shape == x.shape
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_it_is_traced_but_not_scripted():
+    layer, x = BatchNorm1dLikeKeras(3).eval(), torch.randn(5, 3)
+    assert torch.equal(torch.jit.trace(layer, x)(x), layer(x))
+    with pytest.raises(RuntimeError):
+        torch.jit.script(layer)
+
+
 def test_gradients_accumulate_over_two_passes():
     layer, x = (
         BatchNorm1dLikeKeras(3),

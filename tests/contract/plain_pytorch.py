@@ -40,6 +40,8 @@ def clipped(clip_in_place: Callable[[Tensor], object]) -> Callable[[Tensor], obj
     """The gradient of a parameter, clipped."""
 
     def call(gradient: Tensor) -> object:
+        if not isinstance(gradient, Tensor):
+            return clip_in_place(gradient)
         parameter = torch.full_like(gradient.to_dense() if gradient.is_sparse else gradient, 2)
         parameter.grad = gradient
         return clip_in_place(parameter), parameter.grad

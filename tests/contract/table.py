@@ -20,6 +20,13 @@ import numpy as np
 import pytest
 
 SIGNS = "=+xt~!."
+TYPES: dict[str, Callable[[Any], Any]] = {
+    "dict": lambda plain: {"x": plain},
+    "list": lambda plain: [plain],
+    "None": lambda _: None,
+    "text": lambda _: "text",
+}
+"""What stands there instead of a tensor, an array, a model or a layer."""
 NO_NUMBERS = {"None": None, "text": "1.0", "1j": 1j}
 
 

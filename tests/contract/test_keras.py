@@ -72,6 +72,14 @@ def adaptively(**arguments: Any) -> object:
     return adaptive.clip_adaptively(**(given | arguments))
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    return getattr(x, "shape", (4, 3))
+
+
+def array(x: Any) -> Any:
+    return np.asarray(x) if hasattr(x, "dtype") else x
+
+
 CALLS: dict[str, tuple[Callable[[Any], object], Callable[[], Array]]] = {
     "softmax_cross_entropy.softmax_cross_entropy logits": (
         lambda x: softmax.softmax_cross_entropy(x, np.array([0, 2, 1, 1])),
@@ -102,11 +110,11 @@ CALLS: dict[str, tuple[Callable[[Any], object], Callable[[], Array]]] = {
     "output_bias.softmax_bias counts": (output.softmax_bias, lambda: np.array([1.0, 2.0, 5.0], np.float32)),
     "adaptive_clipping.unit_norm tensor": (adaptive.unit_norm, lambda: draws(4, 3)),
     "adaptive_clipping.clip_adaptively gradient": (
-        lambda x: adaptively(gradient=x, weight=ops.full(x.shape, 2.0)),
+        lambda x: adaptively(gradient=x, weight=ops.full(shape_of(x), 2.0)),
         lambda: draws(4, 3),
     ),
     "adaptive_clipping.clip_adaptively weight": (
-        lambda x: adaptively(gradient=ops.full(x.shape, 2.0), weight=x),
+        lambda x: adaptively(gradient=ops.full(shape_of(x), 2.0), weight=x),
         lambda: draws(4, 3),
     ),
     "clip_gradients.global_norm gradients": (clip.global_norm, lambda: draws(4, 3)),
@@ -122,8 +130,8 @@ CALLS: dict[str, tuple[Callable[[Any], object], Callable[[], Array]]] = {
         lambda x: guard.first_non_finite_layer(network(), x) is None,
         lambda: draws(5, 6),
     ),
-    "looks_linear.mirrored block": (lambda x: linear.mirrored(np.asarray(x), True, True), lambda: draws(4, 3).round()),
-    "looks_linear.orthogonal_factor draws": (lambda x: linear.orthogonal_factor(np.asarray(x)), lambda: draws(4, 3)),
+    "looks_linear.mirrored block": (lambda x: linear.mirrored(array(x), True, True), lambda: draws(4, 3).round()),
+    "looks_linear.orthogonal_factor draws": (lambda x: linear.orthogonal_factor(array(x)), lambda: draws(4, 3)),
 }
 
 

@@ -98,7 +98,12 @@ MODEL_COLUMNS: dict[str, Callable[[], nn.Module]] = {
 
 
 def inputs_of(model: nn.Module) -> Tensor:
-    return draws(5, 6).to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
+    parameters = model.parameters() if isinstance(model, nn.Module) else ()
+    return draws(5, 6).to(next((p.dtype for p in parameters if p.is_floating_point()), torch.float32))
+
+
+def evaluated(model: nn.Module) -> nn.Module:
+    return model.eval() if isinstance(model, nn.Module) else model
 
 
 def guarded(model: nn.Module) -> Tensor:
@@ -125,7 +130,7 @@ MODEL_CALLS: dict[str, Callable[[nn.Module], object]] = {
         lambda model: (len(freeze.freeze_batch_norm_(model).reached), model(inputs_of(model)))
     ),
     "fold_batch_norm.fold_model model": lambda model: fold.fold_model(model)[0](inputs_of(model)),
-    "unit_health.unit_health model": lambda model: health.unit_health(model.eval(), inputs_of(model)),
+    "unit_health.unit_health model": lambda model: health.unit_health(evaluated(model), inputs_of(model)),
     "layer_gradients.layer_gradients model": lambda model: gradients.layer_gradients(
         model, inputs_of(model), lambda z: z.float().square().mean()
     ),

@@ -22,7 +22,7 @@ from snippets.weight_initialization import delta_orthogonal_numpy as delta
 from snippets.weight_initialization import looks_linear_numpy as linear
 from snippets.weight_initialization import output_bias_numpy as output
 from snippets.xavier_initialization import xavier_init_numpy as xavier
-from tests.contract.table import Cell, every, hold, holds, integer, number
+from tests.contract.table import TYPES, Cell, every, hold, holds, integer, number
 
 Array = np.ndarray
 
@@ -180,6 +180,12 @@ def test_arrays(cell: Cell):
     same = same.astype(np.float64) if cell.column == "half" and same.dtype == np.float16 else same
     with np.errstate(all="ignore"):
         hold(cell, lambda: function(same), lambda: function(given), 2e-2 if cell.column == "half" else 1e-5)
+
+
+@every("numpy", "types")
+def test_types(cell: Cell):
+    function, plain = CALLS[cell.row]
+    hold(cell, lambda: function(plain()), lambda: function(TYPES[cell.column](plain())))
 
 
 NUMBERS: dict[str, Callable[[float], object]] = {

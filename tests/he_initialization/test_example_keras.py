@@ -28,6 +28,11 @@ def test_kernels_follow_their_laws_and_biases_are_zero():
     assert not any(layer.bias.numpy().any() for model in many for layer in model.layers)
 
 
+def test_the_shapes_are_those_of_the_docstring():
+    (model,) = models(1)
+    assert model(np.zeros((3, 64), np.float32)).shape == (3, 10)
+
+
 def test_layers_of_equal_shape_have_kernels_of_their_own():
     (model,) = models(1)
     for same_kind in (model, keras.models.clone_model(model)):
@@ -59,3 +64,8 @@ def test_a_new_dense_layer_is_as_the_chapter_says():
     layer = keras.layers.Dense(3)
     assert isinstance(layer.kernel_initializer, keras.initializers.GlorotUniform)
     assert isinstance(layer.bias_initializer, keras.initializers.Zeros)
+
+
+def test_importing_it_prints_nothing(capsys):
+    runpy.run_path(example_keras.__file__, run_name="example_keras")
+    assert not capsys.readouterr().out

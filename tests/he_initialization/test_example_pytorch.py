@@ -26,6 +26,10 @@ def test_weights_follow_their_laws_and_biases_are_zero():
     assert not any(layer.bias.any() for model in models for layer in linear_layers(model))
 
 
+def test_the_shapes_are_those_of_the_docstring():
+    assert HeInitializedModel(generator())(torch.zeros(3, 64)).shape == (3, 10)
+
+
 @torch.no_grad()
 def test_the_mean_square_is_kept():
     """Mean of 50 networks, which scatters by about sqrt(5 * 2 / 64 / 50) = 6 %; without the ReLUs it would be 4."""
@@ -53,3 +57,8 @@ def test_run_as_a_script_it_shows_what_it_keeps(capsys):
     inputs, logits = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines())
     assert inputs == pytest.approx(1.0, abs=0.05)
     assert logits == pytest.approx(1.0, abs=0.75)
+
+
+def test_importing_it_prints_nothing(capsys):
+    runpy.run_path(example_pytorch.__file__, run_name="example_pytorch")
+    assert not capsys.readouterr().out

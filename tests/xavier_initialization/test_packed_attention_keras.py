@@ -113,3 +113,8 @@ def test_without_a_gain_it_is_one():
     plain, named = (xavier_attention(attention(), **gain, seed=0) for gain in ({}, {"gain": 1.0}))
     for ours, wanted in zip(kernels(plain), kernels(named), strict=True):
         np.testing.assert_array_equal(ours, wanted)
+
+
+def test_importing_it_prints_nothing(capsys):
+    runpy.run_path(packed_attention_keras.__file__, run_name="packed_attention_keras")
+    assert not capsys.readouterr().out

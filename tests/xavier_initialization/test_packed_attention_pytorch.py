@@ -103,3 +103,8 @@ def test_weights_that_are_computed_from_others_are_refused(options):
     nn.utils.parametrizations.weight_norm(layer.out_proj)
     with pytest.raises(ValueError, match="attention must hold its weights as parameters of its own"):
         xavier_attention_(layer)
+
+
+def test_importing_it_prints_nothing(capsys):
+    runpy.run_path(packed_attention_pytorch.__file__, run_name="packed_attention_pytorch")
+    assert not capsys.readouterr().out
