@@ -1,6 +1,6 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines mutants lint format build lock figures new-experiment bench lighthouse zoo clean environment
+.PHONY: help serve test test-fast test-machines mutants lint format build book offline lock figures new-experiment bench lighthouse zoo clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -55,6 +55,12 @@ spread: environment ## measure anew over ten seeds and processors what changed s
 build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict
 
+book: build ## write the whole site as one PDF to book/: contents, bookmarks, page numbers; needs Chromium
+	@$(RUN) docs.hooks.publish.book
+
+offline: build ## write the site as a zip that opens from a disk, without a server, to offline/
+	@$(RUN) docs.hooks.publish.offline
+
 # PyTorch's CPU builds lie in an index of its own: neither it nor what its CUDA builds need is locked.
 LOCK := docs/hooks/requirements.lock
 CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
@@ -84,7 +90,7 @@ zoo: environment ## check some 200 models of real libraries, in an environment o
 	@TF_CPP_MIN_LOG_LEVEL=3 .cache/zoo/bin/python -m tests.zoo.keras
 
 clean: ## remove all that the build made; the environment stays
-	@rm -rf site .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/overrides/made \
+	@rm -rf site book offline .cache docs/figures docs/downloads docs/fonts/katex docs/assets docs/overrides/made \
 	    docs/stylesheets/palette.css
 
 # Any Python that runs can tell which one fits (f-strings shut out Python 2).

@@ -6,26 +6,19 @@ A pass goes to the worker and back, as it does for a reader. A new gain finds th
 drawn again. Milliseconds on a busy machine mean little: they are printed beside the budget and never decide.
 """
 
-import contextlib
-import functools
 import gzip
-import shutil
 import statistics
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from docs.hooks.publish import browser
 from docs.hooks.show.explorer import MODULES
 from tests.bench.table import Row, table
 
 WEIGHT = 20_500
 """Bytes, gzipped, of all modules together."""
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 PASSES = 5
 """How many of a kind; the median is told."""
@@ -92,21 +85,6 @@ TIME_MOVES = """async ([depth, width, moves]) => {
 }"""
 
 
-@contextlib.contextmanager
-def serve(site: Path) -> Iterator[str]:
-    """The address at which the folder is served."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *arguments: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as http:
-        threading.Thread(target=http.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}/"
-        finally:
-            http.shutdown()
-
-
 def engine_rows(page: Page) -> list[Row]:
     rows = []
     for depth, width, budget in SIZES:
@@ -134,15 +112,15 @@ def weight(site: Path) -> int:
 def report(site: Path) -> str:
     """What `make bench` prints of the explorer; says so where there is no Chromium."""
     heavy = f"explorer code: {weight(site) / 1000:.1f} kB gzipped, of at most {WEIGHT / 1000:g}"
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    chromium = browser.find()
     if not chromium:
         return f"{heavy}\nNo Chromium is found: the explorer is not timed."
-    with serve(site) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
+    with browser.served(site) as address, sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=browser.SWITCHES)
+        page = opened.new_page()
         page.goto(address)
         rows = engine_rows(page) + move_rows(page)
-        browser.close()
+        opened.close()
     return f"{table('ms', rows)}\n{heavy}"
 
 

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from docs.hooks.publish import browser
 from docs.hooks.store import ROOT
-from tests.site.conftest import CHROMIUM_SWITCHES, serve
+from tests.site.conftest import serve
 
 VERSION = "12.8.2"
 """Of Lighthouse; 13 wants Node 22."""
@@ -75,11 +76,11 @@ def gather(text: Path) -> None:
 
 def look(url: str) -> Report:
     """What Lighthouse says of a page on its phone, whose network and processor it simulates."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = browser.find()
     if not chromium:
         raise SystemExit("Lighthouse needs Chromium or Chrome.")
     command = ["node", str(CLI), url, "--quiet", "--output=json", f"--only-categories={','.join(CATEGORIES)}"]
-    flags = f"--chrome-flags=--headless=new {' '.join(CHROMIUM_SWITCHES)}"
+    flags = f"--chrome-flags=--headless=new {' '.join(browser.SWITCHES)}"
     environment = os.environ | {"CHROME_PATH": chromium}
     done = subprocess.run([*command, flags], env=environment, capture_output=True, timeout=LIMIT, check=False)
     if done.returncode:

@@ -3,7 +3,6 @@
 import gzip
 import mimetypes
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,18 +13,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from docs.hooks.publish import browser as installed
 from docs.hooks.show import explorer
 
 ROOT = Path(__file__).resolve().parents[2]
-# Quiet, and nothing of Chromium's own on the network.
-CHROMIUM_SWITCHES = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 120_000
 """Milliseconds that a test waits for what should come: long, since it says that something hangs."""
 
@@ -87,13 +78,13 @@ def serve(folder: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict:
     """The browser that is installed; none is downloaded. Where CI is set, a missing one is an error."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not chromium:
+    path = installed.find()
+    if not path:
         message = "NO CHROMIUM FOUND: nothing was tested in a browser. Install chromium or google-chrome."
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    return {"executable_path": chromium, "args": CHROMIUM_SWITCHES, "headless": True}
+    return {"executable_path": path, "args": installed.SWITCHES, "headless": True}
 
 
 @pytest.fixture(scope="session")
