@@ -15,7 +15,12 @@ PARTS = ("chapters", "experiments", "code")
 """The folders of a chapter's pages, which have one name in each."""
 
 INCLUDE = re.compile(r'^[ \t]*--8<-- "([^"\n]+)"$', re.MULTILINE)
-SECTION = re.compile(r"^##+ .*\{ #([\w-]+) \}$", re.MULTILINE)
+SECTION = re.compile(r"^##+ (.*) \{ #([\w-]+) \}$", re.MULTILINE)
+
+
+def link(words: str, target: str, about: str, *, download: bool = False) -> str:
+    """Markdown of a link. Whoever hears the links of a page one after the other hears as well what it is about."""
+    return f'[{words}]({target}){{ {"download " if download else ""}aria-label="{words}: {about}" }}'
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,12 @@ class Page:
     @cached_property
     def sections(self) -> list[str]:
         """The anchors that its author gave to its headings, in their order."""
-        return SECTION.findall(self.text)
+        return [anchor for _, anchor in SECTION.findall(self.text)]
+
+    def name_of(self, anchor: str) -> str:
+        """A section as a link to it names it: "He initialization: Why". What kind of further page it is goes unsaid."""
+        words = next(words for words, own in SECTION.findall(self.text) if own == anchor)
+        return f"{self.title.partition(': ')[0]}: {words}"
 
     @cached_property
     def included(self) -> list[str]:
@@ -57,8 +67,10 @@ class Page:
         address = f"../{self.path.relative_to(DOCS).as_posix()}"
         found: dict[str, str] = {}
         for include in INCLUDE.finditer(self.text):
-            anchors = SECTION.findall(self.text, 0, include.start())
-            found.setdefault(include[1], f"[{self.title}]({address}{'#' + anchors[-1] if anchors else ''})")
+            above = SECTION.findall(self.text, 0, include.start())
+            anchor = above[-1][1] if above else ""
+            link = f"[{self.name_of(anchor)}]({address}#{anchor})" if anchor else f"[{self.title}]({address})"
+            found.setdefault(include[1], link)
         return found
 
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from docs.hooks.pages import Page
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "toolbox" / "check-my-model.md"
 
 
@@ -11,7 +13,7 @@ def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
     folder, page, anchor = re.fullmatch(r"(chapters|experiments|code|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
     note = " (note)" if level == "note" else ""
-    name = page.replace("-", " ").capitalize()
+    name = Page(Path("docs", folder, f"{page}.md")).name_of(anchor.removeprefix("#"))
     place = f"{page}.md{anchor}" if folder == "toolbox" else f"../{folder}/{page}.md{anchor}"
     place = place.removeprefix("check-my-model.md")
     return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place})\n"

@@ -1,7 +1,9 @@
 """What the page on `diagnose` must say, made from the snippets."""
 
 import re
+from pathlib import Path
 
+from docs.hooks.pages import Page
 from docs.hooks.store import ROOT
 
 PAGE = (ROOT / "docs" / "toolbox" / "diagnose.md").read_text(encoding="utf-8")
@@ -13,7 +15,7 @@ def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
     level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
     folder, page, anchor = re.fullmatch(r"(chapters|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
     note = " (note)" if level == "note" else ""
-    name = page.replace("-", " ").capitalize()
+    name = Page(Path("docs", folder, f"{page}.md")).name_of(anchor.removeprefix("#"))
     place = {"chapters": f"../chapters/{page}.md", "toolbox": "" if page == "diagnose" else f"{page}.md"}[folder]
     return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place}{anchor})\n"
 

@@ -45,7 +45,7 @@ def test_a_page_says_what_it_holds(tmp_path, monkeypatch):
     assert page.included == ["snippets/topic/early.py", "snippets/topic/code.py", "snippets/topic/code.py"]
     assert page.places == {
         "snippets/topic/early.py": "[A title](../chapters/page.md)",
-        "snippets/topic/code.py": "[A title](../chapters/page.md#first)",
+        "snippets/topic/code.py": "[A title: First](../chapters/page.md#first)",
     }
 
 
@@ -54,5 +54,5 @@ def test_what_the_build_writes_is_no_page(tmp_path, monkeypatch):
     written(tmp_path, monkeypatch, index="# Home\n", **texts)
 
     assert [str(page) for page in find_pages()] == ["docs/chapters/one.md", "docs/index.md", "docs/toolbox/one.md"]
-    links = [f"[A title](../{folder}/one.md#first)" for folder in ("chapters", "toolbox")]
+    links = [f"[A title: First](../{folder}/one.md#first)" for folder in ("chapters", "toolbox")]
     assert find_places()["snippets/topic/code.py"] == links

@@ -106,6 +106,49 @@ def test_an_old_address_still_has_its_place(documents, old):
     assert name in ids
 
 
+SAYS_NOTHING = {"", "here", "this", "link", "more", "read more", "details", "source", "the source", "see", "click here"}
+
+
+def test_a_link_says_where_it_leads(documents):
+    """Whoever hears the links of a page one after the other can tell those apart that lead to two places of the site.
+
+    A mark behind a heading belongs to the heading. The pages of signatures list one class after the other.
+    """
+    vague = []
+    for page, document in documents.items():
+        if page.startswith("toolbox/api-"):
+            continue
+        leads: dict[str, set[str]] = {}
+        for link in next(document.iter("article")).iter("a"):
+            target = urljoin(address(page), link.get("href", ""))
+            if link.get("href") and link.get("class") != "headerlink" and target.startswith(BASE):
+                leads.setdefault(spoken(link), set()).add(target)
+        vague += [f"{page}: {name!r}" for name in leads if name.lower() in SAYS_NOTHING]
+        vague += [f"{page}: {name!r} leads to {sorted(places)}" for name, places in leads.items() if len(places) > 1]
+    assert vague == []
+
+
+def spoken(link: Element) -> str:
+    """Its name for who cannot see it."""
+    if label := link.get("aria-label"):
+        return label
+
+    def parts(element: Element):
+        if element.tag != "annotation":
+            yield element.text or element.get("alt") or ""
+            for child in element:
+                yield from parts(child)
+                yield child.tail or ""
+
+    return " ".join("".join(parts(link)).split())
+
+
+def test_a_chapter_says_once_what_may_be_skipped(documents):
+    for page, document in documents.items():
+        said = " ".join(" ".join(prose(document.find("body"))).split()).count("may be skipped at first")
+        assert said == page.startswith("chapters/"), page
+
+
 def test_nothing_is_loaded_from_elsewhere(documents):
     for page, document in documents.items():
         for element in document.iter():

@@ -37,7 +37,7 @@ def misconceptions() -> list[Misconception]:
     shape = re.compile(
         r'<details class="verdict" markdown="1">\n<summary markdown="span">“(?P<statement>.+)”</summary>\n\n'
         r"\*\*(?P<verdict>True|False)\.\*\* (?P<why>.+) "
-        r"\[The proof\]\(\.\./(?P<folder>chapters|experiments)/(?P<topic>[\w-]+)\.md#(?P<anchor>[\w-]+)\)\.\n"
+        r"\[Proof: .+?\]\(\.\./(?P<folder>chapters|experiments)/(?P<topic>[\w-]+)\.md#(?P<anchor>[\w-]+)\)\.\n"
         r'\{ \.(?P<look>\w+) \}\n\n(?P<cards>(?:--8<-- "[^"]+"\n\n)+)</details>\n'
     )
     found = [match.groupdict() for match in shape.finditer(TEXT)]

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from docs.hooks.learn import exercises
 from docs.hooks.learn.source import Source, measured, with_numbers
 from docs.hooks.measure.experiment import Experiment
-from docs.hooks.pages import Page
+from docs.hooks.pages import Page, link
 from docs.hooks.show.evidence import anchor
 from docs.hooks.show.prose import typeset
 
@@ -63,4 +63,5 @@ def evidence(address: str) -> str:
     """A claim in one line, for a page two folders below the root: what was measured, and where it is proved."""
     claim = measured(address)
     ledger = f"../../toolbox/evidence-ledger.md#{anchor(claim.experiment)}"
-    return f"{claim.statement}: **{typeset(claim.printed)}**. [The evidence]({ledger})"
+    proved = link("The evidence", ledger, claim.experiment.name.replace("_", " "))
+    return f"{claim.statement}: **{typeset(claim.printed)}**. {proved}"

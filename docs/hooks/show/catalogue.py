@@ -5,17 +5,16 @@ have in common. `TASKS` says what a reader wants it for; all else is read off th
 """
 
 import ast
-import io
 import re
 import textwrap
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from docs.hooks.pages import find_places
+from docs.hooks.archive import zipped
+from docs.hooks.pages import find_places, link
 from docs.hooks.store import ROOT
 
 FRAMEWORKS = {"pytorch": "PyTorch", "keras": "Keras", "numpy": "NumPy"}
@@ -163,14 +162,14 @@ def catalogue() -> str:
 
 def archive() -> bytes:
     """A zip of all copyable files by topic, and the licence; the same files give the same bytes."""
-    data = io.BytesIO()
-    # Not compressed: how well, and so the bytes, would depend on the library of the machine.
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as zipped:
-        for path in (Path("LICENSE"), *find_snippets()):
-            entry = zipfile.ZipInfo(f"{ARCHIVE}/{path.relative_to('snippets') if path.parts[1:] else path}")
-            entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on Windows
-            zipped.writestr(entry, (ROOT / path).read_bytes())
-    return data.getvalue()
+    # Not compressed, so that two machines make the same.
+    paths = (Path("LICENSE"), *find_snippets())
+    return zipped(
+        {
+            f"{ARCHIVE}/{path.relative_to('snippets') if path.parts[1:] else path}": (ROOT / path).read_bytes()
+            for path in paths
+        }
+    )
 
 
 def _entry(concept: Concept, places: Mapping[str, Sequence[str]]) -> str:
@@ -220,8 +219,9 @@ def _download(path: Path) -> str:
 def _beside(concept: Concept, places: Mapping[str, Sequence[str]]) -> str:
     """Where the files are explained, and their tests."""
     shown = dict.fromkeys(place for path in concept.files for place in places.get(path.as_posix(), ()))
+    name = concept.name.partition("/")[2].replace("_", " ")
     tests = [
-        f"[{_framework(path)}](../downloads/{mirror(path).as_posix()}){{ download }}"
+        link(_framework(path), f"../downloads/{mirror(path).as_posix()}", f"tests of {name}", download=True)
         for path in concept.files
         if (ROOT / mirror(path)).is_file()
     ]

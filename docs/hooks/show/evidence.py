@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from docs.hooks.measure.experiment import Experiment
+from docs.hooks.pages import link
 from docs.hooks.show.prose import to_html, typeset
 
 CLAIMS, TABLE = (Path(__file__).with_name(f"{name}.html.j2") for name in ("claims", "table"))
@@ -187,12 +188,15 @@ def texts(record: dict[str, Any], rows: Sequence[Sequence[str]] | None) -> Itera
 
 
 def _links(experiment: Experiment, *, all_evidence: bool = True) -> str:
+    name = experiment.name.replace("_", " ")
     numbers = experiment.numbers.relative_to("docs").as_posix()
-    ledger = f" [All evidence](../toolbox/evidence-ledger.md#{anchor(experiment)})" if all_evidence else ""
-    return (
-        f"[The experiment](../downloads/{experiment.topic}/{experiment.path.name}){{ download }} "
-        f"[Its numbers](../{numbers}){{ download }}{ledger}"
-    )
+    links = [
+        link("The experiment", f"../downloads/{experiment.topic}/{experiment.path.name}", name, download=True),
+        link("Its numbers", f"../{numbers}", name, download=True),
+    ]
+    if all_evidence:
+        links.append(link("All evidence", f"../toolbox/evidence-ledger.md#{anchor(experiment)}", name))
+    return " ".join(links)
 
 
 def anchor(experiment: Experiment) -> str:

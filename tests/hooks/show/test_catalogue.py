@@ -90,7 +90,7 @@ def test_the_build_makes_page_archive_and_copies_and_clears_them_away(project):
     assert project.make_figures().returncode == 0
     page = (project.root / "docs/figures/snippets.md").read_text(encoding="utf-8")
     assert "## Draw the weights of a layer {" in page and "y = x / 2" in page
-    assert "Explained in [Halves](../toolbox/halves.md#use). Tests: [NumPy](" in page
+    assert "Explained in [Halves: Use](../toolbox/halves.md#use). Tests: [NumPy](" in page
     downloads = project.root / "docs" / "downloads"
     with zipfile.ZipFile(downloads / "well-initialized-snippets.zip") as zipped:
         assert "well-initialized-snippets/he_initialization/he_init_numpy.py" in zipped.namelist()

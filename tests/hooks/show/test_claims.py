@@ -42,7 +42,7 @@ def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("evidence.py", "[All evidence]", "[Every evidence]"),
+        ("evidence.py", "All evidence", "Every evidence"),
         ("claims.html.j2", "Link to this claim", "Address of this claim"),
     ],
 )
