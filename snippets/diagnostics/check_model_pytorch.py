@@ -32,7 +32,7 @@ import sys
 import textwrap
 import zlib
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import is_dataclass
 from functools import partial
@@ -49,6 +49,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.data import DataLoader, Dataset
 
 DECADES = 3.0
 """Powers of ten by which a signal may fall or grow from the first layer to the
@@ -539,12 +540,27 @@ ADVICE = {
         "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
         "toolbox/symptom-finder/#language",
     ),
+    "attention-axis": (
+        "fault",
+        "The weights of an attention do not add up to 1 over what they weigh.",
+        "A softmax over the queries, the heads or the batch, where the keys were meant.",
+        "A softmax over the last axis, that of the keys, before the product with the values.",
+        "chapters/activation-functions/#use",
+    ),
     "policy-sign": (
         "note",
         "The loss grows with log-probabilities times weights: training makes what has a positive weight rarer.",
         "A minus that was forgotten in a policy gradient or a likelihood. With costs as weights it is meant.",
         "loss = -(log_probability * advantage).mean().",
         "toolbox/check-my-model/#limits",
+    ),
+    "target-with-gradient": (
+        "note",
+        "The target of a prediction carries a gradient to the same weights.",
+        "A bootstrapped target, reward + discount * value of the next state, that is not cut off.",
+        "torch.no_grad() around the target (PyTorch), ops.stop_gradient(target) (Keras). A residual-gradient method "
+        "means it.",
+        "toolbox/symptom-finder/#loss",
     ),
     "relu-before-loss": (
         "fault",
@@ -1297,6 +1313,7 @@ _FOLLOW = {
     "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
+    "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
     "relu-before-loss": {"dead-relu", "zero-gradient"},
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
@@ -1653,12 +1670,12 @@ ADVICE |= {
         "Use nn.BCEWithLogitsLoss on the logits, or return their sigmoid.",
         "chapters/activation-functions/#use",
     ),
-    "attention-axis": (
-        "fault",
-        "The weights of an attention do not add up to 1 over what they weigh.",
-        "A softmax over the queries, the heads or the batch, where the keys were meant.",
-        "softmax(scores, dim=-1), before the product with the values.",
-        "chapters/activation-functions/#use",
+    "overwritten-input": (
+        "note",
+        "A branch changes its input in place, and the sum behind it adds the changed one.",
+        "An activation with inplace=True that comes first in the branch: the skip connection carries its result.",
+        "inplace=False in the first activation of the branch.",
+        "toolbox/symptom-finder/#plateau",
     ),
     "nll-without-log-softmax": (
         "fault",
@@ -1708,7 +1725,8 @@ def check_model(
     targets)`. Inputs are a tensor, a tuple (`model(*inputs)`) or a dict
     (`model(**inputs)`). A batch that is no pair serves as both:
     `model(**batch)` and `loss_fn(output, batch)`. Without `loss_fn` the loss is
-    the `loss` of the output.
+    the `loss` of the output. Of a `DataLoader` the first batch is taken, and
+    its generators come back.
 
     Of a loss that comes with other things, such as `(loss, output)` or
     `{"loss": ..., "accuracy": ...}`, the loss counts. A model that is frozen or
@@ -1742,10 +1760,15 @@ def check_model(
         raise ValueError(
             f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
         )
+    if isinstance(batch, DataLoader):
+        with _same_draws():
+            batch = next(_batches_of(batch), None)
+        if batch is None:
+            raise ValueError("batch must be a batch at least, got an empty DataLoader")
     held = is_dataclass(batch) and not isinstance(batch, type)
     if not (held or isinstance(batch, Tensor | Mapping | tuple | list)):
         raise ValueError(
-            f"batch must be a tensor, or a tuple, list, dict or dataclass, {_BATCH}, got {type(batch).__name__}"
+            f"batch must be a tensor, or a tuple, list, dict or dataclass, {_way_to(batch)}, got {type(batch).__name__}"
         )
     if any(tensor.is_meta for tensor in (*parameters, *_tensors(batch))):
         raise ValueError(
@@ -1779,6 +1802,7 @@ def check_model(
             watch.chain = watch.longest(graph)
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
             watch.judge_leaves(leaves, before)
+            watch.quietly(watch.judge_bootstrap, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -1813,6 +1837,53 @@ def check_model(
     )
 
 
+def _way_to(batch: Any) -> str:
+    """A batch, from what holds many."""
+    if isinstance(batch, Dataset):
+        return "DataLoader(dataset, batch_size=32) of a Dataset"
+    return "next(batches) of a generator" if isinstance(batch, Iterator) else _BATCH
+
+
+def _batches_of(loader: DataLoader[Any]) -> Generator[Any, None, None]:
+    """The batches of a loader, whose generators come back."""
+    generators = {
+        id(one): one
+        for holder in (loader, loader.sampler, loader.batch_sampler, loader.dataset)
+        for one in getattr(holder, "__dict__", {}).values()
+        if isinstance(one, torch.Generator | random.Random) or _is_numpy(one)
+    }
+    states = [(one, _state(one)) for one in generators.values()]
+    try:
+        yield from loader
+    finally:
+        for one, state in states:
+            _set_state(one, state)
+
+
+def _is_numpy(generator: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(generator, numpy.random.Generator)
+
+
+def _state(generator: Any) -> Any:
+    if _is_numpy(generator):
+        return generator.bit_generator.state
+    return (
+        generator.getstate()
+        if isinstance(generator, random.Random)
+        else generator.get_state()
+    )
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if _is_numpy(generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
 def _as_written() -> Any:
     """Of a compiled model, nothing is compiled: our hooks would be as well."""
     compiles = "torch._dynamo" in sys.modules
@@ -1845,18 +1916,25 @@ def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors
         if parameter.device.type != "cpu"
     }
     kind = next(iter(devices)).type if devices else "cuda"
+    before = _Tensors(model)
+    with _same_draws([device.index or 0 for device in devices], kind):
+        try:
+            before.inside = set(before.seen)
+            before.look([("loss_fn", loss_fn), ("batch", batch)])
+            yield before
+        finally:
+            before.restore()
+
+
+@contextmanager
+def _same_draws(devices: Sequence[int] = (), kind: str = "cuda") -> Iterator[None]:
+    """Random states come back."""
     numpy = sys.modules.get("numpy")
     states = random.getstate(), numpy and numpy.random.get_state()
-    before = _Tensors(model)
     try:
-        before.inside = set(before.seen)
-        before.look([("loss_fn", loss_fn), ("batch", batch)])
-        with torch.random.fork_rng(
-            [device.index or 0 for device in devices], device_type=kind
-        ):
-            yield before
+        with torch.random.fork_rng(devices, device_type=kind):
+            yield
     finally:
-        before.restore()
         random.setstate(states[0])
         if numpy:
             numpy.random.set_state(states[1])
@@ -2026,6 +2104,9 @@ class _Watch(_Seen, TorchFunctionMode):
             if parameter.requires_grad
         }
         self.running: list[str] = []
+        self.entered: list[list[tuple[Tensor, int]]] = []
+        """Of each that runs and has parts, its inputs and their versions."""
+        self.overwritten: list[tuple[Tensor, str]] = []
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.judged_inputs = True
         self.in_loss = self.bounded = False
@@ -2208,6 +2289,9 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.running.append(name)
+        self.entered.append([])
+        if next(module.children(), None) is not None:
+            self.quietly(self.look_at_versions, args, kwargs)
         self.normalized |= "Norm" in type(module).__name__
         if isinstance(module, nn.RNNBase) and args and isinstance(args[0], Tensor):
             self.recurrent[name] = module, args[0]
@@ -2216,11 +2300,28 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def leave(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
         # A module that failed, where the model goes on, is left in between.
+        given = self.entered.pop()
         while self.running.pop() != name:
-            pass
+            given = self.entered.pop()
         # else each of these statistics would be looked at as well
         with torch._C.DisableTorchFunction():
+            self.quietly(self.look_at_overwriting, name, given, output)
             self.quietly(self.look, name or type(module).__name__, module, output)
+
+    def look_at_versions(self, args: Any, kwargs: Any) -> None:
+        given = [(tensor, tensor._version) for tensor in _tensors((args, kwargs))]
+        self.entered[-1] += given
+
+    def look_at_overwriting(
+        self, name: str, given: list[tuple[Tensor, int]], output: Any
+    ) -> None:
+        """What a part changes and returns is its output."""
+        changed = [tensor for tensor, version in given if tensor._version != version]
+        if changed:
+            own = {tensor.data_ptr() for tensor in _tensors(output)}
+            self.overwritten += [
+                (tensor, name) for tensor in changed if tensor.data_ptr() not in own
+            ]
 
     def look_at_input(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         """What the first weights read, if it comes from the data alone."""
@@ -2354,6 +2455,12 @@ class _Watch(_Seen, TorchFunctionMode):
                 and one.requires_grad
                 and other.requires_grad
             )
+            for tensor, name in self.overwritten:
+                if tensor is one or tensor is other:
+                    evidence = (
+                        f"shape {tuple(tensor.shape)}, overwritten and then added"
+                    )
+                    self.find_once("overwritten-input", evidence, name)
 
     after_iadd = after_radd = after_add
 
@@ -2437,20 +2544,36 @@ class _Watch(_Seen, TorchFunctionMode):
     before_log_softmax = before_softmax
 
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
-        """Weights of an attention belong to what they multiply: the last
-        axis."""
-        node = input.grad_fn if input.dim() > 2 and other.dim() > 2 else None
-        while type(node).__name__.startswith(("Mul", "NativeDropout", "Clone")):
-            node = node.next_functions[0][0]
-        if not type(node).__name__.startswith("Softmax"):
-            return
-        axis, dims = node._saved_dim, input.dim()
-        axis = axis - 2**64 if axis >= 2**63 else axis
-        if axis % dims != dims - 1 and input.shape[-1] > 1:
-            evidence = f"softmax over axis {axis % dims} of {tuple(input.shape)}, whose last axis is summed over"
-            self.find_once("attention-axis", evidence, self.where())
+        if input.dim() > 2 and other.dim() > 2:
+            self.judge_weighing(input, {input.dim() - 1})
 
     before_bmm = before_matmul
+
+    def before_einsum(self, equation: str, *operands: Any) -> None:
+        read, _, made = equation.replace(" ", "").partition("->")
+        if len(operands) == 2 and made and "." not in read:
+            for letters, operand in zip(read.split(","), operands, strict=True):
+                summed = {letters.index(letter) for letter in set(letters) - set(made)}
+                self.judge_weighing(operand, summed)
+
+    def judge_weighing(self, input: Tensor, summed: set[int]) -> None:
+        """Weights of an attention, made of products, belong to what they are
+        multiplied with and summed over."""
+        node, dims = input.grad_fn, input.dim()
+        while _kind(node).startswith(("Mul", "NativeDropout", "Clone")):
+            node = node.next_functions[0][0]
+        if _kind(node) != "Softmax" or not summed:
+            return
+        axis = node._saved_dim
+        axis = (axis - 2**64 if axis >= 2**63 else axis) % dims
+        scores = node.next_functions[0][0]
+        while _kind(scores).startswith((*_SHAPES, *_SCALINGS)):
+            ends = (source for source, _ in scores.next_functions)
+            scores = next(source for source in ends if source is not None)
+        wide = any(input.shape[place] > 1 for place in summed)
+        if _kind(scores) in ("Bmm", "Mm") and axis not in summed and wide:
+            evidence = f"softmax over axis {axis} of {tuple(input.shape)}, of which axis {min(summed)} is summed over"
+            self.find_once("attention-axis", evidence, self.where())
 
     def before_layer_norm(
         self, input: Tensor, normalized_shape: Any, *_: Any, **__: Any
@@ -2760,6 +2883,30 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"{len(found)} tensors that parameters() does not name",
                 *sorted(found),
             )
+
+    def judge_bootstrap(self, graph: list[Any]) -> None:
+        """Differences between an output and data plus a part of another output
+        of the same layer, whose square is the loss."""
+        readers: dict[Any, set[str]] = {}
+        for node in graph:
+            for source, _ in node.next_functions:
+                readers.setdefault(source, set()).add(_kind(node))
+        for node in graph:
+            ends = [source for source, _ in node.next_functions]
+            compares = _kind(node) in _COMPARE or (
+                _kind(node) == "Sub" and readers.get(node, set()) & _SQUARE
+            )
+            if not compares or len(ends) != 2 or None in ends:
+                continue
+            for target, value in (ends, ends[::-1]):
+                after, factor = _discounted(target)
+                if (
+                    after not in (None, value)
+                    and _discounted(value)[0] is None
+                    and _last_weight(after) is _last_weight(value)
+                ):
+                    evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
+                    self.find_once("target-with-gradient", evidence)
 
     def judge_still(self, packed: list[str]) -> None:
         """There is no way back."""
@@ -3259,6 +3406,59 @@ _SHAPES = (
     "Select",
     "Slice",
 )
+
+
+_COMPARE = {"MseLoss", "SmoothL1Loss", "HuberLoss"}
+_SQUARE = _COMPARE | {"Pow", "Abs", "Mul"}
+_SCALINGS = ("Add", "Div", "MaskedFill", "Mul", "Permute", "Sub", "Transpose", "Where")
+"""What stands between the products of an attention and its softmax."""
+_CHOICES = ("Gather", "Index", "Max", "Min", "Amax", "Cat", "Stack", "Expand")
+"""Operations that take some of the numbers."""
+
+
+def _kind(node: Any) -> str:
+    return type(node).__name__.partition("Backward")[0]
+
+
+def _discounted(node: Any) -> tuple[Any, float]:
+    """Of data + factor * output, the output and the factor, if it is that of a
+    discount: at least 0.5, and less than 1. Else None.
+    """
+    added, factor = False, 1.0
+    while node is not None:
+        sources = [source for source, _ in node.next_functions]
+        constant = len(sources) == 2 and None in sources
+        if _kind(node) == "Add" and constant:
+            added = True
+            scale = 1.0 if sources[1] is None else node._saved_alpha
+            factor = min(factor, _discount(scale))
+        elif _kind(node) == "Mul" and added and constant:
+            other = node._saved_self if sources[0] is None else node._saved_other
+            factor = min(factor, _discount(other))
+        elif not _kind(node).startswith((*_SHAPES, *_CHOICES)):
+            break
+        node = next(source for source in sources if source is not None)
+    # A mean over examples is that of a centre which moves slowly.
+    found = added and 0.5 <= factor < 1 and _kind(node) != "Mean"
+    return (node, factor) if found else (None, 1.0)
+
+
+def _discount(constant: Any) -> float:
+    """The largest entry: 1 - done is 0 or 1, and 0 alone says nothing. What is
+    below 0 is none."""
+    values = torch.as_tensor(constant).double()
+    return (values.max().item() or 1.0) if values.min() >= 0 else -1.0
+
+
+def _last_weight(node: Any) -> Tensor:
+    """The weight that the fewest operations lie between."""
+    todo, seen = [], {node}
+    while not hasattr(node, "variable"):
+        new = [source for source, _ in node.next_functions]
+        todo += [one for one in new if one is not None and one not in seen]
+        seen.update(new)
+        node = todo.pop(0)
+    return node.variable
 
 
 _LINEAR = (

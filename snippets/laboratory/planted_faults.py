@@ -545,4 +545,10 @@ FAULTS: dict[str, Fault] = {
         "future-visible", losses.next_word_from_both_sides
     ),
     "softmax over the queries": Fault("attention-axis", losses.attention_over_queries),
+    "a value's target with a gradient": Fault(
+        "target-with-gradient", losses.target_with_gradient
+    ),
+    "a skip connection behind a ReLU in place": Fault(
+        "overwritten-input", losses.overwritten_skip
+    ),
 }

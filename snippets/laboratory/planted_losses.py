@@ -45,6 +45,33 @@ class Attention(nn.Module):
         return self.head((weights @ value).transpose(1, 2).flatten(2).mean(1))
 
 
+class Residual(nn.Module):
+    """A branch that starts with a ReLU, beside a skip connection."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(inplace=inplace),
+            nn.Linear(128, 128),
+            nn.ReLU(),
+            nn.Linear(128, 128),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+def residual(inplace: bool) -> nn.Sequential:
+    blocks = (Residual(inplace) for _ in range(2))
+    return nn.Sequential(nn.Linear(64, 128), *blocks, nn.Linear(128, CLASSES))
+
+
+def bootstrapped(values: Tensor, rewards: Tensor, cut: bool = False) -> Tensor:
+    """Each value against the reward and the value of the state after it."""
+    after = values[1:].detach() if cut else values[1:]
+    return F.mse_loss(values[:-1], rewards[:-1] + 0.9 * after)
+
+
 def each_token(output: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(output.flatten(0, 1), targets.flatten())
 
@@ -112,6 +139,14 @@ def actions_of_all() -> Case:
 
 def policy_that_gets_worse() -> Case:
     return _case(network(), _acted(), rewarded)
+
+
+def target_with_gradient() -> Case:
+    return _case(network(1), torch.randn(BATCH, 1), bootstrapped)
+
+
+def overwritten_skip() -> Case:
+    return _case(residual(inplace=True), _classes(), nn.CrossEntropyLoss())
 
 
 def next_word_not_shifted() -> Case:

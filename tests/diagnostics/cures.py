@@ -252,6 +252,8 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "next words that are not shifted": loss(losses.shifted),
     "next words, read from both sides": model(lambda net: losses.Text()),
     "softmax over the queries": model(lambda net: setattr(net, "axis", 3)),
+    "a value's target with a gradient": loss(lambda values, rewards: losses.bootstrapped(values, rewards, cut=True)),
+    "a skip connection behind a ReLU in place": each(nn.ReLU, lambda layer: setattr(layer, "inplace", False)),
 }
 
 

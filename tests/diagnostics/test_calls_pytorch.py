@@ -1,6 +1,7 @@
 """Calls that are odd and valid: what is no plain float32 module with a pair of tensors and a loss that is a scalar."""
 
 import math
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,3 +163,32 @@ def test_of_a_loss_and_other_things_the_loss_counts(more):
 def test_of_two_losses_neither_is_chosen():
     with pytest.raises(ValueError, match="must be a scalar, got list.*pass a loss_fn"):
         check_model(plain(), data(), lambda *pair: [cross_entropy(*pair)] * 2)
+
+
+def loader(**settings):
+    """Of 64 examples; what draws its order is a generator of its own."""
+    x, y = torch.randn(64, 8), torch.randint(3, (64,))
+    pairs = torch.utils.data.TensorDataset(x, y)
+    return torch.utils.data.DataLoader(pairs, 16, shuffle=True, **settings)
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(3)])
+def test_of_a_loader_the_first_batch_is_taken_and_it_comes_back(generator):
+    model, batches = nn.Linear(8, 3), loader(generator=generator)
+    states = torch.get_rng_state(), random.getstate()
+    report = check_model(model, batches, nn.CrossEntropyLoss())
+    assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
+    assert report.loss == check_model(model, next(iter(batches)), nn.CrossEntropyLoss()).loss
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        (lambda: iter(loader()), r"next\(batches\) of a generator, got"),
+        (lambda: loader().dataset, r"DataLoader\(dataset, batch_size=32\) of a Dataset, got TensorDataset"),
+        (lambda: torch.utils.data.DataLoader([]), "got an empty DataLoader"),
+    ],
+)
+def test_what_holds_many_batches_says_how_to_get_one(batch, words):
+    with pytest.raises(ValueError, match=words):
+        check_model(nn.Linear(8, 3), batch(), nn.CrossEntropyLoss())

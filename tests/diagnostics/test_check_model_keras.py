@@ -499,12 +499,29 @@ def test_a_loss_for_each_output():
     assert check_model(model, (normal(16, 64), {"a": labels(), "b": normal(16, 1)})).loss > 0
 
 
+def test_of_a_dataset_the_first_batch_is_taken():
+    model, (x, y), loss = vectors(dense(1, "relu"))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, place: int) -> tuple:
+            return x[8 * place :][:8], y[8 * place :][:8]
+
+    wanted = check_model(model, (x[:8], y[:8]), loss).loss
+    for batches in (tf.data.Dataset.from_tensor_slices((x, y)).batch(8), Batches()):
+        assert check_model(model, batches, loss).loss == pytest.approx(wanted)
+
+
 def test_bad_input_is_named(monkeypatch):
     model, batch, loss = vectors(dense(1, "relu"))
     for bad, words in (
         ((keras.Sequential([layers.Dense(1)]), batch, loss), "model must have weights"),
         ((keras.Sequential([keras.Input((3,)), layers.ReLU()]), batch, loss), "model must have weights"),
-        ((model, batch[0], loss), "batch must be a pair.*dataset, got ndarray"),
+        ((model, batch[0], loss), "batch must be a pair.*loader., got ndarray"),
+        ((model, {"x": batch[0], "labels": batch[1]}, loss), "batch must be a pair.*holds both, got dict"),
+        ((model, tf.data.Dataset.from_tensors(batch).take(0), loss), "batch must be a pair.*got 0 items"),
         ((model, (*batch, 1.0), loss), "batch must be a pair.*got 3 items"),
         ((model, (batch[0][:0], batch[1][:0]), loss), r"an example at least, got inputs of shape \(0, 64\)"),
         ((model, batch, losses.MeanSquaredError), "got the class MeanSquaredError"),

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, losses, ops
 
 from snippets.diagnostics.check_model_keras import check_model
@@ -30,6 +31,41 @@ def squared(chosen: Any) -> Any:
     return ops.mean((chosen - 1.0) ** 2)
 
 
+class Attention(layers.Layer):
+    """Weights of a softmax over `axis` of (examples, heads, queries, keys), times values."""
+
+    def __init__(self, axis: int, equation: str = "") -> None:
+        super().__init__()
+        self.axis, self.equation = axis, equation
+        self.mixed, self.drop = layers.Dense(48), layers.Dropout(0.1)
+
+    def build(self, shape: Any) -> None:
+        self.mixed.build(shape)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        parts = ops.transpose(ops.reshape(self.mixed(x), (-1, 9, 3, 2, 8)), (2, 0, 3, 1, 4))
+        scores = ops.matmul(parts[0], ops.swapaxes(parts[1], 2, 3)) / 8**0.5
+        weights = self.drop(ops.softmax(scores, axis=self.axis), training=training)
+        mixed = ops.einsum(self.equation, weights, parts[2]) if self.equation else ops.matmul(weights, parts[2])
+        return ops.reshape(ops.swapaxes(mixed, 1, 2), (-1, 9, 16))
+
+
+def attentive(axis: int, equation: str = "") -> keras.Model:
+    hidden = [Attention(axis, equation), layers.GlobalAveragePooling1D()]
+    return keras.Sequential([keras.Input((9, 16)), *hidden, layers.Dense(4)])
+
+
+def bootstrapped(rewards: Any, values: Any, cut: bool = False) -> Any:
+    """Each value against the reward and the value of the state after it."""
+    after = ops.stop_gradient(values[1:]) if cut else values[1:]
+    targets = rewards[:-1] + 0.9 * after * np.ones((31, 1), "float32")
+    return ops.mean(losses.mean_squared_error(targets, values[:-1]))
+
+
+def named_crossentropy(targets: Any, output: Any) -> Any:
+    return losses.binary_crossentropy(targets, output, from_logits=True)
+
+
 def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     """The code, or none; what makes the model, batch and loss."""
     draw = np.random.default_rng(0)
@@ -38,6 +74,7 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     several, hot = draw.integers(2, size=(32, 4)).astype("float32"), np.eye(4, dtype="float32")[classes]
     text, weights = draw.integers(50, size=(16, 12)), draw.random((32, 1)).astype("float32")
     masked = np.where(draw.random((16, 12)) < 0.3, text, -100)
+    sequences = draw.normal(size=(32, 9, 16)).astype("float32")
     crossed, acted = losses.CategoricalCrossentropy(), hot * weights
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
     return {
@@ -115,6 +152,62 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         ),
         "a policy": ("", lambda: many("softmax"), (x, acted), lambda y, o: -ops.mean(ops.sum(y * ops.log(o), 1))),
         "a policy, negative weights": ("", many, (x, acted), lambda y, o: ops.mean(-y * ops.log_softmax(o))),
+        "attention over the queries": ("attention-axis", lambda: attentive(2), (sequences, classes), CLASSES),
+        "attention over the keys": ("", lambda: attentive(3), (sequences, classes), CLASSES),
+        "einsum over the queries": (
+            "attention-axis",
+            lambda: attentive(2, "bhqk,bhkd->bhqd"),
+            (sequences, classes),
+            CLASSES,
+        ),
+        "einsum over the keys": ("", lambda: attentive(-1, "bhqk,bhkd->bhqd"), (sequences, classes), CLASSES),
+        "einsum with dots": ("", lambda: attentive(3, "...qk,...kd->...qd"), (sequences, classes), CLASSES),
+        "a target from the same network": ("target-with-gradient", one, (x, weights), bootstrapped),
+        "a target that is cut off": ("", one, (x, weights), lambda y, o: bootstrapped(y, o, cut=True)),
+        "a target by hand": (
+            "target-with-gradient",
+            one,
+            (x, weights),
+            lambda y, o: ops.mean((o[:-1] - (y[:-1] + 0.9 * o[1:])) ** 2),
+        ),
+        "two views": ("", one, (x, weights), lambda _, o: ops.mean(ops.square(o[:16] - o[16:]))),
+        "a center that moves slowly": (
+            "",
+            many,
+            (x, weights),
+            lambda _, o: ops.mean(ops.square(o - (0.1 * np.ones(4, "float32") + 0.9 * ops.mean(o, 0)))),
+        ),
+        "logits in a loss of one's own": (
+            "logits-without-from-logits",
+            one,
+            (x, binary),
+            lambda y, o: 2 * losses.binary_crossentropy(y, o),
+        ),
+        "logits of classes in a loss of one's own": (
+            "logits-without-from-logits",
+            many,
+            (x, classes),
+            lambda y, o: losses.SparseCategoricalCrossentropy()(y, o),
+        ),
+        "logits in a loss with a name": ("", one, (x, binary), named_crossentropy),
+        "probabilities in a loss of one's own": (
+            "",
+            lambda: one("sigmoid"),
+            (x, binary),
+            lambda y, o: losses.binary_crossentropy(y, o),
+        ),
+        "two softmaxes in a loss of one's own": (
+            "softmax-before-cross-entropy",
+            lambda: many(tf.nn.softmax),
+            (x, hot),
+            lambda y, o: losses.categorical_crossentropy(y, o, from_logits=True),
+        ),
+        "ReLU in a loss of one's own": (
+            "relu-before-loss",
+            lambda: many("relu"),
+            (x, hot),
+            lambda y, o: losses.categorical_crossentropy(y, o, from_logits=True),
+        ),
         "a policy of logits that gets worse": (
             "policy-sign",
             many,

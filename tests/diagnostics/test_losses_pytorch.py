@@ -8,7 +8,7 @@ from torch.distributions import Categorical, Normal
 from torch.nn import functional as F
 
 from snippets.diagnostics.check_model_pytorch import check_model
-from snippets.laboratory.planted_losses import Attention, Text, each_token
+from snippets.laboratory.planted_losses import Attention, Residual, Text, bootstrapped, each_token
 from snippets.laboratory.planted_losses import shifted as shifted_again
 
 LOGITS = F.binary_cross_entropy_with_logits
@@ -46,9 +46,72 @@ def advantage(values: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
     return (log_probability(values, targets) * (returns - output.detach())).mean() + F.mse_loss(output[:, 0], returns)
 
 
+class Crossed(nn.Module):
+    """An attention written by einsum."""
+
+    def __init__(self, axis: int, equation: str = "bhqk,bhkd->bhqd") -> None:
+        super().__init__()
+        self.axis, self.equation = axis, equation
+        self.mixed, self.head = nn.Linear(16, 48), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.mixed(x).unflatten(2, (3, 2, 8)).permute(2, 0, 3, 1, 4)
+        weights = (torch.einsum("bhqd,bhkd->bhqk", query, key) / 8**0.5).softmax(self.axis)
+        return self.head(torch.einsum(self.equation, weights, value).transpose(1, 2).flatten(2).mean(1))
+
+
+class Centers(nn.Module):
+    """Soft assignments to eight centers, and a sum over all places, as NetVLAD has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centers, self.head = nn.Conv1d(16, 8, 1), nn.Linear(128, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.centers(x.transpose(1, 2)).softmax(1).bmm(x).flatten(1))
+
+
+def q_learning(model: nn.Module, cut: bool) -> object:
+    """One network for the value and its target, as no reference network is kept."""
+    after, done = torch.randn(32, 20), (torch.rand(32) < 0.1).float()
+
+    def loss(values: Tensor, acted: tuple[Tensor, Tensor]) -> Tensor:
+        best = torch.min(model(after), model(after)).max(1).values
+        best = best.detach() if cut else best
+        chosen = values.gather(1, acted[0][:, None])[:, 0]
+        return F.smooth_l1_loss(chosen, acted[1] + 0.99 * best * (1 - done))
+
+    return loss
+
+
+def steps_back(values: Tensor, rewards: Tensor) -> Tensor:
+    """Returns of many steps, from the value of the last state."""
+    after, found = values[-1], []
+    for place in reversed(range(len(rewards) - 1)):
+        after = rewards[place] + 0.99 * after * float(place != 7)
+        found.insert(0, after)
+    return (torch.stack(found) - values[:-1]).pow(2).mean()
+
+
+def residual(block: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(20, 128), block, nn.Linear(128, 4))
+
+
+class Changed(nn.Module):
+    """A branch that changes its input and returns it: the sum adds its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
 def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     """The code, or none; model, batch and loss."""
     x, classes, binary = torch.randn(32, 20), torch.randint(4, (32,)), torch.randint(2, (32, 1)).float()
+    several_q = network()
     several, returns = torch.randint(2, (32, 4)).float(), torch.rand(32)
     hot, text = F.one_hot(classes, 4).float(), torch.randint(50, (16, 12))
     masked = text.where(torch.rand(16, 12) < 0.3, torch.tensor(-100))
@@ -168,6 +231,42 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
         ),
         "attention over the queries": ("attention-axis", Attention(2, 4), (torch.randn(32, 9, 16), classes), crossed),
         "attention over the keys": ("", Attention(3, 4), (torch.randn(32, 9, 16), classes), crossed),
+        "einsum over the queries": ("attention-axis", Crossed(2), (torch.randn(32, 9, 16), classes), crossed),
+        "einsum over the keys": ("", Crossed(3), (torch.randn(32, 9, 16), classes), crossed),
+        "einsum with dots": ("", Crossed(3, "...qk,...kd->...qd"), (torch.randn(32, 9, 16), classes), crossed),
+        "soft assignments": ("", Centers(), (torch.randn(32, 9, 16), classes), crossed),
+        "a target from the same network": ("target-with-gradient", several_q, (x, acted), q_learning(several_q, False)),
+        "a target that is cut off": ("", several_q, (x, acted), q_learning(several_q, True)),
+        "a target of the next values": ("target-with-gradient", network(1), (x, torch.randn(32, 1)), bootstrapped),
+        "a target by hand": (
+            "target-with-gradient",
+            network(1, nn.Flatten(0)),
+            (x, returns),
+            lambda o, r: (torch.add(r[1:], o[1:], alpha=0.9) - o[:-1]).square().mean(),
+        ),
+        "returns of many steps": ("target-with-gradient", network(1, nn.Flatten(0)), (x, returns), steps_back),
+        "differences of pairs": (
+            "",
+            network(1, nn.Flatten(0)),
+            (x, returns),
+            lambda o, y: ((y[1:] - y[:-1]) + o[:-1] - o[1:]).square().mean(),
+        ),
+        "a residual of boosting": (
+            "",
+            network(1, nn.Flatten(0)),
+            (x, returns),
+            lambda o, y: (y[1:] - 0.9 * o[1:] - o[:-1]).square().mean(),
+        ),
+        "two views": ("", network(), (x, returns), lambda o, _: F.mse_loss(o[:16], o[16:])),
+        "a center that moves slowly": (
+            "",
+            network(),
+            (x, returns),
+            lambda o, _: (o - (0.1 * torch.ones(4) + 0.9 * o.mean(0))).square().mean(),
+        ),
+        "a skip behind a ReLU in place": ("overwritten-input", residual(Residual(True)), (x, classes), crossed),
+        "a skip behind a ReLU": ("", residual(Residual(False)), (x, classes), crossed),
+        "a branch that is its input": ("", residual(Changed()), (x, classes), crossed),
     }
 
 

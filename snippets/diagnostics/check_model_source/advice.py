@@ -96,12 +96,27 @@ ADVICE = {
         "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
         "toolbox/symptom-finder/#language",
     ),
+    "attention-axis": (
+        "fault",
+        "The weights of an attention do not add up to 1 over what they weigh.",
+        "A softmax over the queries, the heads or the batch, where the keys were meant.",
+        "A softmax over the last axis, that of the keys, before the product with the values.",
+        "chapters/activation-functions/#use",
+    ),
     "policy-sign": (
         "note",
         "The loss grows with log-probabilities times weights: training makes what has a positive weight rarer.",
         "A minus that was forgotten in a policy gradient or a likelihood. With costs as weights it is meant.",
         "loss = -(log_probability * advantage).mean().",
         "toolbox/check-my-model/#limits",
+    ),
+    "target-with-gradient": (
+        "note",
+        "The target of a prediction carries a gradient to the same weights.",
+        "A bootstrapped target, reward + discount * value of the next state, that is not cut off.",
+        "torch.no_grad() around the target (PyTorch), ops.stop_gradient(target) (Keras). A residual-gradient method "
+        "means it.",
+        "toolbox/symptom-finder/#loss",
     ),
     "relu-before-loss": (
         "fault",

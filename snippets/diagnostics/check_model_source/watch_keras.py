@@ -25,8 +25,8 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -35,8 +35,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
 
-# These have no public name: the generator behind random operations without a
-# seed, and what sees every operation that runs eagerly.
+# These have no public name: the functions behind all losses, the generator
+# behind random operations without a seed, and what sees every operation that
+# runs eagerly.
+from keras.src import backend
 from keras.src.random.seed_generator import global_seed_generator
 from tensorflow.python.framework import op_callbacks
 
@@ -99,7 +101,8 @@ def check_model(
     and report.
 
     `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
-    array, or a tuple, list or dictionary of arrays. The loss is
+    array, or a tuple, list or dictionary of arrays. Of a `tf.data.Dataset` or a
+    `PyDataset` the first batch is taken. The loss is
     `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
     compiled one. A model that is frozen throughout gets no backward pass, and
     the report says so.
@@ -116,6 +119,8 @@ def check_model(
         raise ValueError(
             f"model must have weights (build it, or run it on a batch once before), got {model.name!r}"
         )
+    if isinstance(batch, tf.data.Dataset | keras.utils.PyDataset):
+        batch = _first(batch)
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         got = (
             f"{len(batch)} items"
@@ -123,8 +128,7 @@ def check_model(
             else type(batch).__name__
         )
         raise ValueError(
-            "batch must be a pair (inputs, targets) without weights, next(iter(dataset)) of a "
-            f"dataset, got {got}"
+            f"batch must be a pair (inputs, targets) without weights, {_way_to(batch)}, got {got}"
         )
     inputs, targets = batch
     bare = [part for part in tree.flatten(batch) if isinstance(part, float | int | str)]
@@ -204,6 +208,20 @@ def check_model(
     )
 
 
+def _first(batches: Any) -> Any:
+    """Of a dataset; of an empty one, nothing."""
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches[0]
+    return next(iter(batches), ())
+
+
+def _way_to(batch: Any) -> str:
+    """A batch, from what was given."""
+    if isinstance(batch, Mapping) and "labels" in batch:
+        return "(inputs, labels) of a dictionary that holds both"
+    return "next(batches) of a generator or of iter(loader)"
+
+
 @contextmanager
 def _untouched(
     model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
@@ -238,6 +256,14 @@ class _Variables(_Before):
 
 _SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
 """Operations that change no number."""
+_CHOICES = (
+    *("StridedSlice", "GatherV2", "GatherNd", "ConcatV2", "Pack"),
+    *("Max", "Min", "Maximum", "Minimum"),
+)
+"""Operations that take some of the numbers."""
+_PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
+_SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
+"""What stands between the products of an attention and its softmax."""
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
@@ -255,6 +281,13 @@ class _Watch(_Seen):
         # By the number of a tensor: the operation and its first input, whether
         # weights had a part in it, and the layers that it went through.
         self.makers: dict[int, tuple[str, int]] = {}
+        self.ways: dict[int, tuple[str, list[int]]] = {}
+        """Of what weights had a part in, the operation and all its inputs."""
+        self.factors: dict[int, float] = {}
+        """Of a product in the loss with what is no weight's, its largest
+        factor."""
+        self.axes: dict[int, int] = {}
+        """Of what was moved to the end by a transposition, the old place."""
         self.learned: set[int] = set()
         self.paths: dict[int, tuple[int, Any]] = {}
         self.squashed: list[tuple[dict[str, Any], int]] = []
@@ -321,7 +354,8 @@ class _Watch(_Seen):
         self.results = sources = {self.source(result) for result in results}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
-        if isinstance(output, tf.Tensor):
+        own = not _is_of_keras(loss_fn)
+        if isinstance(output, tf.Tensor) and not own:
             self.quietly(self.judge_loss, loss_fn, output)
         shapes = [
             [value.shape for value in self.targets],
@@ -336,7 +370,8 @@ class _Watch(_Seen):
             self.in_loss = True
             op_callbacks.add_op_callback(self.operation)
             try:
-                value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+                with self.crossentropies() if own else nullcontext():
+                    value = tf.convert_to_tensor(loss_fn(self.wanted, output))
             finally:
                 op_callbacks.remove_op_callback(self.operation)
         if self.softplus == {False} and self.products_of_output:
@@ -595,7 +630,7 @@ class _Watch(_Seen):
         self,
         kind: str | bytes,
         inputs: Any,
-        _attributes: Any,
+        attributes: Any,
         outputs: Any,
         op_name: Any = None,
         graph: Any = None,
@@ -610,10 +645,15 @@ class _Watch(_Seen):
             kind.decode() if isinstance(kind, bytes) else kind,
             inputs,
             outputs,
+            attributes or (),
         )
 
     def after(
-        self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+        self,
+        kind: str,
+        inputs: list[tf.Tensor],
+        outputs: list[tf.Tensor],
+        attributes: tuple[Any, ...] = (),
     ) -> None:
         numbers = [value._id for value in inputs]
         path = self.path(numbers)
@@ -645,12 +685,18 @@ class _Watch(_Seen):
         of_all = kind == "Transpose" and inputs[0].shape[0] == self.examples > 1
         if of_all and _array(inputs[1])[-1] == 0:
             self.turned.add(outputs[0]._id)
+        if kind == "Transpose":
+            self.axes[outputs[0]._id] = int(_array(inputs[1])[-1])
+        elif kind in _PRODUCTS and learned:
+            named = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            self.look_at_weighing(inputs, named)
         for output in outputs if inputs else ():
             self.makers[output._id] = kind, numbers[0]
             if path[0]:
                 self.paths[output._id] = path
             if learned:
                 self.learned.add(output._id)
+                self.ways[output._id] = kind, numbers
         if kind == "Softmax" and not self.in_loss:
             self.judge_axis(tuple(inputs[0].shape), -1, self.where())
             if learned and self.source(numbers[0]) in self.turned:
@@ -698,6 +744,15 @@ class _Watch(_Seen):
             self.negated |= set() if learned[0] else {result}
         elif kind in ("Sum", *_SHAPES, "GatherNd", "GatherV2"):
             self.signs[result] = self.signs.get(numbers[0], 0)
+        if kind == "Mul" and sorted(learned) == [False, True]:
+            values = _array(inputs[learned.index(False)])
+            # 1 - done is 0 or 1, and 0 alone says nothing.
+            largest = float(values.max()) or 1.0
+            self.factors[result] = largest if values.min() >= 0 else -1.0
+        if kind in ("Square", "Abs", "Pow", "SquaredDifference", "Mul"):
+            self.look_at_bootstrap(
+                result if kind == "SquaredDifference" else numbers[0]
+            )
         if kind == "GatherV2" and learned[0] and int(inputs[2]) == 1:
             index = _array(inputs[1])
             if (
@@ -721,6 +776,94 @@ class _Watch(_Seen):
             sign = self.signs.get(own, 0) * (-1 if turned else 1)
             if sign and shapes[0] == shapes[1] and shapes[0]:
                 self.products.append((outputs[0], sign))
+
+    def look_at_weighing(self, inputs: list[tf.Tensor], named: dict[Any, Any]) -> None:
+        """Weights of an attention, made of products, belong to what they are
+        multiplied with and summed over."""
+        sums = [{len(inputs[0].shape) - (2 if named.get("adj_x") else 1)}, set[int]()]
+        if "equation" in named:
+            equation = named["equation"]
+            read, made = (
+                equation.decode() if isinstance(equation, bytes) else equation
+            ).split("->")
+            if "." in read:
+                return
+            sums = [
+                {letters.index(letter) for letter in set(letters) - set(made)}
+                for letters in read.split(",")
+            ]
+        for operand, summed in zip(inputs, sums, strict=True):
+            weights = self.back(operand._id, ("Identity", "Cast", "Mul", "SelectV2"))
+            axis = self.axes.get(weights, len(operand.shape) - 1)
+            soft = self.back(weights, ("Transpose",))
+            if self.makers.get(soft, ("", 0))[0] != "Softmax" or not summed:
+                continue
+            scores = self.back(self.makers[soft][1], _SCALINGS)
+            product = self.makers.get(scores, ("", 0))[0]
+            wide = any(operand.shape[place] > 1 for place in summed)
+            if product in _PRODUCTS and axis not in summed and wide:
+                shape = tuple(operand.shape)
+                evidence = f"softmax over axis {axis} of {shape}, of which axis {min(summed)} is summed over"
+                self.find_once("attention-axis", evidence, self.where())
+
+    def back(self, tensor: int, kinds: tuple[str, ...]) -> int:
+        """The tensor before some operations, by the first input that weights
+        had a part in."""
+        while tensor in self.ways and self.ways[tensor][0] in kinds:
+            kind, sources = self.ways[tensor]
+            # The mask of a dropout comes first, and from a variable.
+            sources = sources[1:] if kind == "SelectV2" else sources
+            tensor = next(number for number in sources if number in self.learned)
+        return tensor
+
+    def look_at_bootstrap(self, difference: int) -> None:
+        """A difference between an output and data plus a part of another output
+        of the same layer, whose square is the loss."""
+        kind, ends = self.ways.get(self.source(difference), ("", []))
+        if kind not in ("Sub", "SquaredDifference"):
+            return
+        for target, value in (ends, ends[::-1]):
+            after, factor = self.discounted(target)
+            last = self.last_weight(value)
+            if (
+                after not in (None, value)
+                and self.discounted(value)[0] is None
+                and self.last_weight(after) == last != 0
+            ):
+                evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
+                self.find_once("target-with-gradient", evidence)
+
+    def discounted(self, tensor: int) -> tuple[int | None, float]:
+        """Of data + factor * output, the output and the factor, if it is that
+        of a discount: at least 0.5, and less than 1. Else None."""
+        added, factor = False, 1.0
+        while tensor in self.ways:
+            kind, sources = self.ways[tensor]
+            own = [number for number in sources if number in self.learned]
+            if kind == "AddV2" and len(own) == 1:
+                added = True
+            elif kind == "Mul" and added and len(own) == 1:
+                factor = min(factor, self.factors.get(tensor, -1.0))
+            elif kind not in (*_SHAPES, *_CHOICES):
+                break
+            tensor = own[0]
+        # A mean over examples is that of a centre which moves slowly.
+        mean = self.ways.get(tensor, ("", []))[0] == "Mean"
+        found = added and 0.5 <= factor < 1 and not mean
+        return (tensor, factor) if found else (None, 1.0)
+
+    def last_weight(self, tensor: int | None) -> int:
+        """The weight that the fewest operations lie between, 0 without one."""
+        todo, seen = [tensor], {tensor}
+        while todo:
+            kind, sources = self.ways.get(todo.pop(0), ("StopGradient", []))
+            if kind == "ReadVariableOp":
+                return sources[0]
+            new = [number for number in sources if number not in seen]
+            if kind != "StopGradient":
+                seen.update(new)
+                todo += new
+        return 0
 
     def find_exchange(self) -> None:
         evidence = "the logarithm of the targets is taken, and not that of the output"
@@ -779,39 +922,12 @@ class _Watch(_Seen):
         """What the loss is given, against what it takes."""
         name = getattr(loss_fn, "name", getattr(loss_fn, "__name__", ""))
         settings = loss_fn.get_config() if hasattr(loss_fn, "get_config") else {}
-        # What the softmax and the sigmoid of Keras return remembers its logits,
-        # and the losses of Keras take these.
-        known = getattr(output, "_keras_logits", None)
-        logits, targets = (
-            settings.get("from_logits", False) or known is not None,
-            self.targets[0],
-        )
-        maker = "" if known is not None else self.maker(output)
-        units = output.shape[-1] if len(output.shape) > 1 else 1
-        values = _array(output if known is None else known)
+        values, targets = _array(output), self.targets[0]
         if "crossentropy" in name and values.ndim and len(self.targets) == 1:
-            if logits and maker == "Relu":
-                self.find(
-                    "relu-before-loss",
-                    f"{(values == 0).mean():.0%} of the logits are exactly 0",
-                )
-            if "sparse" not in name:
-                self.judge_targets(targets, 0, 1)
-            if "categorical" in name and self.maker(output) == "Sigmoid" and units > 1:
-                self.find("sigmoid-before-categorical", f"{units} sigmoids")
-            elif maker == "Tanh":
-                span = f"the loss's inputs go from {values.min():.2g} to {values.max():.2g}"
-                self.find("tanh-before-loss", span)
-            elif "binary" in name:
-                self.judge_binary(logits, maker == "Sigmoid", values, targets)
-            elif "categorical" in name:
-                self.judge_classes(
-                    logits,
-                    values,
-                    targets,
-                    "sparse" in name,
-                    settings.get("ignore_class"),
-                )
+            logits, ignored = (
+                settings.get(key) for key in ("from_logits", "ignore_class")
+            )
+            self.judge_crossentropy(name, output, targets, bool(logits), ignored)
         elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
             self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
         elif name in (
@@ -832,6 +948,61 @@ class _Watch(_Seen):
                     f"root mean square {_rms(targets):.3g}, more than {INPUT:g}",
                 )
 
+    def judge_crossentropy(
+        self,
+        name: str,
+        output: tf.Tensor,
+        targets: np.ndarray,
+        from_logits: bool,
+        ignore_class: Any = None,
+    ) -> None:
+        # What the softmax and the sigmoid of Keras return remembers its logits,
+        # and the losses of Keras take these.
+        known = getattr(output, "_keras_logits", None)
+        logits = from_logits or known is not None
+        maker = "" if known is not None else self.maker(output)
+        units = output.shape[-1] if len(output.shape) > 1 else 1
+        values = _array(output if known is None else known)
+        if logits and maker == "Relu":
+            share = f"{(values == 0).mean():.0%} of the logits are exactly 0"
+            self.find_once("relu-before-loss", share)
+        if "sparse" not in name:
+            self.judge_targets(targets, 0, 1)
+        if "categorical" in name and self.maker(output) == "Sigmoid" and units > 1:
+            self.find_once("sigmoid-before-categorical", f"{units} sigmoids")
+        elif maker == "Tanh":
+            span = f"the loss's inputs go from {values.min():.2g} to {values.max():.2g}"
+            self.find_once("tanh-before-loss", span)
+        elif "binary" in name:
+            self.judge_binary(logits, maker == "Sigmoid", values, targets)
+        elif "categorical" in name:
+            sparse = "sparse" in name
+            self.judge_classes(logits, values, targets, sparse, ignore_class)
+
+    @contextmanager
+    def crossentropies(self) -> Iterator[None]:
+        """The cross-entropies that a loss calls, in whatever it wraps them."""
+        names = [f"{kind}categorical_crossentropy" for kind in ("", "sparse_")]
+        kept = {
+            name: getattr(backend.nn, name) for name in (*names, "binary_crossentropy")
+        }
+
+        def seen(name: str, target: Any, output: Any, *args: Any, **kwargs: Any) -> Any:
+            # Swapped arguments are seen by their operations.
+            if getattr(output, "_id", None) in self.learned:
+                logits = kwargs.get("from_logits", args[0] if args else False)
+                targets = _array(target)
+                self.quietly(self.judge_crossentropy, name, output, targets, logits)
+            return kept[name](target, output, *args, **kwargs)
+
+        for name in kept:
+            setattr(backend.nn, name, partial(seen, name))
+        try:
+            yield
+        finally:
+            for name, function in kept.items():
+                setattr(backend.nn, name, function)
+
     def judge_classes(
         self,
         logits: bool,
@@ -849,17 +1020,17 @@ class _Watch(_Seen):
                 and not 0 <= labels[kept].min() <= labels[kept].max() < classes
             ):
                 span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
-                self.find("labels-out-of-range", f"{span}, {classes} classes")
+                self.find_once("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
-            self.look_at_shift(kept)
+            self.look_at_shift(targets, kept)
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
-            self.find(
+            self.find_once(
                 "softmax-before-cross-entropy",
                 "every row of the loss's input is >= 0 and has the sum 1",
             )
         elif not logits and not sums_to_one and np.isfinite(rows).all():
-            self.find(
+            self.find_once(
                 "logits-without-from-logits",
                 f"a row of the output has the sum {rows.sum(-1).mean():.3g}, not 1",
             )
@@ -877,10 +1048,9 @@ class _Watch(_Seen):
         if len(costs):
             self.compare(costs, classes)
 
-    def look_at_shift(self, kept: np.ndarray) -> None:
+    def look_at_shift(self, target: np.ndarray, kept: np.ndarray) -> None:
         """Are the targets the tokens themselves, those next to them, or those
         after?"""
-        target = self.targets[0]
         if self.tokens is None or target.shape[:2] != self.tokens.shape:
             return
         target, kept = (part.reshape(self.tokens.shape) for part in (target, kept))
@@ -923,6 +1093,8 @@ class _Watch(_Seen):
 
     def compare(self, costs: np.ndarray, classes: int) -> None:
         """The loss of each example with that of guessing."""
+        if self.chance_loss is not None:
+            return
         self.chance_loss = math.log(classes)
         if costs.size >= FEW:
             self.excess = float(costs.mean()) - self.chance_loss
@@ -933,7 +1105,7 @@ class _Watch(_Seen):
     ) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
         if logits and doubled:
-            self.find(
+            self.find_once(
                 "sigmoid-before-logits-loss",
                 "the loss's input is the output of a sigmoid",
             )
@@ -943,7 +1115,7 @@ class _Watch(_Seen):
             and not 0 <= values.min() <= values.max() <= 1
         ):
             span = f"the loss's inputs go from {values.min():.3g} to {values.max():.3g}"
-            self.find("logits-without-from-logits", span)
+            self.find_once("logits-without-from-logits", span)
         if values.shape != targets.shape:
             return
         if logits:
@@ -1038,6 +1210,12 @@ def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
     except Exception:
         return ""
     return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _is_of_keras(loss_fn: Any) -> bool:
+    """As it stands in the library, not a function of one's own around it."""
+    made = loss_fn if hasattr(loss_fn, "__module__") else type(loss_fn)
+    return str(getattr(made, "__module__", "")).startswith("keras.")
 
 
 def _tokens(inputs: Any) -> np.ndarray | None:

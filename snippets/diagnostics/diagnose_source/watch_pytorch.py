@@ -35,6 +35,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from snippets.diagnostics.check_model_pytorch import (
+    _batches_of,
     _called,
     _is_mask,
     _maker,
@@ -191,44 +192,17 @@ def _batches(
     )
 
 
-def _held(loader: DataLoader) -> Iterator[Any]:
-    """The first batches of a loader, whose generators come back."""
-    generators = {
-        id(one): one
-        for holder in (loader, loader.sampler, loader.batch_sampler, loader.dataset)
-        for one in getattr(holder, "__dict__", {}).values()
-        if isinstance(one, torch.Generator | random.Random | np.random.Generator)
-    }
-    states = [(one, _state(one)) for one in generators.values()]
-    held = 0
+def _held(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The first batches of a loader."""
+    held, batches = 0, _batches_of(loader)
     try:
-        for count, batch in enumerate(loader):
+        for count, batch in enumerate(batches):
             held += sum(part.numel() * part.element_size() for part in _tensors(batch))
             if count and (count >= STEPS or held > HELD):
                 return
             yield batch
     finally:
-        for one, state in states:
-            _set_state(one, state)
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return (
-        generator.getstate()
-        if isinstance(generator, random.Random)
-        else generator.get_state()
-    )
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, random.Random):
-        generator.setstate(state)
-    else:
-        generator.set_state(state)
+        batches.close()
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

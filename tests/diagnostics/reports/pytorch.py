@@ -346,9 +346,15 @@ REPORTS = {
         marks_out_of_fifty,
     ),
     "a vector-quantized autoencoder": Report(
-        "rosinality/vq-vae-2-pytorch #60", "a ReLU in place changes what the skip carries", (), vector_quantized
+        "rosinality/vq-vae-2-pytorch #60",
+        "a ReLU in place changes what the skip carries",
+        ("overwritten-input",),
+        vector_quantized,
     ),
     "an advantage actor-critic": Report(
-        "Farama-Foundation/Gymnasium #1494", "the critic's target is not detached", (), semantic_critic
+        "Farama-Foundation/Gymnasium #1494",
+        "the critic's target is not detached",
+        ("target-with-gradient",),
+        semantic_critic,
     ),
 }

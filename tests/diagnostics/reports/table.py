@@ -20,7 +20,7 @@ COLUMNS = ("report", "source", "fault", "said", "cured", "verdict")
 def main() -> None:
     (framework,) = sys.argv[1:]
     if framework == "benchmark":
-        for name, make in (("benchmark", summed), ("published", listed)):
+        for name, make in (("benchmark", summed), ("published", listed), ("symptoms", led)):
             (FOLDER / f"{name}.md").write_text(make(read(name)), encoding="utf-8")
         return
     rows = [row(name, report, SAID[framework]) for name, report in reports(framework).items()]
@@ -116,6 +116,13 @@ def summed(rows: list[dict[str, str]]) -> str:
         if some:
             lines.append(f"| {group} | {len(faulty)} | {detected} | {diagnosed} | {len(some)} | {alarms} |")
     return "\n".join(lines) + "\n"
+
+
+def led(rows: list[dict[str, str]]) -> str:
+    """Of the symptom finder: from what a reader sees, the outcome that holds the cure."""
+    before, now = (sum(line[when] == "yes" for line in rows) for when in ("before", "leads"))
+    judged = "as the writer of the entries judges; before those that were written for the others"
+    return f"{now} of {len(rows)} reports lead to the cure, {judged}, {before}.\n\n" + listed(rows)
 
 
 def listed(rows: list[dict[str, str]]) -> str:
