@@ -2699,11 +2699,10 @@ class _Watch(_Seen):
 
     def compare(self, costs: np.ndarray, classes: int) -> None:
         """The loss of each example with that of guessing."""
-        if self.chance_loss is not None:
-            return
-        self.chance_loss = math.log(classes)
-        if costs.size >= FEW:
-            self.excess = float(costs.mean()) - self.chance_loss
+        if self.chance_loss is None:
+            self.chance_loss = math.log(classes)
+            if costs.size >= FEW:
+                self.excess = float(costs.mean()) - self.chance_loss
             self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
     def judge_binary(

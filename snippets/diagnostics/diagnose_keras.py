@@ -1518,12 +1518,9 @@ class _Training(_Program):
 
     def unrelated(self) -> str:
         """Evidence that labels have nothing to do with inputs."""
-        if self.facts is None or self.examples is None:
-            return ""
-        inputs = tree.flatten(self.examples[0])[0]
-        if not _is_float(inputs):
-            return ""
-        return _unrelated(_neighbours(self.facts, inputs))
+        inputs = tree.flatten(self.examples[0])[0] if self.examples else None
+        known = self.facts is not None and _is_float(inputs)
+        return _unrelated(_neighbours(self.facts, inputs) if known else None)
 
 
 def _is_float(part: Any) -> bool:
