@@ -2703,7 +2703,7 @@ class _Watch(_Seen):
             self.chance_loss = math.log(classes)
             if costs.size >= FEW:
                 self.excess = float(costs.mean()) - self.chance_loss
-            self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
+                self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
     def judge_binary(
         self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray

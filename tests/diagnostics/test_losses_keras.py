@@ -240,6 +240,11 @@ class Prior(layers.Layer):
         return inputs
 
 
+def test_the_spread_of_one_example_is_not_asked_for(recwarn):
+    check_model(network(), (np.ones((1, 20), "float32"), np.array([1])), CLASSES)
+    assert [str(one.message) for one in recwarn if one.category is RuntimeWarning] == []
+
+
 def test_the_prior_of_a_prediction_inside_the_model_is_no_saturation():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((20,))
