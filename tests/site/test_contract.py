@@ -204,10 +204,11 @@ def test_a_chapter_leads_to_all_its_experiments_and_files(chapter: Path):
         assert page.sections and [name for name in page.sections if f"]({address}#{name})" not in core.text] == []
 
 
-def test_a_further_page_belongs_to_a_chapter():
-    slugs = {path.stem for path in (ROOT / "docs" / "chapters").glob("*.md")}
+def test_a_further_page_belongs_to_a_chapter_or_its_code_to_a_tool():
+    chapters, tools = ({path.stem for path in (ROOT / "docs" / name).glob("*.md")} for name in ("chapters", "toolbox"))
     for folder in PARTS:
-        assert {path.stem for path in (ROOT / "docs" / folder).glob("*.md")} <= slugs
+        names = {path.stem for path in (ROOT / "docs" / folder).glob("*.md")}
+        assert names <= (chapters | tools if folder == "code" else chapters)
 
 
 @pytest.mark.parametrize("chapter", sorted((ROOT / "docs" / "chapters").glob("*.md")), ids=lambda path: path.stem)

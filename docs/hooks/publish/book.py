@@ -11,6 +11,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag
@@ -29,7 +30,8 @@ from docs.hooks.store import ROOT
 
 BOOK = Path("book", "well-initialized.pdf")
 FURTHER = {"experiments": "All experiments", "code": "Code"}
-"""The sections of the book with the further pages of the chapters, which the navigation does not list."""
+"""The sections of the book with the further pages, which the navigation does not list."""
+WITH_FURTHER = {"chapters", "toolbox"}
 TEMPLATE = Path(__file__).with_name("book.html.j2")
 PATIENCE = 300_000
 """Milliseconds after which something hangs."""
@@ -97,14 +99,11 @@ class Line(NamedTuple):
 
 
 def leaves(config: MkDocsConfig) -> list[Leaf]:
-    """All pages in reading order: those of the navigation, and after the chapters their further pages."""
+    """All pages in reading order: those of the navigation, and after chapters and tools their further pages."""
     found: list[Leaf] = []
-    for leaf in _of_navigation(config.nav or [], ()):
-        if found and found[-1].address.startswith("chapters/") and not leaf.address.startswith("chapters/"):
-            found += _further(found)
-        found.append(leaf)
-    if found and found[-1].address.startswith("chapters/"):
-        found += _further(found)
+    for folder, group in groupby(_of_navigation(config.nav or [], ()), lambda leaf: leaf.address.partition("/")[0]):
+        pages = list(group)
+        found += [*pages, *_further(pages)] if folder in WITH_FURTHER else pages
     return found
 
 
@@ -118,12 +117,11 @@ def _of_navigation(nodes: Sequence[Any], above: tuple[str, ...]) -> Iterator[Lea
             yield from _of_navigation(inner, (*above, title))
 
 
-def _further(found: Sequence[Leaf]) -> Iterator[Leaf]:
-    chapters = [leaf.address.split("/")[1] for leaf in found if leaf.address.startswith("chapters/")]
+def _further(pages: Sequence[Leaf]) -> Iterator[Leaf]:
     for folder in PARTS[1:]:
-        for chapter in chapters:
-            if (ROOT / DOCS / folder / f"{chapter}.md").is_file():
-                yield Leaf((FURTHER[folder],), f"{folder}/{chapter}/")
+        for name in [leaf.address.split("/")[1] for leaf in pages]:
+            if (ROOT / DOCS / folder / f"{name}.md").is_file():
+                yield Leaf((FURTHER[folder],), f"{folder}/{name}/")
 
 
 def left_out(site: Path, pages: Sequence[Leaf]) -> list[str]:
