@@ -305,3 +305,16 @@ def test_weights_in_no_group_are_noted():
     with TrainingMonitor(model, torch.optim.SGD(model[2].parameters(), 0.1)) as monitor:
         (note,) = monitor.notes
     assert note.startswith("1 weights that are to be trained are in no group of the optimizer, such as 0.weight")
+
+
+@pytest.mark.parametrize("used", [0, 2])
+def test_passes_are_counted_too_where_the_layer_at_one_end_gets_no_gradient(used):
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with TrainingMonitor(model, optimizer) as monitor:
+        optimizer.zero_grad()
+        for _ in range(2):
+            model[used](torch.ones(4, 3)).square().mean().backward()
+        optimizer.step()
+        (note,) = monitor.notes
+    assert note.startswith("2 backward passes in a step")
