@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -27,10 +28,40 @@ SLOW = {"built_site", "project", "page", "browser", "url"}
 """What builds a site or opens a browser."""
 
 
+MEASURING = {"test_claims.py", "test_experiments.py"}
+
+DIVIDED = {"tests/test_claims.py", "tests/site/test_browser.py"}
+"""Long files whose tests share what they found for one parameter and nothing else: an experiment, a page."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SLOW.intersection(item.fixturenames) or item.path.name == "test_experiments.py":
+        if SLOW.intersection(item.fixturenames) or item.path.name in MEASURING:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: builds and browsers let their test wait."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `--dist loadfile`: a file stays in one process, but what is divided may go to several."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope(nodeid)
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def scope(nodeid: str) -> str:
+    """What stays in one process together with this test."""
+    file, _, test = nodeid.partition("::")
+    return f"{file}[{test.partition('[')[2]}" if file in DIVIDED else file
 
 
 @dataclass(frozen=True)

@@ -9,27 +9,14 @@ import numpy as np
 import pytest
 
 from docs.hooks.measure import spread
-from docs.hooks.measure.experiment import find_experiments
-from docs.hooks.measure.imports import imported_modules
 from docs.hooks.store import ROOT, load
-
-
-def uses_keras(experiment) -> bool:
-    return any(name.partition(".")[0] in {"keras", "tensorflow"} for name in imported_modules(experiment.path))
-
+from tests.experiments import every_experiment, module
 
 ROWS = spread.read()
-every_experiment = pytest.mark.parametrize(
-    "experiment",
-    [
-        pytest.param(experiment, id=str(experiment), marks=[pytest.mark.keras] if uses_keras(experiment) else [])
-        for experiment in find_experiments()
-    ],
-)
 
 
 def claims(experiment):
-    return enumerate(importlib.import_module(experiment.module).CLAIMS)
+    return enumerate(module(experiment).CLAIMS)
 
 
 @every_experiment

@@ -3,6 +3,10 @@
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
+
+from tests import conftest
+
 
 def test_no_folder_of_tests_is_passed_over(request):
     patterns = request.config.getini("norecursedirs")
@@ -15,3 +19,22 @@ def test_every_file_of_tests_has_the_name_that_pytest_looks_for(request):
     for path in Path(__file__).parent.rglob("*.py"):
         if "\ndef test_" in path.read_text(encoding="utf-8"):
             assert any(fnmatch(path.name, pattern) for pattern in request.config.getini("python_files")), path
+
+
+@pytest.mark.parametrize(
+    ("test", "together"),
+    [
+        ("tests/learn/test_quiz.py::test_one[a]", "tests/learn/test_quiz.py"),
+        ("tests/learn/test_quiz.py::TestClass::test_one", "tests/learn/test_quiz.py"),
+        ("tests/test_claims.py::test_claims_hold[1-topic/name]", "tests/test_claims.py[1-topic/name]"),
+        ("tests/site/test_browser.py::test_axe[chromium-learn/]", "tests/site/test_browser.py[chromium-learn/]"),
+        ("tests/site/test_browser.py::test_no_cookie[chromium-learn/]", "tests/site/test_browser.py[chromium-learn/]"),
+    ],
+)
+def test_what_shares_a_finding_stays_in_one_process(test, together):
+    assert conftest.scope(test) == together
+
+
+def test_what_is_divided_is_there():
+    root = Path(__file__).parents[1]
+    assert [file for file in conftest.DIVIDED if not (root / file).is_file()] == []
