@@ -30,7 +30,7 @@ SLOW = {"built_site", "project", "page", "browser", "url"}
 
 MEASURING = {"test_claims.py", "test_experiments.py"}
 
-DIVIDED = {"tests/test_claims.py", "tests/site/test_browser.py"}
+DIVIDED = {"tests/diagnostics/test_cures_keras.py", "tests/site/test_browser.py", "tests/test_claims.py"}
 """Long files whose tests share what they found for one parameter and nothing else: an experiment, a page."""
 
 

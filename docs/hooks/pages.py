@@ -12,7 +12,7 @@ NOT_A_PAGE = {"hooks", "overrides", "figures", "downloads"}
 """Folders whose Markdown is no page: code, templates, and what the build writes for pages to include."""
 
 PARTS = ("chapters", "experiments", "code")
-"""The folders of a chapter's pages, which have one name in each."""
+"""The folders of a chapter's pages, which have one name in each. A tool has its code among them."""
 
 INCLUDE = re.compile(r'^[ \t]*--8<-- "([^"\n]+)"$', re.MULTILINE)
 SECTION = re.compile(r"^##+ (.*) \{ #([\w-]+) \}$", re.MULTILINE)
