@@ -121,7 +121,7 @@ for n, m in ((400, 400), (600, 200), (200, 600)):
 # v=\frac{2}{n+m},
 # $$
 #
-# which keeps both where $n=m$, and elsewhere shares the loss.
+# which keeps both where $n=m$. Elsewhere one direction gains what the other loses.
 
 # %%
 torch.manual_seed(0)
