@@ -8,6 +8,8 @@ import torch
 
 from docs.hooks.pages import parts
 from snippets.exploding_gradients import experiment_cliff, experiment_clip_direction, experiment_overflow_depth
+from snippets.laboratory.digits import load_digits
+from snippets.laboratory.training import multilayer_perceptron
 
 PAGE = "\n".join(page.text for page in parts("exploding-gradients"))
 HALF, SINGLE = torch.finfo(torch.float16).max, torch.finfo(torch.float32).max
@@ -66,3 +68,49 @@ def test_the_cosine_of_normal_gradients_is_that_of_a_sample():
     cosine = (draws * cut).mean() / math.sqrt((draws**2).mean() * (cut**2).mean())
     # The standard error is below 1e-3.
     assert cosine == pytest.approx(experiment_clip_direction.gaussian_cosine(0.7), abs=5e-3)
+
+
+@pytest.mark.parametrize("radius", [1.1, 1.5])
+def test_inputs_saturate_a_recurrent_network(radius):
+    """Orthogonal weights, 200 steps, as in the experiment, and inputs of variance 1."""
+    generator = torch.Generator().manual_seed(0)
+    square = torch.randn(2, 64, 64, generator=generator, dtype=torch.float64)
+    weight, read = radius * torch.linalg.qr(square[0])[0], square[1] / 8
+    state, gradient = torch.randn(2, 64, generator=generator, dtype=torch.float64)
+    length, slopes = gradient.norm(), []
+    for _ in range(200):
+        state = torch.tanh(weight @ state + read @ torch.randn(64, generator=generator, dtype=torch.float64))
+        slopes.append(1 - state**2)
+    for slope in reversed(slopes):
+        gradient = weight.T @ (slope * gradient)
+    assert gradient.norm() / length < 1e-9
+
+
+def test_a_network_trains_above_two_over_its_sharpness():
+    """The first Hessian of a network promises nothing: at three times the largest step of its quadratic it learns."""
+    digits, generator = load_digits(), torch.Generator().manual_seed(0)
+    inputs, labels = torch.from_numpy(digits.train_inputs), torch.from_numpy(digits.train_labels)
+    model = multilayer_perceptron(
+        [64, 64, 64, 10],
+        torch.nn.Tanh,
+        lambda weight: torch.nn.init.xavier_uniform_(weight, generator=generator),
+    )
+    parameters = list(model.parameters())
+
+    def slope(**more):
+        loss = torch.nn.functional.cross_entropy(model(inputs), labels)
+        return torch.autograd.grad(loss, parameters, **more)
+
+    flat = torch.nn.utils.parameters_to_vector(slope(create_graph=True))
+    vector = torch.randn(len(flat), generator=generator)
+    for _ in range(30):
+        products = torch.autograd.grad(flat @ (vector / vector.norm()), parameters, retain_graph=True)
+        vector = torch.nn.utils.parameters_to_vector(products)
+    step = 3 * 2 / vector.norm()
+    with torch.no_grad():
+        for _ in range(100):
+            with torch.enable_grad():
+                gradient = slope()
+            for parameter, part in zip(parameters, gradient, strict=True):
+                parameter -= step * part
+        assert torch.nn.functional.cross_entropy(model(inputs), labels) < 0.1
