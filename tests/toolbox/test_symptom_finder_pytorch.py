@@ -198,6 +198,22 @@ def test_decay(run):
     assert min(pulls[:3]) > 1  # the last layer's gradient is the largest
 
 
+@pytest.mark.parametrize(("decay", "fits"), [(1.0, True), (100.0, False)])
+def test_decay_of_adamw(run, decay, fits):
+    """It divides the gradient by its size: above 1 in the test, a network learns until decay * rms is above 1."""
+    model, one = network(), batch()
+    pulls = [float(line.split()[1]) for line in run("decay", model=model, decay=decay, **one) if "weight" in line]
+    assert min(pulls[:3]) > 1
+    assert all((decay * layer.weight.square().mean().sqrt() > 1) != fits for layer in model[::2])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.003, weight_decay=decay)
+    for _ in range(200):
+        loss = F.cross_entropy(model(one["inputs"]), one["labels"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (loss < 0.1) == fits
+
+
 def test_loss(run):
     """A tanh, labels of -1, and an index that is read for all examples, beside the same as they should be."""
     binary, targets = nn.Sequential(network(), nn.Linear(10, 1)), torch.randint(2, (64, 1)).float()
