@@ -6,8 +6,9 @@ dead, the fraction that is saturated.
     saturated: |phi'(z)| < threshold, counted over all entries
 
 A unit is an output with weights of its own: in a convolution a channel, in a
-layer on tokens a feature, at all positions together. Of a healthy ReLU layer
-about half of all entries are saturated (off), and no unit is dead.
+layer on tokens a feature, at all positions together. At its start about half of
+all entries of a healthy ReLU layer are saturated (off), and hardly a unit is
+dead.
 Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Lu, Shin, Su & Karniadakis (2020), "Dying ReLU and Initialization",
 section 1, for dead units; Glorot & Bengio (2010), "Understanding the difficulty

@@ -4,10 +4,10 @@ fraction of the unit's own weights.
     g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)  for each unit i
 
 A unit's part of a kernel (*kernel, in, out) is one column: all that one output
-reads. A limit relative to the weights needs no search for a norm that fits the
-model; it bounds by how much one step can change a unit. Call it in a
-`train_step` of your own, between the gradient and `optimizer.apply`. The paper
-leaves the last linear layer unclipped.
+reads. A limit relative to the weights serves layers of all scales; times the
+rate, it bounds by how much one step of plain SGD can change a unit. Call it in
+a `train_step` of your own, between the gradient and `optimizer.apply`. The
+paper leaves the last linear layer unclipped.
 Needs Python 3.10 and Keras 3.9, or newer.
 Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
 recognition without normalization".

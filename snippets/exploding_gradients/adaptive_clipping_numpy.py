@@ -4,9 +4,9 @@ of the unit's own weights.
     g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)  for each unit i
 
 A unit's part of a weight is the row of all that one output reads. A limit
-relative to the weights needs no search for a norm that fits the model; it
-bounds by how much one step can change a unit. The paper leaves the last linear
-layer unclipped; which arrays are clipped is the caller's choice.
+relative to the weights serves layers of all scales; times the rate, it bounds
+by how much one step of plain SGD can change a unit. The paper leaves the last
+linear layer unclipped; which arrays are clipped is the caller's choice.
 Needs Python 3.10 and NumPy 1.26, or newer.
 Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
 recognition without normalization".

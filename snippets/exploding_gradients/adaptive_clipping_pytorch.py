@@ -4,10 +4,10 @@ unit's own weights.
     g_i <- g_i * min(1, clipping * max(||w_i||, eps) / ||g_i||)  for each unit i
 
 A unit's part of a weight (out, in, *kernel) is one row: all that one output
-reads. A limit relative to the weights needs no search for a norm that fits the
-model; it bounds by how much one step can change a unit. Call it between
-`loss.backward()` and `optimizer.step()`. The paper leaves the last linear layer
-unclipped: pass the other parameters.
+reads. A limit relative to the weights serves layers of all scales; times the
+rate, it bounds by how much one step of plain SGD can change a unit. Call it
+between `loss.backward()` and `optimizer.step()`. The paper leaves the last
+linear layer unclipped: pass the other parameters.
 Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Brock, De, Smith & Simonyan (2021), "High-performance large-scale image
 recognition without normalization".

@@ -6,8 +6,8 @@
     # which layer makes the first Inf or NaN of a pass, or None
     print(first_non_finite_layer(model, batch))
 
-NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0
-* Inf gives NaN, which spreads to every weight in one step.
+NaN is often the end of a story: a value grows, overflows to Inf, then Inf - Inf
+or 0 * Inf gives NaN, which spreads to every weight in one step.
 `keras.callbacks.TerminateOnNaN` stops when the loss is NaN or Inf; the guard
 also looks at the weights, which may be lost while the loss of that batch was
 still finite, and names them.

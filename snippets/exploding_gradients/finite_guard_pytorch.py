@@ -8,10 +8,10 @@ backward.
     FloatingPointError: forward: the output of 'blocks.3.linear' (Linear)
     holds 12 Inf and 0 NaN among 8192 values
 
-NaN is the end of a story: a value grows, overflows to Inf, then Inf - Inf or 0
-* Inf gives NaN, which spreads to every weight in one step. The layer that is
-named first is where to look. Each check waits for the device, so use the guard
-to find a fault, or every hundredth step, not in all steps.
+NaN is often the end of a story: a value grows, overflows to Inf, then Inf - Inf
+or 0 * Inf gives NaN, which spreads to every weight in one step. The layer that
+is named first is where to look. Each check waits for the device, so use the
+guard to find a fault, or every hundredth step, not in all steps.
 Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: IEEE 754-2019, "Standard for floating-point arithmetic", sections 6.1
 and 6.2 (Infinity and NaN arithmetic).

@@ -5,7 +5,7 @@ middle of the kernel, zeros around it.
 
 At the start the convolution turns the channels of every pixel by Q, so it keeps
 the norm of every image. Flattening a kernel to (out, in * taps) and making that
-orthogonal, as torch.nn.init.orthogonal_ does, keeps no norm.
+orthogonal, as torch.nn.init.orthogonal_ does, keeps it on average alone.
 Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
 CNNs", arXiv:1806.05393.
