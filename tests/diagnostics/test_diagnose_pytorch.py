@@ -492,6 +492,7 @@ BAD = {
     "data must be a pair .* got Tensor": (model, x, nn.MSELoss(), adam, {}),
     "as many inputs as targets, got \\[256, 9\\]": (model, (x, y[:9]), nn.MSELoss(), adam, {}),
     "an example at least": (model, (x[:0], y[:0]), nn.MSELoss(), adam, {}),
+    "of an array, got ndarray and Tensor": (model, (x.numpy(), y), nn.MSELoss(), adam, {}),
 }
 
 

@@ -154,9 +154,14 @@ def _check_arguments(
             f"data must be a pair (x, y), a Dataset or a DataLoader, got {got}"
         )
     sizes = [len(part) if part.dim() else 0 for part in _tensors(data)]
-    if len(sizes) < 2 or len(set(sizes)) > 1 or not sizes[0]:
+    if len(sizes) < 2:
+        got = " and ".join(type(part).__name__ for part in data)
         raise ValueError(
-            f"data must hold tensors with an example at least, and as many inputs as targets, got {sizes or data}"
+            f"data must hold tensors, torch.as_tensor(values) of an array, got {got}"
+        )
+    if len(set(sizes)) > 1 or not sizes[0]:
+        raise ValueError(
+            f"data must hold an example at least, and as many inputs as targets, got {sizes}"
         )
 
 
