@@ -66,7 +66,9 @@ def _tune(
     seed: int,
     slower: int = 1,
 ) -> Tuned:
-    tuned, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    # not the numbers that the body was drawn from
+    generator = torch.Generator().manual_seed(1000 + seed)
+    tuned = copy.deepcopy(model)
     last = tuned[-1]
     nn.init.zeros_(last.bias)
     if head == "zero":
