@@ -711,7 +711,8 @@ ADVICE = {
     "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
-        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0) or 0/0.",
+        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0), 0/0, or the "
+        "softmax of a row that a mask left empty.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
@@ -761,7 +762,7 @@ ADVICE = {
         "fault",
         "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
         "A large negative bias, a step that was too large, or inputs far from mean zero.",
-        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
+        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU; none after a last layer.",
         "chapters/activation-functions/#answer",
     ),
     "saturated-activation": (
@@ -890,6 +891,9 @@ class _Seen:
         """
         self.mixed = 0.0
         """By which part of its size an output changed with its neighbours."""
+        self.mixed_further = math.inf
+        """The same of further outputs, the least of all tries: one that counts
+        something else has the size of the batch by chance, and once."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None
@@ -953,6 +957,12 @@ class _Seen:
         elif 2 in self.shifts and 1 not in self.shifts:
             evidence = "the target at each place is the token two places on"
             self.find("unshifted-targets", evidence)
+
+    def judge_neighbours(self, first: float, further: float) -> None:
+        """By which part of its size the first output of an example changed with
+        those beside it, and the most of the further outputs."""
+        self.mixed = max(self.mixed, first)
+        self.mixed_further = min(self.mixed_further, further)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
         """Of what the first weights read. One raw column among standardized
@@ -1035,7 +1045,13 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     find, weights = seen.find, seen.weights.values()
     if not layers and any(weight.matrix for weight in weights):
         find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
-    same = [weight.name for weight in weights if weight.copy]
+    copies = [weight.name for weight in weights if weight.copy]
+    # A target network is a copy by intent.
+    pairs = {name: _twin(name, seen.weights) for name in copies}
+    followed = tuple(set(pairs.values()) - {""})
+    same = [
+        name for name in copies if not pairs[name] and not name.startswith(followed)
+    ]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
@@ -1274,10 +1290,11 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
     if seen.rising:
         seen.find("policy-sign", f"in {seen.rising} products of the loss")
-    if seen.mixed > MIXED:
+    further = seen.mixed_further if math.isfinite(seen.mixed_further) else 0.0
+    if (mixed := max(seen.mixed, further)) > MIXED:
         seen.find(
             "mixed-examples",
-            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+            f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
     if seen.steps:
         seen.find("trained-already", seen.steps)
@@ -1462,7 +1479,14 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if any(reached):
             break
         severed += [layer.name] if reached else []
-    if severed:
+    cut = [
+        name for row in seen.rows if row["layer"] in severed for name in row["weights"]
+    ]
+    twins = dict.fromkeys(_twin(name, seen.weights) for name in cut)
+    if severed and all(twins):
+        evidence = f"no path from the loss to their weights; {', '.join(twins)} is made alike and has one"
+        seen.find("no-gradient", evidence, *severed, level="note")
+    elif severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
         seen.find(
@@ -1470,6 +1494,41 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _twin(name: str, weights: dict[str, _Weight]) -> str:
+    """Of a weight without a gradient, the part of the model that is made as its
+    own part is and gets one, as the network that a target network follows; ""
+    without such.
+    """
+    if weights[name].gradient is not None:
+        return ""
+    parts = re.split(r"[./]", name)
+    for depth in range(len(parts) - 1, 0, -1):
+        own = name[: len("/".join(parts[:depth])) + 1]
+        wanted = {
+            one.removeprefix(own): weight.size
+            for one, weight in weights.items()
+            if one.startswith(own)
+        }
+        rest = name.removeprefix(own)
+        for other in weights:
+            start = other.removesuffix(rest)
+            if start in (other, own) or start[-1:] not in (".", "/"):
+                continue
+            found = {
+                one.removeprefix(start): weight
+                for one, weight in weights.items()
+                if one.startswith(start)
+            }
+            same = {key: weight.size for key, weight in found.items()} == wanted
+            if same and all(
+                weight.gradient is not None
+                for weight in found.values()
+                if weight.matrix
+            ):
+                return start[:-1]
+    return ""
 
 
 def _slope(sizes: list[float | None]) -> float:
@@ -1685,7 +1744,7 @@ ADVICE |= {
     ),
     "no-gradient": (
         "fault",
-        "The first layers are to be trained and get no gradient.",
+        "Layers that run before all others are to be trained and get no gradient.",
         "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
         "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
         "chapters/vanishing-gradients/#use",
@@ -2047,20 +2106,29 @@ class _Watch(_Seen):
             some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
             output = self.model(some, training=False)
             outputs.append(
-                next(
-                    _array(part)
+                [
+                    (_array(part), part.dtype.size)
                     for part in tree.flatten(output)
                     if part.dtype.is_floating and part.shape[:1] == (count,)
-                )
+                ]
             )
         # Each against each: similarities, as contrastive losses take them.
-        if (
-            outputs
-            and outputs[0].shape[1:2] != (count,)
-            and np.array_equal(outputs[0], outputs[2])
-        ):
-            change = abs(outputs[0][1] - outputs[1][1]).max() / abs(outputs[0]).max()
-            self.mixed = max(self.mixed, float(np.nan_to_num(change)))
+        if not outputs or not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
+            return
+        changes = []
+        for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
+            if not np.array_equal(first, again):
+                return
+            if first.shape[1:2] == (count,):
+                continue
+            # Below float32, the digits in common cover the rest.
+            fine = 1e-3 if size > 2 else 1.0
+            # What all examples have in common, such as a bias, says nothing.
+            spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
+            change = abs(first[1] - moved[1]).max()
+            changes.append(float(change / (max(spread, fine * whole) or 1.0)))
+        if math.isfinite(sum(changes)):
+            self.judge_neighbours(changes[0], max(changes[1:], default=0.0))
 
     def hunt(self, loss_fn: Any) -> None:
         """Run again and name the operation that the first NaN or Inf came from.
@@ -2645,6 +2713,11 @@ class _Watch(_Seen):
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         else:
             scores = np.log(np.clip(rows, 1e-7, 1))
+        # Each example against each: the logits have the size that a temperature
+        # gives them, at the start as later.
+        square = sparse and len(labels) == classes == len(scores)
+        if square and np.array_equal(labels, np.arange(classes)):
+            return
         if sparse and len(labels) == len(scores):
             costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
         elif not sparse and targets.shape == values.shape:

@@ -705,7 +705,8 @@ ADVICE = {
     "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
-        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0) or 0/0.",
+        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0), 0/0, or the "
+        "softmax of a row that a mask left empty.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
@@ -755,7 +756,7 @@ ADVICE = {
         "fault",
         "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
         "A large negative bias, a step that was too large, or inputs far from mean zero.",
-        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
+        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU; none after a last layer.",
         "chapters/activation-functions/#answer",
     ),
     "saturated-activation": (
@@ -884,6 +885,9 @@ class _Seen:
         """
         self.mixed = 0.0
         """By which part of its size an output changed with its neighbours."""
+        self.mixed_further = math.inf
+        """The same of further outputs, the least of all tries: one that counts
+        something else has the size of the batch by chance, and once."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None
@@ -947,6 +951,12 @@ class _Seen:
         elif 2 in self.shifts and 1 not in self.shifts:
             evidence = "the target at each place is the token two places on"
             self.find("unshifted-targets", evidence)
+
+    def judge_neighbours(self, first: float, further: float) -> None:
+        """By which part of its size the first output of an example changed with
+        those beside it, and the most of the further outputs."""
+        self.mixed = max(self.mixed, first)
+        self.mixed_further = min(self.mixed_further, further)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
         """Of what the first weights read. One raw column among standardized
@@ -1029,7 +1039,13 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     find, weights = seen.find, seen.weights.values()
     if not layers and any(weight.matrix for weight in weights):
         find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
-    same = [weight.name for weight in weights if weight.copy]
+    copies = [weight.name for weight in weights if weight.copy]
+    # A target network is a copy by intent.
+    pairs = {name: _twin(name, seen.weights) for name in copies}
+    followed = tuple(set(pairs.values()) - {""})
+    same = [
+        name for name in copies if not pairs[name] and not name.startswith(followed)
+    ]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
@@ -1268,10 +1284,11 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
     if seen.rising:
         seen.find("policy-sign", f"in {seen.rising} products of the loss")
-    if seen.mixed > MIXED:
+    further = seen.mixed_further if math.isfinite(seen.mixed_further) else 0.0
+    if (mixed := max(seen.mixed, further)) > MIXED:
         seen.find(
             "mixed-examples",
-            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+            f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
     if seen.steps:
         seen.find("trained-already", seen.steps)
@@ -1456,7 +1473,14 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if any(reached):
             break
         severed += [layer.name] if reached else []
-    if severed:
+    cut = [
+        name for row in seen.rows if row["layer"] in severed for name in row["weights"]
+    ]
+    twins = dict.fromkeys(_twin(name, seen.weights) for name in cut)
+    if severed and all(twins):
+        evidence = f"no path from the loss to their weights; {', '.join(twins)} is made alike and has one"
+        seen.find("no-gradient", evidence, *severed, level="note")
+    elif severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
         seen.find(
@@ -1464,6 +1488,41 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _twin(name: str, weights: dict[str, _Weight]) -> str:
+    """Of a weight without a gradient, the part of the model that is made as its
+    own part is and gets one, as the network that a target network follows; ""
+    without such.
+    """
+    if weights[name].gradient is not None:
+        return ""
+    parts = re.split(r"[./]", name)
+    for depth in range(len(parts) - 1, 0, -1):
+        own = name[: len("/".join(parts[:depth])) + 1]
+        wanted = {
+            one.removeprefix(own): weight.size
+            for one, weight in weights.items()
+            if one.startswith(own)
+        }
+        rest = name.removeprefix(own)
+        for other in weights:
+            start = other.removesuffix(rest)
+            if start in (other, own) or start[-1:] not in (".", "/"):
+                continue
+            found = {
+                one.removeprefix(start): weight
+                for one, weight in weights.items()
+                if one.startswith(start)
+            }
+            same = {key: weight.size for key, weight in found.items()} == wanted
+            if same and all(
+                weight.gradient is not None
+                for weight in found.values()
+                if weight.matrix
+            ):
+                return start[:-1]
+    return ""
 
 
 def _slope(sizes: list[float | None]) -> float:
@@ -1693,7 +1752,7 @@ ADVICE |= {
     ),
     "no-gradient": (
         "fault",
-        "The first layers are to be trained and get no gradient.",
+        "Layers that run before all others are to be trained and get no gradient.",
         ".detach(), .data, torch.no_grad(), a quantized layer or a step without gradient (argmax, round) on the way.",
         "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
         "chapters/vanishing-gradients/#use",
@@ -2277,7 +2336,8 @@ class _Watch(_Seen, TorchFunctionMode):
                 changes.append(_change(model, inputs, axis, *sizes, count))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
-            self.mixed = max(self.mixed, min(changes))
+            first, further = map(min, zip(*changes, strict=True))
+            self.judge_neighbours(first, further)
 
     def where(self) -> str:
         """The innermost module that was running."""
@@ -2669,6 +2729,11 @@ class _Watch(_Seen, TorchFunctionMode):
             )
             losses = -(some.log_softmax(-1) * labels.cpu().double()).sum(-1)
         else:
+            if target.dim() == 1 and len(target) == classes:
+                # Each example against each: the logits have the size that a
+                # temperature gives them, at the start as later.
+                order = torch.arange(classes, device=target.device)
+                self.bounded |= torch.equal(target.long(), order)
             labels = target.reshape(-1)[places].cpu().long()
             kept = labels != ignore_index
             losses = -some.log_softmax(-1)[kept].gather(1, labels[kept, None])
@@ -3031,6 +3096,15 @@ class _Birth(TorchFunctionMode):
                     max(part.max().item() for part in given),
                 )
                 self.place = f"; born in {name}, {given[0].dtype}, inputs {low:.3g} to {high:.3g}"
+                if name in ("softmax", "log_softmax"):
+                    axis = (kwargs or {}).get("dim", args[1] if len(args) > 1 else None)
+                    rows = (
+                        given[0]
+                        .movedim(-1 if axis is None else axis, -1)
+                        .flatten(0, -2)
+                    )
+                    if empty := int(rows.isneginf().all(-1).sum()):
+                        self.place += f": {empty} of {len(rows)} rows are -inf throughout, their mask leaves nothing"
         return result
 
     def born(self, result: Tensor, given: list[Tensor]) -> bool:
@@ -3069,9 +3143,10 @@ def _centred(scale: Tensor) -> float:
 
 def _change(
     model: nn.Module, inputs: Any, axis: int, examples: int, count: int
-) -> float | None:
-    """By which part of the largest output that of one example changes with the
-    others; None if that cannot be told.
+) -> tuple[float, float] | None:
+    """By which part of its size the first output of one example changes with
+    the others, and the most of the further outputs; None if that cannot be
+    told.
     """
     picks, outputs = _neighbours(examples, count), []
     count = min(count, examples)
@@ -3079,26 +3154,41 @@ def _change(
     for pick in (*picks, picks[0]) if picks else ():
         torch.manual_seed(0)
         random.seed(0)
-        output = _called(model, _taken(inputs, axis, examples, pick))
-        places = [
-            (tensor, place)
-            for tensor in _tensors(output)
-            if tensor.is_floating_point()
-            for place in (axis, 1 - axis)
-            if tensor.dim() > place and tensor.shape[place] == count
+        tensors = [
+            tensor
+            for tensor in _tensors(_called(model, _taken(inputs, axis, examples, pick)))
+            if tensor.is_floating_point() and count in tensor.shape[:2]
         ]
-        tensor, place = places[0]
+        place = axis if tensors[0].shape[axis : axis + 1] == (count,) else 1 - axis
         # Each against each: similarities, as contrastive losses take them.
-        if tensor.dim() > 1 and tensor.shape[1 - place] == count:
+        if tensors[0].shape[1 - place : 2 - place] == (count,):
             return None
-        outputs.append(tensor.double())
-    if not outputs or outputs[0].shape != outputs[1].shape:
+        outputs.append(
+            [
+                tensor.movedim(place, 0)
+                for tensor in tensors
+                if tensor.shape[place : place + 1] == (count,)
+                and tensor.shape[1 - place : 2 - place] != (count,)
+            ]
+        )
+    if not outputs or len({len(tensors) for tensors in outputs}) > 1:
         return None
-    if not torch.equal(outputs[0], outputs[2]):
+    changes = []
+    for first, moved, again in zip(*outputs, strict=True):
+        if not torch.equal(first, again) or first.shape != moved.shape:
+            return None
+        # Below float32, the digits in common cover the rest.
+        fine = 1e-3 if first.element_size() > 2 else 1.0
+        first, moved = first.double(), moved.double()
+        # What all examples have in common, such as a bias, says nothing.
+        spread, whole = (
+            part.abs().max().item() for part in (first - first.mean(0), first)
+        )
+        change = (first[1] - moved[1]).abs().max().item()
+        changes.append(change / (max(spread, fine * whole) or 1.0))
+    if not math.isfinite(sum(changes)):
         return None
-    one, other = (output.select(place, 1) for output in outputs[:2])
-    change = ((one - other).abs().max() / outputs[0].abs().max()).item()
-    return change if math.isfinite(change) else None
+    return changes[0], max(changes[1:], default=0.0)
 
 
 def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:

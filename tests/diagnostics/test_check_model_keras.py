@@ -684,3 +684,70 @@ def test_noise_of_a_layer_of_its_own_mixes_no_examples():
     x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
     report = check_model(model, (x, x[:, :3]), keras.losses.MeanSquaredError())
     assert "mixed-examples" not in [finding.code for finding in report.findings], report
+
+
+class Mixture(keras.layers.Layer):
+    """Means, and weights of a mixture that add up to 1 over the axis `axis`."""
+
+    def __init__(self, axis: int):
+        super().__init__()
+        self.axis = axis
+
+    def call(self, x):
+        means, weights = keras.ops.split(x, 2, -1)
+        weights = keras.ops.transpose(weights)
+        return means, keras.ops.transpose(weights - keras.ops.logsumexp(weights, self.axis, keepdims=True))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_second_output_may_be_mixed_alone(axis):
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, Mixture(axis)(layers.Dense(10)(inputs)))
+
+    def loss(targets, output):
+        square = keras.ops.square(output[0] - targets)
+        return -keras.ops.mean(keras.ops.logsumexp(output[1] - square, -1))
+
+    found = [finding.code for finding in check_model(model, (normal(16, 64), normal(16, 1)), loss).findings]
+    assert ("mixed-examples" in found) == (axis == 1), "over the examples, which are the second axis here"
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_temperature_within_the_batch_is_no_confidence(shift):
+    """Of each example against each, the targets are the places; else the logits are too large."""
+    one, other, layer = keras.Input((64,)), keras.Input((64,)), layers.Dense(32)
+    unit = layers.UnitNormalization()
+    model = keras.Model([one, other], Against()(unit(layer(one)), unit(layer(other))))
+    targets = (np.arange(32) + shift) % 32
+    found = [f.code for f in check_model(model, ([normal(32, 64), normal(32, 64)[::-1]], targets), LOGITS).findings]
+    assert ("confident-at-start" in found) == bool(shift)
+
+
+class Against(keras.layers.Layer):
+    """Each example of one input against each of the other."""
+
+    def call(self, one, other):
+        return keras.ops.matmul(one, keras.ops.transpose(other)) / 0.02
+
+
+class Following(keras.Model):
+    """A network, and one that follows it without training, which runs first."""
+
+    def __init__(self, width: int = 32):
+        super().__init__()
+        self.target, self.net = (
+            keras.Sequential([layers.Dense(size, "relu"), layers.Dense(3)]) for size in (width, 32)
+        )
+
+    def call(self, x):
+        best = keras.ops.stop_gradient(keras.ops.max(self.target(x), 1))
+        return self.net(x), best
+
+
+@pytest.mark.parametrize(("width", "level"), [(32, "note"), (16, "fault")])
+def test_a_target_network_needs_no_gradient(width, level):
+    model = Following(width)
+    model(normal(16, 8))
+    case = (normal(16, 8), normal(16, 3)), lambda y, output: keras.ops.mean(keras.ops.square(output[0] - y))
+    (finding,) = check_model(model, *case).findings
+    assert (finding.code, finding.level) == ("no-gradient", level)

@@ -1,5 +1,7 @@
 """The numbers of a report against autograd by hand, and what every kind of model and batch must give."""
 
+import collections
+import copy
 import itertools
 import json
 import math
@@ -1410,6 +1412,116 @@ def test_recurrence_over_the_examples_is_found():
     data = torch.randn(8, 10, 6), torch.randint(4, (8,))
     (finding,) = check_model(Order(), data, lambda output, labels: cross_entropy(output[:, -1], labels)).findings
     assert finding.code == "mixed-examples"
+
+
+class Mixture(nn.Module):
+    """Means, and weights of a mixture that add up to 1 over the axis `dim`."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.layer, self.dim = nn.Linear(64, 10), dim
+
+    def forward(self, x):
+        means, weights = self.layer(x).chunk(2, -1)
+        return means, weights.t().log_softmax(self.dim).t()
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_a_second_output_may_be_mixed_alone(dim):
+    data = torch.randn(16, 64), torch.randn(16, 1)
+
+    def loss(output, targets):
+        return -torch.logsumexp(output[1] - (output[0] - targets).square(), -1).mean()
+
+    found = codes(check_model(Mixture(dim), data, loss))
+    assert ("mixed-examples" in found) == (dim == 1), "over the examples, which are the second axis here"
+
+
+class Reader(nn.Module):
+    """Reads columns in their order, with the time first, as a network for text in images does."""
+
+    def __init__(self, batch_first: bool):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(8, 48, batch_first=batch_first), nn.Linear(48, 7)
+
+    def forward(self, x):
+        return self.out(self.rnn(x.permute(2, 0, 1))[0]).log_softmax(2)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_what_all_outputs_have_in_common_hides_no_mixing(batch_first):
+    """At the start each log-probability is near -ln(7), whatever the others of the batch are."""
+    data = torch.randn(16, 8, 20), torch.randint(1, 7, (16, 4))
+
+    def loss(output, targets):
+        return functional.ctc_loss(output, targets, torch.full((16,), 20), torch.full((16,), 4))
+
+    assert ("mixed-examples" in codes(check_model(Reader(batch_first), data, loss))) == batch_first
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_temperature_within_the_batch_is_no_confidence(shift):
+    """Of each example against each, the targets are the places; else the logits are too large."""
+
+    class Pairs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 32)
+
+        def forward(self, x, y):
+            one, other = (functional.normalize(self.layer(part), dim=-1) for part in (x, y))
+            return one @ other.t() / 0.02
+
+    targets = (torch.arange(32) + shift) % 32
+    found = codes(check_model(Pairs(), ((torch.randn(32, 64), torch.randn(32, 64)), targets), cross_entropy))
+    assert ("confident-at-start" in found) == bool(shift)
+
+
+class Following(nn.Module):
+    """A network, and one that follows it without training, which runs first."""
+
+    def __init__(self, copied: bool, width: int = 32):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3))
+        other = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 3))
+        self.target = copy.deepcopy(self.net) if copied else other
+
+    def forward(self, x):
+        with torch.no_grad():
+            best = self.target(x).amax(1)
+        return self.net(x), best
+
+
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [
+        (lambda: Following(True), "note"),
+        (lambda: Following(False), "note"),  # it lags behind
+        (lambda: nn.Sequential(collections.OrderedDict(agent=Following(True))), "note"),
+        (lambda: Following(False, 16), "fault"),
+    ],
+)
+def test_a_target_network_needs_no_gradient(model, level):
+    report = check_model(model(), (torch.randn(16, 8), torch.randn(16, 3)), lambda output, y: mean(output[0] - y, y))
+    (finding,) = report.findings
+    assert (finding.code, finding.level) == ("no-gradient", level)
+    assert ("is made alike and has one" in finding.evidence) == (level == "note")
+
+
+def test_rows_that_a_mask_left_empty_are_counted():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 64)
+
+        def forward(self, x):
+            scores = self.layer(x) @ x.t()
+            mask = torch.zeros(16, 16).masked_fill(torch.arange(16)[:, None] < 3, -torch.inf)
+            return torch.softmax(scores + mask, dim=-1) @ x
+
+    (finding,) = check_model(Masked(), batch(16), cross_entropy).findings
+    assert finding.code == "non-finite-loss"  # no layer of the framework stands behind it
+    assert "3 of 16 rows are -inf throughout" in finding.evidence
 
 
 def stacked(*sizes: int, between: nn.Module | None = None) -> nn.Sequential:

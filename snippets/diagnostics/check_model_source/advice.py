@@ -261,7 +261,8 @@ ADVICE = {
     "non-finite-activation": (
         "fault",
         "NaN or Inf appears on the way forward.",
-        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0) or 0/0.",
+        "Activations outgrew the number format (65504 in float16), or an operation before it is log(0), 0/0, or the "
+        "softmax of a row that a mask left empty.",
         "Look at the layers before: where they grow, scale the weights down or normalize; else guard the operation.",
         "chapters/exploding-gradients/#answer",
     ),
@@ -311,7 +312,7 @@ ADVICE = {
         "fault",
         "Most units of a ReLU layer are zero for every example: no gradient passes, their weights stay.",
         "A large negative bias, a step that was too large, or inputs far from mean zero.",
-        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU.",
+        "Biases at 0; a lower learning rate or warm-up; a leaky ReLU or GELU; none after a last layer.",
         "chapters/activation-functions/#answer",
     ),
     "saturated-activation": (

@@ -1,6 +1,7 @@
 """The rules, on numbers and names that belong to no framework."""
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -101,6 +102,9 @@ class _Seen:
         """
         self.mixed = 0.0
         """By which part of its size an output changed with its neighbours."""
+        self.mixed_further = math.inf
+        """The same of further outputs, the least of all tries: one that counts
+        something else has the size of the batch by chance, and once."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None
@@ -164,6 +168,12 @@ class _Seen:
         elif 2 in self.shifts and 1 not in self.shifts:
             evidence = "the target at each place is the token two places on"
             self.find("unshifted-targets", evidence)
+
+    def judge_neighbours(self, first: float, further: float) -> None:
+        """By which part of its size the first output of an example changed with
+        those beside it, and the most of the further outputs."""
+        self.mixed = max(self.mixed, first)
+        self.mixed_further = min(self.mixed_further, further)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
         """Of what the first weights read. One raw column among standardized
@@ -246,7 +256,13 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     find, weights = seen.find, seen.weights.values()
     if not layers and any(weight.matrix for weight in weights):
         find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
-    same = [weight.name for weight in weights if weight.copy]
+    copies = [weight.name for weight in weights if weight.copy]
+    # A target network is a copy by intent.
+    pairs = {name: _twin(name, seen.weights) for name in copies}
+    followed = tuple(set(pairs.values()) - {""})
+    same = [
+        name for name in copies if not pairs[name] and not name.startswith(followed)
+    ]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
     bad_weights = [weight.name for weight in weights if not math.isfinite(weight.norm)]
@@ -485,10 +501,11 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             seen.find(code, f"{sizes}: 10^{decades:+.1f}, limit 10^{limit:+g}", name)
     if seen.rising:
         seen.find("policy-sign", f"in {seen.rising} products of the loss")
-    if seen.mixed > MIXED:
+    further = seen.mixed_further if math.isfinite(seen.mixed_further) else 0.0
+    if (mixed := max(seen.mixed, further)) > MIXED:
         seen.find(
             "mixed-examples",
-            f"an output changes by {seen.mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
+            f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
     if seen.steps:
         seen.find("trained-already", seen.steps)
@@ -673,7 +690,14 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if any(reached):
             break
         severed += [layer.name] if reached else []
-    if severed:
+    cut = [
+        name for row in seen.rows if row["layer"] in severed for name in row["weights"]
+    ]
+    twins = dict.fromkeys(_twin(name, seen.weights) for name in cut)
+    if severed and all(twins):
+        evidence = f"no path from the loss to their weights; {', '.join(twins)} is made alike and has one"
+        seen.find("no-gradient", evidence, *severed, level="note")
+    elif severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
     elif unused:
         seen.find(
@@ -681,6 +705,41 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _twin(name: str, weights: dict[str, _Weight]) -> str:
+    """Of a weight without a gradient, the part of the model that is made as its
+    own part is and gets one, as the network that a target network follows; ""
+    without such.
+    """
+    if weights[name].gradient is not None:
+        return ""
+    parts = re.split(r"[./]", name)
+    for depth in range(len(parts) - 1, 0, -1):
+        own = name[: len("/".join(parts[:depth])) + 1]
+        wanted = {
+            one.removeprefix(own): weight.size
+            for one, weight in weights.items()
+            if one.startswith(own)
+        }
+        rest = name.removeprefix(own)
+        for other in weights:
+            start = other.removesuffix(rest)
+            if start in (other, own) or start[-1:] not in (".", "/"):
+                continue
+            found = {
+                one.removeprefix(start): weight
+                for one, weight in weights.items()
+                if one.startswith(start)
+            }
+            same = {key: weight.size for key, weight in found.items()} == wanted
+            if same and all(
+                weight.gradient is not None
+                for weight in found.values()
+                if weight.matrix
+            ):
+                return start[:-1]
+    return ""
 
 
 def _slope(sizes: list[float | None]) -> float:

@@ -79,7 +79,7 @@ ADVICE |= {
     ),
     "no-gradient": (
         "fault",
-        "The first layers are to be trained and get no gradient.",
+        "Layers that run before all others are to be trained and get no gradient.",
         "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
         "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
         "chapters/vanishing-gradients/#use",
@@ -441,20 +441,29 @@ class _Watch(_Seen):
             some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
             output = self.model(some, training=False)
             outputs.append(
-                next(
-                    _array(part)
+                [
+                    (_array(part), part.dtype.size)
                     for part in tree.flatten(output)
                     if part.dtype.is_floating and part.shape[:1] == (count,)
-                )
+                ]
             )
         # Each against each: similarities, as contrastive losses take them.
-        if (
-            outputs
-            and outputs[0].shape[1:2] != (count,)
-            and np.array_equal(outputs[0], outputs[2])
-        ):
-            change = abs(outputs[0][1] - outputs[1][1]).max() / abs(outputs[0]).max()
-            self.mixed = max(self.mixed, float(np.nan_to_num(change)))
+        if not outputs or not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
+            return
+        changes = []
+        for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
+            if not np.array_equal(first, again):
+                return
+            if first.shape[1:2] == (count,):
+                continue
+            # Below float32, the digits in common cover the rest.
+            fine = 1e-3 if size > 2 else 1.0
+            # What all examples have in common, such as a bias, says nothing.
+            spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
+            change = abs(first[1] - moved[1]).max()
+            changes.append(float(change / (max(spread, fine * whole) or 1.0)))
+        if math.isfinite(sum(changes)):
+            self.judge_neighbours(changes[0], max(changes[1:], default=0.0))
 
     def hunt(self, loss_fn: Any) -> None:
         """Run again and name the operation that the first NaN or Inf came from.
@@ -1039,6 +1048,11 @@ class _Watch(_Seen):
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         else:
             scores = np.log(np.clip(rows, 1e-7, 1))
+        # Each example against each: the logits have the size that a temperature
+        # gives them, at the start as later.
+        square = sparse and len(labels) == classes == len(scores)
+        if square and np.array_equal(labels, np.arange(classes)):
+            return
         if sparse and len(labels) == len(scores):
             costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
         elif not sparse and targets.shape == values.shape:

@@ -89,7 +89,7 @@ ADVICE |= {
     ),
     "no-gradient": (
         "fault",
-        "The first layers are to be trained and get no gradient.",
+        "Layers that run before all others are to be trained and get no gradient.",
         ".detach(), .data, torch.no_grad(), a quantized layer or a step without gradient (argmax, round) on the way.",
         "Remove it; or freeze these layers, if that is meant: requires_grad_(False).",
         "chapters/vanishing-gradients/#use",
@@ -673,7 +673,8 @@ class _Watch(_Seen, TorchFunctionMode):
                 changes.append(_change(model, inputs, axis, *sizes, count))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
-            self.mixed = max(self.mixed, min(changes))
+            first, further = map(min, zip(*changes, strict=True))
+            self.judge_neighbours(first, further)
 
     def where(self) -> str:
         """The innermost module that was running."""
@@ -1065,6 +1066,11 @@ class _Watch(_Seen, TorchFunctionMode):
             )
             losses = -(some.log_softmax(-1) * labels.cpu().double()).sum(-1)
         else:
+            if target.dim() == 1 and len(target) == classes:
+                # Each example against each: the logits have the size that a
+                # temperature gives them, at the start as later.
+                order = torch.arange(classes, device=target.device)
+                self.bounded |= torch.equal(target.long(), order)
             labels = target.reshape(-1)[places].cpu().long()
             kept = labels != ignore_index
             losses = -some.log_softmax(-1)[kept].gather(1, labels[kept, None])
@@ -1427,6 +1433,15 @@ class _Birth(TorchFunctionMode):
                     max(part.max().item() for part in given),
                 )
                 self.place = f"; born in {name}, {given[0].dtype}, inputs {low:.3g} to {high:.3g}"
+                if name in ("softmax", "log_softmax"):
+                    axis = (kwargs or {}).get("dim", args[1] if len(args) > 1 else None)
+                    rows = (
+                        given[0]
+                        .movedim(-1 if axis is None else axis, -1)
+                        .flatten(0, -2)
+                    )
+                    if empty := int(rows.isneginf().all(-1).sum()):
+                        self.place += f": {empty} of {len(rows)} rows are -inf throughout, their mask leaves nothing"
         return result
 
     def born(self, result: Tensor, given: list[Tensor]) -> bool:
@@ -1465,9 +1480,10 @@ def _centred(scale: Tensor) -> float:
 
 def _change(
     model: nn.Module, inputs: Any, axis: int, examples: int, count: int
-) -> float | None:
-    """By which part of the largest output that of one example changes with the
-    others; None if that cannot be told.
+) -> tuple[float, float] | None:
+    """By which part of its size the first output of one example changes with
+    the others, and the most of the further outputs; None if that cannot be
+    told.
     """
     picks, outputs = _neighbours(examples, count), []
     count = min(count, examples)
@@ -1475,26 +1491,41 @@ def _change(
     for pick in (*picks, picks[0]) if picks else ():
         torch.manual_seed(0)
         random.seed(0)
-        output = _called(model, _taken(inputs, axis, examples, pick))
-        places = [
-            (tensor, place)
-            for tensor in _tensors(output)
-            if tensor.is_floating_point()
-            for place in (axis, 1 - axis)
-            if tensor.dim() > place and tensor.shape[place] == count
+        tensors = [
+            tensor
+            for tensor in _tensors(_called(model, _taken(inputs, axis, examples, pick)))
+            if tensor.is_floating_point() and count in tensor.shape[:2]
         ]
-        tensor, place = places[0]
+        place = axis if tensors[0].shape[axis : axis + 1] == (count,) else 1 - axis
         # Each against each: similarities, as contrastive losses take them.
-        if tensor.dim() > 1 and tensor.shape[1 - place] == count:
+        if tensors[0].shape[1 - place : 2 - place] == (count,):
             return None
-        outputs.append(tensor.double())
-    if not outputs or outputs[0].shape != outputs[1].shape:
+        outputs.append(
+            [
+                tensor.movedim(place, 0)
+                for tensor in tensors
+                if tensor.shape[place : place + 1] == (count,)
+                and tensor.shape[1 - place : 2 - place] != (count,)
+            ]
+        )
+    if not outputs or len({len(tensors) for tensors in outputs}) > 1:
         return None
-    if not torch.equal(outputs[0], outputs[2]):
+    changes = []
+    for first, moved, again in zip(*outputs, strict=True):
+        if not torch.equal(first, again) or first.shape != moved.shape:
+            return None
+        # Below float32, the digits in common cover the rest.
+        fine = 1e-3 if first.element_size() > 2 else 1.0
+        first, moved = first.double(), moved.double()
+        # What all examples have in common, such as a bias, says nothing.
+        spread, whole = (
+            part.abs().max().item() for part in (first - first.mean(0), first)
+        )
+        change = (first[1] - moved[1]).abs().max().item()
+        changes.append(change / (max(spread, fine * whole) or 1.0))
+    if not math.isfinite(sum(changes)):
         return None
-    one, other = (output.select(place, 1) for output in outputs[:2])
-    change = ((one - other).abs().max() / outputs[0].abs().max()).item()
-    return change if math.isfinite(change) else None
+    return changes[0], max(changes[1:], default=0.0)
 
 
 def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
