@@ -1,6 +1,6 @@
 """Hold the claims, the parity of the explorer and the tests of all snippets on stand-ins for other machines.
 
-    python -m tests.machines         every stand-in, all seeds: about forty minutes on two cores
+    python -m tests.machines         every stand-in: about a quarter of an hour each on two idle cores
     python -m tests.machines --some  what every landing runs beside the tests: the first seed, one thread, the
                                      oldest processor, whose kernels differ most from this one's
 
