@@ -79,6 +79,11 @@ ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
 by their last digits.
 """
+ALIKE, SUDDEN = 1e-5, 0.01
+"""The output differs by less than this part of its size between examples, and
+so does what all layers after one return, before which 1 - cosine is larger than
+the second number.
+"""
 ODD = 30.0
 """A gain this many times the median of the model, or less than a tenth of that
 part of it: policies start with a last layer of a hundredth, in others 15 is the
@@ -611,6 +616,15 @@ ADVICE = {
         "Exchange axes by transpose or permute, not by reshape; tell recurrent and attention layers the batch's axis.",
         "toolbox/symptom-finder/#flat",
     ),
+    "same-output": (
+        "fault",
+        "The output is the same for every example.",
+        "What tells the examples apart ends at one place: a mask that is the wrong way round, so that padding alone "
+        "takes part; one index for all; a constant in place of the input.",
+        "Print what the named layer reads for two examples, and what the mask lets through: in PyTorch True takes part "
+        "in scaled_dot_product_attention, and is left out as key_padding_mask.",
+        "toolbox/symptom-finder/#flat",
+    ),
     "linear-stack": (
         "fault",
         "No activation stands between layers: together they are one linear layer.",
@@ -885,6 +899,8 @@ class _Seen:
         """
         self.mixed = 0.0
         """By which part of its size an output changed with its neighbours."""
+        self.apart: float | None = None
+        """By which part of its size the output differs between examples."""
         self.mixed_further = math.inf
         """The same of further outputs, the least of all tries: one that counts
         something else has the size of the batch by chance, and once."""
@@ -952,10 +968,12 @@ class _Seen:
             evidence = "the target at each place is the token two places on"
             self.find("unshifted-targets", evidence)
 
-    def judge_neighbours(self, first: float, further: float) -> None:
+    def judge_neighbours(self, first: float, further: float, apart: float) -> None:
         """By which part of its size the first output of an example changed with
-        those beside it, and the most of the further outputs."""
+        those beside it, and the most of the further outputs; and by which part
+        the outputs of the examples differ."""
         self.mixed = max(self.mixed, first)
+        self.apart = max(self.apart or 0.0, apart)
         self.mixed_further = min(self.mixed_further, further)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
@@ -1015,6 +1033,11 @@ class _Seen:
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
+
+    def weights_of(self, place: int) -> float:
+        """The norm of all weights of a row."""
+        names = self.rows[place]["weights"]
+        return math.hypot(*(self.weights[name].norm for name in names))
 
     def reports(self) -> tuple[LayerReport, ...]:
         reports = []
@@ -1235,6 +1258,14 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
             *alike,
         )
+    if (
+        (cut := _cut(seen, layers))
+        and not (opening or symmetric)
+        and seen.weights_of(cut[1]) > 0
+    ):
+        before, first = (layers[place] for place in cut)
+        evidence = f"cos {before.cosine:.2f} at {before.name}, {first.cosine:.6f} at {first.name} and after it"
+        find("same-output", evidence, first.name)
     if confident:
         find(
             "confident-at-start",
@@ -1314,7 +1345,7 @@ _FIRST = (
     *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
     *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
     *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
-    *("dead-relu", "exploding-activation", "residual-growth"),
+    *("dead-relu", "same-output", "exploding-activation", "residual-growth"),
     *("saturated-activation", "saturated-attention", "vanishing-activation"),
     *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
     *("collapsed-angles", "confident-at-start", "evaluation-gap"),
@@ -1338,15 +1369,18 @@ _FOLLOW = {
     "targets-outside": {"confident-at-start", "output-range", "target-scale"},
     "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
-    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"}
+    | {"same-output", "saturated-activation"},
     "softmax-over-batch": {"mixed-examples"},
     "no-gradient": {"unused-weights", "zero-gradient"},
     "input-scale": _SIGNALS,
-    "norm-scale": _SIGNALS | {"layer-out-of-line", "zero-gradient", "trained-already"},
+    "norm-scale": _SIGNALS
+    | {"layer-out-of-line", "zero-gradient", "trained-already", "same-output"},
     "layer-out-of-line": _SIGNALS | {"zero-gradient"},
     "symmetric-units": {"identical-layers", "zero-gradient"},
     "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
-    | {"zero-gradient"},
+    | {"zero-gradient", "same-output"},
+    "same-output": _SIGNALS - {"dead-relu"} | {"zero-gradient"},
     "exploding-activation": _SIGNALS - {"dead-relu"},
     "residual-growth": _SIGNALS - {"dead-relu"},
     "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
@@ -1432,6 +1466,23 @@ def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
         or layers[row["before"]].gradient == 0
     ]
     return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
+
+
+def _cut(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[int, int] | None:
+    """The places of the last layer that tells the examples apart and of the
+    next one, if that and all after it see no difference, nor the output.
+    """
+    if seen.apart is None or seen.apart > ALIKE:
+        return None
+    known = [place for place, layer in enumerate(layers) if layer.cosine is not None]
+    for before, after in zip(known[-2::-1], known[:0:-1], strict=True):
+        if 1 - layers[before].cosine > ALIKE:
+            # What fades from layer to layer has other findings.
+            sudden = 1 - layers[before].cosine > SUDDEN
+            return (
+                (before, after) if sudden and 1 - layers[after].cosine < ALIKE else None
+            )
+    return None
 
 
 def _collapse(angles: list[float]) -> bool:
@@ -2336,8 +2387,8 @@ class _Watch(_Seen, TorchFunctionMode):
                 changes.append(_change(model, inputs, axis, *sizes, count))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
-            first, further = map(min, zip(*changes, strict=True))
-            self.judge_neighbours(first, further)
+            first, further, _ = map(min, zip(*changes, strict=True))
+            self.judge_neighbours(first, further, changes[0][-1])
 
     def where(self) -> str:
         """The innermost module that was running."""
@@ -3143,10 +3194,10 @@ def _centred(scale: Tensor) -> float:
 
 def _change(
     model: nn.Module, inputs: Any, axis: int, examples: int, count: int
-) -> tuple[float, float] | None:
+) -> tuple[float, float, float] | None:
     """By which part of its size the first output of one example changes with
-    the others, and the most of the further outputs; None if that cannot be
-    told.
+    the others, the most of the further outputs, and by which part the first
+    differs between examples; None if that cannot be told.
     """
     picks, outputs = _neighbours(examples, count), []
     count = min(count, examples)
@@ -3173,7 +3224,7 @@ def _change(
         )
     if not outputs or len({len(tensors) for tensors in outputs}) > 1:
         return None
-    changes = []
+    changes, apart = [], 0.0
     for first, moved, again in zip(*outputs, strict=True):
         if not torch.equal(first, again) or first.shape != moved.shape:
             return None
@@ -3185,10 +3236,11 @@ def _change(
             part.abs().max().item() for part in (first - first.mean(0), first)
         )
         change = (first[1] - moved[1]).abs().max().item()
+        apart = apart if changes else spread / (whole or 1.0)
         changes.append(change / (max(spread, fine * whole) or 1.0))
     if not math.isfinite(sum(changes)):
         return None
-    return changes[0], max(changes[1:], default=0.0)
+    return changes[0], max(changes[1:], default=0.0), apart
 
 
 def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:

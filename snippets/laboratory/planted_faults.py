@@ -285,6 +285,28 @@ class Tagger(nn.Module):
         return self.head(states.reshape(len(x), -1, 32)[:, -1])
 
 
+class Pooled(nn.Module):
+    """A classifier on the mean of the tokens without the padding; or, the mask inverted, of the padding alone."""
+
+    def __init__(self, proper: bool = False) -> None:
+        super().__init__()
+        self.table, self.proper = nn.Embedding(TOKENS, 32), proper
+        self.head = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, CLASSES))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        padding = tokens == 0
+        weights = (~padding if self.proper else padding)[..., None].float()
+        return self.head((self.table(tokens) * weights).sum(1) / weights.sum(1))
+
+
+def padded() -> Case:
+    tokens = torch.randint(1, TOKENS, (32, 12))
+    tokens[torch.arange(12) >= torch.randint(5, 11, (32, 1))] = 0
+    return Case(
+        Pooled(), (tokens, torch.randint(CLASSES, (32,))), nn.CrossEntropyLoss()
+    )
+
+
 def sequences(model: nn.Module, steps: int = 10) -> Case:
     batch = torch.randn(32, steps, 12), torch.randint(CLASSES, (32,))
     return Case(model, batch, nn.CrossEntropyLoss())
@@ -502,6 +524,7 @@ FAULTS: dict[str, Fault] = {
     "a reshape in place of a transposition": Fault(
         "mixed-examples", lambda: sequences(Tagger())
     ),
+    "a mask the wrong way round": Fault("same-output", padded),
     "5 linear layers, no activation": Fault(
         "linear-stack", lambda: features(perceptron(4, nn.Identity))
     ),

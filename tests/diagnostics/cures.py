@@ -231,6 +231,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "softmax over axis 0": model(lambda net: nn.Sequential(net[0], nn.Softmax(dim=1), net[2])),
     "ReLU, targets near −5": model(lambda net: net[0]),
     "a reshape in place of a transposition": model(lambda net: setattr(net, "proper", True)),
+    "a mask the wrong way round": model(lambda net: setattr(net, "proper", True)),
     "5 linear layers, no activation": activated(nn.ReLU, nn.Identity),
     "ResNet, scales N(0, 0.02²) of its batch norm": each(nn.BatchNorm2d, ones),
     "40 steps, recurrent weights times 0.5": model(Gated),

@@ -176,6 +176,7 @@ CURES: dict[str, Made] = {
     "forgotten layer": lambda: vectors(he(1)),
     "softmax over axis 0": lambda: vectors([*he(1), layers.Softmax(axis=-1)]),
     "reshape in place of a transposition": lambda: planted.reshaped(proper=True),
+    "a mask the wrong way round": lambda: planted.masked(proper=True),
     "three layers, no activation": lambda: vectors(he(3)),
     "scales N(0, 0.02²) of batch normalization": lambda: cured(
         planted.scales(0.02), lambda norm: norm.gamma.assign(ops.ones_like(norm.gamma)), layers.BatchNormalization

@@ -257,6 +257,16 @@ def reshaped(proper: bool = False) -> Case:
     return Case(keras.Model(inputs, layers.Dense(10)(x[:, -1])), (normal(16, 10, 12), labels()))
 
 
+def masked(proper: bool = False) -> Case:
+    """The mean of the tokens without the padding; or, the mask inverted, of the padding alone."""
+    words = keras.Input((12,), dtype="int32")
+    kept = ops.not_equal(words, 0) if proper else ops.equal(words, 0)
+    x = layers.Dense(32, "relu")(layers.GlobalAveragePooling1D()(layers.Embedding(50, 32)(words), mask=kept))
+    tokens = 1 + labels(16 * 12, 49).reshape(16, 12)
+    tokens[np.arange(12) >= 5 + labels(16, 6)[:, None]] = 0
+    return Case(keras.Model(words, layers.Dense(10)(x)), (tokens, labels()))
+
+
 def scales(stddev: float) -> Case:
     blocks = [
         part
@@ -436,6 +446,7 @@ FAULTS = {
     "forgotten layer": ("unused-weights", forgotten),
     "softmax over axis 0": ("softmax-over-batch", softmax_of_the_batch),
     "reshape in place of a transposition": ("mixed-examples", reshaped),
+    "a mask the wrong way round": ("same-output", masked),
     "three layers, no activation": ("linear-stack", lambda: vectors(dense(3, None))),
     "scales N(0, 0.02²) of batch normalization": ("norm-scale", lambda: scales(0.02)),
     "40 steps, recurrent weights times 0.5": ("vanishing-through-time", lambda: through_time(0.5)),

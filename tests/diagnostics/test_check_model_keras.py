@@ -21,6 +21,7 @@ from tests.diagnostics.keras_models import (
     chain,
     dense,
     labels,
+    masked,
     normal,
     reshaped,
     shared_and_nested,
@@ -751,3 +752,15 @@ def test_a_target_network_needs_no_gradient(width, level):
     case = (normal(16, 8), normal(16, 3)), lambda y, output: keras.ops.mean(keras.ops.square(output[0] - y))
     (finding,) = check_model(model, *case).findings
     assert (finding.code, finding.level) == ("no-gradient", level)
+
+
+def test_the_layer_that_sees_no_difference_is_named():
+    (finding,) = check_model(*masked()).findings
+    assert (finding.code, finding.layers[0].split("/")[-1].rstrip("_0123456789")) == ("same-output", "dense")
+    assert check_model(*masked(proper=True)).findings == ()
+
+
+def test_a_last_layer_may_start_at_zero():
+    last = layers.Dense(10, kernel_initializer="zeros", bias_initializer=initializers.Constant(0.1))
+    report = check_model(*vectors(dense(2, "relu", "he_normal"), last))
+    assert "same-output" not in [finding.code for finding in report.findings]

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -1667,3 +1668,46 @@ def test_a_rare_class_may_start_at_its_frequency():
     torch.manual_seed(0)
     batch = {"x": torch.randn(32, 8), "labels": (torch.rand(32, 3) < 0.01).float()}
     assert check_model(Rare(-4.6), batch).findings == ()
+
+
+class Queries(nn.Module):
+    """Learned queries, the same for every example until they look at it."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(4, 32))
+        self.inputs, self.first, self.last = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 64)
+
+    def forward(self, x):
+        x = self.inputs(x)
+        queries = self.first(self.queries.expand(len(x), -1, -1))
+        return self.last(torch.relu(queries + x[:, None])).mean(1)
+
+
+def constant_head() -> nn.Module:
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    nn.init.zeros_(model[-1].weight)
+    nn.init.constant_(model[-1].bias, 0.1)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (Queries(), torch.randn(16, 64)),
+        (constant_head(), torch.randn(16, 64)),  # the first step moves its weights
+        (nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)), torch.randn(1, 64).expand(16, 64)),
+    ],
+    ids=["learned queries", "zero head", "one example, repeated"],
+)
+def test_outputs_may_be_the_same_for_a_reason(model, inputs):
+    assert "same-output" not in codes(check_model(model, (inputs, torch.randint(64, (16,))), cross_entropy))
+
+
+def test_the_layer_that_sees_no_difference_is_named():
+    case = planted_faults.padded()
+    (finding,) = check_model(*case).findings
+    assert (finding.code, finding.layers) == ("same-output", ("head.0",))
+    assert re.match(r"cos 0\.\d\d at table, 1\.000000 at head\.0 and after it", finding.evidence)
+    case.model.proper = True
+    assert check_model(*case).findings == ()

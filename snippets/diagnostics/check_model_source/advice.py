@@ -167,6 +167,15 @@ ADVICE = {
         "Exchange axes by transpose or permute, not by reshape; tell recurrent and attention layers the batch's axis.",
         "toolbox/symptom-finder/#flat",
     ),
+    "same-output": (
+        "fault",
+        "The output is the same for every example.",
+        "What tells the examples apart ends at one place: a mask that is the wrong way round, so that padding alone "
+        "takes part; one index for all; a constant in place of the input.",
+        "Print what the named layer reads for two examples, and what the mask lets through: in PyTorch True takes part "
+        "in scaled_dot_product_attention, and is left out as key_padding_mask.",
+        "toolbox/symptom-finder/#flat",
+    ),
     "linear-stack": (
         "fault",
         "No activation stands between layers: together they are one linear layer.",

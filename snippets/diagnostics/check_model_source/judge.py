@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
 from snippets.diagnostics.check_model_source.limits import (
+    ALIKE,
     ANGLE,
     DEAD,
     DECADES,
@@ -24,6 +25,7 @@ from snippets.diagnostics.check_model_source.limits import (
     PEAKED,
     SATURATED,
     STEADY,
+    SUDDEN,
     WILD,
 )
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
@@ -102,6 +104,8 @@ class _Seen:
         """
         self.mixed = 0.0
         """By which part of its size an output changed with its neighbours."""
+        self.apart: float | None = None
+        """By which part of its size the output differs between examples."""
         self.mixed_further = math.inf
         """The same of further outputs, the least of all tries: one that counts
         something else has the size of the batch by chance, and once."""
@@ -169,10 +173,12 @@ class _Seen:
             evidence = "the target at each place is the token two places on"
             self.find("unshifted-targets", evidence)
 
-    def judge_neighbours(self, first: float, further: float) -> None:
+    def judge_neighbours(self, first: float, further: float, apart: float) -> None:
         """By which part of its size the first output of an example changed with
-        those beside it, and the most of the further outputs."""
+        those beside it, and the most of the further outputs; and by which part
+        the outputs of the examples differ."""
         self.mixed = max(self.mixed, first)
+        self.apart = max(self.apart or 0.0, apart)
         self.mixed_further = min(self.mixed_further, further)
 
     def look_at_scale(self, whole: float, columns: list[float]) -> None:
@@ -232,6 +238,11 @@ class _Seen:
         row["name"] = name + (f" ({runs + 1})" if runs else "")
         self.rows.append(row)
         return row
+
+    def weights_of(self, place: int) -> float:
+        """The norm of all weights of a row."""
+        names = self.rows[place]["weights"]
+        return math.hypot(*(self.weights[name].norm for name in names))
 
     def reports(self) -> tuple[LayerReport, ...]:
         reports = []
@@ -452,6 +463,14 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
             *alike,
         )
+    if (
+        (cut := _cut(seen, layers))
+        and not (opening or symmetric)
+        and seen.weights_of(cut[1]) > 0
+    ):
+        before, first = (layers[place] for place in cut)
+        evidence = f"cos {before.cosine:.2f} at {before.name}, {first.cosine:.6f} at {first.name} and after it"
+        find("same-output", evidence, first.name)
     if confident:
         find(
             "confident-at-start",
@@ -531,7 +550,7 @@ _FIRST = (
     *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
     *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
     *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
-    *("dead-relu", "exploding-activation", "residual-growth"),
+    *("dead-relu", "same-output", "exploding-activation", "residual-growth"),
     *("saturated-activation", "saturated-attention", "vanishing-activation"),
     *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
     *("collapsed-angles", "confident-at-start", "evaluation-gap"),
@@ -555,15 +574,18 @@ _FOLLOW = {
     "targets-outside": {"confident-at-start", "output-range", "target-scale"},
     "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
-    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"}
+    | {"same-output", "saturated-activation"},
     "softmax-over-batch": {"mixed-examples"},
     "no-gradient": {"unused-weights", "zero-gradient"},
     "input-scale": _SIGNALS,
-    "norm-scale": _SIGNALS | {"layer-out-of-line", "zero-gradient", "trained-already"},
+    "norm-scale": _SIGNALS
+    | {"layer-out-of-line", "zero-gradient", "trained-already", "same-output"},
     "layer-out-of-line": _SIGNALS | {"zero-gradient"},
     "symmetric-units": {"identical-layers", "zero-gradient"},
     "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
-    | {"zero-gradient"},
+    | {"zero-gradient", "same-output"},
+    "same-output": _SIGNALS - {"dead-relu"} | {"zero-gradient"},
     "exploding-activation": _SIGNALS - {"dead-relu"},
     "residual-growth": _SIGNALS - {"dead-relu"},
     "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
@@ -649,6 +671,23 @@ def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
         or layers[row["before"]].gradient == 0
     ]
     return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
+
+
+def _cut(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[int, int] | None:
+    """The places of the last layer that tells the examples apart and of the
+    next one, if that and all after it see no difference, nor the output.
+    """
+    if seen.apart is None or seen.apart > ALIKE:
+        return None
+    known = [place for place, layer in enumerate(layers) if layer.cosine is not None]
+    for before, after in zip(known[-2::-1], known[:0:-1], strict=True):
+        if 1 - layers[before].cosine > ALIKE:
+            # What fades from layer to layer has other findings.
+            sudden = 1 - layers[before].cosine > SUDDEN
+            return (
+                (before, after) if sudden and 1 - layers[after].cosine < ALIKE else None
+            )
+    return None
 
 
 def _collapse(angles: list[float]) -> bool:

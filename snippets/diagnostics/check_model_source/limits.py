@@ -28,6 +28,11 @@ ANGLE = 1e-4
 """1 - cosine between the outputs of two examples: below it they are told apart
 by their last digits.
 """
+ALIKE, SUDDEN = 1e-5, 0.01
+"""The output differs by less than this part of its size between examples, and
+so does what all layers after one return, before which 1 - cosine is larger than
+the second number.
+"""
 ODD = 30.0
 """A gain this many times the median of the model, or less than a tenth of that
 part of it: policies start with a last layer of a hundredth, in others 15 is the

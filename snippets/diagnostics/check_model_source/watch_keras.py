@@ -450,7 +450,7 @@ class _Watch(_Seen):
         # Each against each: similarities, as contrastive losses take them.
         if not outputs or not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
             return
-        changes = []
+        changes, apart = [], 0.0
         for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
             if not np.array_equal(first, again):
                 return
@@ -461,9 +461,11 @@ class _Watch(_Seen):
             # What all examples have in common, such as a bias, says nothing.
             spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
             change = abs(first[1] - moved[1]).max()
+            apart = apart if changes else float(spread / (whole or 1.0))
             changes.append(float(change / (max(spread, fine * whole) or 1.0)))
         if math.isfinite(sum(changes)):
-            self.judge_neighbours(changes[0], max(changes[1:], default=0.0))
+            further = max(changes[1:], default=0.0)
+            self.judge_neighbours(changes[0], further, apart)
 
     def hunt(self, loss_fn: Any) -> None:
         """Run again and name the operation that the first NaN or Inf came from.

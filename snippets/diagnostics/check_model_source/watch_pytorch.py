@@ -673,8 +673,8 @@ class _Watch(_Seen, TorchFunctionMode):
                 changes.append(_change(model, inputs, axis, *sizes, count))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
-            first, further = map(min, zip(*changes, strict=True))
-            self.judge_neighbours(first, further)
+            first, further, _ = map(min, zip(*changes, strict=True))
+            self.judge_neighbours(first, further, changes[0][-1])
 
     def where(self) -> str:
         """The innermost module that was running."""
@@ -1480,10 +1480,10 @@ def _centred(scale: Tensor) -> float:
 
 def _change(
     model: nn.Module, inputs: Any, axis: int, examples: int, count: int
-) -> tuple[float, float] | None:
+) -> tuple[float, float, float] | None:
     """By which part of its size the first output of one example changes with
-    the others, and the most of the further outputs; None if that cannot be
-    told.
+    the others, the most of the further outputs, and by which part the first
+    differs between examples; None if that cannot be told.
     """
     picks, outputs = _neighbours(examples, count), []
     count = min(count, examples)
@@ -1510,7 +1510,7 @@ def _change(
         )
     if not outputs or len({len(tensors) for tensors in outputs}) > 1:
         return None
-    changes = []
+    changes, apart = [], 0.0
     for first, moved, again in zip(*outputs, strict=True):
         if not torch.equal(first, again) or first.shape != moved.shape:
             return None
@@ -1522,10 +1522,11 @@ def _change(
             part.abs().max().item() for part in (first - first.mean(0), first)
         )
         change = (first[1] - moved[1]).abs().max().item()
+        apart = apart if changes else spread / (whole or 1.0)
         changes.append(change / (max(spread, fine * whole) or 1.0))
     if not math.isfinite(sum(changes)):
         return None
-    return changes[0], max(changes[1:], default=0.0)
+    return changes[0], max(changes[1:], default=0.0), apart
 
 
 def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
