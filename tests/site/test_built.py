@@ -52,6 +52,17 @@ def test_all_pages_are_there(documents):
     assert {"index.html", "404.html", "toolbox/evidence-ledger/index.html"} <= set(documents)
 
 
+@pytest.mark.parametrize("folder", ["experiments", "code"])
+def test_a_further_page_says_the_number_of_its_chapter(documents, folder):
+    def place(page: str) -> str:
+        return documents[page].find(".//p[@class='chapter-place']/span").text
+
+    chapters = [page for page in documents if page.startswith("chapters/")]
+    assert len(set(map(place, chapters))) == len(chapters)
+    for page in chapters:
+        assert place(page.replace("chapters", folder, 1)) == place(page)
+
+
 def test_the_landing_page_leads_to_every_chapter_and_tool(documents):
     said = {
         card.get("href"): "".join(words.itertext()).strip()
