@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 import re
+from contextlib import nullcontext as does_not_raise
 
 import pytest
 import torch
@@ -56,6 +57,40 @@ def test_nan(run):
     inputs = torch.full((64, 20), torch.nan)
     with pytest.raises((FloatingPointError, ValueError)):
         run("nan", model=network(), inputs=inputs)
+
+
+def test_nan_in_mixed_precision(run):
+    model = network()
+    with torch.no_grad():
+        model[2].weight.mul_(1e5)
+    assert run("nan", model=model) == ["tensor(True)"]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert run("nan", model=model) == ["tensor(True)"]
+    half = torch.autocast("cpu", torch.float16)
+    with half, pytest.raises(FloatingPointError, match="forward: the output of '2'"):
+        run("nan", model=model)
+
+    before = copy.deepcopy(model.state_dict())
+    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.1), torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with half:
+        loss = F.cross_entropy(model(batch()["inputs"]), batch()["labels"])
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert scaler.get_scale() == 512
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_nan_by_the_loss_scale(run, monkeypatch):
+    model = network()
+    loss = F.cross_entropy
+    for scale, expected in (
+        (2.0**10, does_not_raise()),
+        (2.0**40, pytest.raises(FloatingPointError, match="backward")),
+    ):
+        monkeypatch.setattr(F, "cross_entropy", lambda *given, scale=scale: scale * loss(*given))
+        with torch.autocast("cpu", torch.float16), expected:
+            run("nan", model=model)
 
 
 def test_first_loss(run):
