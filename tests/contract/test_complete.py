@@ -1,12 +1,13 @@
 """Every public function of the copyable files stands in the tables."""
 
 import ast
+import re
 
 import pytest
 
 from docs.hooks.show.catalogue import find_snippets
 from docs.hooks.store import ROOT
-from tests.contract.table import cells
+from tests.contract.table import SIGNS, cells
 
 # No input of these can be bad: they take none, or hold what a function returns.
 WITHOUT_INPUT = {"gaussian_rule", "he_initialized_model", "HeInitializedModel", "Fans", "Health", "LayerGradient"}
@@ -33,3 +34,8 @@ def public(framework: str) -> set[str]:
 def test_every_public_function_has_a_row(framework: str):
     in_the_tables = {cell.function for _, cell in cells(framework)}
     assert public(framework) == in_the_tables
+
+
+def test_the_page_explains_every_sign():
+    page = (ROOT / "docs" / "toolbox" / "bad-input.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(.)` \|", page, re.MULTILINE)) == sorted(SIGNS)
