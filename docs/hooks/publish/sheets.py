@@ -40,7 +40,7 @@ ONE_OF = {"is", "where", "has", "matches"}
 """Pseudo-classes of which one of the listed selectors has to hold."""
 SWITCHED_OFF = (
     "giscus", "mermaid", "md-annotation", "md-author", "md-banner", "md-consent", "md-feedback", "md-post",
-    "md-profile", "md-source__", "md-status", "md-tabs", "md-tag", "md-version",
+    "md-profile", "md-source__", "md-status", "md-tabs", "md-tag", "md-tooltip", "md-version",
 )  # fmt: skip
 """What the script of the theme knows of, but makes for features alone that `mkdocs.yml` does not switch on."""
 ON_PAGE = ("dir", "data-md-color-scheme", "data-md-color-primary", "data-md-color-accent")
