@@ -33,7 +33,7 @@ torch.set_num_threads(1)  # networks this small gain nothing from more
 matplotlib.rcParams.update({"font.size": 12, "svg.hashsalt": "lab"})
 matplotlib.rcParams["figure.facecolor"] = "#fbfaf7"
 matplotlib.rcParams["axes.facecolor"] = "#fbfaf7"
-# Told apart by colour-blind readers.
+# Told apart by color-blind readers.
 colors = ["#1b49a2", "#d23a26", "#006e50", "#8a3083", "#5d5f00"]
 matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=colors)
 

@@ -38,7 +38,7 @@ torch.set_num_threads(1)  # networks this small gain nothing from more
 matplotlib.rcParams.update({"font.size": 12, "svg.hashsalt": "lab"})
 matplotlib.rcParams["figure.facecolor"] = "#fbfaf7"
 matplotlib.rcParams["axes.facecolor"] = "#fbfaf7"
-colors = ["#1b49a2", "#d23a26", "#006e50"]  # told apart by colour-blind readers
+colors = ["#1b49a2", "#d23a26", "#006e50"]  # told apart by color-blind readers
 matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=colors)
 
 pixels, labels = map(torch.from_numpy, load_digits(return_X_y=True))

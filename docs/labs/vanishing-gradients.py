@@ -35,7 +35,7 @@ torch.set_num_threads(1)  # networks this small gain nothing from more
 matplotlib.rcParams.update({"font.size": 12, "svg.hashsalt": "lab"})
 matplotlib.rcParams["figure.facecolor"] = "#fbfaf7"
 matplotlib.rcParams["axes.facecolor"] = "#fbfaf7"
-# Told apart by colour-blind readers.
+# Told apart by color-blind readers.
 colors = ["#1b49a2", "#d23a26", "#006e50", "#8a3083", "#5d5f00"]
 matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=colors)
 
@@ -92,6 +92,7 @@ def accuracy(model):
 def smooth(losses, window=10):
     """Mean of the last `window` losses at every step."""
     return torch.tensor(losses).unfold(0, window, 1).mean(dim=1)
+
 
 def network(depth, activation, gain=1.0, width=64):
     """`depth` hidden layers; weights of variance gain² / fan_in, no bias."""
@@ -242,9 +243,9 @@ torch.manual_seed(0)
 deep = network(8, nn.Sigmoid)
 first_gradient = gradients(deep)[1][0]
 adam_losses = train(deep, 300, 0.003, torch.optim.Adam)
-print(f"first layer's gradient: norm {first_gradient:.1e}")
 print(f"loss of the last 20 steps: {sum(adam_losses[-20:]) / 20:.2f}")
-print("ε is 1e-8, and there are 4,096 weights in that layer.")
+typical = first_gradient / 64  # root mean square of its 64 × 64 entries
+print(f"first layer's gradient: {typical:.1e}, above Adam's ε of 1e-8")
 
 # %% [markdown]
 # ### 2. A sigmoid that keeps its gradient

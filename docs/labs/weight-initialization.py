@@ -33,7 +33,7 @@ torch.set_num_threads(1)  # networks this small gain nothing from more
 matplotlib.rcParams.update({"font.size": 12, "svg.hashsalt": "lab"})
 matplotlib.rcParams["figure.facecolor"] = "#fbfaf7"
 matplotlib.rcParams["axes.facecolor"] = "#fbfaf7"
-# Told apart by colour-blind readers.
+# Told apart by color-blind readers.
 colors = ["#1b49a2", "#d23a26", "#006e50", "#8a3083", "#5d5f00"]
 matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=colors)
 
@@ -44,7 +44,7 @@ train_inputs, train_labels = inputs[:1437], labels[:1437]
 test_inputs, test_labels = inputs[1437:], labels[1437:]
 
 
-def plot(lines, xlabel, ylabel, alt, log=False):
+def plot(lines, xlabel, ylabel, alt, ticks=None):
     """Draw named lines; `alt` is a text for those who cannot see them."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -52,8 +52,10 @@ def plot(lines, xlabel, ylabel, alt, log=False):
         few = len(values) < 40
         style = {"marker": mark if few else None, "markersize": 4}
         axes.plot(range(1, len(values) + 1), values, label=name, **style)
-    axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
-    axes.legend(frameon=False)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if ticks:
+        axes.set_xticks(range(1, len(ticks) + 1), ticks)
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
     file = io.StringIO()
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     figure.savefig(file, format="svg", metadata=nothing)
@@ -161,10 +163,11 @@ for depth in (2, 8, 20):
     print(f"{depth:2} layers: {shown}")
 plot(
     {f"{depth} layers": values for depth, values in learned.items()},
-    "factor: 0.5, 0.7, 1, 1.4, 2 times He's",
+    "factor on He's weights",
     "accuracy",
     "Accuracy for five factors on He's weights. With two layers all learn. "
     "With twenty only factors near one do.",
+    factors,
 )
 
 # %% [markdown]
