@@ -178,8 +178,8 @@ def plot(measured: dict[str, Tuned]) -> Figure:
     rows = np.arange(len(HEADS))
     axes.barh(rows - 0.2, [measured[head].accuracy for head in HEADS], 0.36, color="C0")
     axes.barh(rows + 0.2, [measured[head].old for head in HEADS], 0.36, color="C1")
-    axes.text(0.02, -0.2, "new digits", va="center")
-    axes.text(0.02, 0.2, "old digits, old head", va="center")
+    for place, digits in ((-0.2, "new digits"), (0.2, "old digits, old head")):
+        axes.text(0.02, place, digits, va="center", color=figure.get_facecolor())
     axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
     axes.set_yticks(rows, ["zero", "default", "N(0, 1)"])
