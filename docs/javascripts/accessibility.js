@@ -16,3 +16,10 @@ addEventListener("load", () => document.querySelectorAll(mayScroll).forEach((ele
 // Material puts each copy button into a <nav> without a name, when its code comes near. A page full of them is no map.
 const unmark = () => document.querySelectorAll(".md-code__nav:not([role])").forEach((nav) => (nav.role = "none"))
 new MutationObserver(unmark).observe(document.body, { childList: true, subtree: true })
+
+// The button within the label of the menu answers to its keys as to a click.
+document.querySelector(".menu-button")?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== " ") return
+  event.preventDefault()
+  event.target.click()
+})
