@@ -154,7 +154,7 @@ CLAIMS = (
     Claim(
         statement=f"That plain network at the learning rate {SLOW:g} is no worse: its accuracy",
         value=lambda m: m.plain_slow.accuracy,
-        interval=(0.82, 1.0),
+        interval=(0.81, 1.0),
         rival=lambda m: m.plain.accuracy,
         rival_of="the same at the learning rate 1",
         budget="150 steps of SGD on batches of 64",

@@ -114,7 +114,7 @@ CLAIMS = (
     Claim(
         statement="Of those without, this part does",
         value=lambda m: _trained(m.plain),
-        interval=(0.0, 0.15),
+        interval=(0.0, 0.17),
         rival=lambda m: _trained(m.normalized),
         rival_of="with it",
         budget="100 steps of SGD, learning rates 0.003 to 3, batches of 64",

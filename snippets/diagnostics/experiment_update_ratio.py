@@ -121,7 +121,7 @@ CLAIMS = (
     Claim(
         statement="Step at which the update ratio, as a median of ten steps, passes 0.01",
         value=lambda watched: statistics.median(watched.alarms),
-        interval=(85, 135),
+        interval=(71, 149),
         rival=lambda w: statistics.median(w.alarms) + statistics.median(w.steps_left),
         rival_of="an alarm only when the loss is lost",
         budget="250 steps of SGD, learning rate from 0.01 to 1, batches of 64",
@@ -131,7 +131,7 @@ CLAIMS = (
     Claim(
         statement="Loss at that step (nats; guessing has 2.303)",
         value=lambda watched: statistics.median(watched.losses_then),
-        interval=(0.4, 1.2),
+        interval=(0.16, 1.31),
         rival=math.log(10),
         rival_of="guessing",
         budget="250 steps of SGD, learning rate from 0.01 to 1, batches of 64",
@@ -140,7 +140,7 @@ CLAIMS = (
     Claim(
         statement="Steps from there until the loss is back at that of guessing, or NaN, and stays there",
         value=lambda watched: statistics.median(watched.steps_left),
-        interval=(60, 150),
+        interval=(38, 170),
         rival=0,
         rival_of="an alarm only when the loss is lost",
         budget="250 steps of SGD, learning rate from 0.01 to 1, batches of 64",

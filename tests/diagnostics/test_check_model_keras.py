@@ -764,3 +764,12 @@ def test_a_last_layer_may_start_at_zero():
     last = layers.Dense(10, kernel_initializer="zeros", bias_initializer=initializers.Constant(0.1))
     report = check_model(*vectors(dense(2, "relu", "he_normal"), last))
     assert "same-output" not in [finding.code for finding in report.findings]
+
+
+def test_similarities_beside_the_output_are_no_mixing():
+    inputs = keras.Input((64,))
+    hidden = layers.Dense(32)(inputs)
+    model = keras.Model(inputs, [layers.Dense(10)(hidden), Against()(hidden, hidden)])
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    report = check_model(model, (normal(16, 64), labels(16)), lambda y, output: loss(y, output[0]))
+    assert "mixed-examples" not in [finding.code for finding in report.findings]

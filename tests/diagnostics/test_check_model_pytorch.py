@@ -1711,3 +1711,11 @@ def test_the_layer_that_sees_no_difference_is_named():
     assert re.match(r"cos 0\.\d\d at table, 1\.000000 at head\.0 and after it", finding.evidence)
     case.model.proper = True
     assert check_model(*case).findings == ()
+
+
+def test_what_is_infinite_in_evaluation_alone_is_not_compared():
+    class Endless(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) if self.training else torch.full((len(x), 64), math.inf)
+
+    assert codes(check_model(Endless(64, 64), batch(16), cross_entropy)) == []
