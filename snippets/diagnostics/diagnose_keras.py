@@ -134,8 +134,16 @@ CURES = {
     "not-in-optimizer": (
         "fault",
         "Weights that are to be trained are not the optimizer's: no step changes them.",
-        "The optimizer was made before a layer was added or replaced, or got a part of the parameters.",
+        "The optimizer was made before a layer was replaced or grew, or got a part of the parameters.",
         "Make the optimizer last, from model.parameters(); if these weights are meant to stay, freeze them.",
+        "toolbox/symptom-finder/#weights",
+    ),
+    "part-not-in-optimizer": (
+        "note",
+        "Whole parts of the model get a gradient, and are in no group of the optimizer.",
+        "Another optimizer trains them, or they are to stay as they are; or they were forgotten: the optimizer is "
+        "older than they are.",
+        "Freeze what is to stay: requires_grad_(False). Else make the optimizer last, from model.parameters().",
         "toolbox/symptom-finder/#weights",
     ),
     "labels-not-whole": (

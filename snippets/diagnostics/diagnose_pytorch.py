@@ -143,8 +143,16 @@ CURES = {
     "not-in-optimizer": (
         "fault",
         "Weights that are to be trained are not the optimizer's: no step changes them.",
-        "The optimizer was made before a layer was added or replaced, or got a part of the parameters.",
+        "The optimizer was made before a layer was replaced or grew, or got a part of the parameters.",
         "Make the optimizer last, from model.parameters(); if these weights are meant to stay, freeze them.",
+        "toolbox/symptom-finder/#weights",
+    ),
+    "part-not-in-optimizer": (
+        "note",
+        "Whole parts of the model get a gradient, and are in no group of the optimizer.",
+        "Another optimizer trains them, or they are to stay as they are; or they were forgotten: the optimizer is "
+        "older than they are.",
+        "Freeze what is to stay: requires_grad_(False). Else make the optimizer last, from model.parameters().",
         "toolbox/symptom-finder/#weights",
     ),
     "labels-not-whole": (
@@ -1296,18 +1304,54 @@ class _Training(_Program):
         self.model, self.loss_fn = model, loss_fn
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
+        self.reached = set[int]()
+        """Weights that get a gradient, by identity."""
 
     def judge_optimizer(self) -> list[Finding]:
-        """Weights that are to be trained, and in no group of the optimizer."""
-        groups = self.optimizer.param_groups
-        held = {id(part) for group in groups for part in group["params"]}
-        strays = [
-            name
-            for name, part in self.model.named_parameters()
-            if part.requires_grad and id(part) not in held
+        """Weights that get a gradient, and are in no group of the optimizer.
+
+        Whole parts may be meant: another optimizer trains them, or they stay.
+        """
+        own = dict(self.model.named_parameters())
+        held = [
+            part for group in self.optimizer.param_groups for part in group["params"]
         ]
+        known = {id(part) for part in held}
+        strays = {
+            name: part
+            for name, part in own.items()
+            if id(part) not in known and id(part) in self.reached
+        }
+        if not strays:
+            return []
+        part_of = _part_of(self.model)
+        trained = {part_of(name) for name, part in own.items() if id(part) in known}
+        # A layer that was replaced is still in the optimizer.
+        ours = {id(part) for part in own.values()}
+        widths = {
+            part.shape[1:] for part in held if id(part) not in ours and part.dim() > 1
+        }
+        replaced = any(
+            part.shape[1:] in widths for part in strays.values() if part.dim() > 1
+        )
+        split = any(part_of(name) in trained for name in strays)
         evidence = f"{len(strays)} weights in no group of the optimizer"
-        return [_found("not-in-optimizer", evidence, *strays)] if strays else []
+        if replaced:
+            evidence += (
+                ", which holds weights of the same width that are not the model's"
+            )
+        code = "not-in-optimizer" if split or replaced else "part-not-in-optimizer"
+        return [_found(code, evidence, *strays)]
+
+    def held(self) -> list[Tensor]:
+        """The weights of the model that the optimizer trains."""
+        groups = self.optimizer.param_groups
+        known = {id(part) for group in groups for part in group["params"]}
+        return [
+            part
+            for part in self.model.parameters()
+            if part.requires_grad and id(part) in known
+        ]
 
     def checked(self) -> ModelReport:
         return check_model(self.model, self.some_examples(), self.loss_fn)
@@ -1351,6 +1395,8 @@ class _Training(_Program):
             (_, value), call, failure = self.watched(batch)
         if call:
             self.facts = self.facts_of(call, batch, value)
+        if isinstance(value, Tensor):
+            self.reached = _reached(value.grad_fn)
         if failure:
             raise _Failed from failure
         return value
@@ -1514,7 +1560,7 @@ class _Training(_Program):
         doing = f"rate x {factor:g}" + (" on one batch" if alone else "")
         losses = list[float]()
         with self.trial_of(1.0 if alone else factor):
-            weights = [part for part in self.model.parameters() if part.requires_grad]
+            weights = self.held()
             optimizer = torch.optim.Adam(weights, factor) if alone else self.optimizer
             before = [weight.detach().clone() for weight in weights] if first else []
             enough = self.clock.spent + steps
@@ -1626,6 +1672,34 @@ def _length(tensors: list[Tensor]) -> float:
 
 def _is_norm(module: nn.Module) -> bool:
     return "Norm" in type(module).__name__
+
+
+def _part_of(model: nn.Module) -> Callable[[str], str]:
+    """Names the part of a model that a weight belongs to: the child that holds
+    it. Where one child holds all, it is a wrapper, and its children count.
+    """
+    names, prefix = [name for name, _ in model.named_parameters()], ""
+    while True:
+        firsts = {name[len(prefix) :].partition(".")[0] for name in names}
+        deeper = f"{prefix}{next(iter(firsts))}."
+        if len(firsts) > 1 or not all(name.startswith(deeper) for name in names):
+            # Weights that the model holds itself are one part.
+            return lambda name: name[len(prefix) :].rpartition(".")[0].partition(".")[0]
+        prefix = deeper
+
+
+def _reached(graph: Any) -> set[int]:
+    """The tensors that a backward pass from here gives a gradient, by
+    identity."""
+    nodes, todo, found = set(), [graph], set[int]()
+    while todo:
+        node = todo.pop()
+        if node is None or node in nodes:
+            continue
+        nodes.add(node)
+        found.add(id(getattr(node, "variable", None)))
+        todo += [source for source, _ in node.next_functions]
+    return found
 
 
 _PASSED = (

@@ -564,6 +564,44 @@ def test_weights_in_no_group_of_the_optimizer_are_named():
     found = {finding.code: finding for finding in diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer,
                                                            batch_size=32, progress=False).findings}  # fmt: skip
     assert found["not-in-optimizer"].layers == ("2.weight", "2.bias")
+    assert "of the same width that are not the model's" in found["not-in-optimizer"].evidence
     model[2].requires_grad_(False)
     report = diagnose(model, (x, y), nn.CrossEntropyLoss(), optimizer, batch_size=32, progress=False)
     assert "not-in-optimizer" not in {finding.code for finding in report.findings}
+
+
+class Pair(nn.Module):
+    """A part that the optimizer trains, and one of another kind."""
+
+    def __init__(self, gradient):
+        super().__init__()
+        self.body, self.other, self.gradient = mlp(), mlp(classes=2), gradient
+
+    def forward(self, x):
+        with torch.set_grad_enabled(self.gradient):
+            other = self.other(x)
+        return self.body(x) + 0.1 * other
+
+
+def held(model, weights):
+    data = torch.randn(128, 8), torch.randint(2, (128,))
+    optimizer = torch.optim.Adam(weights, 1e-2)
+    found = diagnose(model, data, nn.CrossEntropyLoss(), optimizer, batch_size=32, progress=False).findings
+    return {finding.code: finding for finding in found if finding.code.endswith("not-in-optimizer")}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_part_that_another_optimizer_may_train_is_a_note_and_a_part_without_gradient_none(wrapped):
+    model = Pair(gradient=True)
+    found = held(nn.Sequential(model) if wrapped else model, model.body.parameters())
+    (code,), (finding,) = found, found.values()
+    assert (code, finding.level, len(finding.layers)) == ("part-not-in-optimizer", "note", 4)
+    target = Pair(gradient=False)
+    assert not held(target, target.body.parameters())
+
+
+def test_a_part_of_which_some_weights_are_held_is_a_fault():
+    model = Pair(gradient=True)
+    biases = [part for name, part in model.named_parameters() if name != "body.2.bias"]
+    (finding,) = held(model, biases).values()
+    assert (finding.code, finding.layers) == ("not-in-optimizer", ("body.2.bias",))
