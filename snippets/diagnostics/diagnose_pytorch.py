@@ -30,7 +30,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -117,6 +117,10 @@ OUTWEIGHED = 1.0
 """Of what the penalty does to the weights in the first step over what the loss
 does: at 1 the step shrinks more than it learns. A weight decay of 1e-4 to 1e-3
 lies 10 to 1000 times below.
+"""
+NEAR_ZERO = 1e4
+"""Loss of outputs of 1e-30 over that of 0.5: a logarithm makes it 100, a
+quotient 5e29.
 """
 HELD = 2**28
 """Bytes of batches that are held of a loader; the trials go round in them."""
@@ -211,6 +215,13 @@ CURES = {
         "Categorical cross-entropy.",
         LOSS,
     ),
+    "zero-targets": (
+        "note",
+        "Of each row of targets all numbers but one are 0: they draw the other outputs to 0.",
+        "Values of actions, where the actions that were not taken have 0 for a target.",
+        "Compare the output of the action that was taken alone: gather it, or mask the others.",
+        LOSS,
+    ),
     "hinge-on-probabilities": (
         "fault",
         "A hinge loss reads outputs that cannot reach its margin on both sides.",
@@ -241,9 +252,10 @@ CURES = {
     ),
     "penalty-outweighs-loss": (
         "fault",
-        "The penalty on the weights acts more strongly than the loss.",
-        "Weight decay or a regularizer that is too large: the first step shrinks more than it learns.",
-        "Divide it by a hundred, or leave it out until the network fits.",
+        "What is added to the loss acts more strongly than the loss itself.",
+        "Weight decay or a regularizer that is too large; or an added term, such as a KL divergence, that is a sum "
+        "where the loss is a mean.",
+        "Divide a penalty by a hundred, or leave it out until the network fits; sum or average both alike.",
         "toolbox/diagnose/#findings",
     ),
     "rate-too-high": (
@@ -260,6 +272,13 @@ CURES = {
         "that a single step spoils.",
         "Run check_model on the batch of that step: it names the operation.",
         "chapters/exploding-gradients/#use",
+    ),
+    "log-of-zero": (
+        "fault",
+        "The loss takes the logarithm of a probability of 0.",
+        "A sigmoid or a softmax returns exactly 0 or 1 once it is sure, and the loss does not clip it.",
+        "A loss that reads logits, without the last activation; or clip the probabilities to 1e-7 to 1 - 1e-7.",
+        LOSS,
     ),
     "steps-too-short": (
         "fault",
@@ -291,7 +310,7 @@ CURES = {
     ),
     "learns-nothing": (
         "note",
-        "No rate gets below the best constant answer.",
+        "No rate that was tried gets below the best constant answer, or the first loss where that is not known.",
         "The inputs say little about the targets, the model is too small, or it needs longer than the trials.",
         "Look at data and targets; try a model that is known to learn them.",
         "toolbox/diagnose/#findings",
@@ -462,6 +481,8 @@ class _Facts(NamedTuple):
     unit: float = 1.0
     """The loss of a batch over its mean."""
     sums: bool = False
+    ignored: float | None = None
+    """A label that the loss does not count."""
 
 
 class _Looks(NamedTuple):
@@ -540,6 +561,15 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found("absolute-error-of-labels", f"labels 0 and 1, {maker.lower()}")
     if kind == "squared" and maker == "Softmax" and exclusive:
         yield _found("squared-error-of-classes", f"{units} classes, one true in a row")
+    if kind in ("squared", "other") and same and units > 1 and len(rows) >= ALIKE:
+        values = y.reshape(-1, units)
+        place, column = np.nonzero(values)
+        alone = np.array_equal(place, np.arange(len(rows)))
+        if alone and np.ptp(values.sum(-1)) and np.ptp(column):
+            yield _found(
+                "zero-targets",
+                f"{units} outputs, one target other than 0 in each of {len(rows)} rows, from {low:.3g} to {high:.3g}",
+            )
     if kind == "hinge" and maker in ("Softmax", "Sigmoid", "Relu"):
         yield _found(
             "hinge-on-probabilities",
@@ -585,6 +615,29 @@ def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
             "penalty-outweighs-loss",
             f"in the first step {looks.penalty:.3g} times as strong, limit {OUTWEIGHED:g}",
         )
+
+
+def _log_of_zero(
+    outputs: np.ndarray, loss: Callable[[np.ndarray], float], step: int
+) -> str:
+    """Evidence that the loss of these outputs is not finite because it takes
+    the logarithm of a 0, empty if it is another reason. The loss of other
+    outputs tells: it is finite close to 0, where a quotient would be huge.
+    """
+    size = outputs.size
+    if not size or not ((outputs >= 0) & (outputs <= 1)).all():
+        return ""
+    ends = int(((outputs == 0) | (outputs == 1)).sum())
+    tiny, half, zero, one = (
+        loss(np.full_like(outputs, value)) for value in (1e-30, 0.5, 0.0, 1.0)
+    )
+    bears = math.isfinite(half) and abs(tiny) < NEAR_ZERO * abs(half)
+    if not ends or not bears or math.isfinite(zero + one):
+        return ""
+    return (
+        f"in step {step} {ends} of {size} outputs are exactly 0 or 1; the loss of outputs 0.5 is {half:.3g}, "
+        f"of 1e-30 {tiny:.3g}, of 0 {zero:.3g}, of 1 {one:.3g}"
+    )
 
 
 def _typical_norm(values: np.ndarray) -> float:
@@ -647,6 +700,10 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
     units = output.shape[-1] if output.ndim > 1 else 1
     if facts.kind == "labels" and y.size * units == output.size:
         truth, guess = y.reshape(-1), output.reshape(-1, units).argmax(-1)
+        kept = truth != facts.ignored
+        truth, guess = truth[kept], guess[kept]
+        if not truth.size:
+            return None
     elif y.shape == output.shape and units > 1 and hard and (y.sum(-1) == 1).all():
         truth, guess = y.argmax(-1).reshape(-1), output.argmax(-1).reshape(-1)
     elif output.size == y.size == len(y) and hard:
@@ -747,8 +804,8 @@ class _Clock:
 
 
 class _Probe:
-    """`run(factor, steps, alone)` gives the losses of a trial; the first one
-    also fills `settled`, `scores` and `moved`.
+    """`run(factor, steps, alone)` gives the losses of a trial and adds to
+    `moved`; the first one also fills `settled`, `scores` and `zeros`.
     """
 
     def __init__(
@@ -767,8 +824,12 @@ class _Probe:
         """Loss in inference mode: dropout and noise are off."""
         self.scores: list[Any] = []
         """Accuracies in inference and in training mode."""
-        self.moved = math.inf
-        """Displacement of the weights over their norm."""
+        self.moved: list[float] = []
+        """Of each trial, the displacement of the weights over their norm."""
+        self.learned = False
+        """The first trial gets so low that no more is asked."""
+        self.zeros = ""
+        """Evidence that a loss was lost in the logarithm of 0."""
 
     def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
         trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
@@ -777,19 +838,23 @@ class _Probe:
         return trial
 
     def findings(
-        self, unrelated: Callable[[], str], explained: bool
+        self, unrelated: Callable[[], str], known: set[str]
     ) -> Iterator[Finding]:
-        """`explained` says that a fault is known, of which it would be no news
-        that nothing is learned.
+        """`known` are the codes of faults, of which it would be no news that
+        nothing is learned.
         """
         first = self.trial(1.0, STEPS)
-        losses, planned = first.losses, self.planned
+        losses, planned, explained = first.losses, self.planned, bool(known)
+        if self.zeros:
+            yield _found("log-of-zero", self.zeros)
+            return
         if math.isfinite(losses[-1]):
             # Steps that need the loss several times are fewer.
             self.own = min(self.own, len(losses))
         own = self.own
         if self.constant is None and min(losses) <= 0:
             # Of such a loss no ratio says anything.
+            self.learned = math.isfinite(losses[-1])
             if not math.isfinite(losses[-1]):
                 yield from list(self.too_high(math.inf, math.inf, 0.0)) or self.lost()
             return
@@ -806,19 +871,26 @@ class _Probe:
                 f"class ({score[1]:.0%}), limit {NO_BETTER:+.0%}",
             )
             return
-        if min(given, self.settled - least) < (FINISHED if whole else NOT_DONE) * scale:
-            return
-        if planned and self.stands_still(given, start, scale):
-            named = list(self.too_short(given, start, scale, least))
-            yield from named or [
-                _found(
-                    "steps-too-short",
-                    f"in {planned} steps the weights move by at most {self.moved * planned / len(losses):.2g} of their "
-                    f"size, limit {MOVED:g}; loss after {own} steps {given + least:.3g}, best constant {guess:.3g}",
-                )
-            ]
+        enough = FINISHED if whole else NOT_DONE
+        self.learned = min(given, self.settled - least) < enough * scale
+        if self.learned:
             return
         lost = given > GUESS * scale
+        if planned and self.stands_still(given, start, scale):
+            found = list(self.too_short(given, start, scale, least, known))
+            if not found and not self.stays_flat(explained):
+                most = self.moved[0] * planned / len(losses)
+                found = [
+                    _found(
+                        "steps-too-short",
+                        f"in {planned} steps the weights move by at most {most:.2g} of their size, limit {MOVED:g}; "
+                        f"loss after {own} steps {given + least:.3g}, {self.mark(guess)}",
+                    )
+                ]
+            yield from found
+            if not found and lost:
+                yield from self.nothing(given, scale, least, unrelated, explained)
+            return
         if lost or _wavers(losses[:own]):
             high = list(self.too_high(given, scale, least))
             yield from high
@@ -827,15 +899,20 @@ class _Probe:
             if all(trial.loss == math.inf for trial in self.trials):
                 yield from self.lost()
                 return
-        found = list(self.too_short(given, start, scale, least))
-        yield from found
-        if found or not lost:
+        falls = self.heads_low(given, scale, least)
+        if falls and not lost:
             return
-        best = min(
-            [given, *(trial.loss - least for trial in self.trials if not trial.alone)]
-        )
-        if best > NOTHING * scale and not explained:
-            yield self.nothing(best, scale, least, unrelated)
+        # What falls to the constant may stop there: a higher rate is there sooner.
+        found = list(self.too_short(given, start, scale, least, known))
+        if found and not falls:
+            yield from found
+        elif not found and lost:
+            yield from self.nothing(given, scale, least, unrelated, explained)
+
+    def mark(self, guess: float) -> str:
+        """What losses are measured by."""
+        name = "first loss" if self.constant is None else "best constant"
+        return f"{name} {guess:.3g}"
 
     def score(self) -> Any:
         """The better one of both modes: the averages of batch normalization lag
@@ -855,8 +932,19 @@ class _Probe:
             math.isfinite(given)
             and given > FINISHED * scale
             and heading > NOT_DONE * scale
-            and self.moved * steps < MOVED
+            and self.moved[0] * steps < MOVED
         )
+
+    def stays_flat(self, explained: bool) -> bool:
+        """A higher rate moves the weights and leaves the loss where it is, or a
+        known fault holds the weights: this says nothing of the steps.
+        """
+        given = self.trials[0].loss
+        moved = any(
+            move > MOVED and BETTER * given < trial.loss < given / BETTER
+            for move, trial in zip(self.moved[1:], self.trials[1:], strict=True)
+        )
+        return moved or (explained and self.moved[0] == 0)
 
     def left(self, trials: int) -> int:
         """Steps for each of so many more trials."""
@@ -876,11 +964,7 @@ class _Probe:
                     "rate-too-high",
                     f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
                     f"{less + least:.3g}; limit {BETTER:g} of it"
-                    + (
-                        f"; best constant {scale + least:.3g}"
-                        if scale < math.inf
-                        else ""
-                    ),
+                    + (f"; {self.mark(scale + least)}" if scale < math.inf else ""),
                 )
                 return
 
@@ -892,10 +976,12 @@ class _Probe:
         yield _found("non-finite-training", ", ".join(ends))
 
     def too_short(
-        self, given: float, start: float, scale: float, least: float
+        self, given: float, start: float, scale: float, least: float, known: set[str]
     ) -> Iterator[Finding]:
-        """Does a longer step help, or a longer training?"""
-        if self.heads_low(given, scale, least):
+        """Does a longer step help, or a longer training? Beside what makes all
+        steps noisy, this is no news.
+        """
+        if known & _NOISY:
             return
         for trial in self.longer():
             more = trial.loss - least
@@ -938,15 +1024,25 @@ class _Probe:
             yield self.trial(best.factor, steps)
 
     def nothing(
-        self, best: float, scale: float, least: float, unrelated: Callable[[], str]
-    ) -> Finding:
+        self,
+        given: float,
+        scale: float,
+        least: float,
+        unrelated: Callable[[], str],
+        explained: bool,
+    ) -> Iterator[Finding]:
+        best = min([given, *(trial.loss - least for trial in self.trials)])
+        if best <= NOTHING * scale or explained:
+            return
+        rates = sorted({trial.factor for trial in self.trials})
         evidence = (
-            f"the lowest loss of {len(self.trials)} trials is {best + least:.3g}, the best constant "
-            f"{scale + least:.3g}, limit {NOTHING:g} of it"
+            f"the lowest loss at {', '.join(f'{rate:g}' for rate in rates)} times the rate is {best + least:.3g}, "
+            f"{self.mark(scale + least)}, limit {NOTHING:g} of it"
         )
         near = unrelated()
         if near:
-            return _found("labels-unrelated", f"{near}; {evidence}")
+            yield _found("labels-unrelated", f"{near}; {evidence}")
+            return
         steps = ALONE // len(ADAM)
         batch = [self.trial(rate, steps, alone=True) for rate in ADAM]
         alone = [trial.loss - least for trial in batch]
@@ -955,14 +1051,19 @@ class _Probe:
             _wavers(trial.losses, NOTHING) for trial in batch
         )
         if min(alone) > NOTHING * scale and arrived:
-            return _found(
+            yield _found(
                 "cannot-overfit-one-batch",
                 f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
             )
-        return _found(
+            return
+        yield _found(
             "learns-nothing",
             f"{evidence}; on one batch alone {min(alone) + least:.3g}",
         )
+
+
+_NOISY = {"dropout-too-strong"}
+"""Faults that make a loss fall slowly at any rate."""
 
 
 def _wavers(losses: tuple[float, ...], limit: float = WAVERS) -> bool:
@@ -997,6 +1098,8 @@ class _Program:
         self.facts: _Facts | None = None
         self.found: list[Finding] = []
         self.trials: list[Trial] = []
+        self.stacked = set[str]()
+        """The code of linear layers in a row, if there are any."""
 
     def diagnosis(self) -> Diagnosis:
         constant, complete = None, True
@@ -1010,7 +1113,11 @@ class _Program:
                 constant = self.facts and _best_constant(self.facts)
                 self.probe = _Probe(self.run, self.clock, self.planned, constant)
                 self.trials = self.probe.trials
-                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+                known = self.faults() | {"linear-stack"} & self.stacked
+                later = list(self.probe.findings(self.unrelated, known))
+                if self.stacked and not self.probe.learned and not self.faults():
+                    self.found = [_raised(finding) for finding in self.found]
+                self.found += later
         except _Stopped:
             complete = False
         except _Failed as failed:
@@ -1046,14 +1153,23 @@ class _Program:
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
+        # Such layers may be meant: a fault of check_model's, or what the trials show.
+        level = {finding.code: finding.level for finding in checked}
+        self.found = [
+            finding._replace(level=level.get("linear-stack", "note"))
+            if finding.code == "linear-stack"
+            else finding
+            for finding in self.found
+        ]
         own = {finding.code for finding in self.found}
+        self.stacked = {"linear-stack"} & own
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
         if failure and not self.faults():
             self.found.append(_failure(failure))
 
-    def faults(self) -> int:
-        return sum(finding.level == "fault" for finding in self.found)
+    def faults(self) -> set[str]:
+        return {finding.code for finding in self.found if finding.level == "fault"}
 
 
 _FAILURES = (
@@ -1079,6 +1195,14 @@ _SAME = {
     "softmax-axis": ("softmax-over-batch",),
 }
 """What check_model says of the same fault."""
+
+
+def _raised(finding: Finding) -> Finding:
+    """Linear layers in a row, of a model that does not learn."""
+    if finding.code != "linear-stack":
+        return finding
+    evidence = f"{finding.evidence}; the first trial does not learn"
+    return finding._replace(level="fault", evidence=evidence)
 
 
 def _failure(error: Any) -> Finding:
@@ -1304,6 +1428,8 @@ class _Training(_Program):
         self.model, self.loss_fn = model, loss_fn
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
+        self.output: Any = None
+        """Of the last step."""
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
 
@@ -1428,6 +1554,7 @@ class _Training(_Program):
             smoothing=settings.get("label_smoothing", 0.0) if kind == "labels" else 0.0,
             unit=unit or 1.0,
             sums=settings.get("reduction") == "sum",
+            ignored=settings.get("ignore_index", -100) if kind == "labels" else None,
         )
 
     def all_targets(self, target: Tensor, batch: Any) -> Tensor:
@@ -1541,7 +1668,9 @@ class _Training(_Program):
         def closure() -> Tensor:
             self.clock.tick(1, doing)
             optimizer.zero_grad()
-            _, value = self.both(batch)
+            output, value = self.both(batch)
+            if not losses:
+                self.output = output
             value.backward()
             if self.max_norm is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
@@ -1562,25 +1691,38 @@ class _Training(_Program):
         with self.trial_of(1.0 if alone else factor):
             weights = self.held()
             optimizer = torch.optim.Adam(weights, factor) if alone else self.optimizer
-            before = [weight.detach().clone() for weight in weights] if first else []
+            before = [weight.detach().clone() for weight in weights]
             enough = self.clock.spent + steps
             # An optimizer may need the loss several times in a step.
             while self.clock.spent < enough and not self.clock.stopped:
                 place = 0 if alone else len(losses) % len(self.batches)
                 losses.append(self.step(self.batches[place], doing, optimizer))
                 if not math.isfinite(losses[-1]):
+                    if first:
+                        self.probe.zeros = self.log_of_zero(place, len(losses))
                     break
                 if first and len(losses) == self.probe.own:
                     enough += self.rate()
-            if first:
-                moved = _length(
-                    [
-                        new.detach() - old
-                        for new, old in zip(weights, before, strict=True)
-                    ]
-                )
-                self.probe.moved = moved / max(_length(before), 1e-30)
+            moves = [
+                new.detach() - old for new, old in zip(weights, before, strict=True)
+            ]
+            self.probe.moved.append(_length(moves) / max(_length(before), 1e-30))
         return losses
+
+    def log_of_zero(self, place: int, step: int) -> str:
+        """Evidence that the last step took the logarithm of a 0."""
+        batch, output = self.batches[place](), self.output
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        if self.loss_fn is None or not isinstance(output, Tensor):
+            return ""
+
+        def loss(values: np.ndarray) -> float:
+            given = torch.as_tensor(values, dtype=output.dtype, device=output.device)
+            return float(self.loss_fn(given, batch[1] if pair else batch))
+
+        with torch.no_grad(), suppress(*_FAILURES):
+            return _log_of_zero(_numbers(output), loss, step)
+        return ""
 
     def rate(self) -> float:
         """Fill in loss and accuracy of some examples, in both modes; return

@@ -53,6 +53,10 @@ HEALTHY = {
     "hinge of scores": ("hinge", ONE, 2 * HALF - 1, "Addmm"),
     "absolute error of prices": ("absolute", ONE, 3 * ONE, "Addmm"),
     "fifteen labels that are alike": ("labels", SCORES[:15], 0 * LABELS[:15], "Addmm"),
+    "one-hot rows under a squared error": ("squared", SCORES, ONE_HOT, "Addmm"),
+    "one column that is not 0": ("squared", SCORES, ONE_HOT[:1] * ONE, "Addmm"),
+    "a row with two numbers": ("squared", SCORES, np.r_[ONE_HOT * ONE, SCORES[:1]], "Addmm"),
+    "a row of zeros": ("squared", SCORES, np.r_[ONE_HOT * ONE, 0 * SCORES[:1]], "Addmm"),
     "a vector of scores": ("binary", ONE[:, 0], HALF[:, 0], "Addmm"),
 }
 
@@ -62,6 +66,8 @@ def check_facts(snippet):
         assert [finding.code for finding in snippet._judge_facts(facts(snippet, *given))] == [code]
     for name, given in HEALTHY.items():
         assert not list(snippet._judge_facts(facts(snippet, *given))), name
+    (zeros,) = snippet._judge_facts(facts(snippet, "squared", SCORES, ONE_HOT * ONE))
+    assert (zeros.code, zeros.level) == ("zero-targets", "note")
     summed = facts(snippet, "squared", ONE, ONE, sums=True, unit=64.0)
     assert [finding.level for finding in snippet._judge_facts(summed)] == ["note"]
 
@@ -135,6 +141,13 @@ def check_scores(snippet):
     common = np.bincount(LABELS).max() / 64
     assert score(given, ONE_HOT, LABELS) == pytest.approx((1 - common, common))
     assert score(given, SCORES, LABELS[:9]) is None
+    # Of labels that do not count, neither a right one nor the commonest class is known.
+    padded = np.r_[LABELS, np.full(200, 3)]
+    most = given._replace(ignored=3)
+    counted = LABELS[LABELS != 3]
+    share = np.bincount(counted).max() / len(counted)
+    assert score(most, np.eye(4)[np.where(padded == 3, 0, padded)], padded) == pytest.approx((1 - share, share))
+    assert score(most, SCORES[:9], np.full(9, 3)) is None
     classes = facts(snippet, "classes", SCORES, ONE_HOT)
     assert score(classes, ONE_HOT, ONE_HOT) == pytest.approx((1 - common, common))
     assert score(classes, SCORES, softmax(SCORES)) is None
@@ -179,4 +192,105 @@ def check_left_steps(snippet):
     assert clock.spent < snippet.MOST
 
 
-RULES = (check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps)
+def check_log_of_zero(snippet):
+    """Only a logarithm is finite near 0 and not at 0; and the outputs must have been there."""
+    y = HALF
+
+    def entropy(p):
+        with np.errstate(all="ignore"):
+            return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+    def quotient(p):
+        with np.errstate(all="ignore"):
+            return float((1 / p).mean())
+
+    inside, ends = np.full((64, 1), 0.3), np.r_[np.full((63, 1), 0.3), [[1.0]]]
+    evidence = snippet._log_of_zero(ends, entropy, 9)
+    assert "in step 9 1 of 64 outputs are exactly 0 or 1; the loss of outputs 0.5 is 0.693" in evidence
+    assert not snippet._log_of_zero(inside, entropy, 9)
+    assert not snippet._log_of_zero(2 * ends, entropy, 9)
+    assert not snippet._log_of_zero(ends * np.nan, entropy, 9)
+    assert not snippet._log_of_zero(ends, quotient, 9)
+    assert not snippet._log_of_zero(ends, lambda p: entropy(np.clip(p, 1e-7, 1 - 1e-7)), 9)
+    assert not snippet._log_of_zero(ends, lambda p: math.nan, 9)
+
+
+def probed(snippet, losses, moves, planned, constant, known=frozenset()):
+    """The findings of trials whose loss and whose move of the weights depend on the rate as given."""
+
+    def run(factor, steps, alone):
+        clock.spent += steps
+        probe.moved.append(moves(factor))
+        return [losses(0.01 if alone else factor, step) for step in range(steps)]
+
+    clock = snippet._Clock(False)
+    probe = snippet._Probe(run, clock, planned, constant)
+    found = list(probe.findings(str, set(known)))
+    assert clock.spent <= snippet.MOST
+    return {finding.code: finding.evidence for finding in found}
+
+
+def check_flat_trials(snippet):
+    """Where nothing moves, or what moves does not help, the steps are not too short."""
+
+    def flat(factor, step):
+        return 1.0
+
+    def rate(factor):
+        return 1e-4 * factor
+
+    def still(factor):
+        return 1e-9 * factor
+
+    assert list(probed(snippet, flat, rate, 200, (1.0, 0.0), {"vanishing-activation"})) == []
+    assert list(probed(snippet, flat, rate, 200, (1.0, 0.0))) == ["cannot-overfit-one-batch"]
+    assert list(probed(snippet, flat, lambda factor: 0.0, 200, (1.0, 0.0), {"dead-relu"})) == []
+    for known in (set(), {"input-scale"}):
+        found = probed(snippet, flat, still, 200, (1.0, 0.0), known)
+        assert "best constant 1" in found["steps-too-short"]
+    assert "first loss 1" in probed(snippet, flat, still, 200, None)["steps-too-short"]
+
+
+def check_noisy_trials(snippet):
+    """A strong dropout makes a loss fall slowly: a longer step would help, and is not the cause."""
+
+    def slow(factor, step):
+        return max(0.1, 1 - 0.002 * factor * step)
+
+    assert list(probed(snippet, slow, lambda factor: 1.0, 150, (1.0, 0.0))) == ["steps-too-short"]
+    assert list(probed(snippet, slow, lambda factor: 1.0, 150, (1.0, 0.0), {"dropout-too-strong"})) == []
+
+
+def check_falling_trials(snippet):
+    """What falls to the constant may stop there or not: the higher rates are tried before a word is said."""
+
+    def reached(factor, step):
+        return max(0.5, 3 - 0.02 * factor * step)
+
+    def stopped(factor, step):
+        return max(1.0, 3 - 0.02 * factor * step)
+
+    assert list(probed(snippet, reached, lambda factor: 1.0, 5000, (1.0, 0.0))) == []
+    (evidence,) = probed(snippet, stopped, lambda factor: 1.0, 5000, (1.0, 0.0)).values()
+    assert "at 0.1, 1, 10, 100, 1000 times the rate is 1, best constant 1, limit 0.97" in evidence
+
+
+def check_high_rates(snippet):
+    def high(factor, step):
+        return 5.0 if factor >= 1 else 0.3
+
+    assert "best constant 1" in probed(snippet, high, lambda factor: 1.0, None, (1.0, 0.0))["rate-too-high"]
+    assert "first loss 5" in probed(snippet, high, lambda factor: 1.0, None, None)["rate-too-high"]
+
+
+def check_added_terms(snippet):
+    (found,) = snippet._judge_looks(snippet._Looks(**LOOKS | SEEN["penalty-outweighs-loss"]), LABELS)
+    assert "KL divergence, that is a sum where the loss is a mean" in found.cause
+    assert "weights" not in found.symptom
+
+
+RULES = (
+    *(check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps),
+    *(check_log_of_zero, check_flat_trials, check_noisy_trials, check_falling_trials, check_high_rates),
+    check_added_terms,
+)

@@ -63,7 +63,12 @@ def test_a_healthy_training_costs_one_trial_and_has_no_finding():
     assert "No finding." in str(report)
 
 
+def by_hand(p, y):
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
 x, y = draw()
+CORNERS = (x[:, 0] * x[:, 1] > 0).long()
 PROGRAMS = {
     "steps-too-short": lambda: look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 1e-3)),
     "rate-too-high": lambda: look(mlp(), (x, y), nn.CrossEntropyLoss(), lambda w: torch.optim.SGD(w, 300.0)),
@@ -72,9 +77,10 @@ PROGRAMS = {
     "sigmoid-before-categorical": lambda: look(mlp(nn.Sigmoid()), (x, y), nn.CrossEntropyLoss()),
     "softmax-axis": lambda: look(mlp(nn.Softmax(0)), (x, F.one_hot(y).float()), nn.BCELoss()),
     "linear-stack": lambda: look(
-        nn.Sequential(nn.Linear(8, 32), nn.Dropout(0.1), nn.Linear(32, 32, bias=False), nn.ReLU(), nn.Linear(32, 2)),
-        (x, y),
-        nn.CrossEntropyLoss(),
+        nn.Sequential(nn.Linear(8, 32), nn.Dropout(0.1), nn.Linear(32, 2)), (x, CORNERS), nn.CrossEntropyLoss()
+    ),
+    "log-of-zero": lambda: look(
+        mlp(nn.Sigmoid(), classes=1), (9 * x, y.float()[:, None]), by_hand, lambda w: torch.optim.Adam(w, 0.05)
     ),
     "dropout-too-strong": lambda: look(nn.Sequential(nn.Dropout(0.9), mlp()), (x, y), nn.CrossEntropyLoss()),
     "input-scale": lambda: look(mlp(), (x / 255, y), nn.CrossEntropyLoss()),
@@ -107,6 +113,18 @@ HEALTHY = {
     "a bottleneck": lambda: look(
         nn.Sequential(nn.Linear(8, 2), nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2)), (x, y), nn.CrossEntropyLoss()
     ),
+    "linear layers of a model that learns": lambda: look(
+        nn.Sequential(nn.Linear(8, 32), nn.Dropout(0.1), nn.Linear(32, 32, bias=False), nn.ReLU(), nn.Linear(32, 2)),
+        (x, y),
+        nn.CrossEntropyLoss(),
+    ),
+    "probabilities by hand, clipped": lambda: look(
+        mlp(nn.Sigmoid(), classes=1),
+        (9 * x, y.float()[:, None]),
+        lambda p, y: by_hand(p.clamp(1e-7, 1 - 1e-7), y),
+        lambda w: torch.optim.Adam(w, 0.05),
+    ),
+    "many labels to ignore": lambda: look(mlp(), (x, torch.where(x[:, 2] > -0.4, -100, y)), nn.CrossEntropyLoss()),
     "a linear layer read twice": lambda: look(Twice(), (x, y), nn.CrossEntropyLoss()),
     "frozen linear layers": lambda: look(
         nn.Sequential(*[nn.Linear(8, 8).requires_grad_(False) for _ in range(2)], mlp()), (x, y), nn.CrossEntropyLoss()
@@ -552,8 +570,19 @@ def test_what_still_falls_on_one_batch_can_be_learned():
 
 @pytest.mark.parametrize(("bias", "level"), [(True, "fault"), (False, "note")])
 def test_two_factors_of_a_matrix_are_no_forgotten_activation(bias, level):
-    model = nn.Sequential(nn.Linear(8, 4, bias=bias), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
-    assert "linear-stack" in codes(look(model, draw(), nn.CrossEntropyLoss()), level)
+    model = nn.Sequential(nn.Linear(8, 8, bias=bias), nn.Linear(8, 2))
+    report = look(model, (x, CORNERS), nn.CrossEntropyLoss())
+    assert "linear-stack" in codes(report, level), report
+
+
+def test_linear_layers_in_a_row_are_a_fault_of_a_model_that_does_not_learn():
+    layers = nn.Linear(8, 32), nn.Linear(32, 2)
+    learned = look(nn.Sequential(*layers), (x, y), nn.CrossEntropyLoss())
+    assert codes(learned, "note") == ["linear-stack"]
+    explained = look(nn.Sequential(*layers), (x / 1e3, CORNERS), nn.CrossEntropyLoss())
+    assert codes(explained) == ["input-scale"] and "linear-stack" in codes(explained, "note")
+    three = look(nn.Sequential(nn.Linear(8, 8), *layers), (x, y), nn.CrossEntropyLoss())
+    assert codes(three) == ["linear-stack"]
 
 
 def test_weights_in_no_group_of_the_optimizer_are_named():

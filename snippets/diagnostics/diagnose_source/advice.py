@@ -89,6 +89,13 @@ CURES = {
         "Categorical cross-entropy.",
         LOSS,
     ),
+    "zero-targets": (
+        "note",
+        "Of each row of targets all numbers but one are 0: they draw the other outputs to 0.",
+        "Values of actions, where the actions that were not taken have 0 for a target.",
+        "Compare the output of the action that was taken alone: gather it, or mask the others.",
+        LOSS,
+    ),
     "hinge-on-probabilities": (
         "fault",
         "A hinge loss reads outputs that cannot reach its margin on both sides.",
@@ -119,9 +126,10 @@ CURES = {
     ),
     "penalty-outweighs-loss": (
         "fault",
-        "The penalty on the weights acts more strongly than the loss.",
-        "Weight decay or a regularizer that is too large: the first step shrinks more than it learns.",
-        "Divide it by a hundred, or leave it out until the network fits.",
+        "What is added to the loss acts more strongly than the loss itself.",
+        "Weight decay or a regularizer that is too large; or an added term, such as a KL divergence, that is a sum "
+        "where the loss is a mean.",
+        "Divide a penalty by a hundred, or leave it out until the network fits; sum or average both alike.",
         "toolbox/diagnose/#findings",
     ),
     "rate-too-high": (
@@ -138,6 +146,13 @@ CURES = {
         "that a single step spoils.",
         "Run check_model on the batch of that step: it names the operation.",
         "chapters/exploding-gradients/#use",
+    ),
+    "log-of-zero": (
+        "fault",
+        "The loss takes the logarithm of a probability of 0.",
+        "A sigmoid or a softmax returns exactly 0 or 1 once it is sure, and the loss does not clip it.",
+        "A loss that reads logits, without the last activation; or clip the probabilities to 1e-7 to 1 - 1e-7.",
+        LOSS,
     ),
     "steps-too-short": (
         "fault",
@@ -169,7 +184,7 @@ CURES = {
     ),
     "learns-nothing": (
         "note",
-        "No rate gets below the best constant answer.",
+        "No rate that was tried gets below the best constant answer, or the first loss where that is not known.",
         "The inputs say little about the targets, the model is too small, or it needs longer than the trials.",
         "Look at data and targets; try a model that is known to learn them.",
         "toolbox/diagnose/#findings",

@@ -12,6 +12,7 @@ from snippets.diagnostics.diagnose_source.limits import (
     CHANCE,
     DROPPED,
     LOOKED_AT,
+    NEAR_ZERO,
     OUTWEIGHED,
     SMALL,
     UNREACHED,
@@ -44,6 +45,8 @@ class _Facts(NamedTuple):
     unit: float = 1.0
     """The loss of a batch over its mean."""
     sums: bool = False
+    ignored: float | None = None
+    """A label that the loss does not count."""
 
 
 class _Looks(NamedTuple):
@@ -122,6 +125,15 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found("absolute-error-of-labels", f"labels 0 and 1, {maker.lower()}")
     if kind == "squared" and maker == "Softmax" and exclusive:
         yield _found("squared-error-of-classes", f"{units} classes, one true in a row")
+    if kind in ("squared", "other") and same and units > 1 and len(rows) >= ALIKE:
+        values = y.reshape(-1, units)
+        place, column = np.nonzero(values)
+        alone = np.array_equal(place, np.arange(len(rows)))
+        if alone and np.ptp(values.sum(-1)) and np.ptp(column):
+            yield _found(
+                "zero-targets",
+                f"{units} outputs, one target other than 0 in each of {len(rows)} rows, from {low:.3g} to {high:.3g}",
+            )
     if kind == "hinge" and maker in ("Softmax", "Sigmoid", "Relu"):
         yield _found(
             "hinge-on-probabilities",
@@ -167,6 +179,29 @@ def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
             "penalty-outweighs-loss",
             f"in the first step {looks.penalty:.3g} times as strong, limit {OUTWEIGHED:g}",
         )
+
+
+def _log_of_zero(
+    outputs: np.ndarray, loss: Callable[[np.ndarray], float], step: int
+) -> str:
+    """Evidence that the loss of these outputs is not finite because it takes
+    the logarithm of a 0, empty if it is another reason. The loss of other
+    outputs tells: it is finite close to 0, where a quotient would be huge.
+    """
+    size = outputs.size
+    if not size or not ((outputs >= 0) & (outputs <= 1)).all():
+        return ""
+    ends = int(((outputs == 0) | (outputs == 1)).sum())
+    tiny, half, zero, one = (
+        loss(np.full_like(outputs, value)) for value in (1e-30, 0.5, 0.0, 1.0)
+    )
+    bears = math.isfinite(half) and abs(tiny) < NEAR_ZERO * abs(half)
+    if not ends or not bears or math.isfinite(zero + one):
+        return ""
+    return (
+        f"in step {step} {ends} of {size} outputs are exactly 0 or 1; the loss of outputs 0.5 is {half:.3g}, "
+        f"of 1e-30 {tiny:.3g}, of 0 {zero:.3g}, of 1 {one:.3g}"
+    )
 
 
 def _typical_norm(values: np.ndarray) -> float:
@@ -229,6 +264,10 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
     units = output.shape[-1] if output.ndim > 1 else 1
     if facts.kind == "labels" and y.size * units == output.size:
         truth, guess = y.reshape(-1), output.reshape(-1, units).argmax(-1)
+        kept = truth != facts.ignored
+        truth, guess = truth[kept], guess[kept]
+        if not truth.size:
+            return None
     elif y.shape == output.shape and units > 1 and hard and (y.sum(-1) == 1).all():
         truth, guess = y.argmax(-1).reshape(-1), output.argmax(-1).reshape(-1)
     elif output.size == y.size == len(y) and hard:

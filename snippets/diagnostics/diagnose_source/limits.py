@@ -47,5 +47,9 @@ OUTWEIGHED = 1.0
 does: at 1 the step shrinks more than it learns. A weight decay of 1e-4 to 1e-3
 lies 10 to 1000 times below.
 """
+NEAR_ZERO = 1e4
+"""Loss of outputs of 1e-30 over that of 0.5: a logarithm makes it 100, a
+quotient 5e29.
+"""
 HELD = 2**28
 """Bytes of batches that are held of a loader; the trials go round in them."""

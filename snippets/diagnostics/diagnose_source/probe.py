@@ -75,8 +75,8 @@ class _Clock:
 
 
 class _Probe:
-    """`run(factor, steps, alone)` gives the losses of a trial; the first one
-    also fills `settled`, `scores` and `moved`.
+    """`run(factor, steps, alone)` gives the losses of a trial and adds to
+    `moved`; the first one also fills `settled`, `scores` and `zeros`.
     """
 
     def __init__(
@@ -95,8 +95,12 @@ class _Probe:
         """Loss in inference mode: dropout and noise are off."""
         self.scores: list[Any] = []
         """Accuracies in inference and in training mode."""
-        self.moved = math.inf
-        """Displacement of the weights over their norm."""
+        self.moved: list[float] = []
+        """Of each trial, the displacement of the weights over their norm."""
+        self.learned = False
+        """The first trial gets so low that no more is asked."""
+        self.zeros = ""
+        """Evidence that a loss was lost in the logarithm of 0."""
 
     def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
         trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
@@ -105,19 +109,23 @@ class _Probe:
         return trial
 
     def findings(
-        self, unrelated: Callable[[], str], explained: bool
+        self, unrelated: Callable[[], str], known: set[str]
     ) -> Iterator[Finding]:
-        """`explained` says that a fault is known, of which it would be no news
-        that nothing is learned.
+        """`known` are the codes of faults, of which it would be no news that
+        nothing is learned.
         """
         first = self.trial(1.0, STEPS)
-        losses, planned = first.losses, self.planned
+        losses, planned, explained = first.losses, self.planned, bool(known)
+        if self.zeros:
+            yield _found("log-of-zero", self.zeros)
+            return
         if math.isfinite(losses[-1]):
             # Steps that need the loss several times are fewer.
             self.own = min(self.own, len(losses))
         own = self.own
         if self.constant is None and min(losses) <= 0:
             # Of such a loss no ratio says anything.
+            self.learned = math.isfinite(losses[-1])
             if not math.isfinite(losses[-1]):
                 yield from list(self.too_high(math.inf, math.inf, 0.0)) or self.lost()
             return
@@ -134,19 +142,26 @@ class _Probe:
                 f"class ({score[1]:.0%}), limit {NO_BETTER:+.0%}",
             )
             return
-        if min(given, self.settled - least) < (FINISHED if whole else NOT_DONE) * scale:
-            return
-        if planned and self.stands_still(given, start, scale):
-            named = list(self.too_short(given, start, scale, least))
-            yield from named or [
-                _found(
-                    "steps-too-short",
-                    f"in {planned} steps the weights move by at most {self.moved * planned / len(losses):.2g} of their "
-                    f"size, limit {MOVED:g}; loss after {own} steps {given + least:.3g}, best constant {guess:.3g}",
-                )
-            ]
+        enough = FINISHED if whole else NOT_DONE
+        self.learned = min(given, self.settled - least) < enough * scale
+        if self.learned:
             return
         lost = given > GUESS * scale
+        if planned and self.stands_still(given, start, scale):
+            found = list(self.too_short(given, start, scale, least, known))
+            if not found and not self.stays_flat(explained):
+                most = self.moved[0] * planned / len(losses)
+                found = [
+                    _found(
+                        "steps-too-short",
+                        f"in {planned} steps the weights move by at most {most:.2g} of their size, limit {MOVED:g}; "
+                        f"loss after {own} steps {given + least:.3g}, {self.mark(guess)}",
+                    )
+                ]
+            yield from found
+            if not found and lost:
+                yield from self.nothing(given, scale, least, unrelated, explained)
+            return
         if lost or _wavers(losses[:own]):
             high = list(self.too_high(given, scale, least))
             yield from high
@@ -155,15 +170,20 @@ class _Probe:
             if all(trial.loss == math.inf for trial in self.trials):
                 yield from self.lost()
                 return
-        found = list(self.too_short(given, start, scale, least))
-        yield from found
-        if found or not lost:
+        falls = self.heads_low(given, scale, least)
+        if falls and not lost:
             return
-        best = min(
-            [given, *(trial.loss - least for trial in self.trials if not trial.alone)]
-        )
-        if best > NOTHING * scale and not explained:
-            yield self.nothing(best, scale, least, unrelated)
+        # What falls to the constant may stop there: a higher rate is there sooner.
+        found = list(self.too_short(given, start, scale, least, known))
+        if found and not falls:
+            yield from found
+        elif not found and lost:
+            yield from self.nothing(given, scale, least, unrelated, explained)
+
+    def mark(self, guess: float) -> str:
+        """What losses are measured by."""
+        name = "first loss" if self.constant is None else "best constant"
+        return f"{name} {guess:.3g}"
 
     def score(self) -> Any:
         """The better one of both modes: the averages of batch normalization lag
@@ -183,8 +203,19 @@ class _Probe:
             math.isfinite(given)
             and given > FINISHED * scale
             and heading > NOT_DONE * scale
-            and self.moved * steps < MOVED
+            and self.moved[0] * steps < MOVED
         )
+
+    def stays_flat(self, explained: bool) -> bool:
+        """A higher rate moves the weights and leaves the loss where it is, or a
+        known fault holds the weights: this says nothing of the steps.
+        """
+        given = self.trials[0].loss
+        moved = any(
+            move > MOVED and BETTER * given < trial.loss < given / BETTER
+            for move, trial in zip(self.moved[1:], self.trials[1:], strict=True)
+        )
+        return moved or (explained and self.moved[0] == 0)
 
     def left(self, trials: int) -> int:
         """Steps for each of so many more trials."""
@@ -204,11 +235,7 @@ class _Probe:
                     "rate-too-high",
                     f"loss after {self.own} steps {given + least:.3g}, after {steps} at {factor:g} times the rate "
                     f"{less + least:.3g}; limit {BETTER:g} of it"
-                    + (
-                        f"; best constant {scale + least:.3g}"
-                        if scale < math.inf
-                        else ""
-                    ),
+                    + (f"; {self.mark(scale + least)}" if scale < math.inf else ""),
                 )
                 return
 
@@ -220,10 +247,12 @@ class _Probe:
         yield _found("non-finite-training", ", ".join(ends))
 
     def too_short(
-        self, given: float, start: float, scale: float, least: float
+        self, given: float, start: float, scale: float, least: float, known: set[str]
     ) -> Iterator[Finding]:
-        """Does a longer step help, or a longer training?"""
-        if self.heads_low(given, scale, least):
+        """Does a longer step help, or a longer training? Beside what makes all
+        steps noisy, this is no news.
+        """
+        if known & _NOISY:
             return
         for trial in self.longer():
             more = trial.loss - least
@@ -266,15 +295,25 @@ class _Probe:
             yield self.trial(best.factor, steps)
 
     def nothing(
-        self, best: float, scale: float, least: float, unrelated: Callable[[], str]
-    ) -> Finding:
+        self,
+        given: float,
+        scale: float,
+        least: float,
+        unrelated: Callable[[], str],
+        explained: bool,
+    ) -> Iterator[Finding]:
+        best = min([given, *(trial.loss - least for trial in self.trials)])
+        if best <= NOTHING * scale or explained:
+            return
+        rates = sorted({trial.factor for trial in self.trials})
         evidence = (
-            f"the lowest loss of {len(self.trials)} trials is {best + least:.3g}, the best constant "
-            f"{scale + least:.3g}, limit {NOTHING:g} of it"
+            f"the lowest loss at {', '.join(f'{rate:g}' for rate in rates)} times the rate is {best + least:.3g}, "
+            f"{self.mark(scale + least)}, limit {NOTHING:g} of it"
         )
         near = unrelated()
         if near:
-            return _found("labels-unrelated", f"{near}; {evidence}")
+            yield _found("labels-unrelated", f"{near}; {evidence}")
+            return
         steps = ALONE // len(ADAM)
         batch = [self.trial(rate, steps, alone=True) for rate in ADAM]
         alone = [trial.loss - least for trial in batch]
@@ -283,14 +322,19 @@ class _Probe:
             _wavers(trial.losses, NOTHING) for trial in batch
         )
         if min(alone) > NOTHING * scale and arrived:
-            return _found(
+            yield _found(
                 "cannot-overfit-one-batch",
                 f"loss {min(alone) + least:.3g} after {steps} steps on one batch; {evidence}",
             )
-        return _found(
+            return
+        yield _found(
             "learns-nothing",
             f"{evidence}; on one batch alone {min(alone) + least:.3g}",
         )
+
+
+_NOISY = {"dropout-too-strong"}
+"""Faults that make a loss fall slowly at any rate."""
 
 
 def _wavers(losses: tuple[float, ...], limit: float = WAVERS) -> bool:

@@ -40,6 +40,8 @@ class _Program:
         self.facts: _Facts | None = None
         self.found: list[Finding] = []
         self.trials: list[Trial] = []
+        self.stacked = set[str]()
+        """The code of linear layers in a row, if there are any."""
 
     def diagnosis(self) -> Diagnosis:
         constant, complete = None, True
@@ -53,7 +55,11 @@ class _Program:
                 constant = self.facts and _best_constant(self.facts)
                 self.probe = _Probe(self.run, self.clock, self.planned, constant)
                 self.trials = self.probe.trials
-                self.found += self.probe.findings(self.unrelated, self.faults() > 0)
+                known = self.faults() | {"linear-stack"} & self.stacked
+                later = list(self.probe.findings(self.unrelated, known))
+                if self.stacked and not self.probe.learned and not self.faults():
+                    self.found = [_raised(finding) for finding in self.found]
+                self.found += later
         except _Stopped:
             complete = False
         except _Failed as failed:
@@ -89,14 +95,23 @@ class _Program:
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
+        # Such layers may be meant: a fault of check_model's, or what the trials show.
+        level = {finding.code: finding.level for finding in checked}
+        self.found = [
+            finding._replace(level=level.get("linear-stack", "note"))
+            if finding.code == "linear-stack"
+            else finding
+            for finding in self.found
+        ]
         own = {finding.code for finding in self.found}
+        self.stacked = {"linear-stack"} & own
         own |= {code for name in own for code in _SAME.get(name, ())}
         self.found += [finding for finding in checked if finding.code not in own]
         if failure and not self.faults():
             self.found.append(_failure(failure))
 
-    def faults(self) -> int:
-        return sum(finding.level == "fault" for finding in self.found)
+    def faults(self) -> set[str]:
+        return {finding.code for finding in self.found if finding.level == "fault"}
 
 
 _FAILURES = (
@@ -122,6 +137,14 @@ _SAME = {
     "softmax-axis": ("softmax-over-batch",),
 }
 """What check_model says of the same fault."""
+
+
+def _raised(finding: Finding) -> Finding:
+    """Linear layers in a row, of a model that does not learn."""
+    if finding.code != "linear-stack":
+        return finding
+    evidence = f"{finding.evidence}; the first trial does not learn"
+    return finding._replace(level="fault", evidence=evidence)
 
 
 def _failure(error: Any) -> Finding:

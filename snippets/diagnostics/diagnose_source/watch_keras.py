@@ -44,6 +44,7 @@ from snippets.diagnostics.check_model_keras import (
 from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
     _Facts,
+    _log_of_zero,
     _Looks,
     _neighbours,
     _score,
@@ -273,6 +274,8 @@ class _Training(_Program):
     ) -> None:
         super().__init__(clock, planned)
         self.model, self.batches, self.examples = model, batches, examples
+        self.output: Any = None
+        """Of the last step."""
         self.loss_fn = losses.get(_only(model.loss))
         self.optimizer, self.peak = _twin(model, planned)
         self.step = tf.function(self.eager_step, reduce_retracing=True)
@@ -296,7 +299,7 @@ class _Training(_Program):
         if shape is None:  # of a subclass
             with suppress(*_FAILURES, tf.errors.OpError):
                 shape = self.called((x,), False).shape
-        return check_model(self.model, (x, _raised(y, shape or ())))
+        return check_model(self.model, (x, _widened(y, shape or ())))
 
     def losses(self, batch: Any, output: Any) -> tuple[Any, Any]:
         """Of the data, and of all penalties."""
@@ -306,15 +309,16 @@ class _Training(_Program):
         return whole - penalty, penalty
 
     def eager_step(self, *batch: Any) -> Any:
-        """One step of the twin of the optimizer; the loss before it."""
+        """One step of the twin of the optimizer; loss and output before it."""
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            bare, penalty = self.losses(batch, self.called(batch, True))
+            output = self.called(batch, True)
+            bare, penalty = self.losses(batch, output)
             whole = bare + penalty
         self.optimizer.apply(
             tape.gradient(whole, [part.value for part in weights]), weights
         )
-        return bare
+        return bare, output
 
     def called(self, batch: Any, training: bool) -> Any:
         takes = getattr(self.model, "_call_has_training_arg", True)
@@ -377,7 +381,7 @@ class _Training(_Program):
         unit = None
         if bare is not None:
             plain = mean(target, output)
-            unit = float(bare) / plain if plain else None
+            unit = float(bare) / plain if abs(plain) > 0 else None
         return _Facts(
             kind=kind,
             logits=bool(config.get("from_logits")),
@@ -388,6 +392,7 @@ class _Training(_Program):
             smoothing=config.get("label_smoothing") or 0.0,
             unit=unit or 1.0,
             sums=config.get("reduction") == "sum",
+            ignored=config.get("ignore_class") if kind == "labels" else None,
         )
 
     def all_targets(self) -> np.ndarray | None:
@@ -457,7 +462,8 @@ class _Training(_Program):
         self.clock.tick(1, doing)
         try:
             tensors = (tree.map_structure(_tensor, part) for part in batch)
-            return float(self.step(*tensors))
+            loss, self.output = self.step(*tensors)
+            return float(loss)
         except (*_FAILURES, tf.errors.OpError) as error:
             raise _Failed from error
 
@@ -468,21 +474,33 @@ class _Training(_Program):
         found = list[float]()
         weights = self.model.trainable_variables
         with self.trial_of(factor, alone):
-            before = [part.numpy() for part in weights] if first else []
+            before = [part.numpy() for part in weights]
             for place in range(steps):
                 batch = self.batches[0 if alone else place % len(self.batches)]
                 found.append(self.one_step(batch, doing))
+                if first and not math.isfinite(found[-1]):
+                    self.probe.zeros = self.log_of_zero(batch[1], len(found))
                 if self.clock.stopped or not math.isfinite(found[-1]):
                     break
                 if first and len(found) == self.probe.own:
                     self.rate()
-            if first:
-                moves = [
-                    part.numpy() - old
-                    for part, old in zip(weights, before, strict=True)
-                ]
-                self.probe.moved = _length(moves) / max(_length(before), 1e-30)
+            moves = [
+                part.numpy() - old for part, old in zip(weights, before, strict=True)
+            ]
+            self.probe.moved.append(_length(moves) / max(_length(before), 1e-30))
         return found
+
+    def log_of_zero(self, targets: Any, step: int) -> str:
+        """Evidence that the last step took the logarithm of a 0."""
+        if self.loss_fn is None or not tf.is_tensor(self.output):
+            return ""
+
+        def loss(values: np.ndarray) -> float:
+            return _mean(self.loss_fn, targets, tf.cast(values, self.output.dtype))
+
+        with suppress(*_FAILURES, tf.errors.OpError):
+            return _log_of_zero(_numbers(self.output), loss, step)
+        return ""
 
     def rate(self) -> None:
         """Loss and accuracy of some examples, in both modes."""
@@ -555,13 +573,18 @@ def _length(parts: list[Any]) -> float:
 
 
 def _mean(loss_fn: Any, targets: Any, output: Any) -> float:
-    """Of the loss over all its parts, however it adds them up."""
+    """Of the loss over all its parts that count, however it adds them up."""
     func = getattr(loss_fn, "call", loss_fn)
-    targets = tf.cast(_raised(targets, output.shape), output.dtype)
-    return float(tf.reduce_mean(func(targets, output)))
+    targets = tf.cast(_widened(targets, output.shape), output.dtype)
+    parts = func(targets, output)
+    # The one that Keras leaves on a loss with a class that is ignored.
+    counted = getattr(parts, "_keras_mask", None)
+    if counted is not None:
+        parts = tf.boolean_mask(parts, counted)
+    return float(tf.reduce_mean(parts))
 
 
-def _raised(targets: Any, shape: Any) -> Any:
+def _widened(targets: Any, shape: Any) -> Any:
     """With an axis of length one, as the model has it: a compiled loss adds
     it."""
     if len(shape) == len(targets.shape) + 1 and shape[-1] == 1:

@@ -24,7 +24,7 @@ Recipe for Training Neural Networks" (2019).
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -48,6 +48,7 @@ from snippets.diagnostics.check_model_pytorch import (
 from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
     _Facts,
+    _log_of_zero,
     _Looks,
     _neighbours,
     _score,
@@ -278,6 +279,8 @@ class _Training(_Program):
         self.model, self.loss_fn = model, loss_fn
         self.optimizer, self.max_norm = optimizer, max_norm
         self.batches, self.examples = batches, examples
+        self.output: Any = None
+        """Of the last step."""
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
 
@@ -402,6 +405,7 @@ class _Training(_Program):
             smoothing=settings.get("label_smoothing", 0.0) if kind == "labels" else 0.0,
             unit=unit or 1.0,
             sums=settings.get("reduction") == "sum",
+            ignored=settings.get("ignore_index", -100) if kind == "labels" else None,
         )
 
     def all_targets(self, target: Tensor, batch: Any) -> Tensor:
@@ -515,7 +519,9 @@ class _Training(_Program):
         def closure() -> Tensor:
             self.clock.tick(1, doing)
             optimizer.zero_grad()
-            _, value = self.both(batch)
+            output, value = self.both(batch)
+            if not losses:
+                self.output = output
             value.backward()
             if self.max_norm is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
@@ -536,25 +542,38 @@ class _Training(_Program):
         with self.trial_of(1.0 if alone else factor):
             weights = self.held()
             optimizer = torch.optim.Adam(weights, factor) if alone else self.optimizer
-            before = [weight.detach().clone() for weight in weights] if first else []
+            before = [weight.detach().clone() for weight in weights]
             enough = self.clock.spent + steps
             # An optimizer may need the loss several times in a step.
             while self.clock.spent < enough and not self.clock.stopped:
                 place = 0 if alone else len(losses) % len(self.batches)
                 losses.append(self.step(self.batches[place], doing, optimizer))
                 if not math.isfinite(losses[-1]):
+                    if first:
+                        self.probe.zeros = self.log_of_zero(place, len(losses))
                     break
                 if first and len(losses) == self.probe.own:
                     enough += self.rate()
-            if first:
-                moved = _length(
-                    [
-                        new.detach() - old
-                        for new, old in zip(weights, before, strict=True)
-                    ]
-                )
-                self.probe.moved = moved / max(_length(before), 1e-30)
+            moves = [
+                new.detach() - old for new, old in zip(weights, before, strict=True)
+            ]
+            self.probe.moved.append(_length(moves) / max(_length(before), 1e-30))
         return losses
+
+    def log_of_zero(self, place: int, step: int) -> str:
+        """Evidence that the last step took the logarithm of a 0."""
+        batch, output = self.batches[place](), self.output
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        if self.loss_fn is None or not isinstance(output, Tensor):
+            return ""
+
+        def loss(values: np.ndarray) -> float:
+            given = torch.as_tensor(values, dtype=output.dtype, device=output.device)
+            return float(self.loss_fn(given, batch[1] if pair else batch))
+
+        with torch.no_grad(), suppress(*_FAILURES):
+            return _log_of_zero(_numbers(output), loss, step)
+        return ""
 
     def rate(self) -> float:
         """Fill in loss and accuracy of some examples, in both modes; return
