@@ -580,7 +580,7 @@ def test_linear_layers_in_a_row_are_a_fault_of_a_model_that_does_not_learn():
     learned = look(nn.Sequential(*layers), (x, y), nn.CrossEntropyLoss())
     assert codes(learned, "note") == ["linear-stack"]
     explained = look(nn.Sequential(*layers), (x / 1e3, CORNERS), nn.CrossEntropyLoss())
-    assert codes(explained) == ["input-scale"] and "linear-stack" in codes(explained, "note")
+    assert "input-scale" in codes(explained) and "linear-stack" in codes(explained, "note")
     three = look(nn.Sequential(nn.Linear(8, 8), *layers), (x, y), nn.CrossEntropyLoss())
     assert codes(three) == ["linear-stack"]
 
