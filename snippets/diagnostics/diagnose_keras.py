@@ -891,14 +891,13 @@ class _Probe:
                 yield from self.lost()
                 return
         falls = self.heads_low(given, scale, least)
-        if falls and not lost:
-            return
-        # What falls to the constant may stop there: a higher rate is there sooner.
-        found = list(self.too_short(given, start, scale, least, known))
-        if found and not falls:
-            yield from found
-        elif not found and lost:
-            yield from self.nothing(given, scale, least, unrelated, explained)
+        if lost or not falls:
+            # What falls to the constant may stop there: a higher rate shows.
+            found = list(self.too_short(given, start, scale, least, known))
+            if found and not falls:
+                yield from found
+            elif not found and lost:
+                yield from self.nothing(given, scale, least, unrelated, explained)
 
     def mark(self, guess: float) -> str:
         """What losses are measured by."""
@@ -995,11 +994,12 @@ class _Probe:
         """As it falls in its second half, the loss ends low in the planned
         steps.
         """
-        half = self.own // 2
-        if self.planned is None or self.planned <= self.own or half < 2:
-            return False
-        fall = (_end(self.trials[0].losses, half) - least - given) / (self.own - half)
-        return given - fall * (self.planned - self.own) < NOT_DONE * scale
+        half, low = self.own // 2, False
+        if self.planned is not None and self.planned > self.own and half > 1:
+            fall = _end(self.trials[0].losses, half) - least - given
+            fall /= self.own - half
+            low = given - fall * (self.planned - self.own) < NOT_DONE * scale
+        return low
 
     def longer(self) -> Iterator[Trial]:
         """More of the given rate, higher ones, and more of the best of
@@ -1144,7 +1144,7 @@ class _Program:
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
-        # Such layers may be meant: a fault of check_model's, or what the trials show.
+        # Such layers may be meant: check_model tells, or what the trials show.
         level = {finding.code: finding.level for finding in checked}
         self.found = [
             finding._replace(level=level.get("linear-stack", "note"))
@@ -1190,10 +1190,9 @@ _SAME = {
 
 def _raised(finding: Finding) -> Finding:
     """Linear layers in a row, of a model that does not learn."""
-    if finding.code != "linear-stack":
-        return finding
     evidence = f"{finding.evidence}; the first trial does not learn"
-    return finding._replace(level="fault", evidence=evidence)
+    raised = finding._replace(level="fault", evidence=evidence)
+    return raised if finding.code == "linear-stack" else finding
 
 
 def _failure(error: Any) -> Finding:
@@ -1636,15 +1635,15 @@ class _Training(_Program):
 
     def log_of_zero(self, targets: Any, step: int) -> str:
         """Evidence that the last step took the logarithm of a 0."""
-        if self.loss_fn is None or not tf.is_tensor(self.output):
-            return ""
+        evidence = ""
 
         def loss(values: np.ndarray) -> float:
             return _mean(self.loss_fn, targets, tf.cast(values, self.output.dtype))
 
         with suppress(*_FAILURES, tf.errors.OpError):
-            return _log_of_zero(_numbers(self.output), loss, step)
-        return ""
+            if self.loss_fn is not None and tf.is_tensor(self.output):
+                evidence = _log_of_zero(_numbers(self.output), loss, step)
+        return evidence
 
     def rate(self) -> None:
         """Loss and accuracy of some examples, in both modes."""

@@ -171,14 +171,13 @@ class _Probe:
                 yield from self.lost()
                 return
         falls = self.heads_low(given, scale, least)
-        if falls and not lost:
-            return
-        # What falls to the constant may stop there: a higher rate is there sooner.
-        found = list(self.too_short(given, start, scale, least, known))
-        if found and not falls:
-            yield from found
-        elif not found and lost:
-            yield from self.nothing(given, scale, least, unrelated, explained)
+        if lost or not falls:
+            # What falls to the constant may stop there: a higher rate shows.
+            found = list(self.too_short(given, start, scale, least, known))
+            if found and not falls:
+                yield from found
+            elif not found and lost:
+                yield from self.nothing(given, scale, least, unrelated, explained)
 
     def mark(self, guess: float) -> str:
         """What losses are measured by."""
@@ -275,11 +274,12 @@ class _Probe:
         """As it falls in its second half, the loss ends low in the planned
         steps.
         """
-        half = self.own // 2
-        if self.planned is None or self.planned <= self.own or half < 2:
-            return False
-        fall = (_end(self.trials[0].losses, half) - least - given) / (self.own - half)
-        return given - fall * (self.planned - self.own) < NOT_DONE * scale
+        half, low = self.own // 2, False
+        if self.planned is not None and self.planned > self.own and half > 1:
+            fall = _end(self.trials[0].losses, half) - least - given
+            fall /= self.own - half
+            low = given - fall * (self.planned - self.own) < NOT_DONE * scale
+        return low
 
     def longer(self) -> Iterator[Trial]:
         """More of the given rate, higher ones, and more of the best of

@@ -95,7 +95,7 @@ class _Program:
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
-        # Such layers may be meant: a fault of check_model's, or what the trials show.
+        # Such layers may be meant: check_model tells, or what the trials show.
         level = {finding.code: finding.level for finding in checked}
         self.found = [
             finding._replace(level=level.get("linear-stack", "note"))
@@ -141,10 +141,9 @@ _SAME = {
 
 def _raised(finding: Finding) -> Finding:
     """Linear layers in a row, of a model that does not learn."""
-    if finding.code != "linear-stack":
-        return finding
     evidence = f"{finding.evidence}; the first trial does not learn"
-    return finding._replace(level="fault", evidence=evidence)
+    raised = finding._replace(level="fault", evidence=evidence)
+    return raised if finding.code == "linear-stack" else finding
 
 
 def _failure(error: Any) -> Finding:

@@ -492,15 +492,15 @@ class _Training(_Program):
 
     def log_of_zero(self, targets: Any, step: int) -> str:
         """Evidence that the last step took the logarithm of a 0."""
-        if self.loss_fn is None or not tf.is_tensor(self.output):
-            return ""
+        evidence = ""
 
         def loss(values: np.ndarray) -> float:
             return _mean(self.loss_fn, targets, tf.cast(values, self.output.dtype))
 
         with suppress(*_FAILURES, tf.errors.OpError):
-            return _log_of_zero(_numbers(self.output), loss, step)
-        return ""
+            if self.loss_fn is not None and tf.is_tensor(self.output):
+                evidence = _log_of_zero(_numbers(self.output), loss, step)
+        return evidence
 
     def rate(self) -> None:
         """Loss and accuracy of some examples, in both modes."""

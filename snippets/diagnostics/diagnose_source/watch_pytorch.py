@@ -564,16 +564,16 @@ class _Training(_Program):
         """Evidence that the last step took the logarithm of a 0."""
         batch, output = self.batches[place](), self.output
         pair = isinstance(batch, tuple | list) and len(batch) == 2
-        if self.loss_fn is None or not isinstance(output, Tensor):
-            return ""
+        evidence = ""
 
         def loss(values: np.ndarray) -> float:
             given = torch.as_tensor(values, dtype=output.dtype, device=output.device)
             return float(self.loss_fn(given, batch[1] if pair else batch))
 
         with torch.no_grad(), suppress(*_FAILURES):
-            return _log_of_zero(_numbers(output), loss, step)
-        return ""
+            if self.loss_fn is not None and isinstance(output, Tensor):
+                evidence = _log_of_zero(_numbers(output), loss, step)
+        return evidence
 
     def rate(self) -> float:
         """Fill in loss and accuracy of some examples, in both modes; return
