@@ -737,7 +737,8 @@ class Following(keras.Model):
     def __init__(self, width: int = 32):
         super().__init__()
         self.target, self.net = (
-            keras.Sequential([layers.Dense(size, "relu"), layers.Dense(3)]) for size in (width, 32)
+            keras.Sequential([layers.Dense(size, "relu"), layers.Dense(3)], name=name)
+            for size, name in ((width, "target"), (32, "net"))
         )
 
     def call(self, x):
@@ -773,3 +774,27 @@ def test_similarities_beside_the_output_are_no_mixing():
     loss = losses.SparseCategoricalCrossentropy(from_logits=True)
     report = check_model(model, (normal(16, 64), labels(16)), lambda y, output: loss(y, output[0]))
     assert "mixed-examples" not in [finding.code for finding in report.findings]
+
+
+class Cut(keras.Model):
+    """Blocks in a row, of which the first ones are cut off."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = [keras.Sequential([layers.Dense(64, "relu"), layers.Dense(64)]) for _ in range(4)]
+        self.head = layers.Dense(10)
+
+    def call(self, x):
+        for place, block in enumerate(self.blocks):
+            x = x + block(x)
+            x = keras.ops.stop_gradient(x) if place == 1 else x
+        return self.head(x)
+
+
+def test_blocks_in_a_row_are_no_target_networks():
+    model = Cut()
+    model(normal(16, 64))
+    found = {
+        finding.code: finding.level for finding in check_model(model, (normal(16, 64), labels(16)), LOGITS).findings
+    }
+    assert found["no-gradient"] == "fault"

@@ -1509,6 +1509,49 @@ def test_a_target_network_needs_no_gradient(model, level):
     assert ("is made alike and has one" in finding.evidence) == (level == "note")
 
 
+class Critics(nn.Module):
+    """Two networks, and a target network for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.q1, self.q2, self.target_q1, self.target_q2 = (
+            nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3)) for _ in range(4)
+        )
+
+    def forward(self, x):
+        with torch.no_grad():
+            best = torch.minimum(self.target_q1(x), self.target_q2(x)).amax(1)
+        return self.q1(x) + self.q2(x), best
+
+
+class Cut(nn.Module):
+    """Blocks in a row, of which the first ones are cut off."""
+
+    def __init__(self, cut: int):
+        super().__init__()
+        blocks = (nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)) for _ in range(4))
+        self.blocks, self.head, self.cut = nn.ModuleList(blocks), nn.Linear(64, 10), cut
+
+    def forward(self, x):
+        for place, block in enumerate(self.blocks):
+            x = x + block(x)
+            x = x.detach() if place == self.cut else x
+        return self.head(x)
+
+
+def test_each_of_two_target_networks_has_its_own():
+    data = torch.randn(16, 8), torch.randn(16, 3)
+    (finding,) = check_model(Critics(), data, lambda output, y: mean(output[0] - y, y)).findings
+    assert (finding.code, finding.level) == ("no-gradient", "note")
+    assert finding.layers == ("target_q1.0", "target_q1.2", "target_q2.0", "target_q2.2")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_blocks_in_a_row_are_no_target_networks(cut):
+    report = check_model(Cut(cut), (torch.randn(16, 64), torch.randint(10, (16,))), cross_entropy)
+    assert {finding.code: finding.level for finding in report.findings}["no-gradient"] == "fault"
+
+
 def test_rows_that_a_mask_left_empty_are_counted():
     class Masked(nn.Module):
         def __init__(self):

@@ -267,12 +267,13 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     find, weights = seen.find, seen.weights.values()
     if not layers and any(weight.matrix for weight in weights):
         find("nothing-seen", f"{len(weights)} weights, and no layer that ran")
-    copies = [weight.name for weight in weights if weight.copy]
     # A target network is a copy by intent.
-    pairs = {name: _twin(name, seen.weights) for name in copies}
-    followed = tuple(set(pairs.values()) - {""})
+    pairs = _followers(seen.weights)
+    paired = (*pairs, *pairs.values())
     same = [
-        name for name in copies if not pairs[name] and not name.startswith(followed)
+        weight.name
+        for weight in weights
+        if weight.copy and not weight.name.startswith(paired)
     ]
     if same:
         find("identical-layers", f"{len(same)} weights equal another one", *same)
@@ -729,12 +730,15 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         if any(reached):
             break
         severed += [layer.name] if reached else []
+    pairs = _followers(seen.weights)
     cut = [
         name for row in seen.rows if row["layer"] in severed for name in row["weights"]
     ]
-    twins = dict.fromkeys(_twin(name, seen.weights) for name in cut)
-    if severed and all(twins):
-        evidence = f"no path from the loss to their weights; {', '.join(twins)} is made alike and has one"
+    if severed and all(name.startswith(tuple(pairs)) for name in cut):
+        alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
+        evidence = (
+            f"no path from the loss to their weights; {alike} is made alike and has one"
+        )
         seen.find("no-gradient", evidence, *severed, level="note")
     elif severed:
         seen.find("no-gradient", "no path from the loss to their weights", *severed)
@@ -746,39 +750,37 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         )
 
 
-def _twin(name: str, weights: dict[str, _Weight]) -> str:
-    """Of a weight without a gradient, the part of the model that is made as its
-    own part is and gets one, as the network that a target network follows; ""
-    without such.
+def _followers(weights: dict[str, _Weight]) -> dict[str, str]:
+    """Parts of the model without any gradient, each with a part that is made as
+    it is and has one: target networks, and teachers that follow a student.
+
+    Blocks that stand in a row are alike as well, but for the number in their
+    names.
     """
-    if weights[name].gradient is not None:
-        return ""
-    parts = re.split(r"[./]", name)
-    for depth in range(len(parts) - 1, 0, -1):
-        own = name[: len("/".join(parts[:depth])) + 1]
-        wanted = {
-            one.removeprefix(own): weight.size
-            for one, weight in weights.items()
-            if one.startswith(own)
-        }
-        rest = name.removeprefix(own)
-        for other in weights:
-            start = other.removesuffix(rest)
-            if start in (other, own) or start[-1:] not in (".", "/"):
-                continue
-            found = {
-                one.removeprefix(start): weight
-                for one, weight in weights.items()
-                if one.startswith(start)
-            }
-            same = {key: weight.size for key, weight in found.items()} == wanted
-            if same and all(
-                weight.gradient is not None
-                for weight in found.values()
-                if weight.matrix
-            ):
-                return start[:-1]
-    return ""
+    parts = dict[str, list[_Weight]]()
+    for name, weight in weights.items():
+        for end in re.finditer("[./]", name):
+            parts.setdefault(name[: end.end()], []).append(weight)
+    alike = dict[tuple[int, ...], list[str]]()
+    for part, held in parts.items():
+        if all(one.gradient is not None for one in held if one.matrix):
+            alike.setdefault(tuple(one.size for one in held), []).append(part)
+    found = dict[str, str]()
+    for part, held in parts.items():
+        sizes = tuple(one.size for one in held)
+        if sum(one.matrix for one in held) < 2 or any(
+            one.gradient is not None for one in held
+        ):
+            continue
+        others = [one for one in alike.get(sizes, []) if _stem(one) != _stem(part)]
+        if others and not part.startswith(tuple(found)):
+            found[part] = others[0]
+    return found
+
+
+def _stem(part: str) -> str:
+    """The last name of a part without its number."""
+    return re.split("[./]", part[:-1])[-1].rstrip("0123456789_")
 
 
 def _slope(sizes: list[float | None]) -> float:
