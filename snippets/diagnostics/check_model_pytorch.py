@@ -1034,11 +1034,6 @@ class _Seen:
         self.rows.append(row)
         return row
 
-    def weights_of(self, place: int) -> float:
-        """The norm of all weights of a row."""
-        names = self.rows[place]["weights"]
-        return math.hypot(*(self.weights[name].norm for name in names))
-
     def reports(self) -> tuple[LayerReport, ...]:
         reports = []
         for row in self.rows:
@@ -1259,11 +1254,7 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
             *alike,
         )
-    if (
-        (cut := _cut(seen, layers))
-        and not (opening or symmetric)
-        and seen.weights_of(cut[1]) > 0
-    ):
+    if (cut := _cut(seen, layers)) and not (opening or symmetric):
         before, first = (layers[place] for place in cut)
         evidence = f"cos {before.cosine:.2f} at {before.name}, {first.cosine:.6f} at {first.name} and after it"
         find("same-output", evidence, first.name)

@@ -1460,6 +1460,48 @@ def test_what_all_outputs_have_in_common_hides_no_mixing(batch_first):
     assert ("mixed-examples" in codes(check_model(Reader(batch_first), data, loss))) == batch_first
 
 
+class Lifted(nn.Module):
+    """Each output is 1,000 and a little, of which a part is the mean over the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 1)
+
+    def forward(self, x):
+        y = self.layer(x)
+        return 1000 + y + y.mean(0)
+
+
+def test_a_large_offset_hides_no_mixing():
+    data = torch.randn(16, 64), 1000 + torch.randn(16, 1)
+    assert "mixed-examples" in codes(check_model(Lifted(), data, nn.MSELoss()))
+
+
+class Beside(nn.Module):
+    """Logits, and something of the batch whose sizes may be the number of examples by chance."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.layer, self.what = nn.Linear(64, 10), what
+
+    def forward(self, x):
+        logits = self.layer(x)
+        return logits, self.what(logits)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda logits: logits[:, :4].softmax(1).mean(0),  # how often each of four codes is used
+        lambda logits: functional.normalize(logits) @ functional.normalize(logits).t(),
+    ],
+    ids=["usage of four codes", "similarities"],
+)
+def test_what_belongs_to_no_example_is_not_compared(what):
+    data = torch.randn(16, 64), torch.randint(10, (16,))
+    assert codes(check_model(Beside(what), data, lambda output, labels: cross_entropy(output[0], labels))) == []
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_temperature_within_the_batch_is_no_confidence(shift):
     """Of each example against each, the targets are the places; else the logits are too large."""
@@ -1544,6 +1586,20 @@ def test_each_of_two_target_networks_has_its_own():
     (finding,) = check_model(Critics(), data, lambda output, y: mean(output[0] - y, y)).findings
     assert (finding.code, finding.level) == ("no-gradient", "note")
     assert finding.layers == ("target_q1.0", "target_q1.2", "target_q2.0", "target_q2.2")
+
+
+def test_one_layer_is_no_target_network():
+    class Chain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.head = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+
+        def forward(self, x):
+            x = torch.relu(self.first(x)).detach()
+            return self.head(torch.relu(self.second(x)))
+
+    report = check_model(Chain(), (torch.randn(16, 64), torch.randint(10, (16,))), cross_entropy)
+    assert {finding.code: finding.level for finding in report.findings}["no-gradient"] == "fault"
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3])
@@ -1727,6 +1783,20 @@ class Queries(nn.Module):
         return self.last(torch.relu(queries + x[:, None])).mean(1)
 
 
+class Prompts(nn.Module):
+    """What each class is called is read last, and for every example alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.image, self.text = nn.Linear(64, 32), nn.Linear(16, 32)
+        self.words = nn.Parameter(torch.randn(64, 16))
+
+    def forward(self, x):
+        image = self.image(x)
+        text = self.text(self.words.expand(len(x), -1, -1))
+        return (text @ image[..., None])[..., 0] / 32**0.5
+
+
 def constant_head() -> nn.Module:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
     nn.init.zeros_(model[-1].weight)
@@ -1738,10 +1808,11 @@ def constant_head() -> nn.Module:
     ("model", "inputs"),
     [
         (Queries(), torch.randn(16, 64)),
+        (Prompts(), torch.randn(16, 64)),
         (constant_head(), torch.randn(16, 64)),  # the first step moves its weights
         (nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)), torch.randn(1, 64).expand(16, 64)),
     ],
-    ids=["learned queries", "zero head", "one example, repeated"],
+    ids=["learned queries", "names of classes", "zero head", "one example, repeated"],
 )
 def test_outputs_may_be_the_same_for_a_reason(model, inputs):
     assert "same-output" not in codes(check_model(model, (inputs, torch.randint(64, (16,))), cross_entropy))
