@@ -21,15 +21,18 @@ serve: environment ## show the site at http://127.0.0.1:8000/ and rebuild it at 
 	{ echo "Port $(PORT) is in use. Take another: make PORT=8001 serve" >&2; exit 1; }
 	@$(RUN) mkdocs serve --dev-addr 127.0.0.1:$(PORT) $(OPEN)
 
-# A file of tests stays in one process, since its tests share what they measured.
-TEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --cov
+# A file of tests stays in one process, since its tests share what they measured. The claims are held on a stand-in for
+# another processor: the build has held them on this one.
+TEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-append --cov-report= --ignore tests/test_claims.py
 
 test: environment ## run all tests; PyTorch and TensorFlow in processes of their own
 	@rm -f .coverage
-	@first=0; second=0; \
-	$(TEST) -m "not keras" --cov-report= --cov-fail-under=0 || first=$$?; \
-	$(TEST) -m keras --cov-append --cov-fail-under=100 || second=$$?; \
-	exit $$((first | second))
+	@failed=0; \
+	$(TEST) -m "not keras" || failed=1; \
+	$(TEST) -m keras || failed=1; \
+	$(RUN) tests.machines --some || failed=1; \
+	$(RUN) coverage report --fail-under 100 || failed=1; \
+	exit $$failed
 
 test-fast: environment ## what takes less than a minute: no build, no browser, no experiment, no TensorFlow
 	@$(RUN) pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not keras and not slow and not browser"

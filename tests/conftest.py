@@ -30,8 +30,8 @@ SLOW = {"built_site", "project", "page", "browser", "url"}
 
 MEASURING = {"test_claims.py", "test_experiments.py"}
 
-DIVIDED = {"tests/diagnostics/test_cures_keras.py", "tests/site/test_browser.py", "tests/test_claims.py"}
-"""Long files whose tests share what they found for one parameter and nothing else: an experiment, a page."""
+DIVIDED = {"tests/diagnostics/test_cures_keras.py", "tests/site/test_browser.py"}
+"""Long files whose tests share what they found for one parameter and nothing else: a fault, a page."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,11 +1,13 @@
 """Hold the claims, the parity of the explorer and the tests of all snippets on stand-ins for other machines.
 
-    python -m tests.machines         every stand-in: about a quarter of an hour each on two idle cores
-    python -m tests.machines --some  what every landing runs beside the tests: the first seed, one thread, the
-                                     oldest processor, whose kernels differ most from this one's
+    python -m tests.machines              every stand-in that this machine can be, with one thread and with two
+    python -m tests.machines --threads 2  with two threads alone
+    python -m tests.machines --some       what `make test` holds: claims and parity, one thread, on the oldest
+                                          processor, whose kernels differ most from this one's
 
 The libraries choose their kernels by the processor, and kernels add in another order. So the last digits of a sum are
 another machine's business; a training multiplies them. These settings make one machine choose as others would.
+`make spread` holds ten seeds on the same processors, so one seed is enough here.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -74,7 +77,7 @@ def environment(settings: dict[str, str], threads: str) -> dict[str, str]:
     return kept | settings | {"TEST_THREADS": threads}
 
 
-def passes(settings: dict[str, str], threads: str, arguments: list[str]) -> bool:
+def passes(settings: dict[str, str], threads: str, arguments: Sequence[str]) -> bool:
     """Whether all tests pass. In two halves, since PyTorch and TensorFlow do not share a process."""
     # More threads than cores would wait for each other in every operation.
     processes = max(1, min(4, (os.cpu_count() or 1) // int(threads)))
@@ -96,15 +99,16 @@ def passes(settings: dict[str, str], threads: str, arguments: list[str]) -> bool
     return statuses == [0, 0]
 
 
-def main(some: bool) -> int:
+def main(some: bool, threads_of: Sequence[str] = THREADS) -> int:
     able = machines()
     folders = sorted({f"tests/{name}" for name in SNIPPETS if (ROOT / "tests" / name).is_dir()})
     failed = []
     if some:
         chosen = list(product(list(able)[:1], THREADS[:1]))
-        arguments = [CLAIMS, *PARITY, "-k", "[0- or engine or training"]
+        # The report of coverage covers the experiments too, which nothing else runs among the tests.
+        arguments = [CLAIMS, *PARITY, "--cov", "--cov-append", "--cov-report="]
     else:
-        chosen = list(product(able, THREADS))
+        chosen = list(product(able, threads_of))
         arguments = [CLAIMS, *PARITY, *folders]
     for name, threads in chosen:
         print(f"\n{name}, threads: {threads}: {able[name]}", flush=True)
@@ -118,5 +122,7 @@ def main(some: bool) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--some", action="store_true", help="what fits into every landing")
-    sys.exit(main(parser.parse_args().some))
+    parser.add_argument("--some", action="store_true", help="what fits into every run of the tests")
+    parser.add_argument("--threads", choices=THREADS, nargs="+", default=THREADS, help="both if none is given")
+    given = parser.parse_args()
+    sys.exit(main(given.some, given.threads))

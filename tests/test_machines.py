@@ -45,6 +45,15 @@ def test_the_part_of_every_landing_is_one_thread_of_the_oldest_processor(monkeyp
     assert [(settings, threads) for settings, threads, _ in calls] == [(next(iter(able.values())), "1")]
 
 
+def test_one_number_of_threads_may_be_chosen(monkeypatch):
+    calls = []
+    monkeypatch.setattr(machines, "passes", lambda *call: calls.append(call) or True)
+    machines.main(some=False, threads_of=["2"])
+    assert [(settings, threads) for settings, threads, _ in calls] == [
+        (one, "2") for one in machines.machines().values()
+    ]
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_the_number_of_threads_reaches_the_tests(threads):
     """Through `tests/conftest.py`, which else asks for one."""

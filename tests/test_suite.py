@@ -26,7 +26,6 @@ def test_every_file_of_tests_has_the_name_that_pytest_looks_for(request):
     [
         ("tests/learn/test_quiz.py::test_one[a]", "tests/learn/test_quiz.py"),
         ("tests/learn/test_quiz.py::TestClass::test_one", "tests/learn/test_quiz.py"),
-        ("tests/test_claims.py::test_claims_hold[1-topic/name]", "tests/test_claims.py[1-topic/name]"),
         ("tests/site/test_browser.py::test_axe[chromium-learn/]", "tests/site/test_browser.py[chromium-learn/]"),
         ("tests/site/test_browser.py::test_no_cookie[chromium-learn/]", "tests/site/test_browser.py[chromium-learn/]"),
     ],

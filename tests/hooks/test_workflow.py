@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import machines
+
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / ".github" / "workflows" / "site.yml"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -84,12 +86,14 @@ def test_every_python_that_the_project_promises_is_tested():
 
 
 def test_claims_are_held_on_stand_ins_for_other_machines():
-    """Part of them at every landing, all of them weekly, on both kinds of processor that publish and read the site."""
+    """Part of them by `make test`, all of them weekly, on both kinds of processor that publish and read the site."""
     weekly = JOBS["machines"]
     assert "schedule" in weekly["if"]
     assert weekly["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    assert weekly["strategy"]["matrix"]["threads"] == list(machines.THREADS)
     assert weekly["steps"][-1]["run"] == "make test-machines"
-    assert "make test-machines MACHINES=--some" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert weekly["steps"][-1]["env"] == {"MACHINES": "--threads ${{ matrix.threads }}"}
+    assert "$(RUN) tests.machines --some ||" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_the_site_learns_its_address_from_the_workflow():

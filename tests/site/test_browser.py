@@ -125,6 +125,8 @@ def open_page(page: Page, address: str) -> None:
 
 def axe(page: Page, situation: str, options: dict) -> list[str]:
     """What axe-core finds: rule, element and reason of every violation."""
+    # What scrolls becomes a stop of the keyboard with the frame after the one that laid it out.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     found = page.evaluate("(options) => axe.run(document, {resultTypes: ['violations'], ...options})", options)
     return [
         f"{situation}: {violation['id']} at {node['target']}: {node['failureSummary']}"
