@@ -8,10 +8,12 @@ import atexit
 import json
 import re
 import threading
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -58,19 +60,56 @@ class TexError(Exception):
         self.message, self.position = message, position
 
 
-_one_at_a_time = threading.Lock()
-"""Two threads that start the engine at once end the process."""
+class _Engine:
+    """V8 with KaTeX in a thread that starts it, asks it and ends it.
+
+    On processors with memory protection keys V8 lets in only the thread that started it and those begun by that one
+    later; any other, the main thread at the end of Python included, ends the process with a segmentation fault.
+    """
+
+    def __init__(self) -> None:
+        self._questions: SimpleQueue[tuple[Future[str], tuple[Any, ...]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def call(self, *question: Any) -> str:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._answer, name="KaTeX", daemon=True)
+                self._thread.start()
+                # Left to the end of Python, taking the engine down may hang.
+                atexit.register(self.close)
+        answer: Future[str] = Future()
+        self._questions.put((answer, question))
+        return answer.result()
+
+    def close(self) -> None:
+        self._questions.put(None)
+        if self._thread:
+            self._thread.join()
+
+    def _answer(self) -> None:
+        racer = None
+        while asked := self._questions.get():
+            answer, question = asked
+            try:
+                racer = racer or _start()
+                answer.set_result(racer.call(*question))
+            except Exception as error:  # it concerns whoever asked
+                answer.set_exception(error)
+        if racer:
+            racer.close()
 
 
-@cache
-def _engine() -> "MiniRacer":
+def _start() -> "MiniRacer":
     from py_mini_racer import MiniRacer  # takes its time, and a warm build sets nothing
 
-    engine = MiniRacer()
-    # Left to the end of Python, taking the engine down may hang.
-    atexit.register(engine.close)
-    engine.eval((VENDOR / "katex.min.js").read_text(encoding="utf-8") + RENDER)
-    return engine
+    racer = MiniRacer()
+    racer.eval((VENDOR / "katex.min.js").read_text(encoding="utf-8") + RENDER)
+    return racer
+
+
+_engine = _Engine()
 
 
 @cache
@@ -86,8 +125,7 @@ def version() -> str:
 
 
 def _render(tex: str, display: bool) -> Formula:
-    with _one_at_a_time:
-        answer = _engine().call("render", tex, display)
+    answer = _engine.call("render", tex, display)
     if not answer.startswith("<"):
         raise TexError(*json.loads(answer))
     # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.

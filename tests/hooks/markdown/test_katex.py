@@ -1,6 +1,9 @@
 """The markup that KaTeX makes, trimmed: it looks the same, says the same, and is smaller; a mistake is placed."""
 
 import re
+import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
@@ -31,7 +34,7 @@ every_formula = pytest.mark.parametrize("tex", FORMULAS)
 
 
 def untrimmed(tex: str, display: bool = True) -> ElementTree.Element:
-    root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", katex._engine().call("render", tex, display)))
+    root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", katex._engine.call("render", tex, display)))
     return root.find("span") if display else root
 
 
@@ -148,21 +151,57 @@ def test_a_formula_is_found_again_on_the_disk_and_a_damaged_one_is_set_again(tmp
         assert katex.render("x+y") == formula
 
 
-def test_one_thread_at_a_time_is_in_the_engine(monkeypatch):
-    """Several that started it at once ended the process, now and then, with a trap and no error."""
-    inside, most = [], []
+def test_one_thread_starts_the_engine_asks_it_and_ends_it(monkeypatch):
+    """Several that started it at once ended the process; so does one that V8 has locked out."""
+    seen = []
 
-    class Engine:
+    class Racer:
         def __init__(self) -> None:
-            inside.append(1)
+            self.note("start")
             time.sleep(0.02)
-            most.append(len(inside))
 
-        def call(self, *_: object) -> str:
-            inside.pop()
-            return '<span class="katex"><math/></span>'
+        def note(self, what: str) -> None:
+            seen.append((what, threading.current_thread().name))
 
-    monkeypatch.setattr(katex, "_engine", Engine)
+        def call(self, *question: object) -> str:
+            self.note("call")
+            return f"{question}"
+
+        def close(self) -> None:
+            self.note("close")
+
+    monkeypatch.setattr(katex, "_start", Racer)
+    engine = katex._Engine()
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda number: katex._render(str(number), display=False), range(8)))
-    assert most == [1] * 8
+        assert list(threads.map(lambda number: engine.call(number), range(8))) == [
+            f"({number},)" for number in range(8)
+        ]
+    engine.close()
+    assert seen == [("start", "KaTeX"), *[("call", "KaTeX")] * 8, ("close", "KaTeX")]
+
+
+def test_an_engine_that_does_not_start_says_why(monkeypatch):
+    def fail() -> None:
+        raise OSError("no such library")
+
+    monkeypatch.setattr(katex, "_start", fail)
+    engine = katex._Engine()
+    for _ in range(2):
+        with pytest.raises(OSError, match="no such library"):
+            engine.call("render", "x", False)
+    engine.close()
+
+
+@pytest.mark.slow
+def test_python_ends_soundly_after_another_thread_set_the_first_formula():
+    """Where the processor has memory protection keys, V8 locked the main thread out and ended the process."""
+    code = """
+import threading
+from docs.hooks.markdown import katex
+thread = threading.Thread(target=katex._render, args=("x", False))
+thread.start()
+thread.join()
+print(katex._render("y", False).text)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=store.ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "y\n", "")
