@@ -33,7 +33,7 @@ WORTH_A_LINE = 20
 LOCK = Path("docs", "hooks", "requirements.lock")
 """All packages with the hashes of their files; PyTorch, whose CPU builds have another index, is not in it."""
 
-OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2")
+OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2", "--no-compile")
 
 QUESTION = """
 import importlib.util, json, os, sys
@@ -115,17 +115,20 @@ def bring_up_to_date(names):
         print("The requirements have changed: bringing .venv up to date.")
         stamp.unlink()
     else:
-        python = find_python(names or NAMES)
-        wanted["python"] = python.path
-        print(f"Making .venv with Python {python.version}: about 1 GB to download, 4 GB on the disk, minutes.")
-        create(venv, python)
-    pip = [str(venv / "bin" / "python"), "-m", "pip"]
+        base = find_python(names or NAMES)
+        wanted["python"] = base.path
+        print(f"Making .venv with Python {base.version}: about 1 GB to download, 4 GB on the disk, minutes.")
+        create(venv, base)
+    python = str(venv / "bin" / "python")
+    pip = [python, "-m", "pip"]
     install([*pip, "install", *OPTIONS, "--require-hashes", "-r", str(LOCK)])
     # What the lock leaves out: PyTorch, and this project itself.
     install([*pip, "install", *OPTIONS, "-r", "requirements.txt", *cpu_wheels()])
     # Where PyTorch's own index is out of reach, its CUDA build comes, and with it Triton. Triton and TensorFlow each
     # bring LLVM, and a process that imports both dies. Without Triton PyTorch does all that it can do on a CPU.
-    remove([*pip, "uninstall", "--yes", "--quiet", "triton"])
+    run_quietly([*pip, "uninstall", "--yes", "--quiet", "triton"])
+    # By all cores, which pip does not do. A package may bring files that are for another Python.
+    run_quietly([python, "-m", "compileall", "-q", "-j", "0", str(venv / "lib")])
     stamp.write_text(json.dumps(wanted))
 
 
@@ -173,8 +176,8 @@ def install(command):
     print(f"{time.time() - started:5.0f} s  done")
 
 
-def remove(command):
-    """Run pip, which says that there is nothing to remove where that is so."""
+def run_quietly(command):
+    """Run what says something where there is nothing to tell."""
     subprocess.run(command, cwd=str(ROOT), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
