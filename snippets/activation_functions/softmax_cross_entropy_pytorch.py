@@ -15,7 +15,9 @@ Source: Bishop (2006), "Pattern Recognition and Machine Learning", section
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 @torch.no_grad()
@@ -28,8 +30,14 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
     an empty batch. Compiled, a label out of range ends in PyTorch's own error.
     """
     for name, tensor in (("logits", logits), ("labels", labels)):
-        if not isinstance(tensor, Tensor):
-            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
+        if (
+            not isinstance(tensor, Tensor)
+            or isinstance(tensor, LAZY)
+            or tensor.is_nested
+        ):
+            raise ValueError(
+                f"{name} must be a tensor, neither lazy nor nested, got {type(tensor).__name__}"
+            )
     if logits.dim() != 2 or labels.shape != logits.shape[:1] or not logits.numel():
         raise ValueError(
             "logits and labels must have the shapes (B, K) and (B,), none of them 0, "

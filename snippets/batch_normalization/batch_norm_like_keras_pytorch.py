@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
+
 
 class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     """`momentum`: weight of the old value; `epsilon`: added to the variance.
@@ -29,6 +31,8 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     def __init__(
         self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3
     ) -> None:
+        momentum = float(momentum + 0.0)
+        epsilon = float(epsilon + 0.0)
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
         if not 0.0 < epsilon < float("inf"):
@@ -43,8 +47,10 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
         of None averages over all batches.
         """
         own = self.weight
-        if not isinstance(x, Tensor):
-            raise ValueError(f"x must be a tensor, got {type(x).__name__}")
+        if not isinstance(x, Tensor) or isinstance(x, LAZY) or x.is_nested:
+            raise ValueError(
+                f"x must be a tensor, neither lazy nor nested, got {type(x).__name__}"
+            )
         if x.dim() not in self.ranks or x.shape[1] != self.num_features:
             raise ValueError(
                 f"x must have {self.ranks} dimensions and {self.num_features} channels, got shape {tuple(x.shape)}"

@@ -15,7 +15,9 @@ and 2.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def batch_norm(
@@ -29,8 +31,10 @@ def batch_norm(
     bfloat16 are computed in float32. ValueError if training has only one value
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
+    momentum = float(momentum + 0.0)
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
+    eps = float(eps + 0.0)
     _check(
         x,
         eps,
@@ -57,9 +61,9 @@ def batch_norm_backward(
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
     in the shape of `x`. ValueError as in `batch_norm`.
     """
+    eps = float(eps + 0.0)
     _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
-    if not isinstance(grad_y, Tensor):
-        raise ValueError(f"grad_y must be a tensor, got {type(grad_y).__name__}")
+    _tensor("grad_y", grad_y)
     if grad_y.shape != x.shape or not _fits(grad_y, x):
         raise ValueError(
             f"grad_y must be dense, floating, like x of {tuple(x.shape)} on {x.device}, got {_kind(grad_y)}"
@@ -84,8 +88,7 @@ def batch_norm_backward(
 
 def _check(x, eps, **channels):
     for name, tensor in ({"x": x} | channels).items():
-        if not isinstance(tensor, Tensor):
-            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
+        _tensor(name, tensor)
     if not _fits(x, x) or x.ndim < 2:
         raise ValueError(
             f"x must be dense, floating, of shape (B, n, *positions), got {_kind(x)}"
@@ -97,6 +100,13 @@ def _check(x, eps, **channels):
             )
     if not 0.0 <= eps < float("inf"):
         raise ValueError(f"eps must be finite and not negative, got {eps}")
+
+
+def _tensor(name, given):
+    if not isinstance(given, Tensor) or isinstance(given, LAZY) or given.is_nested:
+        raise ValueError(
+            f"{name} must be a tensor, neither lazy nor nested, got {type(given).__name__}"
+        )
 
 
 def _fits(tensor, x):

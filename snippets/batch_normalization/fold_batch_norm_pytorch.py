@@ -92,6 +92,8 @@ def _misfit(layer: Any, norm: Any) -> str | None:
         )
     if norm.running_var is None:
         return f"norm must keep running statistics to be folded, got {norm}"
+    if any(hasattr(own, "device_mesh") for own in (weight, norm.weight)):
+        return f"layer and norm must not be sharded, got {weight} and {norm.weight}"
     if weight.is_meta or weight.device != norm.running_var.device:
         return f"layer and norm must hold values on one device, got {weight.device} and {norm.running_var.device}"
     if norm.num_features != len(layer.weight):
@@ -118,7 +120,8 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
     computation. Names stay, where they are no numbers. What `fold_batch_norm`
     refuses stays as it is, and so does a nested Sequential with a `forward` of
     its own. ValueError if `model` is not a Sequential or has such a `forward`,
-    and for a lazy parameter.
+    for a lazy or sharded parameter, and for a layer that cannot be copied, as
+    one with a weight that a hook computes.
     """
     if not _in_order(model):
         raise ValueError(
@@ -127,6 +130,8 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must have seen a batch: {name!r} is lazy")
+        if hasattr(parameter, "device_mesh"):
+            raise ValueError(f"model must not be sharded, got {name!r}")
     report = Report({}, {})
     return _folded(model, "", report), report
 
@@ -144,7 +149,12 @@ def _folded(model: nn.Sequential, place: str, report: Report) -> nn.Sequential:
         if _in_order(layer):
             layers[key] = _folded(layer, f"{name}.", report)
         else:
-            layers[key] = copy.deepcopy(layer)
+            try:
+                layers[key] = copy.deepcopy(layer)
+            except RuntimeError as error:  # a tensor that is no leaf
+                raise ValueError(
+                    f"model must hold layers that can be copied, got {name!r}: {error}"
+                ) from error
             for inner, norm in layer.named_modules(prefix=name):
                 if isinstance(norm, Norm):
                     inside = f"{name!r} has a forward of its own around it"

@@ -16,7 +16,9 @@ recognition without normalization".
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
@@ -29,8 +31,7 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
     largest entry is taken out first, so that no square overflows. Raises
     ValueError for another axis.
     """
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"tensor must be a tensor, got {type(tensor).__name__}")
+    _check(tensor, "tensor")
     if tensor.dim() > 1 and unit_axis not in range(-tensor.dim(), tensor.dim()):
         raise ValueError(
             f"unit_axis must be an axis of shape {tuple(tensor.shape)}, got {unit_axis}"
@@ -64,6 +65,8 @@ def clip_adaptively_(
     `clipping` or `eps` that is not positive and for a generator that is
     exhausted.
     """
+    clipping = float(clipping + 0.0)
+    eps = float(eps + 0.0)
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
@@ -72,25 +75,45 @@ def clip_adaptively_(
             f"parameters must yield a tensor, got an exhausted {type(parameters).__name__}"
         )
     for one in listed:
-        if not isinstance(one, Tensor):
-            raise ValueError(f"parameters must be tensors, got {type(one).__name__}")
-    clipped = [
-        (parameter, parameter.grad)
+        _check(one, "parameters")
+        if one.grad is not None:
+            _check(one.grad, "parameters")
+    # one that is named twice, as a tied weight may be, has one gradient
+    clipped = {
+        id(parameter): (parameter, parameter.grad)
         for parameter in listed
         if parameter.grad is not None
-    ]
-    for _, grad in clipped:
-        _wide(grad.coalesce().values() if grad.is_sparse else grad, "parameters")
+    }.values()
+    factors = []
     for parameter, grad in clipped:
-        # of an embedding: a row looked up twice stands there in two parts
-        sparse = grad.coalesce() if grad.is_sparse else None
-        gradient = grad if sparse is None else sparse.to_dense()
+        _wide(grad.coalesce().values() if grad.is_sparse else grad, "parameters")
         limit = clipping * unit_norm(parameter, unit_axis).clamp(min=eps)
+        # of an embedding: a row looked up twice stands there in two parts
+        norm = unit_norm(grad.to_dense() if grad.is_sparse else grad, unit_axis)
         # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
-        factor = 1.0 / (unit_norm(gradient, unit_axis) / limit).clamp(min=1.0)
-        gradient.copy_(gradient * factor)
-        if sparse is not None:
-            parameter.grad = gradient.sparse_mask(sparse)
+        factors.append(1.0 / (norm / limit).clamp(min=1.0))
+    held: set[int] = set()
+    gradients = []
+    for parameter, grad in clipped:
+        # written to once: two parameters may hold one tensor as their gradient,
+        # and the entries of an expanded one share memory
+        if not grad.is_sparse and (id(grad) in held or not _apart(grad)):
+            parameter.grad = grad = grad.clone()
+        held.add(id(grad))
+        gradients.append(grad)
+    for (parameter, _), grad, factor in zip(clipped, gradients, factors, strict=True):
+        if grad.is_sparse:
+            dense = (grad.to_dense() * factor).to(grad.dtype)
+            parameter.grad = dense.sparse_mask(grad.coalesce())
+        else:
+            grad.copy_(grad * factor)
+
+
+def _check(tensor: Tensor, name: str) -> None:
+    if not isinstance(tensor, Tensor) or isinstance(tensor, LAZY) or tensor.is_nested:
+        raise ValueError(
+            f"{name} must be tensors, neither lazy nor nested, got {type(tensor).__name__}"
+        )
 
 
 def _wide(tensor: Tensor, name: str) -> Tensor:
@@ -101,3 +124,14 @@ def _wide(tensor: Tensor, name: str) -> Tensor:
             f"{name} must be dense and of a floating dtype of 16 bits or more, got {tensor.layout} {tensor.dtype}"
         )
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

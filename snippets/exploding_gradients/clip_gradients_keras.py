@@ -23,10 +23,12 @@ Source: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training
 recurrent neural networks".
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -70,13 +72,16 @@ def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any
     every gradient NaN, so that it cannot go unnoticed: in a compiled step there
     is no error to raise. Raises ValueError if `max_norm` is not positive.
     """
+    max_norm = float(max_norm + 0.0)
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _listed(gradients)
     norm = global_norm(gradients)
-    # a max_norm of Inf only measures; the larger of both avoids 0 / 0
-    short = 1.0 if max_norm == float("inf") else max_norm / ops.maximum(norm, max_norm)
-    factor = ops.where(norm < float("inf"), short, float("nan"))
+    # what does not fit into the dtype is no limit
+    largest = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).max)
+    limit = ops.cast(max_norm if max_norm <= largest else math.inf, norm.dtype)
+    short = ops.where(norm <= limit, 1.0, limit / norm)
+    factor = ops.where(norm < math.inf, short, math.nan)
     return [
         None if gradient is None else _scaled(gradient, factor)
         for gradient in gradients
@@ -87,6 +92,7 @@ def clip_by_value(gradients: Any, limit: float) -> list[Any]:
     """The tensors with every entry cut to [-limit, limit]; one tensor counts as
     a list of one. Raises ValueError if `limit` is not positive.
     """
+    limit = float(limit + 0.0)
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     return [

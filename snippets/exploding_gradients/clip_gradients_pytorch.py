@@ -20,7 +20,9 @@ recurrent neural networks".
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
@@ -43,6 +45,10 @@ def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
     ]
     if not wide:
         return torch.zeros(())
+    if len({tensor.is_meta for tensor in wide}) > 1:
+        raise ValueError(
+            "tensors, or gradients of parameters, must hold values, got one on the meta device"
+        )
     home = wide[0].device
     largest = torch.stack([tensor.abs().amax().to(home) for tensor in wide]).amax()
     unit = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
@@ -69,6 +75,7 @@ def clip_by_global_norm_(
     gradients stay. Raises ValueError if `max_norm` is not positive and for a
     generator that is exhausted.
     """
+    max_norm = float(max_norm + 0.0)
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _gradients(parameters)
@@ -78,7 +85,7 @@ def clip_by_global_norm_(
             f"the gradients have the norm {norm.item()}: there is nothing to clip"
         )
     # no branch on the norm: a compiled step keeps it, and no device waits
-    factor = (max_norm / norm).clamp(max=1.0)
+    factor = torch.where(norm <= max_norm, 1.0, max_norm / norm)
     for gradient in gradients:
         gradient.mul_(factor.to(gradient.device))
     return norm
@@ -90,6 +97,7 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
     limit], in place. Raises ValueError if `limit` is not positive and for a
     generator that is exhausted.
     """
+    limit = float(limit + 0.0)
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     gradients = _gradients(parameters)
@@ -99,7 +107,10 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
                 f"parameters must have real gradients to be cut by value, got {gradient.dtype}"
             )
     for gradient in gradients:
-        gradient.clamp_(-limit, limit)
+        # 70,000 does not fit into float16
+        largest = torch.finfo(gradient.dtype).max
+        bound = min(limit, largest) if limit < float("inf") else limit
+        gradient.clamp_(-bound, bound)
 
 
 def _listed(
@@ -111,23 +122,43 @@ def _listed(
             f"{name} must yield a tensor, got an exhausted {type(tensors).__name__}: it runs only once"
         )
     for tensor in listed:
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise ValueError(f"{name} must be tensors, got {type(tensor).__name__}")
+        if tensor is not None:
+            _check(tensor, name)
     return listed
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The tensors that hold them, to be changed in place."""
-    found = []
     listed = _listed(parameters, "parameters")
     # one that is named twice, as a tied weight may be, has one gradient
-    for parameter in {id(parameter): parameter for parameter in listed}.values():
-        if parameter is not None and parameter.grad is not None:
-            # of an embedding: a row looked up twice stands there in two parts
-            if parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.coalesce()
-            found.append(_values(parameter.grad, "parameters"))
+    gradients = {
+        id(parameter): (parameter, parameter.grad)
+        for parameter in listed
+        if parameter is not None and parameter.grad is not None
+    }.values()
+    for _, gradient in gradients:
+        _check(gradient, "parameters")
+        _values(gradient, "parameters")
+    held: set[int] = set()
+    found = []
+    for parameter, gradient in gradients:
+        # of an embedding: a row looked up twice stands there in two parts
+        if gradient.is_sparse:
+            parameter.grad = gradient = gradient.coalesce()
+        # written to once: two parameters may hold one tensor as their gradient,
+        # and the entries of an expanded one share memory
+        elif id(gradient) in held or not _apart(gradient):
+            parameter.grad = gradient = gradient.clone()
+        held.add(id(gradient))
+        found.append(_values(gradient, "parameters"))
     return found
+
+
+def _check(tensor: Tensor, name: str) -> None:
+    if not isinstance(tensor, Tensor) or isinstance(tensor, LAZY) or tensor.is_nested:
+        raise ValueError(
+            f"{name} must be tensors, neither lazy nor nested, got {type(tensor).__name__}"
+        )
 
 
 def _values(tensor: Tensor, name: str) -> Tensor:
@@ -138,3 +169,14 @@ def _values(tensor: Tensor, name: str) -> Tensor:
             f"{name} must have a floating dtype of 16 bits or more, got {values.layout} {values.dtype}"
         )
     return values
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

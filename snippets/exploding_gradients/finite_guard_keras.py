@@ -105,11 +105,12 @@ def first_non_finite_layer(
 
 def _fault(values: Any) -> str | None:
     """How many Inf and NaN there are, in words, or None."""
-    if not keras.backend.is_float_dtype(
-        keras.backend.standardize_dtype(getattr(values, "dtype", "float32"))
-    ):
+    dtype = keras.backend.standardize_dtype(getattr(values, "dtype", "float32"))
+    if keras.backend.is_float_dtype(dtype):
+        values = ops.cast(values, "float64")  # NumPy has no bfloat16
+    elif not dtype.startswith("complex"):
         return None
-    array = ops.convert_to_numpy(ops.cast(values, "float64"))
+    array = ops.convert_to_numpy(values)
     infinite, nan = int(np.isinf(array).sum()), int(np.isnan(array).sum())
     return (
         f"{infinite} Inf and {nan} NaN among {array.size} values"

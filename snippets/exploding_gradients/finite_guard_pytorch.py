@@ -92,12 +92,20 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
+@torch.no_grad()
 def _check(tensor: Tensor, where: str) -> None:
-    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return
+    values = tensor
+    if tensor.is_nested or tensor.layout != torch.strided:
+        values = (tensor.coalesce() if tensor.is_sparse else tensor).values()
+    if tensor.element_size() == 1:  # PyTorch looks into no 8-bit number
+        values = values.float()
+    if not torch.isfinite(values).all():
         infinite, nan = (
-            torch.isinf(tensor).sum().item(),
-            torch.isnan(tensor).sum().item(),
+            torch.isinf(values).sum().item(),
+            torch.isnan(values).sum().item(),
         )
         raise FloatingPointError(
-            f"{where} holds {infinite} Inf and {nan} NaN among {tensor.numel()} values"
+            f"{where} holds {infinite} Inf and {nan} NaN among {values.numel()} values"
         )

@@ -18,10 +18,9 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 to convolution arithmetic for deep learning", for strides.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 
 class Fans(NamedTuple):
@@ -58,6 +57,7 @@ def true_fans(
         )
     taps, thinned = _product(kernel), _product(kernel) / _product(stride)
     into, out_of = (thinned, taps) if transposed else (taps, thinned)
+    inputs, outputs, groups = int(inputs), int(outputs), int(groups)
     return Fans(inputs // groups * into, outputs // groups * out_of)
 
 
@@ -69,7 +69,7 @@ def pytorch_fans(shape: Sequence[int]) -> Fans:
     """
     _check(shape)
     taps = _product(shape[2:])
-    return Fans(shape[1] * taps, shape[0] * taps)
+    return Fans(int(shape[1]) * taps, int(shape[0]) * taps)
 
 
 def keras_fans(shape: Sequence[int]) -> Fans:
@@ -81,7 +81,7 @@ def keras_fans(shape: Sequence[int]) -> Fans:
     """
     _check(shape)
     taps = _product(shape[:-2])
-    return Fans(shape[-2] * taps, shape[-1] * taps)
+    return Fans(int(shape[-2]) * taps, int(shape[-1]) * taps)
 
 
 def _check(shape: Sequence[int]) -> None:
@@ -92,4 +92,5 @@ def _check(shape: Sequence[int]) -> None:
 
 
 def _product(sizes: Sequence[int]) -> int:
-    return int(np.prod(sizes, dtype=np.int64))
+    # NumPy's integers would overflow
+    return math.prod(int(size) for size in sizes)

@@ -48,8 +48,9 @@ class _He(keras.initializers.VarianceScaling):
         input_axes=None,
         output_axes=None,
     ) -> None:
-        if not math.isfinite(a):
-            raise ValueError(f"a must be finite, got {a}")
+        a = float(a + 0.0)
+        if not math.isfinite(a * a):
+            raise ValueError(f"a must be finite, got {a}, and so must its square")
         if mode not in ("fan_in", "fan_out"):
             raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:
@@ -62,7 +63,7 @@ class _He(keras.initializers.VarianceScaling):
                 f"seed must be an integer, a SeedGenerator or None, got {seed!r}"
             )
         self.input_axes, self.output_axes = input_axes, output_axes
-        self.a, self.mode = float(a), mode
+        self.a, self.mode = a, mode
         # One seed per call. Without `seed` Python's global generator decides,
         # which keras.utils.set_random_seed sets.
         self.first = None if isinstance(seed, random.Random) else seed
@@ -80,11 +81,12 @@ class _He(keras.initializers.VarianceScaling):
             raise ValueError(
                 f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
             )
+        sizes = [int(size) for size in shape]  # NumPy's integers would overflow
         axes = self.input_axes if self.mode == "fan_in" else self.output_axes
         if axes is None:
-            fan = math.prod(shape[:-2]) * shape[-2 if self.mode == "fan_in" else -1]
+            fan = math.prod(sizes[:-2]) * sizes[-2 if self.mode == "fan_in" else -1]
         else:
-            fan = math.prod(shape[axis] for axis in axes)
+            fan = math.prod(sizes[axis] for axis in axes)
         return 2.0 / (1.0 + self.a**2) / fan
 
     def _draw(self, sample, dtype):

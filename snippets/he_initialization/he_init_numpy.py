@@ -36,10 +36,13 @@ def kaiming_std(
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
-    if not math.isfinite(a):
-        raise ValueError(f"a must be finite, got {a}")
-    kernel = math.prod(shape[2:])
-    fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
+    a = float(a + 0.0)
+    if not math.isfinite(a * a):
+        raise ValueError(f"a must be finite, got {a}, and so must its square")
+    # NumPy's integers would overflow
+    outputs, inputs, *taps = (int(size) for size in shape)
+    kernel = math.prod(taps)
+    fans = {"fan_in": inputs * kernel, "fan_out": outputs * kernel}
     gains = {
         "linear": 1.0,
         "relu": math.sqrt(2.0),

@@ -18,7 +18,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def kaiming_std(
@@ -37,10 +39,13 @@ def kaiming_std(
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
-    if not math.isfinite(a):
-        raise ValueError(f"a must be finite, got {a}")
-    kernel = math.prod(shape[2:])
-    fans = {"fan_in": shape[1] * kernel, "fan_out": shape[0] * kernel}
+    a = float(a + 0.0)
+    if not math.isfinite(a * a):
+        raise ValueError(f"a must be finite, got {a}, and so must its square")
+    # NumPy's integers would overflow
+    outputs, inputs, *taps = (int(size) for size in shape)
+    kernel = math.prod(taps)
+    fans = {"fan_in": inputs * kernel, "fan_out": outputs * kernel}
     gains = {
         "linear": 1.0,
         "relu": math.sqrt(2.0),
@@ -86,8 +91,10 @@ def kaiming_uniform_(
 
 
 def _shape(tensor: Tensor) -> torch.Size:
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"tensor must be a tensor, got {type(tensor).__name__}")
+    if not isinstance(tensor, Tensor) or isinstance(tensor, LAZY) or tensor.is_nested:
+        raise ValueError(
+            f"tensor must be a tensor, neither lazy nor nested, got {type(tensor).__name__}"
+        )
     if tensor.dim() < 2 or not tensor.numel():
         raise ValueError(
             f"tensor must have the shape (out, in, *kernel), none of them 0, got {tuple(tensor.shape)}"
@@ -101,4 +108,19 @@ def _shape(tensor: Tensor) -> torch.Size:
         raise ValueError(
             f"tensor must be dense and floating, of 16 bits or more, got {tensor.layout} {tensor.dtype}"
         )
+    if not _apart(tensor):
+        raise ValueError(
+            f"tensor must hold every entry apart, got the strides {tensor.stride()} of {tuple(tensor.shape)}"
+        )
     return tensor.shape
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

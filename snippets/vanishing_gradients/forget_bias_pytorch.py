@@ -17,7 +17,9 @@ architectures", section 2.2.
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 @torch.no_grad()
@@ -31,11 +33,11 @@ def set_forget_bias_(
     module that is no LSTM or has no biases, for biases that are computed from
     other parameters and for a `value` that is not finite.
     """
+    value = float(value + 0.0)
     if not math.isfinite(value):
         raise ValueError(f"value must be finite, got {value}")
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:
         raise ValueError(f"lstm must be an LSTM or LSTMCell with biases, got {lstm}")
-    value = float(value)  # a NumPy scalar cannot be assigned to a slice
     size, own = lstm.hidden_size, dict(lstm.named_parameters(recurse=False))
     chains = (
         lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1
@@ -44,12 +46,38 @@ def set_forget_bias_(
         raise ValueError(
             f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}"
         )
-    if any(bias.is_meta for bias in own.values()):
-        raise ValueError(
-            f"lstm must hold values, got biases on the meta device: {lstm}"
-        )
+    for name, bias in own.items():
+        if name.startswith("bias") and (why := _unwritable(bias)):
+            raise ValueError(f"lstm must hold plain biases, {name!r} {why}")
     for name, bias in own.items():
         # (input | forget | cell | output), each of `size` entries
         if name.startswith("bias"):
             bias[size : 2 * size] = value if name.startswith("bias_ih") else 0.0
     return lstm
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,8 +39,8 @@ class LayerGradient(NamedTuple):
     output_rms: float
     """Of dL/d(output), over batch and units."""
     weight_rms: float | None
-    """Of dL/d(weight), over all uses of it; None if it is frozen or computed
-    from other parameters.
+    """Of dL/d(weight), over all uses of it; None if it is frozen, computed from
+    other parameters or sharded.
     """
 
 
@@ -65,8 +64,8 @@ def layer_gradients(
     of the model's CUDA devices) are afterwards what they were, also after an
     error. A compiled model runs uncompiled, since hooks are not part of what
     was compiled. Recurrent layers have no row: their weights are many. Raises
-    ValueError when no layer with a row ran, for an empty batch and when `loss`
-    returns no scalar.
+    ValueError when no layer with a row ran, for an empty batch, for a scripted
+    module and when `loss` returns no scalar.
     """
     ran: list[tuple[str, nn.Module, Tensor]] = []
 
@@ -82,6 +81,11 @@ def layer_gradients(
         raise ValueError(
             f"model must not be wrapped in {type(model).__name__}, got one: give model.module"
         )
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(
+                f"model must not be scripted, got a ScriptModule at {name!r}"
+            )
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"model must have seen a batch: {name!r} is lazy")
@@ -181,13 +185,13 @@ def _parameters(layer: nn.Module) -> set[int]:
 
 
 def _rms(gradient: Tensor) -> float:
-    values = gradient.detach().to("cpu", torch.float64).numpy()
-    if not values.size:
+    values = gradient.detach().to("cpu", torch.float64)
+    if not values.numel():
         raise ValueError(
-            f"inputs must hold an example, got a gradient of shape {values.shape}"
+            f"inputs must hold an example, got a gradient of shape {tuple(values.shape)}"
         )
-    largest = float(np.abs(values).max())
+    largest = values.abs().max().item()
     if not 0.0 < largest < math.inf:
         return largest  # 0, Inf or NaN
     # the bare square of 1e-200 would be 0
-    return largest * math.sqrt(np.square(values / largest).mean())
+    return largest * math.sqrt((values / largest).square().mean().item())

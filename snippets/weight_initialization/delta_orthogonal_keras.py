@@ -37,6 +37,7 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
+        self.gain = float(self.gain + 0.0)
         if not 0.0 <= self.gain < float("inf"):
             raise ValueError(f"gain must be finite and not negative, got {self.gain}")
         *kernel, inputs, outputs = shape

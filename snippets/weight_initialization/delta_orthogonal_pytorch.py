@@ -14,6 +14,8 @@ CNNs", arXiv:1806.05393.
 import torch
 from torch import Tensor, nn
 
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
+
 
 @torch.no_grad()
 def delta_orthogonal_(
@@ -26,16 +28,26 @@ def delta_orthogonal_(
     and any padding that keeps the size. Raises ValueError if there are fewer
     outputs than inputs (then no map keeps the norm) or a kernel has no middle.
     """
-    if not isinstance(weight, Tensor):
-        raise ValueError(f"weight must be a tensor, got {type(weight).__name__}")
+    if not isinstance(weight, Tensor) or isinstance(weight, LAZY) or weight.is_nested:
+        raise ValueError(
+            f"weight must be a tensor, neither lazy nor nested, got {type(weight).__name__}"
+        )
+    # a part of a sharded tensor is a copy
+    if hasattr(weight, "device_mesh"):
+        raise ValueError(f"weight must not be sharded, got {type(weight).__name__}")
     dense = weight.layout == torch.strided and weight.is_floating_point()
     if not dense or weight.dim() < 2 or not weight.numel() or weight.element_size() < 2:
         got = f"{weight.layout} {weight.dtype} {tuple(weight.shape)}"
         raise ValueError(
             f"weight must be dense and floating, of shape (out, in, *kernel), got {got}"
         )
+    gain = float(gain + 0.0)
     if not 0.0 <= gain < float("inf"):
         raise ValueError(f"gain must be finite and not negative, got {gain}")
+    if not _apart(weight):
+        raise ValueError(
+            f"weight must hold every entry apart, got the strides {weight.stride()} of {tuple(weight.shape)}"
+        )
     outputs, inputs, *kernel = weight.shape
     if outputs < inputs:
         raise ValueError(
@@ -53,3 +65,14 @@ def delta_orthogonal_(
         matrix, gain, generator
     ).to(weight.dtype)
     return weight
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

@@ -25,10 +25,13 @@ gate).
 import math
 import operator
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 # 1 / sqrt(E[phi(xi)^2]), xi standard normal: keeps a preactivation of variance
 # 1. For tanh, gain 1 keeps the gradient.
@@ -132,16 +135,17 @@ def init_weights_(
     rule covers is left, and the report says so. Draws come from a generator of
     its own on the CPU: a `seed` gives the same weights on every device and, up
     to rounding, in every floating dtype below float64. No global state changes.
-    Raises ValueError for a `gain` that is not positive and finite, for an
-    unknown `output` or `first`, for parameters on the meta device and for lazy
-    ones without a shape.
+    Raises ValueError, before anything is changed, for a `gain` that is not
+    positive and finite, for an unknown `output` or `first`, and for parameters
+    that are lazy, on the meta device, sharded or no floating ones.
     """
+    gain = float(gain + 0.0)
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
     for name, parameter in model.named_parameters():
-        if parameter.is_meta or isinstance(parameter, nn.UninitializedParameter):
+        if isinstance(parameter, LAZY) or parameter.is_meta:
             raise ValueError(
                 f"model must hold values: give {name!r} memory first (to_empty, or a batch if it is lazy)"
             )
@@ -178,6 +182,10 @@ def init_weights_(
             known = rules.get(parameter, rule)
             rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
 
+    for name, parameter in model.named_parameters():
+        ruled = parameter in rules and parameter.requires_grad
+        if ruled and (why := _unwritable(parameter)):
+            raise ValueError(f"model must hold plain parameters, {name!r} {why}")
     padding = {
         layer.weight: layer.padding_idx
         for layer in model.modules()
@@ -199,6 +207,9 @@ def init_weights_(
             parameter[padding[parameter]] = 0.0
         measured = parameter.to("cpu", torch.float64).std(correction=0).item()
         report.reached.append(Row(name, tuple(parameter.shape), *chosen, measured))
+    for name, layer in model.named_modules():
+        if isinstance(getattr(layer, "weight", None), MethodType):
+            report.left[name] = "quantized: its weight is no parameter"
     return report
 
 
@@ -274,3 +285,30 @@ def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor
             ]
         )
     return values.normal_(0.0, rule.std, generator=generator)
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

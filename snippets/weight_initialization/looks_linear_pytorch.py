@@ -21,14 +21,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
+
 
 def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
     over the other (`rows`), or both. ValueError if it is not a dense floating
     matrix.
     """
-    if not isinstance(block, Tensor):
-        raise ValueError(f"block must be a tensor, got {type(block).__name__}")
+    if not isinstance(block, Tensor) or isinstance(block, LAZY) or block.is_nested:
+        raise ValueError(
+            f"block must be a tensor, neither lazy nor nested, got {type(block).__name__}"
+        )
     if (
         block.dim() != 2
         or block.layout != torch.strided
@@ -63,23 +67,21 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     the same weights on every device.
     Raises ValueError, and nothing is changed, if the layers do not fit one
     behind the other, a hidden width is odd or there is none, and by name for
-    another layer with a weight matrix and for a weight that is shared, lazy or
-    computed from other parameters (weight_norm).
+    another layer with a weight matrix and for a weight that is shared, lazy,
+    sharded, no floating one or computed from other parameters (weight_norm).
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
     weights: set[int] = set()
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear):
-            weight = layer._parameters.get("weight")
-            if (
-                weight is None
-                or isinstance(weight, nn.UninitializedParameter)
-                or weight.is_meta
-                or id(weight) in weights
-            ):
+            weight, bias = (layer._parameters.get(part) for part in ("weight", "bias"))
+            why = "is shared" if id(weight) in weights else _unwritable(weight)
+            if why is None and layer.bias is not None:
+                why = _unwritable(bias)
+            if why:
                 raise ValueError(
-                    f"model must hold a weight of its own in every layer, {name!r} does not"
+                    f"model must hold a weight of its own in every layer, {name!r} does not: it or the bias {why}"
                 )
             weights.add(id(weight))
         elif any(
@@ -120,3 +122,30 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
         {name: blocks[one] for name, one in names if one in blocks},
         {name: "belongs to no Linear" for name, one in names if one not in blocks},
     )
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

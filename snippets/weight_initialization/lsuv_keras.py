@@ -44,9 +44,9 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
     `model` of one input in place on a batch.
 
     Biases become zero. Raises ValueError if an output does not vary: the signal
-    died before it. Also, before anything is changed, for a model without such a
-    layer, and by name for one inside of another layer or model, used twice, or
-    with a kernel computed from others (LoRA) or quantized.
+    died before it. Also for a model without such a layer, and by name for one
+    inside of another layer or model, used twice, or with a kernel computed from
+    others (LoRA) or quantized. After an error the weights are what they were.
     """
     if not isinstance(model, keras.Layer):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
@@ -66,6 +66,26 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
                 f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}"
             )
     seed = operator.index(seed)  # Keras refuses NumPy's integers
+    own = [variable for layer in reached for variable in layer.weights]
+    before = [keras.ops.convert_to_numpy(variable) for variable in own]
+    try:
+        found = _scaled(model, reached, inputs, seed)
+    except BaseException:
+        for variable, values in zip(own, before, strict=True):
+            variable.assign(values)
+        raise
+    left = {
+        variable.path: "belongs to no Dense or Conv layer"
+        for variable in model.weights
+        if id(variable) not in {id(one) for one in own}
+    }
+    return Report(found, left)
+
+
+def _scaled(
+    model: keras.Model, reached: list[keras.Layer], inputs, seed: int
+) -> dict[str, float]:
+    """By which factor the kernel of each layer was divided."""
     found: dict[str, float] = {}
     for i, layer in enumerate(reached):
         orthogonal = keras.initializers.Orthogonal(seed=seed + i)
@@ -86,10 +106,4 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
             )
         found[layer.name] = std
         layer.kernel.assign(layer.kernel / std)
-    own = {id(variable) for layer in reached for variable in layer.weights}
-    left = {
-        variable.path: "belongs to no Dense or Conv layer"
-        for variable in model.weights
-        if id(variable) not in own
-    }
-    return Report(found, left)
+    return found

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
+
 SUMMING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -42,26 +44,25 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
     A layer called twice is measured at its first call; one that is not called
     stays orthogonal. The model runs in the mode it is in: call eval() first if
     it has dropout or batch norm. Raises ValueError if an output does not vary:
-    the signal died before it. Also for a layer, by name, whose weight is
-    shared, lazy or computed from other parameters (weight_norm), before
-    anything is changed, and if no layer runs.
+    the signal died before it; if no layer runs; and for a layer, by name, whose
+    weight is shared, lazy, sharded, no floating one or computed from other
+    parameters (weight_norm). After an error, also one of the model, parameters
+    and buffers are what they were.
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
-    owners: dict[int, str] = {}
+    weights: set[int] = set()
     for name, layer in model.named_modules():
         if isinstance(layer, SUMMING):
-            weight = layer._parameters.get("weight")
-            if (
-                weight is None
-                or isinstance(weight, nn.UninitializedParameter)
-                or weight.is_meta
-                or id(weight) in owners
-            ):
+            weight, bias = (layer._parameters.get(part) for part in ("weight", "bias"))
+            why = "is shared" if id(weight) in weights else _unwritable(weight)
+            if why is None and layer.bias is not None:
+                why = _unwritable(bias)
+            if why:
                 raise ValueError(
-                    f"model must hold a weight of its own in every layer, {name!r} does not"
+                    f"model must hold a weight of its own in every layer, {name!r} does not: it or the bias {why}"
                 )
-            owners[id(weight)] = name
+            weights.add(id(weight))
     names: dict[Any, str] = {
         layer: name
         for name, layer in model.named_modules()
@@ -83,25 +84,36 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
         layer.weight.div_(std)
         return output / std
 
+    parameters = (own for layer in names for own in layer.parameters(recurse=False))
+    changed = [
+        own for own in (*parameters, *model.buffers()) if not isinstance(own, LAZY)
+    ]
+    before = [own.clone() for own in changed]
     hooks = []
-    for layer in names:
-        orthogonal = torch.empty(
-            layer.weight.shape,
-            dtype=torch.promote_types(layer.weight.dtype, torch.float32),
-        )
-        layer.weight.copy_(nn.init.orthogonal_(orthogonal, generator=generator))
-        if layer.bias is not None:
-            layer.bias.zero_()
-        hooks.append(layer.register_forward_hook(unit_variance))
     try:
+        for layer in names:
+            orthogonal = torch.empty(
+                layer.weight.shape,
+                dtype=torch.promote_types(layer.weight.dtype, torch.float32),
+            )
+            layer.weight.copy_(nn.init.orthogonal_(orthogonal, generator=generator))
+            if layer.bias is not None:
+                layer.bias.zero_()
+            hooks.append(layer.register_forward_hook(unit_variance))
         # a compiled model would run without these hooks
         with torch.compiler.set_stance("force_eager"):
             model(inputs)
+        if not found:
+            raise ValueError(
+                f"model must run a linear or convolutional layer, got {model}"
+            )
+    except BaseException:
+        for own, values in zip(changed, before, strict=True):
+            own.copy_(values)
+        raise
     finally:
         for hook in hooks:
             hook.remove()
-    if not found:
-        raise ValueError(f"model must run a linear or convolutional layer, got {model}")
     own = {id(parameter) for layer in names for parameter in layer.parameters()}
     left = {
         name: "belongs to no linear or convolutional layer"
@@ -112,3 +124,30 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
         if name not in found:
             left[name] = "did not run: its weight is orthogonal, its bias zero"
     return Report(found, left)
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

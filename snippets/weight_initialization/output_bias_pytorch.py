@@ -18,24 +18,29 @@ arXiv:1708.02002 (the sigmoid, with p = 0.01).
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def sigmoid_bias(frequency: float) -> float:
     """Bias of an output with a sigmoid, for the `frequency` of the positive
     class, between 0 and 1, both excluded.
     """
+    frequency = float(frequency + 0.0)
     if not 0.0 < frequency < 1.0:
         raise ValueError(f"frequency must lie between 0 and 1, got {frequency}")
-    return -math.log((1.0 - frequency) / frequency)
+    return math.log(frequency) - math.log1p(-frequency)
 
 
 def softmax_bias(counts: Tensor) -> Tensor:
     """Biases, float64, shape (C,), of outputs with a softmax, for the `counts`
     (or frequencies) of C classes.
     """
-    if not isinstance(counts, Tensor):
-        raise ValueError(f"counts must be a tensor, got {type(counts).__name__}")
+    if not isinstance(counts, Tensor) or isinstance(counts, LAZY) or counts.is_nested:
+        raise ValueError(
+            f"counts must be a tensor, neither lazy nor nested, got {type(counts).__name__}"
+        )
     real = counts.is_floating_point() and counts.element_size() > 1
     integer = counts.dtype in (
         torch.uint8,

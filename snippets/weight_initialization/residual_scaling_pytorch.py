@@ -11,8 +11,8 @@ module whose output is added to the skip; its weights are those of its linear
 and convolutional layers, in the order in which they were registered. A weight
 that several branches share is scaled once. All three report what they reached
 and what they left. They raise ValueError, before anything is changed, for a
-branch without such a layer and for a weight that is lazy, on the meta device or
-computed from other parameters (weight_norm).
+branch without such a layer and for a weight that is lazy, on the meta device,
+sharded, no floating one or computed from other parameters (weight_norm).
 Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Radford et al. (2019), "Language Models are Unsupervised Multitask
 Learners", section 2.3; Zhang, Dauphin & Ma (2019), "Fixup Initialization",
@@ -25,7 +25,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 SUMMING = (
     nn.Linear,
@@ -146,13 +148,10 @@ def _part(place: str, layer: nn.Module) -> Part:
         if layer._qkv_same_embed_dim:  # queries, keys and values, one on the other
             name, first_row = "in_proj_weight", 2 * layer.embed_dim
     weight = layer._parameters.get(name)
-    if (
-        weight is None
-        or isinstance(weight, nn.UninitializedParameter)
-        or weight.is_meta
-    ):
+    why = _unwritable(weight)
+    if weight is None or why:
         raise ValueError(
-            f"branches must hold weights of their own, {place!r} does not: {layer}"
+            f"branches must hold weights of their own, {place!r} does not: its {name} {why}"
         )
     return Part(f"{place.rstrip('.')}.{name}", weight, first_row)
 
@@ -180,3 +179,30 @@ def _scaled(branches: list[nn.Module], parts: list[tuple[Part, float]]) -> Repor
         if part.first_row
     }
     return Report({part.name: factors[part.weight] for part, _ in parts}, left)
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
+
 
 def projections(attention: nn.MultiheadAttention) -> Iterator[tuple[str, Tensor]]:
     """Names and weights, each of shape (out, in), of the four projections; the
@@ -46,22 +48,26 @@ def xavier_attention_(
 
     `gain` multiplies the bounds. `bias_k` and `bias_v`, which are extra tokens
     and no biases, stay as they are. Raises ValueError for a `gain` that is
-    negative or not finite, for another layer and for one whose weights are
-    computed from other parameters, as by weight_norm.
+    negative or not finite, for another layer and for one whose parameters are
+    on the meta device, sharded or computed from others, as by weight_norm.
     """
     if not isinstance(attention, nn.MultiheadAttention):
         raise ValueError(f"attention must be a MultiheadAttention, got {attention}")
-    own = attention._parameters
-    if any(weight is not None and weight.is_meta for weight in own.values()):
-        raise ValueError(
-            f"attention must hold values, got the meta device: {attention}"
-        )
+    own, out = attention._parameters, attention.out_proj._parameters
     stacked = own.get("in_proj_weight") is not None
-    split = all(own.get(f"{name}_proj_weight") is not None for name in "qkv")
-    if not (stacked or split) or attention.out_proj._parameters.get("weight") is None:
-        raise ValueError(
-            f"attention must hold its weights as parameters of its own, got {attention}"
-        )
+    names = ["in_proj"] if stacked else [f"{name}_proj" for name in "qkv"]
+    held = {f"{name}_weight": own.get(f"{name}_weight") for name in names}
+    held["out_proj.weight"] = out.get("weight")
+    if attention.in_proj_bias is not None:
+        held["in_proj_bias"] = own.get("in_proj_bias")
+    if attention.out_proj.bias is not None:
+        held["out_proj.bias"] = out.get("bias")
+    for name, parameter in held.items():
+        if why := _unwritable(parameter):
+            raise ValueError(
+                f"attention must hold its weights as parameters of its own, {name!r} {why}"
+            )
+    gain = float(gain + 0.0)
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     for _, weight in projections(attention):
@@ -71,6 +77,33 @@ def xavier_attention_(
         if bias is not None:
             bias.zero_()
     return attention
+
+
+def _unwritable(parameter: Tensor | None) -> str | None:
+    """Why no values can be written into it, or None."""
+    if parameter is None:
+        return "is computed from other parameters"
+    if isinstance(parameter, LAZY) or parameter.is_meta:
+        return "holds no values yet"
+    # what is written into a part of it would be lost
+    if hasattr(parameter, "device_mesh"):
+        return "is sharded"
+    if not parameter.is_floating_point() or parameter.element_size() < 2:
+        return f"holds {parameter.dtype}"
+    if parameter.is_inference() and not torch.is_inference_mode_enabled():
+        return "was made in inference mode"
+    return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True
 
 
 if __name__ == "__main__":

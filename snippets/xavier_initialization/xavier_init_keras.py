@@ -39,13 +39,15 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
     variance of 1 as it is.
     """
-    number = isinstance(param, numbers.Real) and not isinstance(param, bool)
+    slope = math.nan
     if nonlinearity != "leaky_relu":
-        param = 0.0
-    elif not number or not math.isfinite(param):
+        slope = 0.0
+    elif isinstance(param, numbers.Real) and not isinstance(param, bool):
+        slope = float(param)
+    if not math.isfinite(slope * slope):
         raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
-    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
     if nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
@@ -61,9 +63,12 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
         raise ValueError(
             f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
         )
+    gain = float(gain + 0.0)
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+    # NumPy's integers would overflow
+    *taps, inputs, outputs = (int(size) for size in shape)
+    fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
 
 
@@ -81,6 +86,7 @@ class _Xavier(keras.initializers.VarianceScaling):
         input_axes=None,
         output_axes=None,
     ) -> None:
+        gain = float(gain + 0.0)
         if not 0.0 <= gain < math.inf:
             raise ValueError(f"gain must be finite and not negative, got {gain}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:
@@ -93,7 +99,7 @@ class _Xavier(keras.initializers.VarianceScaling):
                 f"seed must be an integer, a SeedGenerator or None, got {seed!r}"
             )
         self.input_axes, self.output_axes = input_axes, output_axes
-        self.gain = float(gain)
+        self.gain = gain
         # One seed per call. Without `seed` Python's global generator decides,
         # which keras.utils.set_random_seed sets.
         self.first = None if isinstance(seed, random.Random) else seed
@@ -110,7 +116,7 @@ class _Xavier(keras.initializers.VarianceScaling):
         # as a matrix (in, out)
         return xavier_std(
             [
-                math.prod(shape[i] for i in axes)
+                math.prod(int(shape[i]) for i in axes)
                 for axes in (self.input_axes, self.output_axes)
             ],
             self.gain,

@@ -32,13 +32,15 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     5/3 (tanh), 1 (sigmoid) and 3/4 (SELU) are conventions. None of them keeps a
     variance of 1 as it is.
     """
-    number = isinstance(param, numbers.Real) and not isinstance(param, bool)
+    slope = math.nan
     if nonlinearity != "leaky_relu":
-        param = 0.0
-    elif not number or not math.isfinite(param):
+        slope = 0.0
+    elif isinstance(param, numbers.Real) and not isinstance(param, bool):
+        slope = float(param)
+    if not math.isfinite(slope * slope):
         raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
-    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
     if nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
@@ -54,9 +56,12 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
+    gain = float(gain + 0.0)
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    fan_in, fan_out = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
+    # NumPy's integers would overflow
+    outputs, inputs, *taps = (int(size) for size in shape)
+    fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
 
 

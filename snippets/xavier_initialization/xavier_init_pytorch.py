@@ -17,7 +17,9 @@ import numbers
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -28,15 +30,17 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     variance of 1 as it is.
     """
     param = 0.01 if param is None else param
-    number = isinstance(param, numbers.Real) and not isinstance(param, bool)
+    slope = math.nan
     if nonlinearity != "leaky_relu":
-        param = 0.0
-    elif not number or not math.isfinite(param):
+        slope = 0.0
+    elif isinstance(param, numbers.Real) and not isinstance(param, bool):
+        slope = float(param)
+    if not math.isfinite(slope * slope):
         raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     kinds = ("conv", "conv_transpose")
     gains |= {f"{kind}{rank}d": 1.0 for kind in kinds for rank in (1, 2, 3)}
-    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + param**2))}
+    gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
     if nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
@@ -52,9 +56,12 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
+    gain = float(gain + 0.0)
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    fan_in, fan_out = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
+    # NumPy's integers would overflow
+    outputs, inputs, *taps = (int(size) for size in shape)
+    fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
 
 
@@ -81,8 +88,10 @@ def xavier_normal_(
 
 
 def _shape(tensor: Tensor) -> torch.Size:
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"tensor must be a tensor, got {type(tensor).__name__}")
+    if not isinstance(tensor, Tensor) or isinstance(tensor, LAZY) or tensor.is_nested:
+        raise ValueError(
+            f"tensor must be a tensor, neither lazy nor nested, got {type(tensor).__name__}"
+        )
     if tensor.dim() < 2 or not tensor.numel():
         raise ValueError(
             f"tensor must have the shape (out, in, *kernel), none of them 0, got {tuple(tensor.shape)}"
@@ -96,4 +105,19 @@ def _shape(tensor: Tensor) -> torch.Size:
         raise ValueError(
             f"tensor must be dense and floating, of 16 bits or more, got {tensor.layout} {tensor.dtype}"
         )
+    if not _apart(tensor):
+        raise ValueError(
+            f"tensor must hold every entry apart, got the strides {tensor.stride()} of {tuple(tensor.shape)}"
+        )
     return tensor.shape
+
+
+def _apart(tensor: Tensor) -> bool:
+    """Whether no two entries share memory, as those of `expand` do."""
+    reach = 0
+    for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1:
+            if step <= reach:
+                return False
+            reach += step * (size - 1)
+    return True

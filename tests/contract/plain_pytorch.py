@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from snippets.batch_normalization import batch_norm_pytorch as norm
 from snippets.weight_initialization import init_weights_pytorch as whole
@@ -40,13 +43,21 @@ def clipped(clip_in_place: Callable[[Tensor], object]) -> Callable[[Tensor], obj
     """The gradient of a parameter, clipped."""
 
     def call(gradient: Tensor) -> object:
-        if not isinstance(gradient, Tensor):
+        if not isinstance(gradient, Tensor) or isinstance(gradient, nn.UninitializedParameter) or gradient.is_nested:
             return clip_in_place(gradient)
         parameter = torch.full_like(gradient.to_dense() if gradient.is_sparse else gradient, 2)
         parameter.grad = gradient
         return clip_in_place(parameter), parameter.grad
 
     return call
+
+
+def sharded(module: nn.Module) -> nn.Module:
+    """As FSDP does it; one process is enough for another type of parameter."""
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    fully_shard(module, mesh=init_device_mesh("cpu", (1,)))
+    return module
 
 
 NORMALIZED = {

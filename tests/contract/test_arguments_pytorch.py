@@ -26,7 +26,7 @@ from tests.contract.plain_pytorch import (
     normalized,
     normalized_backward,
 )
-from tests.contract.table import Cell, every, holds, integer, number
+from tests.contract.table import Cell, every, holds, integer, number, scalar
 
 
 def he_filled(**arguments: float) -> Tensor:
@@ -81,6 +81,11 @@ NUMBER_CALLS: dict[str, Callable[[float], object]] = {
 @every("pytorch", "numbers")
 def test_numbers(cell: Cell):
     holds(cell, lambda: NUMBER_CALLS[cell.row](number(cell.column)))
+
+
+@every("pytorch", "scalars")
+def test_scalars(cell: Cell):
+    scalar(cell, NUMBER_CALLS[cell.row])
 
 
 NAMED = {

@@ -28,7 +28,7 @@ from snippets.weight_initialization import lsuv_keras as lsuv
 from snippets.weight_initialization import output_bias_keras as output
 from snippets.xavier_initialization import packed_attention_keras as attention
 from snippets.xavier_initialization import xavier_init_keras as xavier
-from tests.contract.table import Cell, every, hold, holds, integer, number
+from tests.contract.table import Cell, every, hold, holds, integer, number, scalar
 
 pytestmark = pytest.mark.keras
 
@@ -246,6 +246,12 @@ NUMBERS: dict[str, Callable[[float], object]] = {
 @every("keras", "numbers")
 def test_numbers(cell: Cell):
     holds(cell, lambda: NUMBERS[cell.row](number(cell.column)))
+
+
+@every("keras", "scalars")
+def test_scalars(cell: Cell):
+    with np.errstate(over="ignore"):
+        scalar(cell, NUMBERS[cell.row])
 
 
 NAMES: dict[str, Callable[..., object]] = {

@@ -12,7 +12,7 @@ from snippets.vanishing_gradients import forget_bias_pytorch as forget
 from snippets.vanishing_gradients.layer_gradients_pytorch import LayerGradient, factor_per_layer
 from snippets.weight_initialization import init_weights_pytorch as whole
 from snippets.xavier_initialization import packed_attention_pytorch as attention
-from tests.contract.plain_pytorch import draws, generator, positive
+from tests.contract.plain_pytorch import draws, generator, positive, sharded
 from tests.contract.table import Cell, every, hold, holds
 
 
@@ -69,7 +69,29 @@ COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "meta": lambda layer: layer.to("meta"),
     "half": lambda layer: layer.bfloat16(),
     "nan": lambda layer: nan(layer),
+    "expand": lambda layer: expanded(layer),
+    "infer": lambda layer: inferred(layer),
+    "sharded": sharded,
 }
+
+
+def first_parameters(layer: nn.Module) -> list[str]:
+    """Of `layer` itself, not of those inside of it."""
+    return list(dict(layer.named_parameters(recurse=False)))
+
+
+def expanded(layer: nn.Module) -> nn.Module:
+    for name in first_parameters(layer):
+        values = getattr(layer, name).detach()
+        setattr(layer, name, nn.Parameter(values[:1].clone().expand(values.shape)))
+    return layer
+
+
+def inferred(layer: nn.Module) -> nn.Module:
+    with torch.inference_mode():
+        for name in first_parameters(layer):
+            setattr(layer, name, nn.Parameter(getattr(layer, name).clone()))
+    return layer
 
 
 def nan(layer: nn.Module) -> nn.Module:
@@ -82,7 +104,11 @@ def nan(layer: nn.Module) -> nn.Module:
 def test_layers(cell: Cell):
     function, plain = LAYERS[cell.row]
     rtol = 5e-2 if cell.column == "half" else 1e-5
-    hold(cell, lambda: function(plain()), lambda: function(COLUMNS[cell.column](plain())), rtol)
+    given = COLUMNS[cell.column](plain())
+    same = plain()
+    if cell.column == "expand":  # the same values, each in a place of its own
+        same.load_state_dict(given.state_dict())
+    hold(cell, lambda: function(same), lambda: function(given), rtol)
 
 
 ROWS = {"none": [], "one": [1.0], "zero": [1.0, 0.0], "nan": [1.0, math.nan], "inf": [math.inf, 1.0]}

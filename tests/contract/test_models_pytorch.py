@@ -1,11 +1,13 @@
 """Bad models, function by function."""
 
 import math
+import warnings
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from snippets.activation_functions import unit_health_pytorch as health
 from snippets.batch_normalization import fold_batch_norm_pytorch as fold
@@ -19,6 +21,7 @@ from snippets.weight_initialization import residual_scaling_pytorch as residual
 from tests.contract.plain_pytorch import (
     draws,
     generator,
+    sharded,
 )
 from tests.contract.table import Cell, every, hold
 
@@ -75,6 +78,41 @@ def frozen() -> nn.Module:
     return nn.Sequential(*chain()).requires_grad_(False)
 
 
+def inference() -> nn.Module:
+    with torch.inference_mode():
+        return nn.Sequential(*chain())
+
+
+def replaced(change: Callable[[Tensor], Tensor]) -> Callable[[], nn.Module]:
+    """With another memory under the weight of a layer in the middle."""
+
+    def make() -> nn.Module:
+        layers = chain()
+        layers[3].weight = nn.Parameter(change(layers[3].weight.detach()))
+        return nn.Sequential(*layers)
+
+    return make
+
+
+def hooked() -> nn.Module:
+    """With a weight that a hook computes, as `weight_norm` did it before there were parametrizations."""
+    layers = chain()
+    prune.identity(layers[3], "weight")
+    return nn.Sequential(*layers)
+
+
+def quantized() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(*chain()), {nn.Linear})
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(nn.Sequential(*chain()))
+
+
 def holding_nan() -> nn.Module:
     layers = chain()
     layers[3].weight.data[0, 0] = math.nan
@@ -94,6 +132,15 @@ MODEL_COLUMNS: dict[str, Callable[[], nn.Module]] = {
     "meta": lambda: nn.Sequential(*chain()).to("meta"),
     "nan": holding_nan,
     "half": lambda: nn.Sequential(*chain()).bfloat16(),
+    "expand": replaced(lambda weight: weight[:1].clone().expand(weight.shape)),
+    "overlap": replaced(lambda weight: torch.arange(1.0, 17.0).as_strided((4, 4), (1, 1))),
+    "infer": inference,
+    "sharded": lambda: sharded(nn.Sequential(*chain())),
+    "quant": quantized,
+    "scripted": scripted,
+    "hooked": hooked,
+    "float8": replaced(lambda weight: weight.to(torch.float8_e4m3fn)),
+    "within": lambda: nn.Sequential(*chain()),
 }
 
 
@@ -117,7 +164,7 @@ def in_place(change: Callable[[nn.Module], object]) -> Callable[[nn.Module], obj
     def call(model: nn.Module) -> object:
         result = change(model)
         numbers = {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
-        return list(numbers.values()), result
+        return [value for value in numbers.values() if isinstance(value, Tensor)], result
 
     return call
 
@@ -145,8 +192,7 @@ MODEL_CALLS: dict[str, Callable[[nn.Module], object]] = {
 @every("pytorch", "models")
 def test_models(cell: Cell):
     model = MODEL_COLUMNS[cell.column]()
-    before = {name: value for name, value in model.state_dict().items() if not is_lazy(value)}
-    before = {name: value.clone() for name, value in before.items()}
+    before = entries(model)
     call = MODEL_CALLS[cell.row]
     same = cell.column in ("nested", "wrapped", "compiled", "half")
 
@@ -155,16 +201,23 @@ def test_models(cell: Cell):
             torch.manual_seed(0)
             return call(model)
 
+    def given() -> object:
+        with torch.inference_mode(cell.column == "within"):
+            return seeded(model)
+
     hold(
         cell,
         lambda: seeded(nn.Sequential(*chain()) if same else MODEL_COLUMNS[cell.column]()),
-        lambda: seeded(model),
+        given,
         5e-2 if cell.column == "half" else 1e-5,
     )
-    if cell.sign == "x" and cell.column != "meta":
-        for name, value in before.items():
-            torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0, equal_nan=True, msg=name)
+    if cell.sign == "x":
+        torch.testing.assert_close(entries(model), before, rtol=0, atol=0, equal_nan=True)
 
 
-def is_lazy(value: object) -> bool:
-    return isinstance(value, nn.UninitializedParameter | nn.UninitializedBuffer)
+def entries(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of what it holds, as far as there are values."""
+    held = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    held = {name: value for name, value in held.items() if not nn.parameter.is_lazy(value) and not value.is_meta}
+    whole = {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in held.items()}
+    return {name: value.detach().to(torch.float64, copy=True) for name, value in whole.items()}

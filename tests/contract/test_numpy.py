@@ -22,7 +22,7 @@ from snippets.weight_initialization import delta_orthogonal_numpy as delta
 from snippets.weight_initialization import looks_linear_numpy as linear
 from snippets.weight_initialization import output_bias_numpy as output
 from snippets.xavier_initialization import xavier_init_numpy as xavier
-from tests.contract.table import TYPES, Cell, every, hold, holds, integer, number
+from tests.contract.table import TYPES, Cell, every, hold, holds, integer, number, scalar
 
 Array = np.ndarray
 
@@ -232,6 +232,12 @@ NUMBERS: dict[str, Callable[[float], object]] = {
 def test_numbers(cell: Cell):
     with np.errstate(all="ignore"):
         holds(cell, lambda: NUMBERS[cell.row](number(cell.column)))
+
+
+@every("numpy", "scalars")
+def test_scalars(cell: Cell):
+    with np.errstate(all="ignore"):
+        scalar(cell, NUMBERS[cell.row])
 
 
 NAMES = {

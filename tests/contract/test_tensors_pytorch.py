@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snippets.activation_functions import softmax_cross_entropy_pytorch as softmax
 from snippets.activation_functions import unit_health_pytorch as health
@@ -106,6 +106,18 @@ def quantized(x: Tensor) -> Tensor:
         return torch.quantize_per_tensor(x.float(), 0.1, 10, torch.quint8)
 
 
+def overlapping(x: Tensor) -> Tensor:
+    """Each row begins at the second entry of the row before."""
+    memory = torch.arange(1.0, x.numel() + 1.0).remainder(3)
+    return memory.to(x.dtype).as_strided(x.shape, [1] * x.dim())
+
+
+def nested(x: Tensor, layout: torch.layout) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor([x.flatten()[:2], x.flatten()[:3]], layout=layout)
+
+
 COLUMNS: dict[str, Callable[[Tensor], Tensor]] = {
     "rank0": lambda x: x.flatten()[0].clone(),
     "rank1": lambda x: x.flatten(),
@@ -124,7 +136,14 @@ COLUMNS: dict[str, Callable[[Tensor], Tensor]] = {
     "leaf": lambda x: x.clone().requires_grad_(),
     "infer": inference,
     "half": lambda x: x.to(torch.bfloat16),
+    "expand": lambda x: x[:1].clone().expand(x.shape),
+    "overlap": overlapping,
+    "nested": lambda x: nested(x, torch.strided),
+    "jagged": lambda x: nested(x, torch.jagged),
+    "lazy": lambda _: nn.UninitializedParameter(),
 }
+OWN_VALUES = ("rank0", "rank1", "empty", "half", "int", "expand", "overlap")
+"""What is compared with a copy of the same values, not with the plain call."""
 
 
 @every("pytorch", "tensors")
@@ -136,9 +155,22 @@ def test_tensors(cell: Cell):
         assert _stay_meta(result)
         return
     # what a change of shape or dtype alone changes
-    same = call.plain() if cell.column not in ("rank0", "rank1", "empty", "half", "int") else given.clone()
+    same = call.plain() if cell.column not in OWN_VALUES else given.clone()
     wanted = same.to(torch.get_default_dtype()) if same.dtype == torch.bfloat16 else same
+    before = entries(given)
     hold(cell, lambda: call.function(wanted), lambda: call.function(given), 2e-2 if cell.column == "half" else 1e-5)
+    if cell.sign in ("x", "t"):
+        torch.testing.assert_close(entries(given), before, rtol=0, atol=0, equal_nan=True)
+
+
+def entries(x: Tensor) -> list[Tensor]:
+    """Copies of what it holds, in its places."""
+    if isinstance(x, nn.UninitializedParameter) or x.is_meta:
+        return []
+    if x.is_nested:
+        return [part.clone() for part in x.unbind()]
+    x = x.detach().dequantize() if x.is_quantized else x.detach().to_dense() if x.is_sparse else x.detach()
+    return [x.to(torch.complex128) if x.element_size() > 1 else x.to(torch.float64)]
 
 
 def _stay_meta(result: object) -> bool:

@@ -109,3 +109,25 @@ def test_a_fraction_is_no_axis():
     """It would differ from every axis, and the tensor would count as one unit."""
     with pytest.raises(ValueError, match="unit_axis must be an axis .* got 0.5"):
         unit_norm(torch.ones(4, 3), 0.5)
+
+
+def test_gradients_that_share_memory_are_clipped_each_for_itself():
+    weights = [torch.full((2, 3), 1.0), torch.full((2, 3), 10.0), torch.full((2, 3), 100.0)]
+    parameters = [nn.Parameter(weight.clone()) for weight in weights]
+    alone = [nn.Parameter(weight.clone()) for weight in weights]
+    parameters[0].grad = parameters[1].grad = torch.full((2, 3), 50.0)
+    parameters[2].grad = torch.full((1,), 50.0).expand(2, 3)
+    for parameter in alone:
+        parameter.grad = torch.full((2, 3), 50.0)
+        clip_adaptively_(parameter)
+    clip_adaptively_(parameters)
+    for parameter, single in zip(parameters, alone, strict=True):
+        torch.testing.assert_close(parameter.grad, single.grad)
+
+
+def test_an_axis_that_one_of_them_lacks_changes_none():
+    kernel, matrix = nn.Parameter(torch.ones(2, 3, 4)), nn.Parameter(torch.ones(2, 3))
+    kernel.grad, matrix.grad = torch.ones(2, 3, 4), torch.ones(2, 3)
+    with pytest.raises(ValueError, match="unit_axis must be an axis"):
+        clip_adaptively_([kernel, matrix], unit_axis=2)
+    assert (kernel.grad == 1).all()

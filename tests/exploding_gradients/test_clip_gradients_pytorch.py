@@ -190,3 +190,45 @@ def test_a_parameter_that_is_named_twice_counts_once():
     parameter.grad = torch.tensor([3.0, 4.0])
     assert clip_by_global_norm_([parameter, parameter], 1.0).item() == pytest.approx(5.0)
     np.testing.assert_allclose(parameter.grad, [0.6, 0.8])
+
+
+def test_a_gradient_that_two_parameters_hold_is_scaled_once():
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    first.grad = second.grad = torch.tensor([3.0, 4.0])
+    clip_by_global_norm_([first, second], 1.0)
+    for parameter in (first, second):
+        torch.testing.assert_close(parameter.grad, torch.tensor([0.6, 0.8]) / math.sqrt(2))
+
+
+@pytest.mark.parametrize("clip", [clip_by_global_norm_, clip_by_value_])
+def test_a_gradient_whose_entries_share_memory_is_clipped(clip):
+    """That of a sum is one number, expanded."""
+    parameter, plain = nn.Parameter(torch.zeros(3, 4)), nn.Parameter(torch.zeros(3, 4))
+    (parameter.grad,) = torch.autograd.grad(7 * parameter.sum(), parameter)
+    assert parameter.grad.stride() == (0, 0)
+    plain.grad = torch.full((3, 4), 7.0)
+    clip(parameter, 0.5)
+    clip(plain, 0.5)
+    torch.testing.assert_close(parameter.grad, plain.grad)
+
+
+def test_a_norm_of_zero_stays_whatever_the_limit():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.zeros(2)
+    clip_by_global_norm_(parameter, 1e-50)  # 0 in float32, and 0 / 0 is NaN
+    assert not parameter.grad.any()
+
+
+def test_a_limit_beyond_float16_cuts_only_what_is_infinite():
+    parameter = nn.Parameter(torch.zeros(2, dtype=torch.float16))
+    parameter.grad = torch.tensor([6e4, math.inf], dtype=torch.float16)
+    clip_by_value_(parameter, 7e4)
+    assert parameter.grad.tolist() == [6e4, 65504.0]
+
+
+def test_gradients_with_and_without_values_have_no_norm():
+    here, nowhere = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, device="meta"))
+    here.grad, nowhere.grad = torch.ones(2), torch.ones(2, device="meta")
+    with pytest.raises(ValueError, match="parameters, must hold values, got one on the meta device"):
+        clip_by_global_norm_([here, nowhere], 0.5)
+    assert here.grad.tolist() == [1.0, 1.0]

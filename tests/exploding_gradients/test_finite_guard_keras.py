@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from snippets.exploding_gradients.finite_guard_keras import FiniteGuard, first_non_finite_layer
@@ -103,3 +104,12 @@ def test_several_batches_per_call_are_looked_at_too():
     model.layers[0].bias.assign([np.nan])
     with pytest.raises(FloatingPointError, match="after batch 10 of epoch 1"):
         model.fit(np.ones((40, 1)), np.ones((40, 1)), batch_size=1, verbose=0, callbacks=[FiniteGuard(every=10)])
+
+
+def test_a_complex_output_is_looked_into():
+    class Transformed(layers.Layer):
+        def call(self, x):
+            return tf.signal.fft(tf.cast(x, tf.complex64) / 0.0)
+
+    model = keras.Sequential([keras.Input((4,)), Transformed(name="fourier"), layers.Lambda(tf.math.real)])
+    assert first_non_finite_layer(model, np.ones((3, 4), "float32")).endswith("fourier")

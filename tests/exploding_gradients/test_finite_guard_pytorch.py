@@ -104,3 +104,40 @@ def test_a_scripted_model_is_refused():
     with pytest.raises(ValueError, match="model must not be scripted, got a ScriptModule at ''"):
         with finite_guard(torch.jit.script(nn.Linear(2, 2))):
             pytest.fail("the guard must not open")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: torch.complex(x, x),
+        lambda x: x.to_sparse(),
+        lambda x: x.to_sparse_csr(),
+        lambda x: torch.nested.as_nested_tensor([x[0], x[1]]),
+        lambda x: torch.nested.as_nested_tensor([x[0], x[1]], layout=torch.jagged),
+        lambda x: x.to(torch.float8_e4m3fn),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors", "ignore:Sparse CSR")
+def test_every_kind_of_tensor_is_looked_into(change):
+    class Changing(nn.Module):
+        def forward(self, x):
+            return change(x)
+
+    with finite_guard(Changing()) as model:
+        model(torch.ones(2, 3))
+        with pytest.raises(FloatingPointError, match=r"the output of 'the model' .* 0 Inf and 6 NaN"):
+            model.forward = lambda _: change(torch.full((2, 3), math.nan))
+            model(torch.ones(2, 3))
+
+
+def test_what_inference_mode_made_is_looked_into():
+    with torch.inference_mode():
+        model = nn.Linear(2, 2)
+    with finite_guard(model), torch.no_grad():
+        model(torch.ones(1, 2))
+
+
+def test_parameters_that_stand_in_are_looked_into():
+    model = nn.Linear(2, 2)
+    with finite_guard(model), pytest.raises(FloatingPointError, match="forward: the output"):
+        torch.func.functional_call(model, {"weight": torch.full((2, 2), math.nan)}, torch.ones(1, 2))

@@ -81,3 +81,10 @@ def test_a_fraction_is_refused_and_not_cut(bad):
 def test_a_stride_that_does_not_fit_the_kernel_is_refused(kernel, stride):
     with pytest.raises(ValueError, match=re.escape(f"or none, got {stride=}, {kernel=}")):
         true_fans(4, 6, kernel, stride)
+
+
+def test_sizes_beyond_64_bits_do_not_wrap():
+    assert true_fans(3, 3, (2**32, 2**32)).fan_in == 3 * 2**64
+    assert pytorch_fans(np.array([4, 2**20, 2**12], np.int32)) == (2**32, 2**14)
+    assert keras_fans(np.array([2**12, 2**20, 4], np.int32)) == (2**32, 2**14)
+    assert true_fans(np.int8(100), np.int8(100), [np.int8(3)]) == (300, 300)

@@ -225,3 +225,10 @@ def test_zero_and_what_is_not_finite_are_refused():
     for a in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"a must be finite, got {a}"):
             HeNormal(a=a)
+
+
+def test_the_integers_of_numpy_do_not_wrap():
+    sizes = [2**12, 2**20, 4]
+    assert HeNormal().variance(np.array(sizes, np.int32)) == HeNormal().variance(sizes)
+    axes = HeNormal(input_axes=(0, 1), output_axes=(2,))
+    assert axes.variance(np.array(sizes, np.int32)) == HeNormal().variance(sizes)

@@ -97,3 +97,9 @@ def test_the_generator_decides(draw):
 def test_errors_name_argument_and_value(draw, arguments, named):
     with pytest.raises(ValueError, match=named):
         draw(**arguments, generator=generator())
+
+
+def test_the_integers_of_numpy_do_not_wrap():
+    sizes = [4, 2**20, 2**12]
+    assert kaiming_std(np.array(sizes, np.int32)) == kaiming_std(sizes)
+    assert kaiming_std(np.array([100, 100, 3], np.int8), mode="fan_out") == kaiming_std([100, 100, 3], mode="fan_out")

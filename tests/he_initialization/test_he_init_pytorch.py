@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -99,3 +100,9 @@ def test_a_weight_must_be_floating(fill):
     with pytest.raises(ValueError, match=r"tensor must be dense and floating.*int64"):
         fill(weight)
     assert weight.all()
+
+
+def test_the_integers_of_numpy_do_not_wrap():
+    sizes = [4, 2**20, 2**12]
+    assert kaiming_std(np.array(sizes, np.int32)) == kaiming_std(sizes)
+    assert kaiming_std(np.array([100, 100, 3], np.int8), mode="fan_out") == kaiming_std([100, 100, 3], mode="fan_out")

@@ -290,3 +290,11 @@ def test_the_first_layer_may_have_a_gain_of_one_and_then_silu_keeps_the_mean_squ
         init_weights_(model, seed=0, first="none")
     with pytest.raises(ValueError, match="gain must be positive and finite, got inf"):
         init_weights_(model, seed=0, gain=math.inf)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantized_layer_is_left_by_name():
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), {nn.Linear})
+    report = init_weights_(model, seed=0)
+    assert report.left == {"0": "quantized: its weight is no parameter"}
+    assert [row.name for row in report.reached] == ["1.weight", "1.bias"]

@@ -100,3 +100,14 @@ def test_a_seed_may_be_an_integer_of_numpy():
     np.testing.assert_array_equal(array(first.layers[0].kernel), array(second.layers[0].kernel))
     with pytest.raises(TypeError):
         lsuv(first, batch(16, 4), seed="3")
+
+
+def test_after_an_error_the_weights_are_what_they_were():
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Rescaling(0.0), keras.layers.Dense(2)]
+    )
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="inputs must reach every layer"):
+        lsuv(model, np.ones((8, 3), "float32"), seed=0)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)

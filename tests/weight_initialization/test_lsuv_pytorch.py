@@ -107,3 +107,20 @@ def test_a_compiled_model_that_has_run_is_reached():
         compiled(inputs)
     assert list(lsuv_(compiled, inputs, seed=0).reached) == ["_orig_mod.0", "_orig_mod.2"]
     assert model(inputs).std(correction=0).item() == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("middle", [nn.Threshold(1e9, 0.0), nn.Linear(7, 4)])
+def test_after_an_error_the_model_is_what_it_was(middle):
+    """The signal dies there, or the model refuses its own input."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), middle, nn.Linear(4, 2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises((ValueError, RuntimeError)):
+        lsuv_(model, torch.randn(8, 3), seed=0)
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_bias_that_a_write_would_not_reach_is_refused():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    nn.utils.parametrize.register_parametrization(model[1], "bias", nn.Softplus())
+    with pytest.raises(ValueError, match="'1' does not: it or the bias is computed from other parameters"):
+        lsuv_(model, torch.randn(8, 3), seed=0)

@@ -34,3 +34,7 @@ def test_bad_frequencies_are_refused():
 def test_counts_are_finite_and_one_for_each_class(counts):
     with pytest.raises(ValueError, match="counts must be finite, one for each class"):
         softmax_bias(np.array(counts))
+
+
+def test_the_smallest_frequency_has_a_finite_bias():
+    assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)

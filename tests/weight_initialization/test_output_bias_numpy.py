@@ -45,3 +45,7 @@ def test_counts_are_finite_and_one_for_each_class(counts):
 def test_negative_counts_are_refused():
     with pytest.raises(ValueError, match=r"counts must be positive, got \[3, -1\]"):
         softmax_bias([3, -1])
+
+
+def test_the_smallest_frequency_has_a_finite_bias():
+    assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)

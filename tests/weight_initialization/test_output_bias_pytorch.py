@@ -39,3 +39,7 @@ def test_counts_are_finite_and_one_for_each_class(counts):
 def test_biases_are_float64_for_every_dtype(dtype):
     bias = softmax_bias(torch.tensor([1, 3], dtype=dtype))
     torch.testing.assert_close(bias, torch.tensor([0.25, 0.75], dtype=torch.float64).log())
+
+
+def test_the_smallest_frequency_has_a_finite_bias():
+    assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)

@@ -141,3 +141,8 @@ def test_a_dtype_must_be_floating(draw):
 def test_a_slope_is_a_number(param):
     with pytest.raises(ValueError, match="param must be a finite number, got"):
         calculate_gain("leaky_relu", param)
+
+
+def test_the_integers_of_numpy_do_not_wrap():
+    sizes = [2**12, 2**20, 2**12]
+    assert xavier_std(np.array(sizes, np.int32)) == xavier_std(sizes)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -137,3 +138,8 @@ def test_a_slope_is_a_number(param):
 @pytest.mark.parametrize("name", ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d", "leaky_relu"])
 def test_all_names_of_torch_are_known(name):
     assert calculate_gain(name) == nn.init.calculate_gain(name) == calculate_gain(name, None)
+
+
+def test_the_integers_of_numpy_do_not_wrap():
+    sizes = [2**12, 2**20, 2**12]
+    assert xavier_std(np.array(sizes, np.int32)) == xavier_std(sizes)
