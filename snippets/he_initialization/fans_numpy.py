@@ -18,9 +18,10 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 to convolution arithmetic for deep learning", for strides.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Fans(NamedTuple):
@@ -92,5 +93,5 @@ def _check(shape: Sequence[int]) -> None:
 
 
 def _product(sizes: Sequence[int]) -> int:
-    # NumPy's integers would overflow
-    return math.prod(int(size) for size in sizes)
+    # Python's integers: those of NumPy would overflow
+    return int(np.prod([int(size) for size in sizes], dtype=object))

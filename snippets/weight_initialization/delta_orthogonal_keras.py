@@ -24,6 +24,9 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
     instance of its own: one that is shared draws the same kernel again.
     """
 
+    def __init__(self, gain: float = 1.0, seed=None) -> None:
+        super().__init__(float(gain + 0.0), seed)
+
     def __call__(self, shape, dtype=None):
         """Return a tensor of `shape` (*kernel, in, out) with out >= in.
 
@@ -37,7 +40,6 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
-        self.gain = float(self.gain + 0.0)
         if not 0.0 <= self.gain < float("inf"):
             raise ValueError(f"gain must be finite and not negative, got {self.gain}")
         *kernel, inputs, outputs = shape
