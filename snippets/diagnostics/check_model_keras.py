@@ -1360,7 +1360,7 @@ _FOLLOW = {
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
     "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
-    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "relu-before-loss": {"confident-at-start", "dead-relu", "zero-gradient"},
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},
@@ -1619,9 +1619,9 @@ _CONTAINERS = (
     (deque, deque.extend),
     (bytearray, bytearray.extend),
 )
-_CLOSED = sys.stdlib_module_names | {"tensorflow"}
+_CLOSED = (sys.stdlib_module_names | {"tensorflow"}) - {"builtins"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
-us.
+us. A class that `exec` makes in a bare namespace says that it is of builtins.
 """
 
 
@@ -1700,7 +1700,7 @@ class _Before:
         undo = self.keep_numbers(name, value)
         if undo:
             self.undo.append((name, undo))
-        if kind.__module__.partition(".")[0] in _CLOSED and kind is not SimpleNamespace:
+        if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
 
@@ -1752,6 +1752,14 @@ class _Before:
             )
             for key, part in held.items()
         ]
+
+
+def _is_closed(kind: type) -> bool:
+    """A package of one's own may have the name of one in the standard library,
+    but what it derives from PyTorch or Keras is derived from there.
+    """
+    bases = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return bases[0] in _CLOSED and not {"torch", "keras"} & set(bases)
 
 
 def _sum(array: Any) -> int:
@@ -2683,8 +2691,8 @@ class _Watch(_Seen):
         maker = "" if known is not None else self.maker(output)
         units = output.shape[-1] if len(output.shape) > 1 else 1
         values = _array(output if known is None else known)
-        if logits and maker == "Relu":
-            share = f"{(values == 0).mean():.0%} of the logits are exactly 0"
+        if maker == "Relu":
+            share = f"{(values == 0).mean():.0%} of the loss's inputs are exactly 0"
             self.find_once("relu-before-loss", share)
         if "sparse" not in name:
             self.judge_targets(targets, 0, 1)

@@ -1354,7 +1354,7 @@ _FOLLOW = {
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
     "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
-    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "relu-before-loss": {"confident-at-start", "dead-relu", "zero-gradient"},
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},
@@ -1613,9 +1613,9 @@ _CONTAINERS = (
     (deque, deque.extend),
     (bytearray, bytearray.extend),
 )
-_CLOSED = sys.stdlib_module_names | {"tensorflow"}
+_CLOSED = (sys.stdlib_module_names | {"tensorflow"}) - {"builtins"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
-us.
+us. A class that `exec` makes in a bare namespace says that it is of builtins.
 """
 
 
@@ -1694,7 +1694,7 @@ class _Before:
         undo = self.keep_numbers(name, value)
         if undo:
             self.undo.append((name, undo))
-        if kind.__module__.partition(".")[0] in _CLOSED and kind is not SimpleNamespace:
+        if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
 
@@ -1746,6 +1746,14 @@ class _Before:
             )
             for key, part in held.items()
         ]
+
+
+def _is_closed(kind: type) -> bool:
+    """A package of one's own may have the name of one in the standard library,
+    but what it derives from PyTorch or Keras is derived from there.
+    """
+    bases = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return bases[0] in _CLOSED and not {"torch", "keras"} & set(bases)
 
 
 def _sum(array: Any) -> int:
@@ -2645,7 +2653,13 @@ class _Watch(_Seen, TorchFunctionMode):
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
 
-    before_log_softmax = before_softmax
+    def before_log_softmax(
+        self, input: Tensor, dim: int | None = None, *_: Any, **__: Any
+    ) -> None:
+        self.before_softmax(input, dim)
+        self.look_at_activation(input)
+        if _maker(input) == "Sigmoid" and dim is not None and input.shape[dim] > 1:
+            self.find_once("sigmoid-before-categorical", f"{input.shape[dim]} sigmoids")
 
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
@@ -2756,14 +2770,10 @@ class _Watch(_Seen, TorchFunctionMode):
                 "softmax-before-cross-entropy",
                 "every row of the loss's input is >= 0 and has the sum 1",
             )
-        elif _maker(input) == "Relu":
-            self.find(
-                "relu-before-loss",
-                f"{(some == 0).double().mean():.0%} of the logits are exactly 0",
-            )
         elif _maker(input) == "Sigmoid" and classes > 1:
             self.find("sigmoid-before-categorical", f"{classes} sigmoids")
-        self.look_at_tanh(input)
+        else:
+            self.look_at_activation(input)
         if target.is_floating_point():
             self.judge_targets(target.detach(), 0, 1)
             labels = (
@@ -2831,10 +2841,15 @@ class _Watch(_Seen, TorchFunctionMode):
             self.find_once("swapped-arguments", shapes)
         return found
 
-    def look_at_tanh(self, input: Tensor) -> None:
+    def look_at_activation(self, input: Tensor) -> None:
+        """One that stands between the last layer and a cross-entropy."""
         if _maker(input) == "Tanh":
             span = f"the loss's inputs go from {input.min():.2g} to {input.max():.2g}"
             self.find_once("tanh-before-loss", span)
+        elif _maker(input) == "Relu" and input.numel():
+            share = (input == 0).double().mean()
+            evidence = f"{share:.0%} of the loss's inputs are exactly 0"
+            self.find_once("relu-before-loss", evidence)
 
     def look_at_shift(self, target: Tensor, ignore_index: int) -> None:
         """Are the targets the tokens themselves, those next to them, or those
@@ -2890,7 +2905,7 @@ class _Watch(_Seen, TorchFunctionMode):
         if self.swapped(input, target):
             return
         self.judge_targets(target.detach(), 0, 1)
-        self.look_at_tanh(input)
+        self.look_at_activation(input)
         low, high = input.min().item(), input.max().item()
         if not 0 <= low <= high <= 1 and math.isfinite(high - low):
             if _maker(input) != "Tanh":
@@ -2944,7 +2959,7 @@ class _Watch(_Seen, TorchFunctionMode):
         if self.swapped(input, target):
             return
         self.judge_targets(target.detach(), 0, 1)
-        self.look_at_tanh(input)
+        self.look_at_activation(input)
         if _maker(input) == "Sigmoid":
             self.find(
                 "sigmoid-before-logits-loss",

@@ -126,8 +126,10 @@ class Restless(keras.Model):
         return self.head(inputs + 0.1 * keras.random.normal((64,)))
 
 
-def test_all_that_a_pass_changes_comes_back():
-    model, batch = Restless(), (normal(16, 64), labels())
+@pytest.mark.parametrize("module", [__name__, "builtins", "code"])
+def test_all_that_a_pass_changes_comes_back(module):
+    """`exec` makes classes of builtins, a package called code such of code."""
+    model, batch = type("Net", (Restless,), {"__module__": module})(), (normal(16, 64), labels())
     bias, wanted = model.head.bias.numpy(), model.things.state()
     check_model(model, batch, LOGITS)
     assert (model.passes, list(model.list), model.nested) == (0, [1], {"a": {"n": 0}})

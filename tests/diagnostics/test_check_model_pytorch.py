@@ -272,6 +272,16 @@ def test_all_that_a_pass_changes_comes_back():
     assert torch.equal(inputs, first)
 
 
+@pytest.mark.parametrize("module", ["builtins", "code"])
+def test_a_class_in_a_module_with_a_name_of_the_standard_library_comes_back(module):
+    """`exec` makes the first one, a package called code the second one."""
+    model, inputs = type("Net", (Restless,), {"__module__": module})(), torch.randn(2, 4)
+    before, wanted = state(model), everything(model)
+    check_model(model, inputs, mean)
+    assert_same(before, state(model))
+    assert everything(model) == wanted
+
+
 def test_a_loss_that_keeps_something_comes_back():
     class Smooth(nn.Module):
         def __init__(self) -> None:

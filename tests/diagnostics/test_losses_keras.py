@@ -202,6 +202,12 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
             (x, hot),
             lambda y, o: losses.categorical_crossentropy(y, o, from_logits=True),
         ),
+        "ReLU before probabilities": (
+            "relu-before-loss",
+            lambda: one("relu"),
+            (x / 10, binary),
+            losses.BinaryCrossentropy(),
+        ),
         "ReLU in a loss of one's own": (
             "relu-before-loss",
             lambda: many("relu"),

@@ -26,9 +26,9 @@ _CONTAINERS = (
     (deque, deque.extend),
     (bytearray, bytearray.extend),
 )
-_CLOSED = sys.stdlib_module_names | {"tensorflow"}
+_CLOSED = (sys.stdlib_module_names | {"tensorflow"}) - {"builtins"}
 """Where locks, threads, loggers and graphs come from, whose insides are not for
-us.
+us. A class that `exec` makes in a bare namespace says that it is of builtins.
 """
 
 
@@ -107,7 +107,7 @@ class _Before:
         undo = self.keep_numbers(name, value)
         if undo:
             self.undo.append((name, undo))
-        if kind.__module__.partition(".")[0] in _CLOSED and kind is not SimpleNamespace:
+        if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
 
@@ -159,6 +159,14 @@ class _Before:
             )
             for key, part in held.items()
         ]
+
+
+def _is_closed(kind: type) -> bool:
+    """A package of one's own may have the name of one in the standard library,
+    but what it derives from PyTorch or Keras is derived from there.
+    """
+    bases = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return bases[0] in _CLOSED and not {"torch", "keras"} & set(bases)
 
 
 def _sum(array: Any) -> int:

@@ -559,7 +559,7 @@ _FOLLOW = {
     "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
     "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
     "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
-    "relu-before-loss": {"dead-relu", "zero-gradient"},
+    "relu-before-loss": {"confident-at-start", "dead-relu", "zero-gradient"},
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},

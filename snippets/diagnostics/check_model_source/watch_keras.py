@@ -974,8 +974,8 @@ class _Watch(_Seen):
         maker = "" if known is not None else self.maker(output)
         units = output.shape[-1] if len(output.shape) > 1 else 1
         values = _array(output if known is None else known)
-        if logits and maker == "Relu":
-            share = f"{(values == 0).mean():.0%} of the logits are exactly 0"
+        if maker == "Relu":
+            share = f"{(values == 0).mean():.0%} of the loss's inputs are exactly 0"
             self.find_once("relu-before-loss", share)
         if "sparse" not in name:
             self.judge_targets(targets, 0, 1)

@@ -938,7 +938,13 @@ class _Watch(_Seen, TorchFunctionMode):
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
 
-    before_log_softmax = before_softmax
+    def before_log_softmax(
+        self, input: Tensor, dim: int | None = None, *_: Any, **__: Any
+    ) -> None:
+        self.before_softmax(input, dim)
+        self.look_at_activation(input)
+        if _maker(input) == "Sigmoid" and dim is not None and input.shape[dim] > 1:
+            self.find_once("sigmoid-before-categorical", f"{input.shape[dim]} sigmoids")
 
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
@@ -1049,14 +1055,10 @@ class _Watch(_Seen, TorchFunctionMode):
                 "softmax-before-cross-entropy",
                 "every row of the loss's input is >= 0 and has the sum 1",
             )
-        elif _maker(input) == "Relu":
-            self.find(
-                "relu-before-loss",
-                f"{(some == 0).double().mean():.0%} of the logits are exactly 0",
-            )
         elif _maker(input) == "Sigmoid" and classes > 1:
             self.find("sigmoid-before-categorical", f"{classes} sigmoids")
-        self.look_at_tanh(input)
+        else:
+            self.look_at_activation(input)
         if target.is_floating_point():
             self.judge_targets(target.detach(), 0, 1)
             labels = (
@@ -1124,10 +1126,15 @@ class _Watch(_Seen, TorchFunctionMode):
             self.find_once("swapped-arguments", shapes)
         return found
 
-    def look_at_tanh(self, input: Tensor) -> None:
+    def look_at_activation(self, input: Tensor) -> None:
+        """One that stands between the last layer and a cross-entropy."""
         if _maker(input) == "Tanh":
             span = f"the loss's inputs go from {input.min():.2g} to {input.max():.2g}"
             self.find_once("tanh-before-loss", span)
+        elif _maker(input) == "Relu" and input.numel():
+            share = (input == 0).double().mean()
+            evidence = f"{share:.0%} of the loss's inputs are exactly 0"
+            self.find_once("relu-before-loss", evidence)
 
     def look_at_shift(self, target: Tensor, ignore_index: int) -> None:
         """Are the targets the tokens themselves, those next to them, or those
@@ -1183,7 +1190,7 @@ class _Watch(_Seen, TorchFunctionMode):
         if self.swapped(input, target):
             return
         self.judge_targets(target.detach(), 0, 1)
-        self.look_at_tanh(input)
+        self.look_at_activation(input)
         low, high = input.min().item(), input.max().item()
         if not 0 <= low <= high <= 1 and math.isfinite(high - low):
             if _maker(input) != "Tanh":
@@ -1237,7 +1244,7 @@ class _Watch(_Seen, TorchFunctionMode):
         if self.swapped(input, target):
             return
         self.judge_targets(target.detach(), 0, 1)
-        self.look_at_tanh(input)
+        self.look_at_activation(input)
         if _maker(input) == "Sigmoid":
             self.find(
                 "sigmoid-before-logits-loss",
