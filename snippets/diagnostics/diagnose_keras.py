@@ -1620,7 +1620,13 @@ class _Training(_Program):
             before = [part.numpy() for part in weights]
             for place in range(steps):
                 batch = self.batches[0 if alone else place % len(self.batches)]
-                found.append(self.one_step(batch, doing))
+                try:
+                    found.append(self.one_step(batch, doing))
+                except _Failed:
+                    if first and not self.ran_away(batch):
+                        raise
+                    found.append(math.inf)
+                    break
                 if first and not math.isfinite(found[-1]):
                     self.probe.zeros = self.log_of_zero(batch[1], len(found))
                 if self.clock.stopped or not math.isfinite(found[-1]):
@@ -1632,6 +1638,15 @@ class _Training(_Program):
             ]
             self.probe.moved.append(_length(moves) / max(_length(before), 1e-30))
         return found
+
+    def ran_away(self, batch: Any) -> bool:
+        """Does the model return numbers that are none? Losses and operations
+        may refuse them.
+        """
+        parts = [*self.model.trainable_variables]
+        with suppress(*_FAILURES, tf.errors.OpError):
+            parts += tree.flatten(self.called(batch, True))
+        return not all(np.isfinite(_numbers(part)).all() for part in parts)
 
     def log_of_zero(self, targets: Any, step: int) -> str:
         """Evidence that the last step took the logarithm of a 0."""

@@ -322,6 +322,21 @@ def test_an_error_in_a_step_is_a_finding_and_all_comes_back():
     assert same(before, state(model))
 
 
+def refusing(targets, output):
+    tf.debugging.assert_all_finite(output, "the output holds NaN or Inf")
+    return losses.mean_squared_error(targets, output)
+
+
+def test_a_trial_whose_output_the_loss_refuses_is_lost_and_no_error_of_the_program():
+    drawn = np.random.default_rng(0).normal(size=(len(x), 1)).astype("float32")
+    report = look(mlp(layers.Dense(1), optimizer=optimizers.SGD(0.05), loss=refusing), x, drawn)
+    assert math.inf in [trial.loss for trial in report.trials if trial.factor > 1]
+    assert "error" not in codes(report), report
+    report = look(mlp(layers.Dense(1), optimizer=optimizers.SGD(30.0), loss=refusing), x, x[:, :1])
+    assert report.trials[0].loss == math.inf
+    assert "rate-too-high" in codes(report) and "error" not in codes(report), report
+
+
 @pytest.mark.parametrize("step", [1, 40])
 def test_ctrl_c_gives_what_is_known_and_all_comes_back(step):
     model = broken(step, lambda: signal.raise_signal(signal.SIGINT))

@@ -470,6 +470,22 @@ def test_nothing_learned_is_no_news_where_a_fault_is_known():
     assert codes(report)[0] == "input-scale" and "cannot-overfit-one-batch" not in codes(report), report
 
 
+def likelihood(output, targets):
+    """`torch.distributions` raises a ValueError at a mean of NaN."""
+    return -torch.distributions.Normal(output, 1.0).log_prob(targets).mean()
+
+
+def test_a_trial_whose_output_the_loss_refuses_is_lost_and_no_error_of_the_program():
+    """Found on the example of a VAE of PyTorch, whose binary cross-entropy refuses NaN."""
+    drawn = torch.randn(len(x), 1, generator=torch.Generator().manual_seed(0))
+    report = look(mlp(classes=1), (x, drawn), likelihood, lambda w: torch.optim.SGD(w, 0.05))
+    assert math.inf in [trial.loss for trial in report.trials if trial.factor > 1]
+    assert "error" not in codes(report), report
+    report = look(mlp(classes=1), (x, x[:, :1]), likelihood, lambda w: torch.optim.SGD(w, 30.0))
+    assert report.trials[0].loss == math.inf
+    assert "rate-too-high" in codes(report) and "error" not in codes(report), report
+
+
 def test_a_loss_that_is_lost_at_any_rate():
     calls = iter(range(10_000))
     report = look(mlp(), (x, y), lambda output, y: F.cross_entropy(output, y) * (math.nan if next(calls) > 12 else 1.0))

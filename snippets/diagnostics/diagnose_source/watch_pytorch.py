@@ -547,7 +547,13 @@ class _Training(_Program):
             # An optimizer may need the loss several times in a step.
             while self.clock.spent < enough and not self.clock.stopped:
                 place = 0 if alone else len(losses) % len(self.batches)
-                losses.append(self.step(self.batches[place], doing, optimizer))
+                try:
+                    losses.append(self.step(self.batches[place], doing, optimizer))
+                except _Failed:
+                    if first and not self.ran_away(self.batches[place]):
+                        raise
+                    losses.append(math.inf)
+                    break
                 if not math.isfinite(losses[-1]):
                     if first:
                         self.probe.zeros = self.log_of_zero(place, len(losses))
@@ -559,6 +565,16 @@ class _Training(_Program):
             ]
             self.probe.moved.append(_length(moves) / max(_length(before), 1e-30))
         return losses
+
+    def ran_away(self, make: Callable[[], Any]) -> bool:
+        """Does the model return numbers that are none? Losses and distributions
+        may refuse them.
+        """
+        batch, parts = make(), [*self.held()]
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        with torch.no_grad(), suppress(*_FAILURES):
+            parts += _tensors(_called(self.model, batch[0] if pair else batch))
+        return not all(bool(part.isfinite().all()) for part in parts)
 
     def log_of_zero(self, place: int, step: int) -> str:
         """Evidence that the last step took the logarithm of a 0."""
