@@ -263,3 +263,48 @@ def test_the_prior_of_a_prediction_inside_the_model_is_no_saturation():
     hidden = layers.Dense(64, "sigmoid", bias_initializer=keras.initializers.Constant(-4.6))(inputs)
     report = check_model(keras.Model(inputs, layers.Dense(1)(hidden)), (x, x[:, :1]), losses.MeanSquaredError())
     assert [finding.code for finding in report.findings] == ["saturated-activation"]
+
+
+class Codes(layers.Layer):
+    """Learns a center by a loss of its own, as the codes of a VQ-VAE are."""
+
+    def build(self, shape: Any) -> None:
+        self.center = self.add_weight(shape=(shape[-1],), name="center")
+
+    def call(self, inputs: Any) -> Any:
+        self.add_loss(ops.mean((inputs - self.center) ** 2))
+        return inputs
+
+
+def with_codes(*last: layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((20,)), layers.Dense(16, "relu"), Codes(), *last])
+
+
+def test_what_layers_add_to_a_compiled_loss_belongs_to_it():
+    keras.utils.set_random_seed(0)
+    x, y = np.random.default_rng(0).normal(size=(32, 20)).astype("float32"), np.arange(32) % 4
+    model = with_codes(layers.Dense(4))
+    assert [finding.code for finding in check_model(model, (x, y), CLASSES).findings] == ["unused-weights"]
+    model.compile("adam", CLASSES)
+    report = check_model(model, (x, y))
+    assert not report.findings and report.loss == pytest.approx(float(CLASSES(y, model(x))), rel=1e-4)
+    alone = with_codes()
+    with pytest.raises(ValueError, match="not compiled with a loss"):
+        check_model(alone, (x, x))
+    alone.compile("adam")
+    report = check_model(alone, (x, x))
+    assert not report.findings and report.loss > 0
+    nothing = network()
+    nothing.compile("adam")
+    with pytest.raises(ValueError, match="No loss to compute"):
+        check_model(nothing, (x, y))
+
+
+def test_a_penalty_on_weights_does_not_hide_that_the_gradient_ends():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(32, 20)).astype("float32")
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(16, "relu", kernel_regularizer="l2")(inputs)
+    model = keras.Model(inputs, layers.Dense(4)(ops.stop_gradient(hidden)))
+    model.compile("adam", CLASSES)
+    assert [finding.code for finding in check_model(model, (x, np.arange(32) % 4)).findings] == ["no-gradient"]

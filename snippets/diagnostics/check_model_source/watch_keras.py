@@ -104,8 +104,8 @@ def check_model(
     array, or a tuple, list or dictionary of arrays. Of a `tf.data.Dataset` or a
     `PyDataset` the first batch is taken. The loss is
     `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
-    compiled one. A model that is frozen throughout gets no backward pass, and
-    the report says so.
+    compiled one, with what layers add to it (`add_loss`). A model that is
+    frozen throughout gets no backward pass, and the report says so.
 
     Raises ValueError, saying what to pass, for a model that is not built or has
     no weights, a batch the model does not take, a loss that is no scalar or has
@@ -136,9 +136,10 @@ def check_model(
         raise ValueError(
             f"batch must hold arrays, np.array(values) of a list of numbers, got a list with {bare[0]!r}"
         )
+    compiled = loss_fn is None
     if loss_fn is None:
         loss_fn = getattr(model, "loss", None)
-        if loss_fn is None:
+        if loss_fn is None and not model.compiled:
             raise ValueError(
                 "loss_fn must be given for a model that is not compiled with a loss"
             )
@@ -146,8 +147,10 @@ def check_model(
         raise ValueError(
             f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
         )
-    if isinstance(loss_fn, dict | list | tuple):
-        # of several outputs: the compiled model knows how they add up
+    if loss_fn is None or isinstance(loss_fn, dict | list | tuple):
+        # of several outputs, or added by layers alone: the compiled model knows
+        compiled = False
+
         def loss_fn(targets: Any, output: Any) -> Any:
             return model.compute_loss(x=inputs, y=targets, y_pred=output)
 
@@ -167,6 +170,8 @@ def check_model(
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            if compiled:
+                value = tf.add_n([value, *_added(model, value.dtype)])
             if not trained:
                 watch.judge_still()
             watch.judge_variables(tape.watched_variables(), before)
@@ -206,6 +211,14 @@ def check_model(
         layers=reports,
         findings=_judge(watch, reports),
     )
+
+
+def _added(model: keras.Model, dtype: Any) -> list[tf.Tensor]:
+    """What layers have added to the loss in the pass. Penalties on weights are
+    left out: they reach every weight, wherever the gradient ends.
+    """
+    parts = [part for layer in model._flatten_layers() for part in layer._losses]
+    return [tf.cast(tf.reduce_sum(part), dtype) for part in parts]
 
 
 def _first(batches: Any) -> Any:
