@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from docs.hooks.draw import palette, style
+from docs.hooks.draw import scheme, style, theme
 from docs.hooks.measure.experiment import ROOT, Experiment
 from docs.hooks.measure.imports import imported_modules
 from docs.hooks.show import evidence
@@ -26,7 +26,7 @@ def measured(experiment: Experiment) -> Any:
 def draw(experiment: Experiment) -> tuple[Figure, str]:
     with style.style(salt=str(experiment)):
         figure = module(experiment).plot(measured(experiment))
-        return figure, style.to_svg(figure)
+        return figure, theme.painted(style.to_svg(figure))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_colours_follow_the_scheme(experiment, svg):
     svg = re.sub(r"<style>.*?</style>|<image[^>]*>", "", svg, flags=re.DOTALL)
     literal = set(re.findall(r"#[0-9a-f]{6}\b", svg))
     gradient_of_a_colour_bar = {colour for colour in literal if svg.count(colour) == 1}
-    assert not literal - gradient_of_a_colour_bar, f"use C0 to C{len(palette.SERIES) - 1}"
+    assert not literal - gradient_of_a_colour_bar, f"use C0 to C{len(scheme.SERIES) - 1}"
 
 
 def test_there_are_experiments():

@@ -12,7 +12,7 @@ from doit.exceptions import TaskFailed
 from doit.task import Task
 
 from docs.hooks import store
-from docs.hooks.draw import theme
+from docs.hooks.draw import drawing, theme
 from docs.hooks.learn import exercises, pages
 from docs.hooks.learn.source import Source, SourceError
 from docs.hooks.markdown import fonts, formulas, katex
@@ -42,6 +42,11 @@ def take(step: Step, experiment: Experiment, product: Path) -> Remembered | Task
     if failure := processes.failure(step, experiment):
         return TaskFailed(failure)
     return {"products": _digests([product])}
+
+
+def paint(experiment: Experiment) -> Remembered:
+    theme.paint(drawing.place(experiment), experiment.figure)
+    return {"products": _digests([experiment.figure])}
 
 
 def show(experiment: Experiment) -> Remembered | TaskFailed:
@@ -119,7 +124,8 @@ def _by_face(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
 def write_theme() -> Remembered:
     write_if_changed(theme.STYLE_SHEET, theme.style_sheet())
     write_if_changed(theme.FAVICON, theme.favicon())
-    return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON])}
+    write_if_changed(theme.TEMPLATE, theme.template())
+    return {"products": _digests([theme.STYLE_SHEET, theme.FAVICON, theme.TEMPLATE])}
 
 
 def write_facts(known: facts.Facts) -> None:

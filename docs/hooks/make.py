@@ -17,6 +17,7 @@ from doit.doit_cmd import DoitMain
 from doit.task import Task
 
 from docs.hooks import actions, tasks
+from docs.hooks.draw import drawing
 from docs.hooks.measure import processes
 from docs.hooks.progress import Progress
 from docs.hooks.publish import cards
@@ -42,7 +43,7 @@ class Tasks(ModuleTaskLoader):
 def remove_what_nobody_makes(loaded: list[Task]) -> None:
     """Delete what was made of experiments, snippets, labs and pages that are gone."""
     made = {Path(target) for task in loaded for target in task.targets}
-    for folder in (actions.MEASURED, actions.FIGURES, actions.DOWNLOADS, cards.CARDS):
+    for folder in (actions.MEASURED, drawing.DRAWN, actions.FIGURES, actions.DOWNLOADS, cards.CARDS):
         for path in folder.rglob("*.*"):
             if path.is_file() and path not in made:
                 path.unlink()

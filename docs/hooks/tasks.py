@@ -1,7 +1,7 @@
 """The tasks of the build: what is made of what, and what each is stale by.
 
-An experiment is measured, drawn and shown in three steps. Each is stale by what it reads: its files, the code of the
-build that it runs, and the versions of the packages that decide its result.
+An experiment is measured, drawn and shown in three steps, and what is drawn is painted at last. Each step is stale by
+what it reads: its files, the code of the build that it runs, and the versions of the packages that decide its result.
 """
 
 import platform
@@ -14,8 +14,7 @@ from doit.tools import config_changed, result_dep
 
 from docs.hooks import actions
 from docs.hooks.actions import ARCHIVE, CATALOGUE, DECK, DIGITS, DOWNLOADS, LEDGER, products_are_intact
-from docs.hooks.draw import theme
-from docs.hooks.draw.run import draw
+from docs.hooks.draw import drawing, theme
 from docs.hooks.learn import exercises, pages
 from docs.hooks.learn.source import Source, find_sources
 from docs.hooks.measure import spread
@@ -59,14 +58,26 @@ def task_measure() -> Iterator[dict]:
 
 
 def task_draw() -> Iterator[dict]:
-    """Draw what was measured."""
+    """Draw what was measured, without the colours."""
     for experiment in find_experiments():
         yield {
             "name": str(experiment),
-            "actions": [(actions.take, [draw, experiment, experiment.figure])],
-            "file_dep": [str(experiment.measurement), *_sources(experiment), *code("draw/run.py")],
-            "targets": [str(experiment.figure)],
+            "actions": [(actions.take, [drawing.draw, experiment, drawing.place(experiment)])],
+            "file_dep": [str(experiment.measurement), *_sources(experiment), *code("draw/drawing.py")],
+            "targets": [str(drawing.place(experiment))],
             "uptodate": [config_changed(versions("matplotlib")), products_are_intact],
+        }
+
+
+def task_paint() -> Iterator[dict]:
+    """Give what was drawn the colours of the palette."""
+    for experiment in find_experiments():
+        yield {
+            "name": str(experiment),
+            "actions": [(actions.paint, [experiment])],
+            "file_dep": [str(drawing.place(experiment)), *code("draw/theme.py")],
+            "targets": [str(experiment.figure)],
+            "uptodate": [products_are_intact],
         }
 
 
@@ -139,7 +150,7 @@ def task_theme() -> dict:
     return {
         "actions": [actions.write_theme],
         "file_dep": [*code("draw/theme.py"), *sources],
-        "targets": [str(theme.STYLE_SHEET), str(theme.FAVICON)],
+        "targets": [str(theme.STYLE_SHEET), str(theme.FAVICON), str(theme.TEMPLATE)],
         "uptodate": [products_are_intact],
     }
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from docs.hooks.draw.scheme import STAND_INS
 from docs.hooks.show import labs
 from docs.hooks.store import ROOT
 
@@ -33,10 +34,16 @@ def test_binder_gets_the_versions_of_the_project():
 
 def test_a_drawing_follows_the_scheme():
     drawn = labs.figure(
-        '<?xml version="1.0"?>\n<svg width="1">\n<path style="stroke: #000000"/><path fill="#1b49a2"/></svg>'
+        f'<?xml version="1.0"?>\n<svg width="1">\n<path style="stroke: #000000"/><path fill="{STAND_INS["c0"]}"/></svg>'
     )
     assert drawn.startswith('<svg fill="var(--ink)"') or 'style="fill: var(--ink)"' in drawn
     assert "var(--c0)" in drawn and "#000000" not in drawn and "prefers-color-scheme:dark" in drawn
+
+
+@every_lab
+def test_the_colours_of_a_lab_follow_the_scheme(lab):
+    """Any other would be wrong in one of the schemes."""
+    assert set(re.findall(r"#[0-9a-f]{6}\b", (ROOT / lab).read_text(encoding="utf-8"))) <= set(STAND_INS.values())
 
 
 def test_formulas_of_a_cell_are_set_and_code_is_not():

@@ -24,8 +24,6 @@ def lean(svg: str) -> str:
     svg = CURVE.sub(lambda path: f'd="{_relative(path[1], 0.01, "{:.2f}")}"', svg)
     svg = svg.replace("xlink:href", "href")
     svg = re.sub(r'(<use href="[^"]*" )transform="translate\(([^ )]+) 0\)"', r'\1x="\2"', svg)
-    named = set(re.findall(r"var\((--\w+)\)", svg))
-    svg = re.sub(r"(--\w+):#\w+;", lambda colour: colour[0] if colour[1] in named else "", svg)
     svg = re.sub(r'(?<=style=")[^"]+', lambda style: re.sub(r"([:;]) ", r"\1", style[0]), svg)
     return re.sub(r">\s+<", "><", _with_short_names(svg))
 

@@ -1,4 +1,4 @@
-"""From a matplotlib figure to one SVG that follows the reader's light or dark scheme."""
+"""From a matplotlib figure to one SVG that waits for its colours."""
 
 import io
 from contextlib import AbstractContextManager
@@ -9,9 +9,8 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from docs.hooks.draw import palette
 from docs.hooks.draw.lean import lean
-from docs.hooks.draw.theme import follow_scheme
+from docs.hooks.draw.scheme import SERIES, STAND_INS, name_colours
 
 FONTS = Path(__file__).parents[1] / "vendor" / "source-sans-3"
 
@@ -31,7 +30,7 @@ def style(salt: str) -> AbstractContextManager[None]:
         )  # fmt: skip
         if entry not in font_manager.fontManager.ttflist:
             font_manager.fontManager.ttflist.append(entry)
-    ink, grid = palette.INK[0], palette.GRID[0]
+    paper, ink, grid = (STAND_INS[name] for name in ("paper", "ink", "grid"))
     return matplotlib.rc_context(
         matplotlib.rcParamsDefault
         | {
@@ -41,7 +40,7 @@ def style(salt: str) -> AbstractContextManager[None]:
             "axes.grid": True,
             "axes.labelcolor": ink,
             "axes.labelsize": TEXT_SIZE,
-            "axes.prop_cycle": cycler(color=[light for light, _ in palette.SERIES]),
+            "axes.prop_cycle": cycler(color=[STAND_INS[name] for name in SERIES]),
             "axes.spines.right": False,
             "axes.spines.top": False,
             "axes.titlelocation": "left",
@@ -49,7 +48,7 @@ def style(salt: str) -> AbstractContextManager[None]:
             "axes.titleweight": 600,
             "backend": "svg",
             "figure.constrained_layout.use": True,
-            "figure.facecolor": palette.PAPER[0],
+            "figure.facecolor": paper,
             "figure.figsize": (WIDTH, 3.2),
             "figure.titlesize": TEXT_SIZE,
             "font.family": ["Source Sans 3", "DejaVu Sans"],
@@ -60,7 +59,7 @@ def style(salt: str) -> AbstractContextManager[None]:
             "legend.frameon": False,
             "lines.linewidth": 2.0,
             "mathtext.fontset": "cm",
-            "patch.edgecolor": palette.PAPER[0],
+            "patch.edgecolor": paper,
             "svg.fonttype": "path",
             "svg.hashsalt": salt,
             "text.color": ink,
@@ -75,9 +74,9 @@ def style(salt: str) -> AbstractContextManager[None]:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as SVG text whose palette colours are custom properties with a light and a dark value."""
+    """The figure as SVG text whose colours have names, and their values still to come."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    return lean(follow_scheme(svg))
+    return lean(name_colours(svg))

@@ -1,14 +1,15 @@
-"""What of the site's look is made of the palette: the style sheet with its colours, and the favicon."""
+"""What of the site's look is made of the palette: style sheet, favicon, heads of pages, the colours of figures."""
 
-import re
-from collections.abc import Collection
 from pathlib import Path
 
-from docs.hooks.draw.palette import NAMED
+from docs.hooks.draw.palette import NAMED, PAPER
+from docs.hooks.draw.scheme import VALUES
+from docs.hooks.store import ROOT, write_if_changed
 
 SOURCES = Path(__file__).parent
 STYLE_SHEET = Path("docs", "stylesheets", "palette.css")
 FAVICON = Path("docs", "assets", "favicon.svg")
+TEMPLATE = Path("docs", "overrides", "made", "palette.html")
 
 
 def style_sheet() -> str:
@@ -17,20 +18,22 @@ def style_sheet() -> str:
 
 
 def favicon() -> str:
-    source = (SOURCES / FAVICON.name).read_text(encoding="utf-8")
-    return source.replace("<style/>", scheme_style([name for name in NAMED if f"var(--{name})" in source]))
+    return painted((SOURCES / FAVICON.name).read_text(encoding="utf-8"))
 
 
-def follow_scheme(svg: str) -> str:
-    """The SVG with each colour of the palette as a custom property that has a light and a dark value."""
-    for name, (light, _) in NAMED.items():
-        # Only a style can hold var(); matplotlib writes some colours as plain attributes.
-        svg = re.sub(rf'(fill|stroke)="{light}"', rf'style="\1: {light}"', svg)
-        svg = svg.replace(light, f"var(--{name})")
-    return svg.replace(">\n", f">\n{scheme_style()}\n", 1)
+def template() -> str:
+    """What the head of a page says of its colours, for `{% from "made/palette.html" import paper %}`."""
+    return f"{{% set paper = {list(PAPER)} %}}\n"
 
 
-def scheme_style(names: Collection[str] = NAMED.keys()) -> str:
-    """The style of an SVG that follows the reader's scheme: each colour under its name, light and dark."""
-    light, dark = ("".join(f"--{name}:{NAMED[name][scheme]};" for name in names) for scheme in (0, 1))
-    return f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
+def paint(drawing: Path, figure: Path) -> None:
+    """Write the figure: the drawing in the colours of the palette."""
+    write_if_changed(ROOT / figure, painted((ROOT / drawing).read_text(encoding="utf-8")))
+
+
+def painted(svg: str) -> str:
+    """The SVG with the values of the colours that it names, light and dark."""
+    named = [name for name in NAMED if f"var(--{name})" in svg]
+    light, dark = ("".join(f"--{name}:{NAMED[name][scheme]};" for name in named) for scheme in (0, 1))
+    values = f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
+    return svg.replace(VALUES, values, 1)

@@ -15,6 +15,7 @@ from pathlib import Path
 import genanki
 import markdown
 
+from docs.hooks.draw import palette
 from docs.hooks.learn import pages
 from docs.hooks.learn.source import Source, measured, with_numbers
 from docs.hooks.measure.experiment import Experiment
@@ -27,11 +28,12 @@ DECK, MODEL = 1_786_204_501, 1_786_204_500
 UNDATED = 1_767_225_600
 """The first second of 2026, for a deck that no commit dates: Anki makes its numbers of cards from it."""
 
-STYLE = """\
-.card { font: 1.1rem/1.5 sans-serif; text-align: left; max-width: 38rem; margin: auto; }
-.decides { color: #5b6270; font-size: 0.85em; }
-.nightMode .decides { color: #c9ced8; }
-img { max-width: 100%; color-scheme: light; background: #fbfaf7; }
+QUIET = palette.SERIES[5]
+STYLE = f"""\
+.card {{ font: 1.1rem/1.5 sans-serif; text-align: left; max-width: 38rem; margin: auto; }}
+.decides {{ color: {QUIET[0]}; font-size: 0.85em; }}
+.nightMode .decides {{ color: {QUIET[1]}; }}
+img {{ max-width: 100%; color-scheme: light; background: {palette.PAPER[0]}; }}
 """
 
 

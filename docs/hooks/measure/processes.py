@@ -73,7 +73,7 @@ def failure(step: Step, experiment: Experiment) -> str:
             target=_run, args=(step, str(experiment.path), str(said), str(complained)), daemon=True
         )
         if status := run(process):
-            alone = f"python -m {step.__module__} {experiment.path.as_posix()}"
+            alone = f"python -m {step.__module__.rpartition('.')[0]}.run {experiment.path.as_posix()}"
             return _explain(experiment, status, _read(said), _read(complained), alone)
     return ""
 

@@ -11,8 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from docs.hooks.draw import palette
-from docs.hooks.draw.theme import follow_scheme
+from docs.hooks.draw import scheme, theme
 from docs.hooks.markdown import formulas, katex
 from docs.hooks.markdown.mathematics import IN_A_LINE
 from docs.hooks.store import write_if_changed
@@ -36,9 +35,9 @@ def use_our_jupyter() -> None:
 
 def figure(svg: str) -> str:
     """A drawing of matplotlib that follows the reader's scheme: its palette as it is, its black as the ink."""
-    ink = palette.INK[0]
+    ink = scheme.STAND_INS["ink"]
     svg = svg[svg.index("<svg") :].replace("#000000", ink).replace("<svg ", f'<svg fill="{ink}" ', 1)
-    return follow_scheme(svg)
+    return theme.painted(scheme.name_colours(svg))
 
 
 def set_apart(source: str) -> str:

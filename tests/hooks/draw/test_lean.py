@@ -83,9 +83,3 @@ def test_colours_and_widths_stay():
 def test_letters_stand_where_they_stood():
     svg = '<use xlink:href="#a" transform="translate(49.703125 0)"/><g transform="translate(1 0)"/>'
     assert lean(svg) == '<use href="#a0" x="49.7"/><g transform="translate(1 0)"/>'
-
-
-def test_colours_that_a_figure_has_not_are_not_named():
-    style = "<style>svg{%s--c0:#111;}@media(prefers-color-scheme:dark){svg{%s--c0:#ddd;}}</style>"
-    drawn = '<g style="fill:var(--c0)"/>'
-    assert lean(style % ("--ink:#000;", "--ink:#eee;") + drawn) == style % ("", "") + drawn

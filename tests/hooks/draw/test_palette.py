@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from docs.hooks.draw import palette
+from docs.hooks.draw import palette, scheme, theme
 
 # Linear-light matrices for complete loss of one cone. Source: Viénot, Brettel & Mollon (1999), "Digital video
 # colourmaps for checking the legibility of displays by dichromats".
@@ -54,3 +54,11 @@ def test_series_stay_apart(scheme, deficiency):
 def test_colours_differ_so_that_each_can_be_found_in_a_drawing():
     light = [pair[0] for pair in palette.NAMED.values()]
     assert len(set(light)) == len(light)
+
+
+def test_a_drawing_names_the_colours_of_the_palette_and_gets_the_values_of_those_it_has():
+    assert list(scheme.STAND_INS) == list(palette.NAMED)
+    drawn = scheme.name_colours(f'<svg>\n<g fill="{scheme.STAND_INS["c1"]}"/></svg>')
+    light, dark = palette.SERIES[1]
+    style = f"<style>svg{{--c1:{light};}}@media(prefers-color-scheme:dark){{svg{{--c1:{dark};}}}}</style>"
+    assert theme.painted(drawn) == f'<svg>\n{style}\n<g style="fill: var(--c1)"/></svg>'
