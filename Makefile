@@ -1,6 +1,7 @@
 # Everything is set up on the way: all you need is Python 3.11 to 3.13 and make.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-machines mutants lint format build book offline lock figures new-experiment bench lighthouse zoo clean environment
+.PHONY: help serve test test-fast test-machines spread mutants lint format build book offline lock figures new-experiment \
+    bench lighthouse zoo clean environment
 
 # The Python to make the environment with, where another than `python3` is wanted: make PYTHON=python3.12 serve
 PYTHON =
@@ -52,8 +53,8 @@ format: environment ## put all code into its form
 test-machines: environment ## hold claims and parity on stand-ins for other processors and numbers of threads
 	@$(RUN) tests.machines $(MACHINES)
 
-spread: environment ## measure anew over ten seeds and processors what changed since the table of spreads was written
-	@$(RUN) tests.spread $(SETTINGS)
+spread: environment ## measure over ten seeds and processors what changed since the table was written, or PART of it
+	@$(RUN) tests.spread $(if $(PART),--part $(PART)) $(SETTINGS)
 
 build: environment ## write the site to site/; a warning is an error
 	@$(RUN) mkdocs build --strict

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -10,7 +11,7 @@ from mkdocs.plugins import CombinedEvent, event_priority
 from mkdocs.structure.pages import Page
 
 from docs.hooks import make, store
-from docs.hooks.publish import sheets
+from docs.hooks.publish import facts, sheets
 from docs.hooks.show import execution, explorer, labs, search
 
 # Else Python looks for garbage among all objects once more before it ends.
@@ -19,6 +20,9 @@ atexit.register(gc.freeze)
 
 def on_pre_build(config: MkDocsConfig) -> None:
     labs.use_our_jupyter()
+    # The day of the site map. Without it MkDocs takes today's, and two builds of one commit differ.
+    if second := facts.facts().second:
+        os.environ.setdefault("SOURCE_DATE_EPOCH", str(second))
     if make.main():
         raise PluginError("The site is not built: the failures above come first.")
     execution.execute_all(config.config_file_path)
@@ -26,18 +30,18 @@ def on_pre_build(config: MkDocsConfig) -> None:
 
 @event_priority(100)
 def show_the_search_less(context: dict, page: Page, **others: object) -> None:
-    _whole[page] = page.content or ""
-    page.content = search.readable(_whole[page])
+    _whole[page.url] = page.content or ""
+    page.content = search.readable(_whole[page.url])
 
 
 @event_priority(-100)
 def show_all(context: dict, page: Page, **others: object) -> None:
-    page.content = _whole.pop(page)
+    page.content = _whole.pop(page.url)
 
 
 on_page_context = CombinedEvent(show_the_search_less, show_all)
-_whole: dict[Page, str] = {}
-"""The content of the page that the search is reading."""
+_whole: dict[str, str] = {}
+"""The content of the page that the search is reading, by the address."""
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -119,7 +119,9 @@ def test_a_phone_finds_the_icon(heads, built_site):
 def test_robots_find_the_sitemap(built_site):
     lines = (built_site / "robots.txt").read_text(encoding="utf-8").split("\n")
     assert lines[:2] == ["User-agent: *", "Allow: /"] and f"Sitemap: {BASE}sitemap.xml" in lines
-    assert (built_site / "sitemap.xml").is_file()
+    day = datetime.fromtimestamp(facts().second, UTC).date().isoformat()
+    dates = re.findall("<lastmod>(.*)</lastmod>", (built_site / "sitemap.xml").read_text(encoding="utf-8"))
+    assert set(dates) == {day}, "of the commit, or two builds of one differ"
 
 
 def trust(document: Element) -> str:
