@@ -546,7 +546,7 @@ ADVICE = {
     ),
     "future-visible": (
         "fault",
-        "A model that is to predict the next token can see it.",
+        "A model that is to predict the next token, or the next value of a series, can see it.",
         "Attention without a causal mask, a mask that points the other way, or a recurrent layer in both directions.",
         "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
         "toolbox/symptom-finder/#language",
@@ -2052,6 +2052,9 @@ class _Watch(_Seen):
         self.products: list[tuple[tf.Tensor, int]] = []
         self.results: set[int] = set()
         self.tokens = _tokens(inputs)
+        if self.tokens is None:
+            self.tokens = _series(self.inputs, self.targets)
+            self.shifts |= set() if self.tokens is None else {1}
 
     def run(self, loss_fn: Any) -> tf.Tensor:
         """The loss, a scalar."""
@@ -2835,7 +2838,7 @@ class _Watch(_Seen):
         same = apart[:, :half].max() <= 1e-4 * abs(outputs[0]).max()
         self.judge_shift(bool(same and apart[:, half:].max() > 0))
         if not same and 1 in self.shifts:
-            self.find("future-visible", "an output changes with the tokens after it")
+            self.find("future-visible", "an output changes with what comes after it")
 
     def compare(self, costs: np.ndarray, classes: int) -> None:
         """The loss of each example with that of guessing."""
@@ -2970,6 +2973,25 @@ def _tokens(inputs: Any) -> np.ndarray | None:
         inputs = [part for name, part in inputs.items() if not other.search(name)]
     whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
     return next((part for part in whole if part.ndim == 2), None)
+
+
+def _series(inputs: list[np.ndarray], targets: list[np.ndarray]) -> Any:
+    """Numbers (examples, places, ...), of which the targets are the next ones,
+    all or the first of each place.
+    """
+    for given in inputs:
+        for target in targets:
+            if (
+                given.dtype.kind == "f"
+                and given.ndim > 2
+                and given.shape[1] >= FEW
+                and given.shape[:-1] == target.shape[:-1]
+            ):
+                known = given[..., : target.shape[-1]]
+                later = np.array_equal(known[:, 1:], target[:, :-1])
+                if later and not np.array_equal(known[:, 1:], known[:, :-1]):
+                    return given
+    return None
 
 
 def _exchanged(old: np.ndarray, new: np.ndarray, value: Any) -> Any:

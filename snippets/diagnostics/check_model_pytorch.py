@@ -540,7 +540,7 @@ ADVICE = {
     ),
     "future-visible": (
         "fault",
-        "A model that is to predict the next token can see it.",
+        "A model that is to predict the next token, or the next value of a series, can see it.",
         "Attention without a causal mask, a mask that points the other way, or a recurrent layer in both directions.",
         "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
         "toolbox/symptom-finder/#language",
@@ -2240,6 +2240,9 @@ class _Watch(_Seen, TorchFunctionMode):
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
+        if self.tokens is None:
+            self.tokens = _series(self.inputs, self.targets)
+            self.shifts |= set() if self.tokens is None else {1}
         self.norms = {
             module.weight: name
             for name, module in model.named_modules()
@@ -2897,7 +2900,7 @@ class _Watch(_Seen, TorchFunctionMode):
         same = apart[:, :half].max() <= 1e-4 * first.abs().max()
         self.judge_shift(bool(same and apart[:, half:].max() > 0))
         if not same and 1 in self.shifts:
-            self.find("future-visible", "an output changes with the tokens after it")
+            self.find("future-visible", "an output changes with what comes after it")
 
     def before_binary_cross_entropy(
         self, input: Tensor, target: Tensor, *_: Any, **__: Any
@@ -3278,6 +3281,25 @@ def _tokens(inputs: Any) -> Tensor | None:
         inputs = [part for name, part in inputs.items() if not other.search(str(name))]
     whole = [part for part in _tensors(inputs) if part.dtype in (torch.long, torch.int)]
     return next((part for part in whole if part.dim() == 2), None)
+
+
+def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
+    """Numbers (examples, places, ...), of which the targets are the next ones,
+    all or the first of each place.
+    """
+    for given in inputs:
+        for target in targets:
+            if (
+                given.is_floating_point()
+                and given.dim() > 2
+                and given.shape[1] >= FEW
+                and given.shape[:-1] == target.shape[:-1]
+            ):
+                known = given[..., : target.shape[-1]]
+                later = torch.equal(known[:, 1:], target[:, :-1].to(given))
+                if later and not torch.equal(known[:, 1:], known[:, :-1]):
+                    return given
+    return None
 
 
 def _exchanged(value: Any, old: Tensor, new: Tensor) -> Any:

@@ -27,6 +27,12 @@ def text_model(both: bool = False) -> keras.Model:
     return keras.Sequential([keras.Input((None,), dtype="int32"), layers.Embedding(50, 32), hidden, layers.Dense(50)])
 
 
+def series_model(both: bool = False) -> keras.Model:
+    rnn = layers.GRU(16, return_sequences=True)
+    hidden = layers.Bidirectional(rnn) if both else rnn
+    return keras.Sequential([keras.Input((None, 2)), hidden, layers.Dense(2)])
+
+
 def squared(chosen: Any) -> Any:
     return ops.mean((chosen - 1.0) ** 2)
 
@@ -75,6 +81,8 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     text, weights = draw.integers(50, size=(16, 12)), draw.random((32, 1)).astype("float32")
     masked = np.where(draw.random((16, 12)) < 0.3, text, -100)
     sequences = draw.normal(size=(32, 9, 16)).astype("float32")
+    turns = np.arange(24) + 6 * draw.random((16, 1))
+    wave = (np.sin(turns)[..., None] + 0.1 * draw.normal(size=(16, 24, 2))).astype("float32")
     crossed, acted = losses.CategoricalCrossentropy(), hot * weights
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
     return {
@@ -143,6 +151,30 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         "shifted twice": ("unshifted-targets", text_model, (text[:, :-2], text[:, 2:]), CLASSES),
         "a masked model that sees the words": ("unshifted-targets", lambda: text_model(True), (text, masked), MASKED),
         "a masked model": ("", lambda: text_model(True), (np.where(masked < 0, text, 0), masked), MASKED),
+        "a series in both directions": (
+            "future-visible",
+            lambda: series_model(True),
+            (wave[:, :-1], wave[:, 1:]),
+            losses.MeanSquaredError(),
+        ),
+        "a series in one direction": (
+            "",
+            series_model,
+            (wave[:, :-1], wave[:, 1:]),
+            losses.MeanSquaredError(),
+        ),
+        "an autoencoder of a series": (
+            "",
+            lambda: series_model(True),
+            (wave, wave),
+            losses.MeanSquaredError(),
+        ),
+        "a series that stands still": (
+            "",
+            lambda: series_model(True),
+            (np.repeat(wave[:, :1], 24, 1), np.repeat(wave[:, :1], 24, 1)),
+            losses.MeanSquaredError(),
+        ),
         "both directions": ("future-visible", lambda: text_model(True), (text[:, :-1], text[:, 1:]), CLASSES),
         "a policy that gets worse": (
             "policy-sign",

@@ -97,6 +97,18 @@ def residual(block: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Linear(20, 128), block, nn.Linear(128, 4))
 
 
+class Series(nn.Module):
+    """What comes next of two series, at each place."""
+
+    def __init__(self, both: bool = False, said: int = 2) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(2, 16, batch_first=True, bidirectional=both)
+        self.head = nn.Linear(32 if both else 16, said)
+
+    def forward(self, series: Tensor) -> Tensor:
+        return self.head(self.rnn(series)[0])
+
+
 class Changed(nn.Module):
     """A branch that changes its input and returns it: the sum adds its output."""
 
@@ -117,6 +129,8 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     masked = text.where(torch.rand(16, 12) < 0.3, torch.tensor(-100))
     acted = classes, returns
     sigmoid, tanh = nn.Sigmoid(), nn.Tanh()
+    wave = torch.sin(torch.arange(24) + 6 * torch.rand(16, 1))[..., None] + 0.1 * torch.randn(16, 24, 2)
+    still = torch.randn(16, 1, 2).expand(16, 24, 2)
     many, margin = nn.MultiLabelSoftMarginLoss(), nn.SoftMarginLoss()
     divergence, crossed = nn.KLDivLoss(reduction="batchmean"), nn.CrossEntropyLoss()
     return {
@@ -223,6 +237,17 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             ({"text": (text[:, :-1], text[:, :-1] > 0)}, text[:, 1:]),
             each_token,
         ),
+        "a series in both directions": ("future-visible", Series(both=True), (wave[:, :-1], wave[:, 1:]), nn.MSELoss()),
+        "one of two series, in both directions": (
+            "future-visible",
+            Series(both=True, said=1),
+            (wave[:, :-1], wave[:, 1:, :1]),
+            nn.MSELoss(),
+        ),
+        "a series in one direction": ("", Series(), (wave[:, :-1], wave[:, 1:]), nn.MSELoss()),
+        "an autoencoder of a series": ("", Series(both=True), (wave, wave), nn.MSELoss()),
+        "a later part of a series": ("", Series(both=True), (wave[:, :12], wave[:, 12:]), nn.MSELoss()),
+        "a series that stands still": ("", Series(both=True), (still[:, :-1], still[:, 1:]), nn.MSELoss()),
         "nothing to judge": (
             "",
             network(),

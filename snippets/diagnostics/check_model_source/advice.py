@@ -91,7 +91,7 @@ ADVICE = {
     ),
     "future-visible": (
         "fault",
-        "A model that is to predict the next token can see it.",
+        "A model that is to predict the next token, or the next value of a series, can see it.",
         "Attention without a causal mask, a mask that points the other way, or a recurrent layer in both directions.",
         "A causal mask: is_causal=True (PyTorch), use_causal_mask=True (Keras); one direction.",
         "toolbox/symptom-finder/#language",
