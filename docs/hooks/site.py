@@ -7,8 +7,6 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
-from mkdocs.plugins import CombinedEvent, event_priority
-from mkdocs.structure.pages import Page
 
 from docs.hooks import make, store
 from docs.hooks.publish import facts, sheets
@@ -26,22 +24,6 @@ def on_pre_build(config: MkDocsConfig) -> None:
     if make.main():
         raise PluginError("The site is not built: the failures above come first.")
     execution.execute_all(config.config_file_path)
-
-
-@event_priority(100)
-def show_the_search_less(context: dict, page: Page, **others: object) -> None:
-    _whole[page.url] = page.content or ""
-    page.content = search.readable(_whole[page.url])
-
-
-@event_priority(-100)
-def show_all(context: dict, page: Page, **others: object) -> None:
-    page.content = _whole.pop(page.url)
-
-
-on_page_context = CombinedEvent(show_the_search_less, show_all)
-_whole: dict[str, str] = {}
-"""The content of the page that the search is reading, by the address."""
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from docs.hooks import site
 from tests.hooks.halving import PATH, SOUND, faulty
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,11 @@ def test_mkdocs_stops_with_the_failures_and_without_a_traceback(sound):
     assert "The site is not built" in run.stdout and "Traceback" not in run.stdout
     sound.write(PATH, SOUND)
     assert sound.build_site().returncode == 0
+
+
+def test_what_becomes_of_a_page_hangs_on_no_hook():
+    """MkDocs' successor has none for pages: what a page shows is made before, or by extensions of Markdown."""
+    assert {name for name in vars(site) if name.startswith("on_")} == {"on_pre_build", "on_post_build"}
 
 
 def test_a_dead_link_fails_the_site_and_is_named(project):

@@ -13,8 +13,6 @@ from xml.etree import ElementTree
 
 import yaml
 
-from docs.hooks.markdown.mathematics import IN_A_LINE
-
 INDEX = Path("search", "search_index.json")
 SCRIPT = Path("javascripts", "search.js")
 FIELDS = {"title": {"boost": 12}, "also": {"boost": 6}, "text": {"boost": 1}}
@@ -22,9 +20,6 @@ ALSO = Path(__file__).with_name("search.yml")
 LONG = 12
 """Lines of a block of code that is no example."""
 
-FORMULA = re.compile(rf'(<{IN_A_LINE} [^>]*>|<div class="katex-display"[^>]*>).*?(</{IN_A_LINE}>|</div>)', re.DOTALL)
-COLOURED = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
-SPAN = re.compile(r"</?span\b[^>]*>")
 CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
 PLACE = re.compile(r'<h[1-6] id="([^"]+)"|(<math.*?</math>)', re.DOTALL)
 BOOSTS = {
@@ -40,14 +35,6 @@ BOOSTS = {
 FOLDERS = {"chapters": 1.3, "labs": 0.6, "code": 0.6}
 LISTS = {"toolbox/misconceptions/": 0.7, "toolbox/snippets/": 0.8, "": 0.5}
 """They name everything once more."""
-
-
-def readable(html: str) -> str:
-    """A page without what the search plugin reads only to drop it, 3 in 4 elements: formulas, colours of code.
-
-    What stays of a formula is an empty element that is left out of the search: so the words around it stay apart.
-    """
-    return COLOURED.sub(lambda code: SPAN.sub("", code[0]), FORMULA.sub(r"\1\2", html))
 
 
 def publish_index(site: Path) -> None:

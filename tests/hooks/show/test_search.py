@@ -1,7 +1,6 @@
 import json
 
 import pytest
-from material.plugins.search.plugin import Parser
 
 from docs.hooks.show import search
 
@@ -35,32 +34,6 @@ def test_an_entry_gets_the_title_of_its_page_its_formulas_and_its_words(tmp_path
     assert answer["also"] == "He kaiming sqrt2overn"
     assert answer["text"] == "Take it.<pre>short</pre>"
     assert answer["boost"] > page["boost"]
-
-
-TEX = '<tex-formula class="katex" data-search-exclude=""><span>x</span><math><mi>x</mi></math></tex-formula>'
-PAGE = f"""<h2 id="why">Why <span hidden="">√n</span>{TEX}</h2>
-<p>All of {TEX} {TEX} {TEX} <span class="tied">{TEX},</span> {TEX} <span>{TEX}</span> <b>b</b>.</p>
-<div class="katex-display" data-search-exclude=""><span><span>z</span></span></div>
-<div class="highlight"><pre><span></span><code><span class="k">def</span> f<span>():</span>
-
-    <span class="k">return</span> <span class="s">"&lt;"</span>
-</code></pre></div>
-"""
-
-
-def sections(html: str) -> list[tuple[str, str]]:
-    """What Material's search makes of a page."""
-    parser = Parser()
-    parser.feed(html)
-    parser.close()
-    return [("".join(section.title), "".join(section.text)) for section in parser.data]
-
-
-def test_the_search_reads_the_same_of_a_page_without_what_it_drops():
-    readable = search.readable(PAGE)
-    assert "<math" not in readable and 'class="k"' not in readable
-    assert sections(readable) == sections(PAGE)
-    assert sections(PAGE)[1][0] == "Why √n"
 
 
 def test_a_site_without_a_search_stays_as_it_is(tmp_path):
