@@ -573,6 +573,13 @@ ADVICE = {
         "means it.",
         "toolbox/symptom-finder/#loss",
     ),
+    "advantage-with-gradient": (
+        "note",
+        "The weight of a log-probability carries a gradient: the loss of the actor trains the critic.",
+        "An advantage, return - value, that is not cut off: it falls where the critic calls good actions no better.",
+        "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -923,6 +930,12 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.went_back = False
+        """There was a backward pass."""
+        self.cuts: list[tuple[int, bool, str]] = []
+        """Where the way back ends though weights had a part in what comes in:
+        the number of rows by then, whether whole numbers came out, and what
+        ended it."""
         self.stop: Exception | None = None
 
     def find(
@@ -1099,12 +1112,12 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
             f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
             bad_layers[0].name,
         )
-    elif not math.isfinite(seen.loss) and _went_back(seen):
+    elif not math.isfinite(seen.loss) and seen.went_back:
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find(
             "non-finite-gradient",
-            f"{len(bad_gradients)} of {len(weights)}",
+            f"{len(bad_gradients)} of {len(weights)}{seen.birth}",
             *bad_gradients,
         )
     else:
@@ -1112,11 +1125,6 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
         _judge_reach(seen, layers)
         _judge_ways(seen, layers)
     return _folded(seen.findings)
-
-
-def _went_back(seen: _Seen) -> bool:
-    """False if a finding says why there was no loss."""
-    return any(weight.gradient is not None for weight in seen.weights.values())
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
@@ -1510,9 +1518,10 @@ def _beyond(
 def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     trained = [weight for weight in seen.weights.values() if weight.trained]
     unused = [weight.name for weight in trained if weight.gradient is None]
-    if not _went_back(seen):
+    if not seen.went_back:
+        # A finding says why.
         return
-    severed = list[str]()
+    severed, ran = list[str](), 0
     for layer, row in zip(layers, seen.rows, strict=True):
         reached = [
             seen.weights[name].gradient is not None
@@ -1521,25 +1530,33 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         ]
         if any(reached):
             break
-        severed += [layer.name] if reached else []
+        severed, ran = severed + ([layer.name] if reached else []), ran + 1
     pairs = _followers(seen.weights)
     cut = [
         name for row in seen.rows if row["layer"] in severed for name in row["weights"]
     ]
+    evidence = "no path from the loss to their weights"
     if severed and all(name.startswith(tuple(pairs)) for name in cut):
         alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
-        evidence = (
-            f"no path from the loss to their weights; {alike} is made alike and has one"
-        )
+        evidence += f"; {alike} is made alike and has one"
         seen.find("no-gradient", evidence, *severed, level="note")
     elif severed:
-        seen.find("no-gradient", "no path from the loss to their weights", *severed)
+        seen.find("no-gradient", evidence + _place_of_cut(seen, ran), *severed)
     elif unused:
         seen.find(
             "unused-weights",
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _place_of_cut(seen: _Seen, ran: int) -> str:
+    """What ended the way back behind so many layers, or within them."""
+    behind = [(whole, what) for rows, whole, what in seen.cuts if rows == ran]
+    within = [(whole, what) for rows, whole, what in seen.cuts if rows < ran]
+    cuts = behind or within[::-1]
+    # Whole numbers may be indices beside the path.
+    return f"; it ends at {min(cuts, key=lambda cut: cut[0])[1]}" if cuts else ""
 
 
 def _followers(weights: dict[str, _Weight]) -> dict[str, str]:
@@ -1631,6 +1648,9 @@ class _Before:
     do: hooks and losses that hold the model would still run on the original.
     """
 
+    kinds: tuple[type, ...] = ()
+    """What holds weights, in a framework."""
+
     def __init__(self, room: int) -> None:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
@@ -1696,6 +1716,7 @@ class _Before:
                 (name, part)
                 for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
             ]
+            parts += self.globals_of(value)
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -1703,6 +1724,21 @@ class _Before:
         if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
+
+    def globals_of(self, function: FunctionType) -> list[tuple[str, Any]]:
+        """The networks that it names among the globals of its module, also by
+        way of functions beside it. A whole program would lead too far."""
+        held = function.__globals__
+        return [
+            (key, held[key])
+            for key in function.__code__.co_names
+            if isinstance(held.get(key), self.kinds)
+            or (
+                isinstance(held.get(key), FunctionType)
+                and held[key].__globals__ is held
+                and "site-packages" not in function.__code__.co_filename
+            )
+        ]
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         """How random generators and arrays become again what they are."""
@@ -1791,7 +1827,7 @@ ADVICE |= {
         "fault",
         "The loss is finite and a gradient is not.",
         "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
-        "tf.debugging.enable_check_numerics() names the operation; add an epsilon inside it.",
+        "An epsilon inside the operation: sqrt(x + 1e-8). Before where, replace also the inputs that it leaves out.",
         "chapters/exploding-gradients/#use",
     ),
     "no-gradient": (
@@ -1855,8 +1891,11 @@ def check_model(
         )
     compiled = loss_fn is None
     if loss_fn is None:
+        own = type(model).compute_loss is not keras.Model.compute_loss
         loss_fn = getattr(model, "loss", None)
-        if loss_fn is None and not model.compiled:
+        if own:
+            loss_fn, compiled = _computed_by(model, inputs), False
+        elif loss_fn is None and not model.compiled:
             raise ValueError(
                 "loss_fn must be given for a model that is not compiled with a loss"
             )
@@ -1866,11 +1905,7 @@ def check_model(
         )
     if loss_fn is None or isinstance(loss_fn, dict | list | tuple):
         # of several outputs, or added by layers alone: the compiled model knows
-        compiled = False
-
-        def loss_fn(targets: Any, output: Any) -> Any:
-            return model.compute_loss(x=inputs, y=targets, y_pred=output)
-
+        loss_fn, compiled = _computed_by(model, inputs), False
     loss_fn = losses.get(loss_fn)
     empty = [value.shape for value in _arrays(inputs) if not value.size]
     if empty:
@@ -1900,15 +1935,19 @@ def check_model(
                     [*(variable.value for variable in trained), *outputs, *products],
                 )
             if all(slope is None for slope in slopes[: len(trained)]):
+                end = f" (it ends at {watch.cuts[0][2]})" if watch.cuts else ""
                 raise ValueError(
                     "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
+                    + end
                 )
-            watch.done = True
+            watch.done = watch.went_back = True
             with tape.stop_recording():
-                if math.isfinite(watch.loss):
+                if not math.isfinite(watch.loss):
+                    watch.quietly(watch.hunt, loss_fn)
+                elif all(map(_all_finite, slopes[: len(trained)])):
                     watch.ask(loss_fn)
                 else:
-                    watch.quietly(watch.hunt, loss_fn)
+                    watch.quietly(watch.hunt_back, loss_fn, trained)
         except _Stop:
             pass
     watch.measure(trained, slopes)
@@ -1936,6 +1975,13 @@ def _added(model: keras.Model, dtype: Any) -> list[tf.Tensor]:
     """
     parts = [part for layer in model._flatten_layers() for part in layer._losses]
     return [tf.cast(tf.reduce_sum(part), dtype) for part in parts]
+
+
+def _computed_by(model: keras.Model, inputs: Any) -> Callable[[Any, Any], Any]:
+    """The loss that a model computes itself."""
+    return lambda targets, output: model.compute_loss(
+        x=inputs, y=targets, y_pred=output
+    )
 
 
 def _first(batches: Any) -> Any:
@@ -1974,6 +2020,7 @@ def _untouched(
 
 
 class _Variables(_Before):
+    kinds = (keras.Layer, keras.Variable, tf.Variable)
     inside: set[int]
     """What the model leads to, as against the loss."""
 
@@ -1991,9 +2038,20 @@ _CHOICES = (
     *("Max", "Min", "Maximum", "Minimum"),
 )
 """Operations that take some of the numbers."""
+_SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
+"""What a loss of logits does with them first."""
 _PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
 _SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
 """What stands between the products of an attention and its softmax."""
+_CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
+"""Operations without a way back."""
+_LOGITS = {
+    "SparseSoftmaxCrossEntropyWithLogits": "sparse_categorical_crossentropy",
+    "SoftmaxCrossEntropyWithLogits": "categorical_crossentropy",
+}
+"""Losses of TensorFlow, and those of Keras that compute the same."""
+_OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
+"""What makes a log-probability, or its negative."""
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
@@ -2039,6 +2097,14 @@ class _Watch(_Seen):
         self.readers = Counter[int]()
         self.turned: set[int] = set()
         self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
+        self.handles = {
+            part.value.handle._id: part.path
+            for part in model.weights
+            if isinstance(part.value, tf.Variable)
+        }
+        self.inside_keras = False
+        self.loose: dict[int, tuple[int, bool, str]] = {}
+        """Cuts whose result nobody has read yet, by the number of it."""
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
         self.steps = _steps(model, self.layers)
         # Of the loss, by the number of a tensor: logarithms of what weights had
@@ -2100,7 +2166,7 @@ class _Watch(_Seen):
                 f"fails{_way_round(loss_fn, self.wanted, output)}"
             )
         ):
-            self.in_loss = True
+            self.in_loss, self.inside_keras = True, not own
             op_callbacks.add_op_callback(self.operation)
             try:
                 with self.crossentropies() if own else nullcontext():
@@ -2209,13 +2275,37 @@ class _Watch(_Seen):
             mode = {}
         for mask in (True, False):
             found: list[str] = []
-            look = partial(self.look_for_birth, mask, found)
-            op_callbacks.add_op_callback(look)
-            try:
+            with _every_operation(partial(self.look_for_birth, mask, found)):
                 loss_fn(self.wanted, self.model(self.given, **mode))
-            finally:
-                op_callbacks.remove_op_callback(look)
             self.birth = self.birth or next(iter(found), "")
+
+    def hunt_back(self, loss_fn: Any, trained: list[Any]) -> None:
+        """Run again and name the operation of the way back that the first NaN
+        or Inf came from."""
+        made, found = dict[int, str](), list[str]()
+
+        def note(
+            kind: Any, inputs: Any, _: Any, outputs: Any, *__: Any, **___: Any
+        ) -> None:
+            kind = kind.decode() if isinstance(kind, bytes) else kind
+            place = self.where() if self.running else "the loss"
+            made.update((part._id, f"{kind} of {place}") for part in outputs)
+
+        def look(kind: Any, inputs: Any, *more: Any, **named: Any) -> None:
+            self.look_for_birth(False, found, kind, inputs, *more, **named)
+            if found and not self.birth:
+                read = next((made[one._id] for one in inputs if one._id in made), "")
+                behind = f", on the way back through {read}" if read else ""
+                self.birth = found[0] + behind
+
+        with tf.GradientTape() as tape, _every_operation(note):
+            mode = {"training": True}
+            if not getattr(self.model, "_call_has_training_arg", True):
+                mode = {}
+            output = self.model(self.given, **mode)
+            value = tf.reduce_mean(loss_fn(self.wanted, output))
+        with _every_operation(look):
+            tape.gradient(value, [variable.value for variable in trained])
 
     def look_for_birth(
         self,
@@ -2411,6 +2501,12 @@ class _Watch(_Seen):
         ):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         self.readers.update(numbers)
+        self.cuts += [self.loose.pop(one) for one in numbers if one in self.loose]
+        if learned and kind in _CUTS:
+            place = "the loss" if self.in_loss else self.where()
+            what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
+            cut = len(self.rows), kind != "StopGradient", what
+            self.loose[outputs[0]._id] = cut
         if self.in_loss:
             self.look_at_loss(kind, inputs, outputs)
         some = {
@@ -2507,6 +2603,20 @@ class _Watch(_Seen):
             ):
                 evidence = f"output {shapes[0]}, index {shapes[1]}, together {tuple(outputs[0].shape)}"
                 self.find_once("index-for-all", evidence)
+        if kind in _LOGITS and learned[0] and not self.inside_keras:
+            look = partial(self.judge_crossentropy, of_keras=False)
+            look(_LOGITS[kind], inputs[0], _array(inputs[1]), True)
+        elif kind in ("LogSoftmax", "Softmax"):
+            self.look_at_doubled("softmax", numbers[0])
+        elif kind in ("Sigmoid", "Softplus"):
+            self.look_at_doubled("sigmoid", numbers[0])
+        elif kind == "Log1p" and learned[0]:
+            # ln(1 + exp(-|x|)) of logits x
+            exp = self.ways[numbers[0]]
+            if exp[0] == "Exp":
+                self.look_at_doubled("sigmoid", exp[1][0])
+        if kind == "Mul" and learned == [True, True]:
+            self.look_at_advantage(numbers)
         if kind == "Mul" and sorted(learned) == [False, True]:
             own, given = numbers if learned[0] else numbers[::-1]
             direct = self.source(own) in self.results
@@ -2520,6 +2630,65 @@ class _Watch(_Seen):
             sign = self.signs.get(own, 0) * (-1 if turned else 1)
             if sign and shapes[0] == shapes[1] and shapes[0]:
                 self.products.append((outputs[0], sign))
+
+    def look_at_doubled(self, kind: str, tensor: int) -> None:
+        """A softmax or a sigmoid in a loss, of what is one's output already."""
+        while self.ways.get(tensor, ("", []))[0] in _SIGNS:
+            maker, sources = self.ways[tensor]
+            tensor = sources[-1 if maker.startswith("Select") else 0]
+        if self.ways.get(tensor, ("", []))[0] == kind.capitalize():
+            loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
+            evidence = f"the loss takes the {kind} of the output of a {kind}"
+            self.find_once(f"{kind}-before-{loss}", evidence)
+
+    def look_at_advantage(self, ends: list[int]) -> None:
+        """A log-probability times data less an output, of which both have a
+        gradient."""
+        for log, advantage in (ends, ends[::-1]):
+            if self.is_of_policy(log):
+                weight = self.last_weight(self.baseline(advantage))
+                if weight:
+                    evidence = f"log-probability * (data - an output), whose last weight is {self.handles[weight]}"
+                    self.find_once("advantage-with-gradient", evidence)
+
+    def is_of_policy(self, tensor: int) -> bool:
+        """A log-probability, or the ratio of a new and an old probability."""
+        kinds = ("Neg", "Sum", *_SHAPES, "GatherNd", "GatherV2", "Mul", "Exp", "Sub")
+        while tensor in self.ways and self.ways[tensor][0] in kinds:
+            kind, sources = self.ways[tensor]
+            # The second one is the shape.
+            sources = sources[:1] if kind in _SHAPES else sources
+            own = [number for number in sources if number in self.learned]
+            if len(own) != 1:
+                return False
+            tensor = own[0]
+        return self.ways.get(tensor, ("", []))[0] in _OF_POLICY
+
+    def baseline(self, tensor: int | None) -> int | None:
+        """Of data less an output, perhaps standardized, the output, if it is
+        one of a layer and no probability; None of all else."""
+        while tensor in self.ways:
+            kind, sources = self.ways[tensor]
+            own = [number for number in sources if number in self.learned]
+            if kind == "Sub" and sources[1] in own:
+                maker = self.ways.get(self.source(sources[1]), ("", []))[0]
+                if sources[0] not in own or self.is_data_plus(sources[0]):
+                    cut = maker in ("Exp", "Sigmoid", "Softmax", "StopGradient")
+                    return None if cut else sources[1]
+                if maker != "Mean":
+                    return None
+            elif kind not in (*_SHAPES, *_CHOICES, "Neg", "RealDiv") and not (
+                kind == "Mul" and len(own) == 1
+            ):
+                return None
+            tensor = own[0]
+        return None
+
+    def is_data_plus(self, tensor: int) -> bool:
+        """Data plus a part of an output, as the return from the value of the
+        next state."""
+        kind, sources = self.ways.get(self.source(tensor), ("", []))
+        return kind == "AddV2" and len(self.learned.intersection(sources)) == 1
 
     def look_at_weighing(self, inputs: list[tf.Tensor], named: dict[Any, Any]) -> None:
         """Weights of an attention, made of products, belong to what they are
@@ -2685,6 +2854,9 @@ class _Watch(_Seen):
                 self.find(
                     "broadcast-loss", f"output {values.shape}, targets {targets.shape}"
                 )
+            kept = _kept(output)
+            if targets.shape[: kept.ndim] == kept.shape:
+                targets = targets[kept]
             self.judge_range(self.maker(output), targets, targets.size)
             if _rms(targets) > INPUT:
                 self.find(
@@ -2699,10 +2871,12 @@ class _Watch(_Seen):
         targets: np.ndarray,
         from_logits: bool,
         ignore_class: Any = None,
+        of_keras: bool = True,
     ) -> None:
         # What the softmax and the sigmoid of Keras return remembers its logits,
         # and the losses of Keras take these.
-        known = getattr(output, "_keras_logits", None)
+        known = getattr(output, "_keras_logits", None) if of_keras else None
+        kept = _kept(output)
         logits = from_logits or known is not None
         maker = "" if known is not None else self.maker(output)
         units = output.shape[-1] if len(output.shape) > 1 else 1
@@ -2718,10 +2892,10 @@ class _Watch(_Seen):
             span = f"the loss's inputs go from {values.min():.2g} to {values.max():.2g}"
             self.find_once("tanh-before-loss", span)
         elif "binary" in name:
-            self.judge_binary(logits, maker == "Sigmoid", values, targets)
+            self.judge_binary(logits, maker == "Sigmoid", values, targets, kept)
         elif "categorical" in name:
             sparse = "sparse" in name
-            self.judge_classes(logits, values, targets, sparse, ignore_class)
+            self.judge_classes(logits, values, targets, sparse, ignore_class, kept)
 
     @contextmanager
     def crossentropies(self) -> Iterator[None]:
@@ -2737,7 +2911,12 @@ class _Watch(_Seen):
                 logits = kwargs.get("from_logits", args[0] if args else False)
                 targets = _array(target)
                 self.quietly(self.judge_crossentropy, name, output, targets, logits)
-            return kept[name](target, output, *args, **kwargs)
+            # Those of Keras run the operations of TensorFlow.
+            self.inside_keras = True
+            try:
+                return kept[name](target, output, *args, **kwargs)
+            finally:
+                self.inside_keras = False
 
         for name in kept:
             setattr(backend.nn, name, partial(seen, name))
@@ -2754,18 +2933,24 @@ class _Watch(_Seen):
         targets: np.ndarray,
         sparse: bool,
         ignored: Any,
+        counted: np.ndarray,
     ) -> None:
         classes, rows = values.shape[-1], values.reshape(-1, values.shape[-1])
+        kept = counted.reshape(-1)
         if sparse:
             labels = targets.reshape(-1)
-            kept = np.full(labels.shape, True) if ignored is None else labels != ignored
+            known = (
+                np.full(labels.shape, True) if ignored is None else labels != ignored
+            )
+            # Under a mask, too, a loss reads all labels.
             if (
-                kept.any()
-                and not 0 <= labels[kept].min() <= labels[kept].max() < classes
+                known.any()
+                and not 0 <= labels[known].min() <= labels[known].max() < classes
             ):
-                span = f"labels {labels[kept].min():g} to {labels[kept].max():g}"
+                span = f"labels {labels[known].min():g} to {labels[known].max():g}"
                 self.find_once("labels-out-of-range", f"{span}, {classes} classes")
                 raise _Stop
+            kept = kept & known if kept.shape == known.shape else known
             self.look_at_shift(targets, kept)
         sums_to_one = (rows >= 0).all() and (abs(rows.sum(-1) - 1) < 1e-2).all()
         if logits and sums_to_one and classes > 1:
@@ -2791,7 +2976,7 @@ class _Watch(_Seen):
         if sparse and len(labels) == len(scores):
             costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
         elif not sparse and targets.shape == values.shape:
-            costs = -(targets.reshape(rows.shape) * scores).sum(-1)
+            costs = -(targets.reshape(rows.shape) * scores).sum(-1)[kept]
         else:
             return
         if len(costs):
@@ -2800,7 +2985,7 @@ class _Watch(_Seen):
     def look_at_shift(self, target: np.ndarray, kept: np.ndarray) -> None:
         """Are the targets the tokens themselves, those next to them, or those
         after?"""
-        if self.tokens is None or target.shape[:2] != self.tokens.shape:
+        if self.tokens is None or target.size != self.tokens.size:
             return
         target, kept = (part.reshape(self.tokens.shape) for part in (target, kept))
         for shift in range(3):
@@ -2849,7 +3034,12 @@ class _Watch(_Seen):
                 self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 
     def judge_binary(
-        self, logits: bool, doubled: bool, values: np.ndarray, targets: np.ndarray
+        self,
+        logits: bool,
+        doubled: bool,
+        values: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray,
     ) -> None:
         # Logits may well lie between 0 and 1: their range tells nothing.
         if logits and doubled:
@@ -2875,7 +3065,7 @@ class _Watch(_Seen):
         else:
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
-        self.compare(costs, 2)
+        self.compare(costs[counted], 2)
 
     def judge_still(self) -> None:
         """There is no way back."""
@@ -2945,6 +3135,25 @@ class _Watch(_Seen):
 
 
 @contextmanager
+def _every_operation(look: Callable[..., None]) -> Iterator[None]:
+    """Look at each, also at those of a tf.function, compiled or not."""
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    op_callbacks.add_op_callback(look)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(look)
+        tf.config.run_functions_eagerly(eager)
+
+
+def _all_finite(slope: Any) -> bool:
+    if slope is None:
+        return True
+    return bool(np.isfinite(_array(tf.convert_to_tensor(slope))).all())
+
+
+@contextmanager
 def _explained(what: Callable[[], str]) -> Iterator[None]:
     try:
         yield
@@ -2958,6 +3167,16 @@ def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
     except Exception:
         return ""
     return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _kept(output: Any) -> np.ndarray:
+    """Which examples, or steps of them, the mask of an output leaves to the
+    loss."""
+    places = tuple(output.shape)[:-1] or tuple(output.shape)
+    mask = getattr(output, "_keras_mask", None)
+    if mask is None or tuple(mask.shape) != places:
+        return np.full(places, True)
+    return _array(mask)
 
 
 def _is_of_keras(loss_fn: Any) -> bool:

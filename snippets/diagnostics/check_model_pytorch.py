@@ -30,12 +30,14 @@ import re
 import statistics
 import sys
 import textwrap
+import weakref
 import zlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 from types import (
     CellType,
     FunctionType,
@@ -567,6 +569,13 @@ ADVICE = {
         "means it.",
         "toolbox/symptom-finder/#loss",
     ),
+    "advantage-with-gradient": (
+        "note",
+        "The weight of a log-probability carries a gradient: the loss of the actor trains the critic.",
+        "An advantage, return - value, that is not cut off: it falls where the critic calls good actions no better.",
+        "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -917,6 +926,12 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.went_back = False
+        """There was a backward pass."""
+        self.cuts: list[tuple[int, bool, str]] = []
+        """Where the way back ends though weights had a part in what comes in:
+        the number of rows by then, whether whole numbers came out, and what
+        ended it."""
         self.stop: Exception | None = None
 
     def find(
@@ -1093,12 +1108,12 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
             f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
             bad_layers[0].name,
         )
-    elif not math.isfinite(seen.loss) and _went_back(seen):
+    elif not math.isfinite(seen.loss) and seen.went_back:
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find(
             "non-finite-gradient",
-            f"{len(bad_gradients)} of {len(weights)}",
+            f"{len(bad_gradients)} of {len(weights)}{seen.birth}",
             *bad_gradients,
         )
     else:
@@ -1106,11 +1121,6 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
         _judge_reach(seen, layers)
         _judge_ways(seen, layers)
     return _folded(seen.findings)
-
-
-def _went_back(seen: _Seen) -> bool:
-    """False if a finding says why there was no loss."""
-    return any(weight.gradient is not None for weight in seen.weights.values())
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
@@ -1504,9 +1514,10 @@ def _beyond(
 def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     trained = [weight for weight in seen.weights.values() if weight.trained]
     unused = [weight.name for weight in trained if weight.gradient is None]
-    if not _went_back(seen):
+    if not seen.went_back:
+        # A finding says why.
         return
-    severed = list[str]()
+    severed, ran = list[str](), 0
     for layer, row in zip(layers, seen.rows, strict=True):
         reached = [
             seen.weights[name].gradient is not None
@@ -1515,25 +1526,33 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         ]
         if any(reached):
             break
-        severed += [layer.name] if reached else []
+        severed, ran = severed + ([layer.name] if reached else []), ran + 1
     pairs = _followers(seen.weights)
     cut = [
         name for row in seen.rows if row["layer"] in severed for name in row["weights"]
     ]
+    evidence = "no path from the loss to their weights"
     if severed and all(name.startswith(tuple(pairs)) for name in cut):
         alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
-        evidence = (
-            f"no path from the loss to their weights; {alike} is made alike and has one"
-        )
+        evidence += f"; {alike} is made alike and has one"
         seen.find("no-gradient", evidence, *severed, level="note")
     elif severed:
-        seen.find("no-gradient", "no path from the loss to their weights", *severed)
+        seen.find("no-gradient", evidence + _place_of_cut(seen, ran), *severed)
     elif unused:
         seen.find(
             "unused-weights",
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _place_of_cut(seen: _Seen, ran: int) -> str:
+    """What ended the way back behind so many layers, or within them."""
+    behind = [(whole, what) for rows, whole, what in seen.cuts if rows == ran]
+    within = [(whole, what) for rows, whole, what in seen.cuts if rows < ran]
+    cuts = behind or within[::-1]
+    # Whole numbers may be indices beside the path.
+    return f"; it ends at {min(cuts, key=lambda cut: cut[0])[1]}" if cuts else ""
 
 
 def _followers(weights: dict[str, _Weight]) -> dict[str, str]:
@@ -1625,6 +1644,9 @@ class _Before:
     do: hooks and losses that hold the model would still run on the original.
     """
 
+    kinds: tuple[type, ...] = ()
+    """What holds weights, in a framework."""
+
     def __init__(self, room: int) -> None:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
@@ -1690,6 +1712,7 @@ class _Before:
                 (name, part)
                 for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
             ]
+            parts += self.globals_of(value)
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -1697,6 +1720,21 @@ class _Before:
         if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
+
+    def globals_of(self, function: FunctionType) -> list[tuple[str, Any]]:
+        """The networks that it names among the globals of its module, also by
+        way of functions beside it. A whole program would lead too far."""
+        held = function.__globals__
+        return [
+            (key, held[key])
+            for key in function.__code__.co_names
+            if isinstance(held.get(key), self.kinds)
+            or (
+                isinstance(held.get(key), FunctionType)
+                and held[key].__globals__ is held
+                and "site-packages" not in function.__code__.co_filename
+            )
+        ]
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         """How random generators and arrays become again what they are."""
@@ -1799,7 +1837,7 @@ ADVICE |= {
         "fault",
         "The loss is finite and a gradient is not.",
         "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
-        "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
+        "An epsilon inside the operation: sqrt(x + 1e-8). Before where, replace also the inputs that it leaves out.",
         "chapters/exploding-gradients/#use",
     ),
     "no-gradient": (
@@ -1914,17 +1952,21 @@ def check_model(
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
             watch.judge_leaves(leaves, before)
             watch.quietly(watch.judge_bootstrap, graph)
+            watch.quietly(watch.judge_advantage, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
             value.backward()
+            watch.went_back = True
             gradients = {
                 name: _dense(weight.grad) for name, weight in watch.parameters.items()
             }
-            if math.isfinite(watch.loss):
+            if not math.isfinite(watch.loss):
+                watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
+            elif all(map(_all_finite, gradients.values())):
                 watch.ask(model, inputs, targets, loss_fn)
             else:
-                watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
+                watch.quietly(watch.hunt_back, model, inputs, targets, loss_fn)
         except _Stop:
             pass
     watch.measure(gradients)
@@ -2052,6 +2094,8 @@ def _same_draws(devices: Sequence[int] = (), kind: str = "cuda") -> Iterator[Non
 
 
 class _Tensors(_Before):
+    kinds = (nn.Module, Tensor)
+
     def __init__(self, model: nn.Module) -> None:
         owned = [*model.named_parameters(), *model.named_buffers()]
         super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
@@ -2237,6 +2281,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
         self.negated: list[Tensor] = []
+        self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
+        """Cuts whose result nobody has read yet, by its identity."""
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
@@ -2333,6 +2379,35 @@ class _Watch(_Seen, TorchFunctionMode):
                     if loss_fn is not None:
                         loss_fn(output, targets)
                 self.birth = self.birth or birth.place
+
+    def hunt_back(
+        self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any
+    ) -> None:
+        """Run again and name the operation whose slope the first NaN or Inf of
+        the way back came from."""
+        # It keeps the line of the program with each operation.
+        with torch.autograd.set_detect_anomaly(True, check_nan=False):
+            output = _called(model, inputs)
+            value = _own_loss(loss_fn(output, targets) if loss_fn else output)
+            for node in _graph(value):
+                node.register_hook(partial(self.look_back, node))
+            value.backward()
+
+    def look_back(self, node: Any, made: Any, given: Any) -> None:
+        bad, good = (
+            any(part is not None and not _all_finite(part) for part in parts)
+            for parts in (made, given)
+        )
+        if bad and not good and not self.birth:
+            self.birth = f"; born on the way back through {_kind(node).lower()}"
+            held = (getattr(node, f"_saved_{one}", None) for one in _SAVED)
+            known = next((one for one in held if isinstance(one, Tensor)), None)
+            if known is not None and (some := known[known.isfinite()]).numel():
+                self.birth += (
+                    f", {known.dtype}, numbers {some.min():.3g} to {some.max():.3g}"
+                )
+                self.birth += "" if some.numel() == known.numel() else " and NaN or Inf"
+            self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
         """What one pass does not show: memory, evaluation, and neighbours."""
@@ -2493,12 +2568,32 @@ class _Watch(_Seen, TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
+        self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
             self.quietly(self.look_at_sign, name, result, args)
         elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
+
+    def look_at_cut(self, name: str, result: Any, given: list[Any]) -> None:
+        """Does the way back end here, of what is read later on?"""
+        flat = [
+            one for part in given for one in (part if type(part) is list else [part])
+        ]
+        tensors = [part for part in flat if isinstance(part, Tensor)]
+        for part in tensors:
+            known, cut = self.loose.pop(id(part), (None, None))
+            if known and known() is part:
+                self.cuts.append(cut)
+        made = isinstance(result, Tensor) and not result.requires_grad
+        if made and any(part.requires_grad for part in tensors):
+            name = "data" if name == "get" else name
+            place = "the loss" if self.in_loss else self.where()
+            off = "" if torch.is_grad_enabled() else " under torch.no_grad()"
+            what = f"{name} in {place}{off}, of shape {_shape(result)}"
+            cut = len(self.rows), not result.is_floating_point(), what
+            self.loose[id(result)] = weakref.ref(result), cut
 
     def after_any(self, result: Any, args: Any) -> None:
         tensors = [part for part in (result, *args[:2]) if isinstance(part, Tensor)]
@@ -2655,6 +2750,7 @@ class _Watch(_Seen, TorchFunctionMode):
         ):
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
+        self.look_at_doubled("softmax", input)
 
     def before_log_softmax(
         self, input: Tensor, dim: int | None = None, *_: Any, **__: Any
@@ -2663,6 +2759,24 @@ class _Watch(_Seen, TorchFunctionMode):
         self.look_at_activation(input)
         if _maker(input) == "Sigmoid" and dim is not None and input.shape[dim] > 1:
             self.find_once("sigmoid-before-categorical", f"{input.shape[dim]} sigmoids")
+
+    def look_at_doubled(self, kind: str, input: Tensor, *_: Any, **__: Any) -> None:
+        """A softmax or a sigmoid in a loss, of what is one's output already."""
+        node = input.grad_fn
+        while _kind(node).startswith((*_SHAPES, "Neg")):
+            node = node.next_functions[0][0]
+        if self.in_loss and _kind(node) == kind.capitalize():
+            loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
+            evidence = f"the loss takes the {kind} of the output of a {kind}"
+            self.find_once(f"{kind}-before-{loss}", evidence)
+
+    def before_logsumexp(self, input: Tensor, *_: Any, **__: Any) -> None:
+        self.look_at_doubled("softmax", input)
+
+    def before_sigmoid(self, input: Tensor, *_: Any, **__: Any) -> None:
+        self.look_at_doubled("sigmoid", input)
+
+    before_logsigmoid = before_softplus = before_sigmoid
 
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
@@ -2964,7 +3078,7 @@ class _Watch(_Seen, TorchFunctionMode):
         self.judge_targets(target.detach(), 0, 1)
         self.look_at_activation(input)
         if _maker(input) == "Sigmoid":
-            self.find(
+            self.find_once(
                 "sigmoid-before-logits-loss",
                 "the loss's input is the output of a sigmoid",
             )
@@ -3034,6 +3148,21 @@ class _Watch(_Seen, TorchFunctionMode):
                 ):
                     evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
                     self.find_once("target-with-gradient", evidence)
+
+    def judge_advantage(self, graph: list[Any]) -> None:
+        """Products of log-probabilities and data less an output, of which both
+        have a gradient."""
+        for node in graph:
+            ends = [source for source, _ in node.next_functions]
+            if _kind(node) != "Mul" or len(ends) != 2 or None in ends:
+                continue
+            for log, advantage in (ends, ends[::-1]):
+                value = _baseline(advantage) if _is_of_policy(log) else None
+                if value is not None:
+                    last = _last_weight(value)
+                    name = self.names.get(last, f"a weight of shape {_shape(last)}")
+                    evidence = f"log-probability * (data - an output), whose last weight is {name}"
+                    self.find_once("advantage-with-gradient", evidence)
 
     def judge_still(self, packed: list[str]) -> None:
         """There is no way back."""
@@ -3615,6 +3744,48 @@ def _discounted(node: Any) -> tuple[Any, float]:
     return (node, factor) if found else (None, 1.0)
 
 
+def _is_of_policy(node: Any) -> bool:
+    """A log-probability, or the ratio of a new and an old probability."""
+    if _kind(node) == "Exp":
+        first, *rest = (
+            source for source, _ in node.next_functions[0][0].next_functions
+        )
+        return rest == [None] and _sign_of_log(first) != 0
+    return _sign_of_log(node) != 0
+
+
+def _baseline(node: Any) -> Any:
+    """Of data less an output, perhaps standardized, the output, if it is one of
+    a layer and no probability; None of all else."""
+    while node is not None:
+        sources = [source for source, _ in node.next_functions]
+        after = sources[0] if sources else None
+        if _kind(node) == "Sub" and len(sources) == 2:
+            value = sources[1]
+            if after is None or (value is not None and _is_data_plus(after)):
+                return None if _kind(value) in _PROBABILITIES else value
+            if _kind(value) != "Mean":
+                return None
+        elif not _kind(node).startswith((*_SHAPES, *_CHOICES, "Neg", "Div")) and not (
+            _kind(node) == "Mul" and None in sources
+        ):
+            return None
+        node = next((source for source in sources if source is not None), None)
+    return None
+
+
+def _is_data_plus(node: Any) -> bool:
+    """Data plus a part of an output, as the return from the value of the next
+    state."""
+    while _kind(node).startswith((*_SHAPES, *_CHOICES)):
+        node = node.next_functions[0][0]
+    sources = [source for source, _ in node.next_functions]
+    return _kind(node) == "Add" and len(sources) == 2 and None in sources
+
+
+_PROBABILITIES = {"Exp", "Sigmoid", "Softmax"}
+
+
 def _discount(constant: Any) -> float:
     """The largest entry: 1 - done is 0 or 1, and 0 alone says nothing. What is
     below 0 is none."""
@@ -3639,6 +3810,18 @@ _LINEAR = (
     *("NativeDropout", "Expand"),
 )
 """Operations that two linear layers are still one linear layer with."""
+
+
+_SAVED = ("result", "self", "other", "input")
+"""What a node keeps of its operation."""
+
+
+def _place_of(traceback: list[str]) -> str:
+    """The last line of the program that is no line of PyTorch."""
+    others = str(Path(torch.__file__).parent), __file__
+    lines = [re.match(r'\s*File "(.+)", line (\d+)', part) for part in traceback]
+    place = [line for line in lines if line and not line[1].startswith(others)]
+    return f", in line {place[-1][2]} of {Path(place[-1][1]).name}" if place else ""
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:

@@ -68,8 +68,8 @@ ALONE, ADAM = 60, (0.01, 0.001)
 """Steps on one batch alone, shared by these rates of Adam: small networks learn
 a batch at the one, deep ones at the other, whatever the given optimizer does.
 """
-LOOKED_AT = 500
-"""Examples for scores and neighbours."""
+LOOKED_AT, WIDE = 500, 4096
+"""Examples for scores and neighbours, and numbers of each."""
 NOT_DONE, FINISHED = 0.5, 0.3
 """Loss over that of the best constant: below, the trial learns well enough to
 ask no more; FINISHED where the trial is as long as the whole training.
@@ -93,6 +93,12 @@ share of that class from which on accuracy says little.
 CHANCE = 3.0
 """Standard errors by which neighbours must share their class more often than
 chance.
+"""
+MOVED_BY = 6.0
+"""The same where the targets are moved: six moves are tried."""
+HELD_OUT, HOLDS = 50, 1.0
+"""Examples, below which nothing is said of those that were held out; standard
+errors by which their predictions are better than chance, if anything holds.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
@@ -288,7 +294,7 @@ CURES = {
     "labels-unrelated": (
         "fault",
         "The labels have nothing to do with the inputs, as far as one can see.",
-        "Inputs or labels were shuffled or sorted alone, or joined by the wrong key.",
+        "Inputs or labels were shuffled, sorted or moved by some places alone, or joined by the wrong key.",
         "Look at some examples with their labels; shuffle both by one permutation.",
         "toolbox/diagnose/#findings",
     ),
@@ -683,10 +689,30 @@ def _entropy(share: np.ndarray) -> float:
     return float(-(share * np.log(share)).sum())
 
 
+def _as_often(counts: np.ndarray) -> np.ndarray:
+    """Places of rows, each as often as it counts: padding never, a row of twice
+    the weight twice as often.
+    """
+    whole, number = np.cumsum(counts), max(1, int((counts > 0).sum()))
+    return np.searchsorted(whole, (np.arange(number) + 0.5) / number * whole[-1])
+
+
 def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
     """Accuracy above that of the commonest class, and the share of that class;
     None for other targets.
     """
+    classes = _classes(facts, output, y)
+    if classes is None:
+        return None
+    truth, guess = classes
+    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
+    return float((truth == guess).mean()) - share, share
+
+
+def _classes(
+    facts: _Facts, output: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Those of the targets and of the predictions; None for other targets."""
     hard = bool(np.isin(y, (0, 1)).all())
     units = output.shape[-1] if output.ndim > 1 else 1
     if facts.kind == "labels" and y.size * units == output.size:
@@ -702,48 +728,105 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
         truth, guess = y.reshape(-1), output.reshape(-1) > middle
     else:
         return None
-    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
-    return float((truth == guess).mean()) - share, share
+    return truth, guess
 
 
-def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbors has one's own class, the
-    same by chance, and its standard error; None for other data.
+def _neighbours(
+    y: np.ndarray, x: np.ndarray, shift: int = 0
+) -> tuple[float, float, float] | None:
+    """How often one of the five nearest neighbors has one's own class, the same
+    by chance, and its standard error; of numbers, the correlation with the mean
+    of the five. None for other data. `shift` moves the targets by so many
+    places first.
     """
-    y = facts.targets
-    if y.ndim > 1 and y.shape[-1] > 1 and y.ndim == facts.output.ndim:
-        y = y.argmax(-1)
-    if y.size != len(x) or x.dtype.kind != "f" or len(x) < 20:
+    if x.dtype.kind != "f" or len(x) < 20 or len(y) != len(x):
         return None
-    labels = np.unique(y.reshape(-1), return_inverse=True)[1]
-    if labels.max() > 50:
+    y = np.roll(y.reshape(len(y), -1), shift, 0)
+    if y.dtype.kind not in "biuf" or y.shape[1] > WIDE // 64:
         return None
+    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all():
+        y = y.argmax(1)[:, None]
     some = np.random.default_rng(3).permutation(len(x))[:LOOKED_AT]
-    values, labels = (
-        x[some].reshape(len(some), -1).astype(np.float64),
-        labels.reshape(-1)[some],
-    )
+    values, y = x[some].reshape(len(some), -1), y[some]
+    # Of a picture, some pixels will do.
+    columns = np.random.default_rng(4).permutation(values.shape[1])[:WIDE]
+    values = values[:, columns].astype(np.float64)
     spread = values.std(0)
     values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
     squares = np.square(values).sum(1)
     distance = squares[:, None] - 2 * values @ values.T + squares
     np.fill_diagonal(distance, np.inf)
-    near = labels[np.argsort(distance, 1)[:, :5]]
+    near = y[np.argsort(distance, 1)[:, :5]]
+    whole = np.array_equal(y, np.round(y)) and len(np.unique(y)) <= 50
+    if y.shape[1] > 1 or not whole:
+        return _correlation(near.mean(1), y)
+    labels = np.unique(y[:, 0], return_inverse=True)[1].reshape(-1)
     chance = float(np.square(np.bincount(labels) / len(labels)).sum())
     error = math.sqrt(chance * (1 - chance) / near.size)
-    return float((near == labels[:, None]).mean()), chance, error
+    return float((near == y[:, None]).mean()), chance, error
 
 
-def _unrelated(near: tuple[float, float, float] | None) -> str:
+def _correlation(guess: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
+    """The largest one of all columns, that of chance, and its standard error."""
+    guess, y = (
+        part.reshape(len(part), -1).astype(np.float64) - part.mean(0).reshape(1, -1)
+        for part in (guess, y)
+    )
+    sizes = np.linalg.norm(guess, axis=0) * np.linalg.norm(y, axis=0)
+    if not sizes.any() or not np.isfinite(sizes).all():
+        return None
+    found = (guess * y).sum(0)[sizes > 0] / sizes[sizes > 0]
+    return float(found.max()), 0.0, 1 / math.sqrt(len(y))
+
+
+def _unrelated(y: np.ndarray, x: np.ndarray) -> str:
     """Evidence that labels have nothing to do with inputs, empty if they
     have."""
+    near = _neighbours(y, x)
     if near is None or near[0] - near[1] >= CHANCE * near[2]:
         return ""
-    above = (near[0] - near[1]) / max(near[2], 1e-30)
-    return (
-        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
-        f"({above:+.1f} standard errors, limit {CHANCE:g})"
+    moved = ""
+    for shift in (1, -1, 2, -2, 3, -3):
+        other = _neighbours(y, x, shift)
+        if other and other[0] - other[1] >= MOVED_BY * other[2]:
+            moved = f"; with the targets moved by {shift:+d}: {_shared(other)}"
+            break
+    return f"of the five nearest neighbors {_shared(near)}, limit {CHANCE:g}{moved}"
+
+
+def _shared(found: tuple[float, float, float]) -> str:
+    """In words, with the distance from chance."""
+    above = (found[0] - found[1]) / max(found[2], 1e-30)
+    what = (
+        f"{found[0]:.0%} share one's class, by chance {found[1]:.0%}"
+        if found[1]
+        else f"the mean correlates by {found[0]:.2f}"
     )
+    return f"{what} ({above:+.1f} standard errors)"
+
+
+def _not_held(facts: _Facts, output: np.ndarray, y: np.ndarray) -> str:
+    """Evidence that predictions of examples that were held out are no better
+    than chance; empty if they are, or if it cannot be told."""
+    classes, found = _classes(facts, output, y), None
+    if classes:
+        truth, guess = (part.astype(int) for part in classes)
+        known = np.unique([*truth, *guess])
+        shares = [[(part == one).mean() for one in known] for part in (truth, guess)]
+        chance = float(np.dot(*shares))
+        error = math.sqrt(max(chance * (1 - chance), 1e-12) / truth.size)
+        found = float((truth == guess).mean()), chance, error
+    elif facts.kind in ("squared", "absolute", "other") and output.shape == y.shape:
+        found = _correlation(output, y)
+    if found is None or found[0] - found[1] >= HOLDS * found[2] or len(y) < HELD_OUT:
+        return ""
+    above = (found[0] - found[1]) / found[2]
+    what = (
+        f"{found[0]:.0%} are right, by chance {found[1]:.0%}"
+        if classes
+        else f"the correlation with the targets is {found[0]:.2f}"
+    )
+    return f"of {len(y)} examples held out {what} ({above:+.1f} standard errors, limit {HOLDS:g})"
 
 
 class _Stopped(Exception):
@@ -821,6 +904,10 @@ class _Probe:
         """The first trial gets so low that no more is asked."""
         self.zeros = ""
         """Evidence that a loss was lost in the logarithm of 0."""
+        self.by_heart: Callable[[int, float], tuple[list[float], str]] | None = None
+        """The losses of a training on a part of the examples, of so many steps
+        or until it is as low, and evidence that nothing of it holds for the
+        others."""
 
     def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
         trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
@@ -834,6 +921,24 @@ class _Probe:
         """`known` are the codes of faults, of which it would be no news that
         nothing is learned.
         """
+        found = list(self.judged(unrelated, known))
+        yield from found
+        near = "" if found or known else unrelated()
+        steps = int(MOST - self.clock.spent - 20)
+        if near and self.by_heart and self.constant and steps >= STEPS // 2:
+            guess, least = self.constant
+            low = least + FINISHED * (guess - least)
+            losses, held = self.by_heart(steps, low)
+            end = _end(tuple(losses), len(losses))
+            if held and end - least < NOT_DONE * (guess - least):
+                yield _found(
+                    "labels-unrelated",
+                    f"after {len(losses)} steps on two thirds of the examples their loss is {end:.3g}, {held}; {near}",
+                )
+
+    def judged(
+        self, unrelated: Callable[[], str], known: set[str]
+    ) -> Iterator[Finding]:
         first = self.trial(1.0, STEPS)
         losses, planned, explained = first.losses, self.planned, bool(known)
         if self.zeros:
@@ -1081,6 +1186,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
+    by_heart: Callable[[int, float], tuple[list[float], str]]
     judge_optimizer: Callable[[], list[Finding]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
@@ -1103,6 +1209,7 @@ class _Program:
             else:
                 constant = self.facts and _best_constant(self.facts)
                 self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.probe.by_heart = self.by_heart if self.facts else None
                 self.trials = self.probe.trials
                 known = self.faults() | {"linear-stack"} & self.stacked
                 later = list(self.probe.findings(self.unrelated, known))
@@ -1510,9 +1617,10 @@ class _Training(_Program):
         """None for several outputs, and for a loss that is none of Keras's."""
         func = getattr(self.loss_fn, "fn", self.loss_fn)
         kind = _KINDS.get(getattr(func, "__name__", ""))
-        y = self.all_targets()
-        if kind is None or not tf.is_tensor(output) or y is None:
+        if kind is None or not tf.is_tensor(output) or not self.has_one_target():
             return None
+        first = self.rows(self.batches[0], output)
+        y = self.all_targets() if first[2] is None else self.counted_targets(first)
         config = getattr(self.loss_fn, "get_config", dict)()
         source = output._id
         while makers.get(source, ("", 0))[0] in _PASSED:
@@ -1520,16 +1628,15 @@ class _Training(_Program):
         if kind == "labels" and config.get("ignore_class") is not None:
             y = y[y != config["ignore_class"]]
         mean = partial(_mean, self.loss_fn)
-        target = self.batches[0][1]
         unit = None
         if bare is not None:
-            plain = mean(target, output)
+            plain = mean(*first[:2])
             unit = float(bare) / plain if abs(plain) > 0 else None
         return _Facts(
             kind=kind,
             logits=bool(config.get("from_logits")),
             maker=makers.get(source, ("", 0))[0],
-            output=_numbers(output),
+            output=_numbers(first[1]),
             targets=y,
             value=unit and partial(_value, mean, config, kind, unit),
             smoothing=config.get("label_smoothing") or 0.0,
@@ -1538,15 +1645,52 @@ class _Training(_Program):
             ignored=config.get("ignore_class") if kind == "labels" else None,
         )
 
-    def all_targets(self) -> np.ndarray | None:
-        wanted = [self.examples[1]] if self.examples else None
-        wanted = wanted or [batch[1] for batch in self.batches]
-        parts = [tree.flatten(part) for part in wanted]
-        if any(len(part) != 1 or part[0] is None for part in parts):
-            return None
-        if len({part[0].shape[1:] for part in parts}) > 1:
-            return parts[0][0]
-        return np.concatenate([part[0] for part in parts])
+    def has_one_target(self) -> bool:
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [tree.flatten(part[1]) for part in wanted]
+        return all(len(part) == 1 and part[0] is not None for part in parts)
+
+    def all_targets(self) -> np.ndarray:
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [tree.flatten(part[1])[0] for part in wanted]
+        if len({part.shape[1:] for part in parts}) > 1:
+            return parts[0]
+        return np.concatenate(parts)
+
+    def rows(self, batch: Any, output: Any) -> tuple[Any, Any, Any]:
+        """Targets and outputs of a batch and None; where a mask or weights say
+        how much each example or step of it counts, each as often as it does,
+        and how much.
+        """
+        target, weights = tree.flatten(batch[1])[0], batch[2]
+        mask = getattr(output, "_keras_mask", None)
+        places = tuple(output.shape[:-1])
+        if not places or tuple(target.shape[: len(places)]) != places:
+            return target, output, None
+        counts = np.ones(places)
+        for part in (mask, weights):
+            values = np.ones(()) if part is None else _numbers(part)
+            if values.ndim == len(places) + 1 and values.shape[-1] == 1:
+                values = values[..., 0]
+            if values.shape != places[: values.ndim]:
+                return target, output, None
+            counts *= values.reshape(*values.shape, *[1] * (len(places) - values.ndim))
+        if (counts == counts.flat[0]).all() or (counts < 0).any():
+            return target, output, None
+        chosen = _as_often(counts.reshape(-1))
+        target = _numbers(target).reshape(-1, *target.shape[len(places) :])
+        output = tf.reshape(output, (-1, output.shape[-1]))
+        return target[chosen], tf.gather(output, chosen), counts
+
+    def counted_targets(self, first: tuple[Any, Any, Any]) -> np.ndarray:
+        """As often as they count, of some batches."""
+        parts = [first[0]]
+        for batch in self.batches[1:8]:
+            self.clock.tick(0.4, "looking at the targets")
+            with _untouched(self.model, _leaves(self.model), None, self.loss_fn):
+                parts.append(self.rows(batch, self.called(batch, False))[0])
+        same = [part for part in parts if part.shape[1:] == parts[0].shape[1:]]
+        return np.concatenate(same)
 
     def looks(self, norms: Any) -> _Looks:
         inputs = tree.flatten(self.examples[0]) if self.examples else []
@@ -1665,25 +1809,74 @@ class _Training(_Program):
         count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
-            values, outputs, targets = [], [], []
-            for batch in some:
-                self.clock.tick(0.4, "rating")
-                output = self.called(batch, training)
-                values.append(float(self.losses(batch, output)[0]))
-                if self.facts:
-                    outputs.append(_numbers(output))
-                    targets.append(tree.flatten(batch[1])[0])
+            values, outputs, targets = self.rated(some, training)
             if not training:
                 self.probe.settled = sum(values) / len(values)
-            if len({part.shape[1:] for part in outputs}) == 1:
-                rated = np.concatenate(outputs), np.concatenate(targets)
-                self.probe.scores.append(_score(self.facts, *rated))
+            if outputs is not None:
+                self.probe.scores.append(_score(self.facts, outputs, targets))
+
+    def rated(self, batches: list[Any], training: bool) -> tuple[list[float], Any, Any]:
+        """Losses, and outputs and targets if the loss is known."""
+        values, outputs, targets = [], [], []
+        for batch in batches:
+            self.clock.tick(0.4, "rating")
+            output = self.called(batch, training)
+            values.append(float(self.losses(batch, output)[0]))
+            if self.facts:
+                target, output, _ = self.rows(batch, output)
+                outputs.append(_numbers(output))
+                targets.append(target)
+        if len({part.shape[1:] for part in outputs}) != 1:
+            return values, None, None
+        return values, np.concatenate(outputs), np.concatenate(targets)
 
     def unrelated(self) -> str:
         """Evidence that labels have nothing to do with inputs."""
-        inputs = tree.flatten(self.examples[0])[0] if self.examples else None
-        known = self.facts is not None and _is_float(inputs)
-        return _unrelated(_neighbours(self.facts, inputs) if known else None)
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [[tree.flatten(part)[0] for part in pair[:2]] for pair in wanted]
+        if not self.facts or not all(_is_float(part[0]) for part in parts):
+            return ""
+        if len({(x.shape[1:], y.shape[1:]) for x, y in parts}) > 1:
+            return ""
+        x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _unrelated(y, x)
+
+    def by_heart(self, steps: int, low: float) -> tuple[list[float], str]:
+        """The losses of a training on two thirds of the examples, until it is
+        as low, and evidence that nothing of it holds for the others."""
+        found, evidence = list[float](), ""
+        kept, others = self.apart()
+        if not kept or not others:
+            return found, evidence
+        with self.trial_of(1.0):
+            while len(found) < steps and not self.clock.stopped:
+                found.append(self.one_step(kept[len(found) % len(kept)], "held out"))
+                some = found[-len(kept) :]
+                if len(some) == len(kept) and sum(some) < low * len(kept):
+                    break
+            _, outputs, targets = self.rated(others, training=False)
+            if outputs is not None:
+                evidence = _not_held(self.facts, outputs, targets)
+        return found, evidence
+
+    def apart(self) -> tuple[list[Any], list[Any]]:
+        """Batches of two thirds of the examples, and of the others."""
+        if self.examples is None:
+            cut = len(self.batches) * 2 // 3
+            return self.batches[:cut], self.batches[cut:]
+        size, count = (
+            _count(tree.flatten(data)[0]) for data in (self.batches[0], self.examples)
+        )
+        order, cut = np.random.default_rng(2).permutation(count), count * 2 // 3
+        kept, others = (
+            [part[start : start + size] for start in range(0, len(part), size)]
+            for part in (order[:cut], order[cut : cut + LOOKED_AT])
+        )
+        kept = [place for place in kept if len(place) == size] or kept
+        return tuple(
+            [(*_taken(self.examples, place), None) for place in places]
+            for places in (kept, others)
+        )
 
 
 def _is_float(part: Any) -> bool:

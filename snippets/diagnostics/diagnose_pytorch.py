@@ -31,6 +31,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -77,8 +78,8 @@ ALONE, ADAM = 60, (0.01, 0.001)
 """Steps on one batch alone, shared by these rates of Adam: small networks learn
 a batch at the one, deep ones at the other, whatever the given optimizer does.
 """
-LOOKED_AT = 500
-"""Examples for scores and neighbours."""
+LOOKED_AT, WIDE = 500, 4096
+"""Examples for scores and neighbours, and numbers of each."""
 NOT_DONE, FINISHED = 0.5, 0.3
 """Loss over that of the best constant: below, the trial learns well enough to
 ask no more; FINISHED where the trial is as long as the whole training.
@@ -102,6 +103,12 @@ share of that class from which on accuracy says little.
 CHANCE = 3.0
 """Standard errors by which neighbours must share their class more often than
 chance.
+"""
+MOVED_BY = 6.0
+"""The same where the targets are moved: six moves are tried."""
+HELD_OUT, HOLDS = 50, 1.0
+"""Examples, below which nothing is said of those that were held out; standard
+errors by which their predictions are better than chance, if anything holds.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
@@ -297,7 +304,7 @@ CURES = {
     "labels-unrelated": (
         "fault",
         "The labels have nothing to do with the inputs, as far as one can see.",
-        "Inputs or labels were shuffled or sorted alone, or joined by the wrong key.",
+        "Inputs or labels were shuffled, sorted or moved by some places alone, or joined by the wrong key.",
         "Look at some examples with their labels; shuffle both by one permutation.",
         "toolbox/diagnose/#findings",
     ),
@@ -692,10 +699,30 @@ def _entropy(share: np.ndarray) -> float:
     return float(-(share * np.log(share)).sum())
 
 
+def _as_often(counts: np.ndarray) -> np.ndarray:
+    """Places of rows, each as often as it counts: padding never, a row of twice
+    the weight twice as often.
+    """
+    whole, number = np.cumsum(counts), max(1, int((counts > 0).sum()))
+    return np.searchsorted(whole, (np.arange(number) + 0.5) / number * whole[-1])
+
+
 def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
     """Accuracy above that of the commonest class, and the share of that class;
     None for other targets.
     """
+    classes = _classes(facts, output, y)
+    if classes is None:
+        return None
+    truth, guess = classes
+    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
+    return float((truth == guess).mean()) - share, share
+
+
+def _classes(
+    facts: _Facts, output: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Those of the targets and of the predictions; None for other targets."""
     hard = bool(np.isin(y, (0, 1)).all())
     units = output.shape[-1] if output.ndim > 1 else 1
     if facts.kind == "labels" and y.size * units == output.size:
@@ -711,48 +738,105 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
         truth, guess = y.reshape(-1), output.reshape(-1) > middle
     else:
         return None
-    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
-    return float((truth == guess).mean()) - share, share
+    return truth, guess
 
 
-def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbors has one's own class, the
-    same by chance, and its standard error; None for other data.
+def _neighbours(
+    y: np.ndarray, x: np.ndarray, shift: int = 0
+) -> tuple[float, float, float] | None:
+    """How often one of the five nearest neighbors has one's own class, the same
+    by chance, and its standard error; of numbers, the correlation with the mean
+    of the five. None for other data. `shift` moves the targets by so many
+    places first.
     """
-    y = facts.targets
-    if y.ndim > 1 and y.shape[-1] > 1 and y.ndim == facts.output.ndim:
-        y = y.argmax(-1)
-    if y.size != len(x) or x.dtype.kind != "f" or len(x) < 20:
+    if x.dtype.kind != "f" or len(x) < 20 or len(y) != len(x):
         return None
-    labels = np.unique(y.reshape(-1), return_inverse=True)[1]
-    if labels.max() > 50:
+    y = np.roll(y.reshape(len(y), -1), shift, 0)
+    if y.dtype.kind not in "biuf" or y.shape[1] > WIDE // 64:
         return None
+    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all():
+        y = y.argmax(1)[:, None]
     some = np.random.default_rng(3).permutation(len(x))[:LOOKED_AT]
-    values, labels = (
-        x[some].reshape(len(some), -1).astype(np.float64),
-        labels.reshape(-1)[some],
-    )
+    values, y = x[some].reshape(len(some), -1), y[some]
+    # Of a picture, some pixels will do.
+    columns = np.random.default_rng(4).permutation(values.shape[1])[:WIDE]
+    values = values[:, columns].astype(np.float64)
     spread = values.std(0)
     values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
     squares = np.square(values).sum(1)
     distance = squares[:, None] - 2 * values @ values.T + squares
     np.fill_diagonal(distance, np.inf)
-    near = labels[np.argsort(distance, 1)[:, :5]]
+    near = y[np.argsort(distance, 1)[:, :5]]
+    whole = np.array_equal(y, np.round(y)) and len(np.unique(y)) <= 50
+    if y.shape[1] > 1 or not whole:
+        return _correlation(near.mean(1), y)
+    labels = np.unique(y[:, 0], return_inverse=True)[1].reshape(-1)
     chance = float(np.square(np.bincount(labels) / len(labels)).sum())
     error = math.sqrt(chance * (1 - chance) / near.size)
-    return float((near == labels[:, None]).mean()), chance, error
+    return float((near == y[:, None]).mean()), chance, error
 
 
-def _unrelated(near: tuple[float, float, float] | None) -> str:
+def _correlation(guess: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
+    """The largest one of all columns, that of chance, and its standard error."""
+    guess, y = (
+        part.reshape(len(part), -1).astype(np.float64) - part.mean(0).reshape(1, -1)
+        for part in (guess, y)
+    )
+    sizes = np.linalg.norm(guess, axis=0) * np.linalg.norm(y, axis=0)
+    if not sizes.any() or not np.isfinite(sizes).all():
+        return None
+    found = (guess * y).sum(0)[sizes > 0] / sizes[sizes > 0]
+    return float(found.max()), 0.0, 1 / math.sqrt(len(y))
+
+
+def _unrelated(y: np.ndarray, x: np.ndarray) -> str:
     """Evidence that labels have nothing to do with inputs, empty if they
     have."""
+    near = _neighbours(y, x)
     if near is None or near[0] - near[1] >= CHANCE * near[2]:
         return ""
-    above = (near[0] - near[1]) / max(near[2], 1e-30)
-    return (
-        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
-        f"({above:+.1f} standard errors, limit {CHANCE:g})"
+    moved = ""
+    for shift in (1, -1, 2, -2, 3, -3):
+        other = _neighbours(y, x, shift)
+        if other and other[0] - other[1] >= MOVED_BY * other[2]:
+            moved = f"; with the targets moved by {shift:+d}: {_shared(other)}"
+            break
+    return f"of the five nearest neighbors {_shared(near)}, limit {CHANCE:g}{moved}"
+
+
+def _shared(found: tuple[float, float, float]) -> str:
+    """In words, with the distance from chance."""
+    above = (found[0] - found[1]) / max(found[2], 1e-30)
+    what = (
+        f"{found[0]:.0%} share one's class, by chance {found[1]:.0%}"
+        if found[1]
+        else f"the mean correlates by {found[0]:.2f}"
     )
+    return f"{what} ({above:+.1f} standard errors)"
+
+
+def _not_held(facts: _Facts, output: np.ndarray, y: np.ndarray) -> str:
+    """Evidence that predictions of examples that were held out are no better
+    than chance; empty if they are, or if it cannot be told."""
+    classes, found = _classes(facts, output, y), None
+    if classes:
+        truth, guess = (part.astype(int) for part in classes)
+        known = np.unique([*truth, *guess])
+        shares = [[(part == one).mean() for one in known] for part in (truth, guess)]
+        chance = float(np.dot(*shares))
+        error = math.sqrt(max(chance * (1 - chance), 1e-12) / truth.size)
+        found = float((truth == guess).mean()), chance, error
+    elif facts.kind in ("squared", "absolute", "other") and output.shape == y.shape:
+        found = _correlation(output, y)
+    if found is None or found[0] - found[1] >= HOLDS * found[2] or len(y) < HELD_OUT:
+        return ""
+    above = (found[0] - found[1]) / found[2]
+    what = (
+        f"{found[0]:.0%} are right, by chance {found[1]:.0%}"
+        if classes
+        else f"the correlation with the targets is {found[0]:.2f}"
+    )
+    return f"of {len(y)} examples held out {what} ({above:+.1f} standard errors, limit {HOLDS:g})"
 
 
 class _Stopped(Exception):
@@ -830,6 +914,10 @@ class _Probe:
         """The first trial gets so low that no more is asked."""
         self.zeros = ""
         """Evidence that a loss was lost in the logarithm of 0."""
+        self.by_heart: Callable[[int, float], tuple[list[float], str]] | None = None
+        """The losses of a training on a part of the examples, of so many steps
+        or until it is as low, and evidence that nothing of it holds for the
+        others."""
 
     def trial(self, factor: float, steps: int, alone: bool = False) -> Trial:
         trial = Trial(factor, alone, tuple(self.run(factor, steps, alone)))
@@ -843,6 +931,24 @@ class _Probe:
         """`known` are the codes of faults, of which it would be no news that
         nothing is learned.
         """
+        found = list(self.judged(unrelated, known))
+        yield from found
+        near = "" if found or known else unrelated()
+        steps = int(MOST - self.clock.spent - 20)
+        if near and self.by_heart and self.constant and steps >= STEPS // 2:
+            guess, least = self.constant
+            low = least + FINISHED * (guess - least)
+            losses, held = self.by_heart(steps, low)
+            end = _end(tuple(losses), len(losses))
+            if held and end - least < NOT_DONE * (guess - least):
+                yield _found(
+                    "labels-unrelated",
+                    f"after {len(losses)} steps on two thirds of the examples their loss is {end:.3g}, {held}; {near}",
+                )
+
+    def judged(
+        self, unrelated: Callable[[], str], known: set[str]
+    ) -> Iterator[Finding]:
         first = self.trial(1.0, STEPS)
         losses, planned, explained = first.losses, self.planned, bool(known)
         if self.zeros:
@@ -1090,6 +1196,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
+    by_heart: Callable[[int, float], tuple[list[float], str]]
     judge_optimizer: Callable[[], list[Finding]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
@@ -1112,6 +1219,7 @@ class _Program:
             else:
                 constant = self.facts and _best_constant(self.facts)
                 self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.probe.by_heart = self.by_heart if self.facts else None
                 self.trials = self.probe.trials
                 known = self.faults() | {"linear-stack"} & self.stacked
                 later = list(self.probe.findings(self.unrelated, known))
@@ -1378,21 +1486,37 @@ def _taken(data: Any, place: Tensor) -> Any:
     return _mapped(data, lambda part: part[place.to(part.device)])
 
 
+@dataclass
+class _Call:
+    """Of a loss of torch."""
+
+    func: Any
+    output: Tensor
+    target: Tensor
+    settings: dict[str, Any]
+    result: Any = None
+    """None if it failed."""
+
+
 class _Losses(TorchFunctionMode):
     """The losses of torch that a loss calls, and what it gives them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Any, Tensor, Tensor, dict[str, Any]]] = []
+        self.calls: list[_Call] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         name, place = getattr(func, "__name__", ""), getattr(func, "__module__", "")
-        if name in _KINDS and place == "torch.nn.functional":
-            self.calls.append((func, *args[:2], kwargs))
-        return func(*args, **kwargs)
+        known = name in _KINDS and place == "torch.nn.functional"
+        if known:
+            self.calls.append(_Call(func, *args[:2], kwargs))
+        result = func(*args, **kwargs)
+        if known:
+            self.calls[-1].result = result
+        return result
 
 
 _KINDS = {
@@ -1429,6 +1553,8 @@ class _Training(_Program):
         self.batches, self.examples = batches, examples
         self.output: Any = None
         """Of the last step."""
+        self.weighted = False
+        """The loss adds up what a loss of torch gives for each example."""
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
 
@@ -1500,7 +1626,7 @@ class _Training(_Program):
             return output, _own_loss(output)
         return output, _own_loss(self.loss_fn(output, targets))
 
-    def watched(self, batch: Any) -> tuple[Any, Any, Any]:
+    def watched(self, batch: Any) -> tuple[Any, _Call | None, Any]:
         """Output and loss, the one call of a loss of torch in it, and what
         failed.
         """
@@ -1526,26 +1652,30 @@ class _Training(_Program):
             raise _Failed from failure
         return value
 
-    def facts_of(self, call: Any, batch: Any, value: Tensor | None) -> _Facts:
-        func, output, target, settings = call
-        kind = _KINDS[func.__name__]
-        targets = self.all_targets(target, batch)
-        if kind == "labels":
-            if target.is_floating_point():
-                kind = "classes"
+    def facts_of(self, call: _Call, batch: Any, value: Tensor | None) -> _Facts:
+        func, settings, kind = call.func, call.settings, _kind(call)
+        counts = _counts(call, value)
+        self.weighted = counts is not None
+        if counts is not None:
+            output, targets = _rows(call, counts)
+            parts = [targets, *(part for _, part in self.more_rows())]
+            same = [part for part in parts if part.shape[1:] == targets.shape[1:]]
+            targets = torch.cat(same)
+        else:
+            output, targets = call.output, self.all_targets(call.target, batch)
+            if kind == "classes" or (kind != "labels" and _adds_up(output)):
                 targets = _last(targets)
-            else:
-                targets = targets[targets != settings.get("ignore_index", -100)]
-            output = _last(output)
-        elif _adds_up(output):
-            output, targets = _last(output), _last(targets)
+            if kind in ("labels", "classes") or _adds_up(output):
+                output = _last(output)
+        if kind == "labels":
+            targets = targets[targets != settings.get("ignore_index", -100)]
         weights = settings.get("pos_weight" if kind == "binary" else "weight")
         unit = self.unit(call, value)
         return _Facts(
             kind=kind,
             logits=func.__name__
             in ("cross_entropy", "binary_cross_entropy_with_logits"),
-            maker=_maker(call[1]),
+            maker=_maker(call.output),
             output=_numbers(output),
             targets=_numbers(targets),
             value=unit and partial(_value, func, settings, kind, unit),
@@ -1555,6 +1685,15 @@ class _Training(_Program):
             sums=settings.get("reduction") == "sum",
             ignored=settings.get("ignore_index", -100) if kind == "labels" else None,
         )
+
+    def more_rows(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of some further batches, the rows that count."""
+        for make in self.batches[1:8]:
+            self.clock.tick(0.4, "looking at the targets")
+            with _untouched(self.model, None, self.loss_fn):
+                (_, value), call, _ = self.watched(make())
+            if call is not None:
+                yield _rows(call, _counts(call, value))
 
     def all_targets(self, target: Tensor, batch: Any) -> Tensor:
         """As the loss reads them: of all examples if it reads them as they are,
@@ -1569,8 +1708,8 @@ class _Training(_Program):
             self.clock.tick(0.4, "looking at the targets")
             with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
                 _, call, _ = self.watched(make())
-            if call and call[2].shape[1:] == target.shape[1:]:
-                parts.append(call[2])
+            if call and call.target.shape[1:] == target.shape[1:]:
+                parts.append(call.target)
         return torch.cat(parts)
 
     def unit(self, call: Any, value: Any) -> float | None:
@@ -1580,12 +1719,19 @@ class _Training(_Program):
         for make in self.batches[:2]:
             if units:
                 self.clock.tick(0.4, "looking at the loss")
-                with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
+                with (
+                    torch.set_grad_enabled(self.weighted),
+                    _untouched(self.model, None, self.loss_fn),
+                ):
                     (_, value), call, _ = self.watched(make())
             if call is None or not isinstance(value, Tensor) or value.numel() != 1:
                 return None
-            func, output, target, settings = call
-            mean = func(output, target, **{**settings, "reduction": "mean"}).item()
+            counts = _counts(call, value)
+            if counts is None:
+                settings = {**call.settings, "reduction": "mean"}
+                mean = call.func(call.output, call.target, **settings).item()
+            else:
+                mean = ((counts * call.result).sum() / counts.sum()).item()
             units.append(value.item() / mean if mean else math.nan)
         return units[0] if math.isclose(units[0], units[-1], rel_tol=1e-3) else None
 
@@ -1746,38 +1892,100 @@ class _Training(_Program):
         count = len(next(_tensors(self.batches[0]()), ()))
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
-            values, outputs, targets = [], [], []
-            for make in some:
-                self.clock.tick(0.4, "rating")
-                self.model.train(training)
-                with torch.no_grad():
-                    (output, value), call, failure = self.watched(make())
-                if failure:
-                    # A forward pass with gradients inside needs them here too.
-                    return self.clock.spent - spent
-                values.append(float(value))
-                if call and self.facts:
-                    # The sign of an output may be turned in the loss.
-                    same = isinstance(output, Tensor) and output.shape == call[1].shape
-                    output = output if same else call[1]
-                    classes = self.facts.kind in ("labels", "classes")
-                    outputs.append(_last(output) if classes else output)
-                    targets.append(
-                        _last(call[2]) if self.facts.kind == "classes" else call[2]
-                    )
+            rated = self.rated(some, training)
+            if rated is None:
+                # A forward pass with gradients inside needs them here too.
+                break
+            values, outputs, targets = rated
             if not training:
                 self.probe.settled = sum(values) / len(values)
-            if len({part.shape[1:] for part in outputs}) == 1:
-                rated = _numbers(torch.cat(outputs)), _numbers(torch.cat(targets))
-                self.probe.scores.append(_score(self.facts, *rated))
+            if outputs is not None:
+                self.probe.scores.append(_score(self.facts, outputs, targets))
         return self.clock.spent - spent
+
+    def rated(
+        self, batches: list[Callable[[], Any]], training: bool
+    ) -> tuple[list[float], Any, Any] | None:
+        """Losses, and outputs and targets if the loss is known; None if it
+        fails."""
+        values, outputs, targets = [], [], []
+        for make in batches:
+            self.clock.tick(0.4, "rating")
+            self.model.train(training)
+            with torch.set_grad_enabled(self.weighted):
+                (output, value), call, failure = self.watched(make())
+            if failure:
+                return None
+            values.append(value.item())
+            if call and self.facts:
+                counts = _counts(call, value)
+                # The sign of an output may be turned in the loss.
+                if isinstance(output, Tensor) and output.shape == call.output.shape:
+                    call.output = output
+                output, target = _rows(call, counts)
+                outputs.append(output.detach())
+                targets.append(target)
+        if len({part.shape[1:] for part in outputs}) != 1:
+            return values, None, None
+        return values, _numbers(torch.cat(outputs)), _numbers(torch.cat(targets))
 
     def unrelated(self) -> str:
         """Evidence that labels have nothing to do with inputs."""
-        if self.facts is None or self.examples is None:
+        pairs = [self.examples] if self.examples else [make() for make in self.batches]
+        if not self.facts or any(
+            not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs
+        ):
             return ""
-        inputs = next(_tensors(self.examples[0]))
-        return _unrelated(_neighbours(self.facts, _numbers(inputs)))
+        parts = [[next(_tensors(part), None) for part in pair] for pair in pairs]
+        if (
+            len(
+                {
+                    tuple(one is not None and one.shape[1:] for one in part)
+                    for part in parts
+                }
+            )
+            > 1
+        ):
+            return ""
+        x, y = (torch.cat(part) for part in zip(*parts, strict=True))
+        return _unrelated(_numbers(y), _numbers(x))
+
+    def by_heart(self, steps: int, low: float) -> tuple[list[float], str]:
+        """The losses of a training on two thirds of the examples, until it is
+        as low, and evidence that nothing of it holds for the others."""
+        losses, evidence = list[float](), ""
+        kept, others = self.apart()
+        if not kept or not others:
+            return losses, evidence
+        with self.trial_of(1.0):
+            while len(losses) < steps and not self.clock.stopped:
+                make = kept[len(losses) % len(kept)]
+                losses.append(self.step(make, "some held out", self.optimizer))
+                some = losses[-len(kept) :]
+                if len(some) == len(kept) and sum(some) < low * len(kept):
+                    break
+            rated = self.rated(others, training=False)
+            if rated and rated[1] is not None:
+                evidence = _not_held(self.facts, *rated[1:])
+        return losses, evidence
+
+    def apart(self) -> tuple[list[Any], list[Any]]:
+        """Batches of two thirds of the examples, and of the others."""
+        if self.examples is None:
+            cut = len(self.batches) * 2 // 3
+            return self.batches[:cut], self.batches[cut:]
+        count = len(next(_tensors(self.examples)))
+        size = len(next(_tensors(self.batches[0]())))
+        order = torch.as_tensor(np.random.default_rng(2).permutation(count))
+        cut, device = count * 2 // 3, next(self.model.parameters()).device
+        return tuple(
+            [
+                lambda place=place: _moved(_taken(self.examples, place), device)
+                for place in part.split(size)
+                if len(place) == min(size, len(part))
+            ]
+            for part in (order[:cut], order[cut : cut + LOOKED_AT])
+        )
 
 
 _RATES = ("lr", "initial_lr", "max_lr")
@@ -1793,6 +2001,55 @@ def _numbers(tensor: Tensor) -> np.ndarray:
 def _last(tensor: Tensor) -> Tensor:
     """Classes last, which a cross-entropy has second."""
     return tensor.movedim(1, -1) if tensor.dim() > 1 else tensor
+
+
+def _kind(call: _Call) -> str:
+    """As `_Facts` has it."""
+    kind = _KINDS[call.func.__name__]
+    soft = kind == "labels" and call.target.is_floating_point()
+    return "classes" if soft else kind
+
+
+def _counts(call: _Call, value: Any) -> Tensor | None:
+    """Of what a loss gives for each example, or for each step of it, how much
+    it counts in the whole: 0 where a mask leaves it out. None if all count
+    alike, or if there is more to the loss.
+    """
+    parts = call.result
+    if parts is None or not parts.dim() or not parts.requires_grad:
+        return None
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+        return None
+    (counts,) = torch.autograd.grad(value, parts, retain_graph=True, allow_unused=True)
+    if counts is None or bool((counts < 0).any()) or not bool(counts.any()):
+        return None
+    whole = (counts * parts).sum().item()
+    even = bool((counts == counts.flatten()[0]).all())
+    if even or not math.isclose(whole, value.item(), rel_tol=1e-3):
+        return None
+    return counts
+
+
+def _rows(call: _Call, counts: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Output and targets, classes last; each as often as it counts."""
+    kind, output, target = _kind(call), call.output, call.target
+    if kind in ("labels", "classes"):
+        output, target = _last(output), _last(target) if kind == "classes" else target
+        if counts is not None:
+            output = output.flatten(0, -2)
+            target = target.flatten(0, len(counts.shape) - 1)
+    elif counts is not None and output.shape == target.shape == counts.shape:
+        if output.dim() > 1 and bool((counts == counts[..., :1]).all()):
+            output, target = output.flatten(0, -2), target.flatten(0, -2)
+            counts = counts[..., 0]
+        else:
+            output, target = output.reshape(-1, 1), target.reshape(-1, 1)
+    else:
+        counts = None
+    if counts is None:
+        return output, target
+    places = torch.as_tensor(_as_often(_numbers(counts.flatten())))
+    return output[places.to(output.device)], target[places.to(target.device)]
 
 
 def _adds_up(output: Tensor) -> bool:

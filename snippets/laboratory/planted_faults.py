@@ -571,6 +571,9 @@ FAULTS: dict[str, Fault] = {
     "a value's target with a gradient": Fault(
         "target-with-gradient", losses.target_with_gradient
     ),
+    "an advantage with a gradient": Fault(
+        "advantage-with-gradient", losses.advantage_with_gradient
+    ),
     "a skip connection behind a ReLU in place": Fault(
         "overwritten-input", losses.overwritten_skip
     ),

@@ -98,6 +98,18 @@ def rewarded(output: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
     return (Categorical(logits=output).log_prob(actions) * returns).mean()
 
 
+def actor_critic(
+    output: Tensor, targets: tuple[Tensor, Tensor], cut: bool = False
+) -> Tensor:
+    """The last output is the value of the state, the others are logits."""
+    actions, returns = targets
+    values = output[:, -1]
+    advantage = returns - values
+    weights = advantage.detach() if cut else advantage
+    policy = Categorical(logits=output[:, :-1]).log_prob(actions)
+    return advantage.square().mean() - (policy * weights).mean()
+
+
 def _case(model: nn.Module, targets: object, loss) -> Case:
     return Case(model, (torch.randn(BATCH, 64), targets), loss)
 
@@ -143,6 +155,10 @@ def policy_that_gets_worse() -> Case:
 
 def target_with_gradient() -> Case:
     return _case(network(1), torch.randn(BATCH, 1), bootstrapped)
+
+
+def advantage_with_gradient() -> Case:
+    return _case(network(CLASSES + 1), _acted(), actor_critic)
 
 
 def overwritten_skip() -> Case:

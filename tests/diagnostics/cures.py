@@ -254,6 +254,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "next words, read from both sides": model(lambda net: losses.Text()),
     "softmax over the queries": model(lambda net: setattr(net, "axis", 3)),
     "a value's target with a gradient": loss(lambda values, rewards: losses.bootstrapped(values, rewards, cut=True)),
+    "an advantage with a gradient": loss(lambda output, acted: losses.actor_critic(output, acted, cut=True)),
     "a skip connection behind a ReLU in place": each(nn.ReLU, lambda layer: setattr(layer, "inplace", False)),
 }
 

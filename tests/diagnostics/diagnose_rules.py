@@ -160,15 +160,70 @@ def check_scores(snippet):
 def check_neighbours(snippet):
     x = DRAW.normal(size=(600, 3))
     y = (x[:, :1] > 0).astype(float)
-    given = facts(snippet, "binary", ONE, y)
-    assert not snippet._unrelated(snippet._neighbours(given, x))
-    assert "standard errors, limit 3" in snippet._unrelated(snippet._neighbours(given._replace(targets=y[::-1]), x))
-    one_hot = facts(snippet, "classes", SCORES, np.eye(2)[y[:, 0].astype(int)])
-    assert not snippet._unrelated(snippet._neighbours(one_hot, x))
-    for other in (x[:9], (9 * x).astype(int)):
-        assert snippet._neighbours(given, other) is None
-    assert snippet._neighbours(given._replace(targets=x[:, :1]), x) is None
-    assert not snippet._unrelated(None)
+    assert not snippet._unrelated(y, x)
+    assert "standard errors), limit 3" in snippet._unrelated(y[::-1], x)
+    one_hot = np.eye(2)[y[:, 0].astype(int)]
+    assert not snippet._unrelated(one_hot, x)
+    assert snippet._neighbours(one_hot, x) == snippet._neighbours(y[:, 0], x)
+    wide = np.concatenate([x, np.zeros((600, snippet.WIDE))], 1)
+    assert not snippet._unrelated(y, wide[:, : snippet.WIDE])
+    for labels, other in ((y, x[:9]), (y[:9], x[:9]), (y, (9 * x).astype(int)), (np.full((600, 1), "a"), x)):
+        assert snippet._neighbours(labels, other) is None
+    # Targets that are pictures are not compared.
+    assert snippet._neighbours(np.zeros((600, 8, 9)), x) is None
+    for numbers in (x[:, :1], x @ DRAW.normal(size=(3, 2)), np.arange(600) * (x[:, 0] > 0)):
+        assert not snippet._unrelated(numbers, x)
+        assert "the mean correlates by" in snippet._unrelated(numbers[::-1], x)
+    assert snippet._neighbours(0.5 + np.zeros(600), x) is None
+
+
+def check_moved_labels(snippet):
+    x = DRAW.normal(size=(600, 3))
+    labels, numbers = (x[:, 0] > 0).astype(int), x[:, :1] + x[:, 1:2]
+    for moved in (1, -1, 2, -3):
+        for y in (labels, numbers):
+            assert f"with the targets moved by {-moved:+d}: " in snippet._unrelated(np.roll(y, moved, 0), x)
+    for y in (labels, numbers):
+        assert "moved" not in snippet._unrelated(np.roll(y, 9, 0), x)
+
+
+def check_held_out(snippet):
+    """What predictions of new examples say, by classes and by numbers."""
+    given, wrong = facts(snippet, "labels", SCORES, LABELS), np.roll(LABELS, 7)
+    assert not snippet._not_held(given, ONE_HOT, LABELS)
+    evidence = snippet._not_held(given, np.eye(4)[wrong], LABELS)
+    assert "of 64 examples held out" in evidence and "by chance" in evidence and "limit 1)" in evidence
+    # One answer for all is right as often as by chance.
+    assert "+0.0 standard errors" in snippet._not_held(given, 0 * ONE_HOT + [1, 0, 0, 0], LABELS)
+    assert not snippet._not_held(given, np.eye(4)[wrong][:40], LABELS[:40])
+    squared = facts(snippet, "squared", ONE, ONE)
+    assert not snippet._not_held(squared, ONE + DRAW.normal(size=ONE.shape), ONE)
+    assert "the correlation with the targets is -1.00" in snippet._not_held(squared, -ONE, ONE)
+    assert not snippet._not_held(squared, ONE[:, 0], ONE)
+    assert not snippet._not_held(squared, 0 * ONE, ONE)
+
+
+def check_counts(snippet):
+    assert list(snippet._as_often(np.array([0, 1, 1, 0, 1]))) == [1, 2, 4]
+    assert list(snippet._as_often(np.array([0.0, 2.0, 1.0, 0.5, 0.5]))) == [1, 1, 2, 3]
+
+
+def check_learned_by_heart(snippet):
+    """Nothing is said where near examples are alike, where a fault is known, or where new ones are predicted."""
+
+    def said(near="near", held="held", end=0.1, known=frozenset()):
+        def run(factor, steps, alone):
+            clock.spent += steps
+            probe.moved.append(1.0)
+            return [0.1] * steps
+
+        clock = snippet._Clock(False)
+        probe = snippet._Probe(run, clock, None, (1.0, 0.0))
+        probe.by_heart = lambda steps, low: ([end] * steps, held)
+        return [finding.evidence for finding in probe.findings(lambda: near, set(known))]
+
+    assert said() == ["after 280 steps on two thirds of the examples their loss is 0.1, held; near"]
+    assert said(near="") == said(held="") == said(end=0.6) == said(known={"linear-stack"}) == []
 
 
 def check_wavers(snippet):
@@ -292,5 +347,5 @@ def check_added_terms(snippet):
 RULES = (
     *(check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps),
     *(check_log_of_zero, check_flat_trials, check_noisy_trials, check_falling_trials, check_high_rates),
-    check_added_terms,
+    *(check_added_terms, check_moved_labels, check_held_out, check_counts, check_learned_by_heart),
 )

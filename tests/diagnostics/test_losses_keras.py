@@ -68,6 +68,27 @@ def bootstrapped(rewards: Any, values: Any, cut: bool = False) -> Any:
     return ops.mean(losses.mean_squared_error(targets, values[:-1]))
 
 
+def actor_critic(cut: bool, how: str, standardized: bool = False) -> Any:
+    """`how` the log-probability of an action is written; the last output is the value of the state."""
+
+    def loss(acted: Any, output: Any) -> Any:
+        actions, returns = acted
+        logits, advantage = output[:, :-1], returns - output[:, -1]
+        weights = ops.stop_gradient(advantage) if cut else advantage
+        if standardized:
+            weights = (weights - ops.mean(weights)) / (ops.std(weights) + 1e-8)
+        hot = ops.one_hot(actions, 4)
+        logs = {
+            "log_softmax": lambda: ops.sum(hot * ops.log_softmax(logits), 1),
+            "log": lambda: ops.log(ops.sum(hot * ops.softmax(logits), 1)),
+            "categorical": lambda: -losses.categorical_crossentropy(hot, logits, from_logits=True),
+            "sparse": lambda: -tf.nn.sparse_softmax_cross_entropy_with_logits(actions, logits),
+        }
+        return ops.mean(advantage**2) - ops.mean(logs[how]() * weights)
+
+    return loss
+
+
 def named_crossentropy(targets: Any, output: Any) -> Any:
     return losses.binary_crossentropy(targets, output, from_logits=True)
 
@@ -83,6 +104,7 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     sequences = draw.normal(size=(32, 9, 16)).astype("float32")
     turns = np.arange(24) + 6 * draw.random((16, 1))
     wave = (np.sin(turns)[..., None] + 0.1 * draw.normal(size=(16, 24, 2))).astype("float32")
+    rewards = draw.normal(size=32).astype("float32")
     crossed, acted = losses.CategoricalCrossentropy(), hot * weights
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
     return {
@@ -245,6 +267,94 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
             lambda: many("relu"),
             (x, hot),
             lambda y, o: losses.categorical_crossentropy(y, o, from_logits=True),
+        ),
+        **{
+            f"an advantage {state}, {how}": (
+                "" if cut else "advantage-with-gradient",
+                lambda: network(5),
+                (x, (classes, rewards)),
+                actor_critic(cut, how),
+            )
+            for cut, state in ((False, "with a gradient"), (True, "cut off"))
+            for how in ("log_softmax", "log", "categorical", "sparse")
+        },
+        "a standardized advantage with a gradient": (
+            "advantage-with-gradient",
+            lambda: network(5),
+            (x, (classes, rewards)),
+            actor_critic(False, "log_softmax", standardized=True),
+        ),
+        "classes that are weighted by their error": (
+            "",
+            many,
+            (x, hot),
+            lambda y, o: -ops.mean((y - ops.softmax(o)) * ops.log_softmax(o)),
+        ),
+        "a focal loss by hand": (
+            "",
+            many,
+            (x, hot),
+            lambda y, o: -ops.mean(ops.sum(y * (1 - ops.softmax(o)) ** 2 * ops.log_softmax(o), 1)),
+        ),
+        "softmax before TensorFlow's loss of class numbers": (
+            "softmax-before-cross-entropy",
+            lambda: many("softmax"),
+            (x, classes),
+            lambda y, o: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "softmax before TensorFlow's loss of classes": (
+            "softmax-before-cross-entropy",
+            lambda: many("softmax"),
+            (x, hot),
+            lambda y, o: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "ReLU before TensorFlow's loss": (
+            "relu-before-loss",
+            lambda: many("relu"),
+            (x, hot),
+            lambda y, o: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "sigmoid before TensorFlow's loss": (
+            "sigmoid-before-logits-loss",
+            lambda: one("sigmoid"),
+            (x, binary),
+            lambda y, o: tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "sigmoid before TensorFlow's weighted loss": (
+            "sigmoid-before-logits-loss",
+            lambda: one("sigmoid"),
+            (x, binary),
+            lambda y, o: tf.reduce_mean(tf.nn.weighted_cross_entropy_with_logits(y, o, 2.0)),
+        ),
+        "TensorFlow's loss of class numbers": (
+            "",
+            many,
+            (x, classes),
+            lambda y, o: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "TensorFlow's loss of logits": (
+            "",
+            one,
+            (x, binary),
+            lambda y, o: tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "tokens in TensorFlow's loss": (
+            "unshifted-targets",
+            text_model,
+            (text, text),
+            lambda y, o: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=o)),
+        ),
+        "two softmaxes by hand": (
+            "softmax-before-cross-entropy",
+            lambda: many("softmax"),
+            (x, hot),
+            lambda y, o: -ops.mean(ops.sum(y * ops.log_softmax(o), 1)),
+        ),
+        "a sigmoid before a softplus": (
+            "sigmoid-before-logits-loss",
+            lambda: one("sigmoid"),
+            (x, binary),
+            lambda _, o: ops.mean(ops.softplus(-o)),
         ),
         "a policy of logits that gets worse": (
             "policy-sign",

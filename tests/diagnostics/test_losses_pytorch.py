@@ -93,6 +93,51 @@ def steps_back(values: Tensor, rewards: Tensor) -> Tensor:
     return (torch.stack(found) - values[:-1]).pow(2).mean()
 
 
+class Actor(nn.Module):
+    """Two heads on one trunk: logits of the actions, and the value of the state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(20, 64), nn.Tanh())
+        self.actor, self.critic = nn.Linear(64, 4), nn.Linear(64, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.trunk(x)
+        return self.actor(hidden), self.critic(hidden)[:, 0]
+
+
+def actor_critic(cut: bool, how: str = "", next_value: bool = False) -> object:
+    """`how` the log-probability is written: that of a distribution, a cross-entropy, or the ratio of PPO."""
+    old, later = -torch.rand(32), torch.randn(32, 20)
+
+    def loss(output: tuple[Tensor, Tensor], acted: tuple[Tensor, Tensor]) -> Tensor:
+        (logits, values), (actions, returns) = output, acted
+        if next_value:
+            returns = returns + 0.9 * (later @ torch.ones(20, 1, requires_grad=True))[:, 0]
+        advantage = returns - values
+        weights = advantage.detach() if cut else advantage
+        policy = Categorical(logits=logits)
+        log = policy.log_prob(actions)
+        if how == "cross-entropy":
+            log = -F.cross_entropy(logits, actions, reduction="none")
+        elif how == "ratio":
+            weights = (weights - weights.mean()) / (weights.std() + 1e-8)
+            log = (log - old).exp()
+        return advantage.square().mean() - (log * weights).mean() - 0.01 * policy.entropy().mean()
+
+    return loss
+
+
+def focal(logits: Tensor, labels: Tensor) -> Tensor:
+    logs = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+    return -((1 - logs.exp()) ** 2 * logs).mean()
+
+
+def weighted_by_error(output: Tensor, targets: Tensor) -> Tensor:
+    """The error of a probability is no advantage."""
+    return -((targets - output.softmax(1)) * output.log_softmax(1)).mean()
+
+
 def residual(block: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Linear(20, 128), block, nn.Linear(128, 4))
 
@@ -322,6 +367,66 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             (x, returns),
             lambda o, _: (o - (0.1 * torch.ones(4) + 0.9 * o.mean(0))).square().mean(),
         ),
+        "an advantage with a gradient": ("advantage-with-gradient", Actor(), (x, acted), actor_critic(False)),
+        "an advantage that is cut off": ("", Actor(), (x, acted), actor_critic(True)),
+        "an advantage times a cross-entropy": (
+            "advantage-with-gradient",
+            Actor(),
+            (x, acted),
+            actor_critic(False, "cross-entropy"),
+        ),
+        "an advantage in the loss of PPO": (
+            "advantage-with-gradient",
+            Actor(),
+            (x, acted),
+            actor_critic(False, "ratio"),
+        ),
+        "an advantage in the loss of PPO, cut off": ("", Actor(), (x, acted), actor_critic(True, "ratio")),
+        "a difference with a gradient": (
+            "advantage-with-gradient",
+            Actor(),
+            (x, acted),
+            actor_critic(False, next_value=True),
+        ),
+        "a focal loss": ("", network(), (x, classes), focal),
+        "classes that are weighted by their error": ("", network(), (x, hot), weighted_by_error),
+        "a focal loss of probabilities": (
+            "softmax-before-cross-entropy",
+            network(4, nn.Softmax(1)),
+            (x, classes),
+            focal,
+        ),
+        "probabilities as logits of a policy": (
+            "softmax-before-cross-entropy",
+            network(4, nn.Softmax(1)),
+            (x, acted),
+            lambda o, y: -(log_probability(o, y) * y[1]).mean(),
+        ),
+        "probabilities of a policy": (
+            "",
+            network(4, nn.Softmax(1)),
+            (x, acted),
+            lambda o, y: -(Categorical(probs=o).log_prob(y[0]) * y[1]).mean(),
+        ),
+        "a cross-entropy by hand": (
+            "",
+            network(),
+            (x, hot),
+            lambda o, y: -(y * o.log_softmax(1)).sum(1).mean(),
+        ),
+        "two softmaxes by hand": (
+            "softmax-before-cross-entropy",
+            network(4, nn.Softmax(1)),
+            (x, hot),
+            lambda o, y: -(y * F.log_softmax(o, 1)).sum(1).mean(),
+        ),
+        "a sigmoid before a softplus": (
+            "sigmoid-before-logits-loss",
+            network(1, sigmoid),
+            (x, binary),
+            lambda o, _: F.softplus(-o).mean(),
+        ),
+        "a softplus": ("", network(1), (x, binary), lambda o, _: F.softplus(-o).mean()),
         "a skip behind a ReLU in place": ("overwritten-input", residual(Residual(True)), (x, classes), crossed),
         "a skip behind a ReLU": ("", residual(Residual(False)), (x, classes), crossed),
         "a branch that is its input": ("", residual(Changed()), (x, classes), crossed),

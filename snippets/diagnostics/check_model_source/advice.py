@@ -118,6 +118,13 @@ ADVICE = {
         "means it.",
         "toolbox/symptom-finder/#loss",
     ),
+    "advantage-with-gradient": (
+        "note",
+        "The weight of a log-probability carries a gradient: the loss of the actor trains the critic.",
+        "An advantage, return - value, that is not cut off: it falls where the critic calls good actions no better.",
+        "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",

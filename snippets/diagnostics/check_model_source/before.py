@@ -38,6 +38,9 @@ class _Before:
     do: hooks and losses that hold the model would still run on the original.
     """
 
+    kinds: tuple[type, ...] = ()
+    """What holds weights, in a framework."""
+
     def __init__(self, room: int) -> None:
         self.undo: list[tuple[str, Callable[[], Any]]] = []
         # Most containers are the empty dictionaries of modules.
@@ -103,6 +106,7 @@ class _Before:
                 (name, part)
                 for part in (*(value.__closure__ or ()), *(value.__defaults__ or ()))
             ]
+            parts += self.globals_of(value)
             return parts + self.keep_attributes(name, value)
         undo = self.keep_numbers(name, value)
         if undo:
@@ -110,6 +114,21 @@ class _Before:
         if _is_closed(kind) and kind is not SimpleNamespace:
             return []
         return self.keep_attributes(name, value)
+
+    def globals_of(self, function: FunctionType) -> list[tuple[str, Any]]:
+        """The networks that it names among the globals of its module, also by
+        way of functions beside it. A whole program would lead too far."""
+        held = function.__globals__
+        return [
+            (key, held[key])
+            for key in function.__code__.co_names
+            if isinstance(held.get(key), self.kinds)
+            or (
+                isinstance(held.get(key), FunctionType)
+                and held[key].__globals__ is held
+                and "site-packages" not in function.__code__.co_filename
+            )
+        ]
 
     def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
         """How random generators and arrays become again what they are."""

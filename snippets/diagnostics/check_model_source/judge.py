@@ -122,6 +122,12 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.went_back = False
+        """There was a backward pass."""
+        self.cuts: list[tuple[int, bool, str]] = []
+        """Where the way back ends though weights had a part in what comes in:
+        the number of rows by then, whether whole numbers came out, and what
+        ended it."""
         self.stop: Exception | None = None
 
     def find(
@@ -298,12 +304,12 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
             f"{bad_layers[0].non_finite:.0%} of the output{seen.birth}",
             bad_layers[0].name,
         )
-    elif not math.isfinite(seen.loss) and _went_back(seen):
+    elif not math.isfinite(seen.loss) and seen.went_back:
         find("non-finite-loss", f"loss {seen.loss}{seen.birth}")
     elif bad_gradients:
         find(
             "non-finite-gradient",
-            f"{len(bad_gradients)} of {len(weights)}",
+            f"{len(bad_gradients)} of {len(weights)}{seen.birth}",
             *bad_gradients,
         )
     else:
@@ -311,11 +317,6 @@ def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
         _judge_reach(seen, layers)
         _judge_ways(seen, layers)
     return _folded(seen.findings)
-
-
-def _went_back(seen: _Seen) -> bool:
-    """False if a finding says why there was no loss."""
-    return any(weight.gradient is not None for weight in seen.weights.values())
 
 
 def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
@@ -709,9 +710,10 @@ def _beyond(
 def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     trained = [weight for weight in seen.weights.values() if weight.trained]
     unused = [weight.name for weight in trained if weight.gradient is None]
-    if not _went_back(seen):
+    if not seen.went_back:
+        # A finding says why.
         return
-    severed = list[str]()
+    severed, ran = list[str](), 0
     for layer, row in zip(layers, seen.rows, strict=True):
         reached = [
             seen.weights[name].gradient is not None
@@ -720,25 +722,33 @@ def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
         ]
         if any(reached):
             break
-        severed += [layer.name] if reached else []
+        severed, ran = severed + ([layer.name] if reached else []), ran + 1
     pairs = _followers(seen.weights)
     cut = [
         name for row in seen.rows if row["layer"] in severed for name in row["weights"]
     ]
+    evidence = "no path from the loss to their weights"
     if severed and all(name.startswith(tuple(pairs)) for name in cut):
         alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
-        evidence = (
-            f"no path from the loss to their weights; {alike} is made alike and has one"
-        )
+        evidence += f"; {alike} is made alike and has one"
         seen.find("no-gradient", evidence, *severed, level="note")
     elif severed:
-        seen.find("no-gradient", "no path from the loss to their weights", *severed)
+        seen.find("no-gradient", evidence + _place_of_cut(seen, ran), *severed)
     elif unused:
         seen.find(
             "unused-weights",
             f"{len(unused)} of {len(trained)} trained tensors",
             *unused,
         )
+
+
+def _place_of_cut(seen: _Seen, ran: int) -> str:
+    """What ended the way back behind so many layers, or within them."""
+    behind = [(whole, what) for rows, whole, what in seen.cuts if rows == ran]
+    within = [(whole, what) for rows, whole, what in seen.cuts if rows < ran]
+    cuts = behind or within[::-1]
+    # Whole numbers may be indices beside the path.
+    return f"; it ends at {min(cuts, key=lambda cut: cut[0])[1]}" if cuts else ""
 
 
 def _followers(weights: dict[str, _Weight]) -> dict[str, str]:

@@ -25,11 +25,13 @@ import math
 import random
 import re
 import sys
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,7 +86,7 @@ ADVICE |= {
         "fault",
         "The loss is finite and a gradient is not.",
         "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
-        "torch.autograd.set_detect_anomaly(True) names the operation; add an epsilon inside it.",
+        "An epsilon inside the operation: sqrt(x + 1e-8). Before where, replace also the inputs that it leaves out.",
         "chapters/exploding-gradients/#use",
     ),
     "no-gradient": (
@@ -199,17 +201,21 @@ def check_model(
             leaves = [node.variable for node in graph if hasattr(node, "variable")]
             watch.judge_leaves(leaves, before)
             watch.quietly(watch.judge_bootstrap, graph)
+            watch.quietly(watch.judge_advantage, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
             value.backward()
+            watch.went_back = True
             gradients = {
                 name: _dense(weight.grad) for name, weight in watch.parameters.items()
             }
-            if math.isfinite(watch.loss):
+            if not math.isfinite(watch.loss):
+                watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
+            elif all(map(_all_finite, gradients.values())):
                 watch.ask(model, inputs, targets, loss_fn)
             else:
-                watch.quietly(watch.hunt, model, inputs, targets, loss_fn)
+                watch.quietly(watch.hunt_back, model, inputs, targets, loss_fn)
         except _Stop:
             pass
     watch.measure(gradients)
@@ -337,6 +343,8 @@ def _same_draws(devices: Sequence[int] = (), kind: str = "cuda") -> Iterator[Non
 
 
 class _Tensors(_Before):
+    kinds = (nn.Module, Tensor)
+
     def __init__(self, model: nn.Module) -> None:
         owned = [*model.named_parameters(), *model.named_buffers()]
         super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
@@ -522,6 +530,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
         self.negated: list[Tensor] = []
+        self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
+        """Cuts whose result nobody has read yet, by its identity."""
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
@@ -618,6 +628,35 @@ class _Watch(_Seen, TorchFunctionMode):
                     if loss_fn is not None:
                         loss_fn(output, targets)
                 self.birth = self.birth or birth.place
+
+    def hunt_back(
+        self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any
+    ) -> None:
+        """Run again and name the operation whose slope the first NaN or Inf of
+        the way back came from."""
+        # It keeps the line of the program with each operation.
+        with torch.autograd.set_detect_anomaly(True, check_nan=False):
+            output = _called(model, inputs)
+            value = _own_loss(loss_fn(output, targets) if loss_fn else output)
+            for node in _graph(value):
+                node.register_hook(partial(self.look_back, node))
+            value.backward()
+
+    def look_back(self, node: Any, made: Any, given: Any) -> None:
+        bad, good = (
+            any(part is not None and not _all_finite(part) for part in parts)
+            for parts in (made, given)
+        )
+        if bad and not good and not self.birth:
+            self.birth = f"; born on the way back through {_kind(node).lower()}"
+            held = (getattr(node, f"_saved_{one}", None) for one in _SAVED)
+            known = next((one for one in held if isinstance(one, Tensor)), None)
+            if known is not None and (some := known[known.isfinite()]).numel():
+                self.birth += (
+                    f", {known.dtype}, numbers {some.min():.3g} to {some.max():.3g}"
+                )
+                self.birth += "" if some.numel() == known.numel() else " and NaN or Inf"
+            self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
         """What one pass does not show: memory, evaluation, and neighbours."""
@@ -778,12 +817,32 @@ class _Watch(_Seen, TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
+        self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
             self.quietly(self.look_at_sign, name, result, args)
         elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
         return result
+
+    def look_at_cut(self, name: str, result: Any, given: list[Any]) -> None:
+        """Does the way back end here, of what is read later on?"""
+        flat = [
+            one for part in given for one in (part if type(part) is list else [part])
+        ]
+        tensors = [part for part in flat if isinstance(part, Tensor)]
+        for part in tensors:
+            known, cut = self.loose.pop(id(part), (None, None))
+            if known and known() is part:
+                self.cuts.append(cut)
+        made = isinstance(result, Tensor) and not result.requires_grad
+        if made and any(part.requires_grad for part in tensors):
+            name = "data" if name == "get" else name
+            place = "the loss" if self.in_loss else self.where()
+            off = "" if torch.is_grad_enabled() else " under torch.no_grad()"
+            what = f"{name} in {place}{off}, of shape {_shape(result)}"
+            cut = len(self.rows), not result.is_floating_point(), what
+            self.loose[id(result)] = weakref.ref(result), cut
 
     def after_any(self, result: Any, args: Any) -> None:
         tensors = [part for part in (result, *args[:2]) if isinstance(part, Tensor)]
@@ -940,6 +999,7 @@ class _Watch(_Seen, TorchFunctionMode):
         ):
             rows = input.detach().movedim(dim, -1).flatten(0, -2)
             self.look_at_scores(rows[_places(len(rows), 256, rows.device)])
+        self.look_at_doubled("softmax", input)
 
     def before_log_softmax(
         self, input: Tensor, dim: int | None = None, *_: Any, **__: Any
@@ -948,6 +1008,24 @@ class _Watch(_Seen, TorchFunctionMode):
         self.look_at_activation(input)
         if _maker(input) == "Sigmoid" and dim is not None and input.shape[dim] > 1:
             self.find_once("sigmoid-before-categorical", f"{input.shape[dim]} sigmoids")
+
+    def look_at_doubled(self, kind: str, input: Tensor, *_: Any, **__: Any) -> None:
+        """A softmax or a sigmoid in a loss, of what is one's output already."""
+        node = input.grad_fn
+        while _kind(node).startswith((*_SHAPES, "Neg")):
+            node = node.next_functions[0][0]
+        if self.in_loss and _kind(node) == kind.capitalize():
+            loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
+            evidence = f"the loss takes the {kind} of the output of a {kind}"
+            self.find_once(f"{kind}-before-{loss}", evidence)
+
+    def before_logsumexp(self, input: Tensor, *_: Any, **__: Any) -> None:
+        self.look_at_doubled("softmax", input)
+
+    def before_sigmoid(self, input: Tensor, *_: Any, **__: Any) -> None:
+        self.look_at_doubled("sigmoid", input)
+
+    before_logsigmoid = before_softplus = before_sigmoid
 
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
@@ -1249,7 +1327,7 @@ class _Watch(_Seen, TorchFunctionMode):
         self.judge_targets(target.detach(), 0, 1)
         self.look_at_activation(input)
         if _maker(input) == "Sigmoid":
-            self.find(
+            self.find_once(
                 "sigmoid-before-logits-loss",
                 "the loss's input is the output of a sigmoid",
             )
@@ -1319,6 +1397,21 @@ class _Watch(_Seen, TorchFunctionMode):
                 ):
                     evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
                     self.find_once("target-with-gradient", evidence)
+
+    def judge_advantage(self, graph: list[Any]) -> None:
+        """Products of log-probabilities and data less an output, of which both
+        have a gradient."""
+        for node in graph:
+            ends = [source for source, _ in node.next_functions]
+            if _kind(node) != "Mul" or len(ends) != 2 or None in ends:
+                continue
+            for log, advantage in (ends, ends[::-1]):
+                value = _baseline(advantage) if _is_of_policy(log) else None
+                if value is not None:
+                    last = _last_weight(value)
+                    name = self.names.get(last, f"a weight of shape {_shape(last)}")
+                    evidence = f"log-probability * (data - an output), whose last weight is {name}"
+                    self.find_once("advantage-with-gradient", evidence)
 
     def judge_still(self, packed: list[str]) -> None:
         """There is no way back."""
@@ -1900,6 +1993,48 @@ def _discounted(node: Any) -> tuple[Any, float]:
     return (node, factor) if found else (None, 1.0)
 
 
+def _is_of_policy(node: Any) -> bool:
+    """A log-probability, or the ratio of a new and an old probability."""
+    if _kind(node) == "Exp":
+        first, *rest = (
+            source for source, _ in node.next_functions[0][0].next_functions
+        )
+        return rest == [None] and _sign_of_log(first) != 0
+    return _sign_of_log(node) != 0
+
+
+def _baseline(node: Any) -> Any:
+    """Of data less an output, perhaps standardized, the output, if it is one of
+    a layer and no probability; None of all else."""
+    while node is not None:
+        sources = [source for source, _ in node.next_functions]
+        after = sources[0] if sources else None
+        if _kind(node) == "Sub" and len(sources) == 2:
+            value = sources[1]
+            if after is None or (value is not None and _is_data_plus(after)):
+                return None if _kind(value) in _PROBABILITIES else value
+            if _kind(value) != "Mean":
+                return None
+        elif not _kind(node).startswith((*_SHAPES, *_CHOICES, "Neg", "Div")) and not (
+            _kind(node) == "Mul" and None in sources
+        ):
+            return None
+        node = next((source for source in sources if source is not None), None)
+    return None
+
+
+def _is_data_plus(node: Any) -> bool:
+    """Data plus a part of an output, as the return from the value of the next
+    state."""
+    while _kind(node).startswith((*_SHAPES, *_CHOICES)):
+        node = node.next_functions[0][0]
+    sources = [source for source, _ in node.next_functions]
+    return _kind(node) == "Add" and len(sources) == 2 and None in sources
+
+
+_PROBABILITIES = {"Exp", "Sigmoid", "Softmax"}
+
+
 def _discount(constant: Any) -> float:
     """The largest entry: 1 - done is 0 or 1, and 0 alone says nothing. What is
     below 0 is none."""
@@ -1924,6 +2059,18 @@ _LINEAR = (
     *("NativeDropout", "Expand"),
 )
 """Operations that two linear layers are still one linear layer with."""
+
+
+_SAVED = ("result", "self", "other", "input")
+"""What a node keeps of its operation."""
+
+
+def _place_of(traceback: list[str]) -> str:
+    """The last line of the program that is no line of PyTorch."""
+    others = str(Path(torch.__file__).parent), __file__
+    lines = [re.match(r'\s*File "(.+)", line (\d+)', part) for part in traceback]
+    place = [line for line in lines if line and not line[1].startswith(others)]
+    return f", in line {place[-1][2]} of {Path(place[-1][1]).name}" if place else ""
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:

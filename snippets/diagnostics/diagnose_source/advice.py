@@ -171,7 +171,7 @@ CURES = {
     "labels-unrelated": (
         "fault",
         "The labels have nothing to do with the inputs, as far as one can see.",
-        "Inputs or labels were shuffled or sorted alone, or joined by the wrong key.",
+        "Inputs or labels were shuffled, sorted or moved by some places alone, or joined by the wrong key.",
         "Look at some examples with their labels; shuffle both by one permutation.",
         "toolbox/diagnose/#findings",
     ),

@@ -11,11 +11,15 @@ from snippets.diagnostics.diagnose_source.limits import (
     ALIKE,
     CHANCE,
     DROPPED,
+    HELD_OUT,
+    HOLDS,
     LOOKED_AT,
+    MOVED_BY,
     NEAR_ZERO,
     OUTWEIGHED,
     SMALL,
     UNREACHED,
+    WIDE,
 )
 from snippets.diagnostics.diagnose_source.report import _found
 
@@ -256,10 +260,30 @@ def _entropy(share: np.ndarray) -> float:
     return float(-(share * np.log(share)).sum())
 
 
+def _as_often(counts: np.ndarray) -> np.ndarray:
+    """Places of rows, each as often as it counts: padding never, a row of twice
+    the weight twice as often.
+    """
+    whole, number = np.cumsum(counts), max(1, int((counts > 0).sum()))
+    return np.searchsorted(whole, (np.arange(number) + 0.5) / number * whole[-1])
+
+
 def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
     """Accuracy above that of the commonest class, and the share of that class;
     None for other targets.
     """
+    classes = _classes(facts, output, y)
+    if classes is None:
+        return None
+    truth, guess = classes
+    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
+    return float((truth == guess).mean()) - share, share
+
+
+def _classes(
+    facts: _Facts, output: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Those of the targets and of the predictions; None for other targets."""
     hard = bool(np.isin(y, (0, 1)).all())
     units = output.shape[-1] if output.ndim > 1 else 1
     if facts.kind == "labels" and y.size * units == output.size:
@@ -275,45 +299,102 @@ def _score(facts: _Facts, output: np.ndarray, y: np.ndarray) -> Any:
         truth, guess = y.reshape(-1), output.reshape(-1) > middle
     else:
         return None
-    share = float(np.unique(truth, return_counts=True)[1].max() / truth.size)
-    return float((truth == guess).mean()) - share, share
+    return truth, guess
 
 
-def _neighbours(facts: _Facts, x: np.ndarray) -> tuple[float, float, float] | None:
-    """How often one of the five nearest neighbors has one's own class, the
-    same by chance, and its standard error; None for other data.
+def _neighbours(
+    y: np.ndarray, x: np.ndarray, shift: int = 0
+) -> tuple[float, float, float] | None:
+    """How often one of the five nearest neighbors has one's own class, the same
+    by chance, and its standard error; of numbers, the correlation with the mean
+    of the five. None for other data. `shift` moves the targets by so many
+    places first.
     """
-    y = facts.targets
-    if y.ndim > 1 and y.shape[-1] > 1 and y.ndim == facts.output.ndim:
-        y = y.argmax(-1)
-    if y.size != len(x) or x.dtype.kind != "f" or len(x) < 20:
+    if x.dtype.kind != "f" or len(x) < 20 or len(y) != len(x):
         return None
-    labels = np.unique(y.reshape(-1), return_inverse=True)[1]
-    if labels.max() > 50:
+    y = np.roll(y.reshape(len(y), -1), shift, 0)
+    if y.dtype.kind not in "biuf" or y.shape[1] > WIDE // 64:
         return None
+    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all():
+        y = y.argmax(1)[:, None]
     some = np.random.default_rng(3).permutation(len(x))[:LOOKED_AT]
-    values, labels = (
-        x[some].reshape(len(some), -1).astype(np.float64),
-        labels.reshape(-1)[some],
-    )
+    values, y = x[some].reshape(len(some), -1), y[some]
+    # Of a picture, some pixels will do.
+    columns = np.random.default_rng(4).permutation(values.shape[1])[:WIDE]
+    values = values[:, columns].astype(np.float64)
     spread = values.std(0)
     values = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
     squares = np.square(values).sum(1)
     distance = squares[:, None] - 2 * values @ values.T + squares
     np.fill_diagonal(distance, np.inf)
-    near = labels[np.argsort(distance, 1)[:, :5]]
+    near = y[np.argsort(distance, 1)[:, :5]]
+    whole = np.array_equal(y, np.round(y)) and len(np.unique(y)) <= 50
+    if y.shape[1] > 1 or not whole:
+        return _correlation(near.mean(1), y)
+    labels = np.unique(y[:, 0], return_inverse=True)[1].reshape(-1)
     chance = float(np.square(np.bincount(labels) / len(labels)).sum())
     error = math.sqrt(chance * (1 - chance) / near.size)
-    return float((near == labels[:, None]).mean()), chance, error
+    return float((near == y[:, None]).mean()), chance, error
 
 
-def _unrelated(near: tuple[float, float, float] | None) -> str:
+def _correlation(guess: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
+    """The largest one of all columns, that of chance, and its standard error."""
+    guess, y = (
+        part.reshape(len(part), -1).astype(np.float64) - part.mean(0).reshape(1, -1)
+        for part in (guess, y)
+    )
+    sizes = np.linalg.norm(guess, axis=0) * np.linalg.norm(y, axis=0)
+    if not sizes.any() or not np.isfinite(sizes).all():
+        return None
+    found = (guess * y).sum(0)[sizes > 0] / sizes[sizes > 0]
+    return float(found.max()), 0.0, 1 / math.sqrt(len(y))
+
+
+def _unrelated(y: np.ndarray, x: np.ndarray) -> str:
     """Evidence that labels have nothing to do with inputs, empty if they
     have."""
+    near = _neighbours(y, x)
     if near is None or near[0] - near[1] >= CHANCE * near[2]:
         return ""
-    above = (near[0] - near[1]) / max(near[2], 1e-30)
-    return (
-        f"of the five nearest neighbors {near[0]:.0%} share one's class, by chance {near[1]:.0%} "
-        f"({above:+.1f} standard errors, limit {CHANCE:g})"
+    moved = ""
+    for shift in (1, -1, 2, -2, 3, -3):
+        other = _neighbours(y, x, shift)
+        if other and other[0] - other[1] >= MOVED_BY * other[2]:
+            moved = f"; with the targets moved by {shift:+d}: {_shared(other)}"
+            break
+    return f"of the five nearest neighbors {_shared(near)}, limit {CHANCE:g}{moved}"
+
+
+def _shared(found: tuple[float, float, float]) -> str:
+    """In words, with the distance from chance."""
+    above = (found[0] - found[1]) / max(found[2], 1e-30)
+    what = (
+        f"{found[0]:.0%} share one's class, by chance {found[1]:.0%}"
+        if found[1]
+        else f"the mean correlates by {found[0]:.2f}"
     )
+    return f"{what} ({above:+.1f} standard errors)"
+
+
+def _not_held(facts: _Facts, output: np.ndarray, y: np.ndarray) -> str:
+    """Evidence that predictions of examples that were held out are no better
+    than chance; empty if they are, or if it cannot be told."""
+    classes, found = _classes(facts, output, y), None
+    if classes:
+        truth, guess = (part.astype(int) for part in classes)
+        known = np.unique([*truth, *guess])
+        shares = [[(part == one).mean() for one in known] for part in (truth, guess)]
+        chance = float(np.dot(*shares))
+        error = math.sqrt(max(chance * (1 - chance), 1e-12) / truth.size)
+        found = float((truth == guess).mean()), chance, error
+    elif facts.kind in ("squared", "absolute", "other") and output.shape == y.shape:
+        found = _correlation(output, y)
+    if found is None or found[0] - found[1] >= HOLDS * found[2] or len(y) < HELD_OUT:
+        return ""
+    above = (found[0] - found[1]) / found[2]
+    what = (
+        f"{found[0]:.0%} are right, by chance {found[1]:.0%}"
+        if classes
+        else f"the correlation with the targets is {found[0]:.2f}"
+    )
+    return f"of {len(y)} examples held out {what} ({above:+.1f} standard errors, limit {HOLDS:g})"

@@ -6,8 +6,8 @@ ALONE, ADAM = 60, (0.01, 0.001)
 """Steps on one batch alone, shared by these rates of Adam: small networks learn
 a batch at the one, deep ones at the other, whatever the given optimizer does.
 """
-LOOKED_AT = 500
-"""Examples for scores and neighbours."""
+LOOKED_AT, WIDE = 500, 4096
+"""Examples for scores and neighbours, and numbers of each."""
 NOT_DONE, FINISHED = 0.5, 0.3
 """Loss over that of the best constant: below, the trial learns well enough to
 ask no more; FINISHED where the trial is as long as the whole training.
@@ -31,6 +31,12 @@ share of that class from which on accuracy says little.
 CHANCE = 3.0
 """Standard errors by which neighbours must share their class more often than
 chance.
+"""
+MOVED_BY = 6.0
+"""The same where the targets are moved: six moves are tried."""
+HELD_OUT, HOLDS = 50, 1.0
+"""Examples, below which nothing is said of those that were held out; standard
+errors by which their predictions are better than chance, if anything holds.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""

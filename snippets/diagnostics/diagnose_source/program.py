@@ -32,6 +32,7 @@ class _Program:
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
+    by_heart: Callable[[int, float], tuple[list[float], str]]
     judge_optimizer: Callable[[], list[Finding]]
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
@@ -54,6 +55,7 @@ class _Program:
             else:
                 constant = self.facts and _best_constant(self.facts)
                 self.probe = _Probe(self.run, self.clock, self.planned, constant)
+                self.probe.by_heart = self.by_heart if self.facts else None
                 self.trials = self.probe.trials
                 known = self.faults() | {"linear-stack"} & self.stacked
                 later = list(self.probe.findings(self.unrelated, known))

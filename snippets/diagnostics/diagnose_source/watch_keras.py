@@ -43,10 +43,11 @@ from snippets.diagnostics.check_model_keras import (
 )
 from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
+    _as_often,
     _Facts,
     _log_of_zero,
     _Looks,
-    _neighbours,
+    _not_held,
     _score,
     _unrelated,
 )
@@ -367,9 +368,10 @@ class _Training(_Program):
         """None for several outputs, and for a loss that is none of Keras's."""
         func = getattr(self.loss_fn, "fn", self.loss_fn)
         kind = _KINDS.get(getattr(func, "__name__", ""))
-        y = self.all_targets()
-        if kind is None or not tf.is_tensor(output) or y is None:
+        if kind is None or not tf.is_tensor(output) or not self.has_one_target():
             return None
+        first = self.rows(self.batches[0], output)
+        y = self.all_targets() if first[2] is None else self.counted_targets(first)
         config = getattr(self.loss_fn, "get_config", dict)()
         source = output._id
         while makers.get(source, ("", 0))[0] in _PASSED:
@@ -377,16 +379,15 @@ class _Training(_Program):
         if kind == "labels" and config.get("ignore_class") is not None:
             y = y[y != config["ignore_class"]]
         mean = partial(_mean, self.loss_fn)
-        target = self.batches[0][1]
         unit = None
         if bare is not None:
-            plain = mean(target, output)
+            plain = mean(*first[:2])
             unit = float(bare) / plain if abs(plain) > 0 else None
         return _Facts(
             kind=kind,
             logits=bool(config.get("from_logits")),
             maker=makers.get(source, ("", 0))[0],
-            output=_numbers(output),
+            output=_numbers(first[1]),
             targets=y,
             value=unit and partial(_value, mean, config, kind, unit),
             smoothing=config.get("label_smoothing") or 0.0,
@@ -395,15 +396,52 @@ class _Training(_Program):
             ignored=config.get("ignore_class") if kind == "labels" else None,
         )
 
-    def all_targets(self) -> np.ndarray | None:
-        wanted = [self.examples[1]] if self.examples else None
-        wanted = wanted or [batch[1] for batch in self.batches]
-        parts = [tree.flatten(part) for part in wanted]
-        if any(len(part) != 1 or part[0] is None for part in parts):
-            return None
-        if len({part[0].shape[1:] for part in parts}) > 1:
-            return parts[0][0]
-        return np.concatenate([part[0] for part in parts])
+    def has_one_target(self) -> bool:
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [tree.flatten(part[1]) for part in wanted]
+        return all(len(part) == 1 and part[0] is not None for part in parts)
+
+    def all_targets(self) -> np.ndarray:
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [tree.flatten(part[1])[0] for part in wanted]
+        if len({part.shape[1:] for part in parts}) > 1:
+            return parts[0]
+        return np.concatenate(parts)
+
+    def rows(self, batch: Any, output: Any) -> tuple[Any, Any, Any]:
+        """Targets and outputs of a batch and None; where a mask or weights say
+        how much each example or step of it counts, each as often as it does,
+        and how much.
+        """
+        target, weights = tree.flatten(batch[1])[0], batch[2]
+        mask = getattr(output, "_keras_mask", None)
+        places = tuple(output.shape[:-1])
+        if not places or tuple(target.shape[: len(places)]) != places:
+            return target, output, None
+        counts = np.ones(places)
+        for part in (mask, weights):
+            values = np.ones(()) if part is None else _numbers(part)
+            if values.ndim == len(places) + 1 and values.shape[-1] == 1:
+                values = values[..., 0]
+            if values.shape != places[: values.ndim]:
+                return target, output, None
+            counts *= values.reshape(*values.shape, *[1] * (len(places) - values.ndim))
+        if (counts == counts.flat[0]).all() or (counts < 0).any():
+            return target, output, None
+        chosen = _as_often(counts.reshape(-1))
+        target = _numbers(target).reshape(-1, *target.shape[len(places) :])
+        output = tf.reshape(output, (-1, output.shape[-1]))
+        return target[chosen], tf.gather(output, chosen), counts
+
+    def counted_targets(self, first: tuple[Any, Any, Any]) -> np.ndarray:
+        """As often as they count, of some batches."""
+        parts = [first[0]]
+        for batch in self.batches[1:8]:
+            self.clock.tick(0.4, "looking at the targets")
+            with _untouched(self.model, _leaves(self.model), None, self.loss_fn):
+                parts.append(self.rows(batch, self.called(batch, False))[0])
+        same = [part for part in parts if part.shape[1:] == parts[0].shape[1:]]
+        return np.concatenate(same)
 
     def looks(self, norms: Any) -> _Looks:
         inputs = tree.flatten(self.examples[0]) if self.examples else []
@@ -522,25 +560,74 @@ class _Training(_Program):
         count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
-            values, outputs, targets = [], [], []
-            for batch in some:
-                self.clock.tick(0.4, "rating")
-                output = self.called(batch, training)
-                values.append(float(self.losses(batch, output)[0]))
-                if self.facts:
-                    outputs.append(_numbers(output))
-                    targets.append(tree.flatten(batch[1])[0])
+            values, outputs, targets = self.rated(some, training)
             if not training:
                 self.probe.settled = sum(values) / len(values)
-            if len({part.shape[1:] for part in outputs}) == 1:
-                rated = np.concatenate(outputs), np.concatenate(targets)
-                self.probe.scores.append(_score(self.facts, *rated))
+            if outputs is not None:
+                self.probe.scores.append(_score(self.facts, outputs, targets))
+
+    def rated(self, batches: list[Any], training: bool) -> tuple[list[float], Any, Any]:
+        """Losses, and outputs and targets if the loss is known."""
+        values, outputs, targets = [], [], []
+        for batch in batches:
+            self.clock.tick(0.4, "rating")
+            output = self.called(batch, training)
+            values.append(float(self.losses(batch, output)[0]))
+            if self.facts:
+                target, output, _ = self.rows(batch, output)
+                outputs.append(_numbers(output))
+                targets.append(target)
+        if len({part.shape[1:] for part in outputs}) != 1:
+            return values, None, None
+        return values, np.concatenate(outputs), np.concatenate(targets)
 
     def unrelated(self) -> str:
         """Evidence that labels have nothing to do with inputs."""
-        inputs = tree.flatten(self.examples[0])[0] if self.examples else None
-        known = self.facts is not None and _is_float(inputs)
-        return _unrelated(_neighbours(self.facts, inputs) if known else None)
+        wanted = [self.examples] if self.examples else self.batches
+        parts = [[tree.flatten(part)[0] for part in pair[:2]] for pair in wanted]
+        if not self.facts or not all(_is_float(part[0]) for part in parts):
+            return ""
+        if len({(x.shape[1:], y.shape[1:]) for x, y in parts}) > 1:
+            return ""
+        x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _unrelated(y, x)
+
+    def by_heart(self, steps: int, low: float) -> tuple[list[float], str]:
+        """The losses of a training on two thirds of the examples, until it is
+        as low, and evidence that nothing of it holds for the others."""
+        found, evidence = list[float](), ""
+        kept, others = self.apart()
+        if not kept or not others:
+            return found, evidence
+        with self.trial_of(1.0):
+            while len(found) < steps and not self.clock.stopped:
+                found.append(self.one_step(kept[len(found) % len(kept)], "held out"))
+                some = found[-len(kept) :]
+                if len(some) == len(kept) and sum(some) < low * len(kept):
+                    break
+            _, outputs, targets = self.rated(others, training=False)
+            if outputs is not None:
+                evidence = _not_held(self.facts, outputs, targets)
+        return found, evidence
+
+    def apart(self) -> tuple[list[Any], list[Any]]:
+        """Batches of two thirds of the examples, and of the others."""
+        if self.examples is None:
+            cut = len(self.batches) * 2 // 3
+            return self.batches[:cut], self.batches[cut:]
+        size, count = (
+            _count(tree.flatten(data)[0]) for data in (self.batches[0], self.examples)
+        )
+        order, cut = np.random.default_rng(2).permutation(count), count * 2 // 3
+        kept, others = (
+            [part[start : start + size] for start in range(0, len(part), size)]
+            for part in (order[:cut], order[cut : cut + LOOKED_AT])
+        )
+        kept = [place for place in kept if len(place) == size] or kept
+        return tuple(
+            [(*_taken(self.examples, place), None) for place in places]
+            for places in (kept, others)
+        )
 
 
 def _is_float(part: Any) -> bool:

@@ -25,6 +25,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -47,10 +48,11 @@ from snippets.diagnostics.check_model_pytorch import (
 )
 from snippets.diagnostics.check_model_source.report import Finding, ModelReport
 from snippets.diagnostics.diagnose_source.judge import (
+    _as_often,
     _Facts,
     _log_of_zero,
     _Looks,
-    _neighbours,
+    _not_held,
     _score,
     _unrelated,
 )
@@ -230,21 +232,37 @@ def _taken(data: Any, place: Tensor) -> Any:
     return _mapped(data, lambda part: part[place.to(part.device)])
 
 
+@dataclass
+class _Call:
+    """Of a loss of torch."""
+
+    func: Any
+    output: Tensor
+    target: Tensor
+    settings: dict[str, Any]
+    result: Any = None
+    """None if it failed."""
+
+
 class _Losses(TorchFunctionMode):
     """The losses of torch that a loss calls, and what it gives them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Any, Tensor, Tensor, dict[str, Any]]] = []
+        self.calls: list[_Call] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         name, place = getattr(func, "__name__", ""), getattr(func, "__module__", "")
-        if name in _KINDS and place == "torch.nn.functional":
-            self.calls.append((func, *args[:2], kwargs))
-        return func(*args, **kwargs)
+        known = name in _KINDS and place == "torch.nn.functional"
+        if known:
+            self.calls.append(_Call(func, *args[:2], kwargs))
+        result = func(*args, **kwargs)
+        if known:
+            self.calls[-1].result = result
+        return result
 
 
 _KINDS = {
@@ -281,6 +299,8 @@ class _Training(_Program):
         self.batches, self.examples = batches, examples
         self.output: Any = None
         """Of the last step."""
+        self.weighted = False
+        """The loss adds up what a loss of torch gives for each example."""
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
 
@@ -352,7 +372,7 @@ class _Training(_Program):
             return output, _own_loss(output)
         return output, _own_loss(self.loss_fn(output, targets))
 
-    def watched(self, batch: Any) -> tuple[Any, Any, Any]:
+    def watched(self, batch: Any) -> tuple[Any, _Call | None, Any]:
         """Output and loss, the one call of a loss of torch in it, and what
         failed.
         """
@@ -378,26 +398,30 @@ class _Training(_Program):
             raise _Failed from failure
         return value
 
-    def facts_of(self, call: Any, batch: Any, value: Tensor | None) -> _Facts:
-        func, output, target, settings = call
-        kind = _KINDS[func.__name__]
-        targets = self.all_targets(target, batch)
-        if kind == "labels":
-            if target.is_floating_point():
-                kind = "classes"
+    def facts_of(self, call: _Call, batch: Any, value: Tensor | None) -> _Facts:
+        func, settings, kind = call.func, call.settings, _kind(call)
+        counts = _counts(call, value)
+        self.weighted = counts is not None
+        if counts is not None:
+            output, targets = _rows(call, counts)
+            parts = [targets, *(part for _, part in self.more_rows())]
+            same = [part for part in parts if part.shape[1:] == targets.shape[1:]]
+            targets = torch.cat(same)
+        else:
+            output, targets = call.output, self.all_targets(call.target, batch)
+            if kind == "classes" or (kind != "labels" and _adds_up(output)):
                 targets = _last(targets)
-            else:
-                targets = targets[targets != settings.get("ignore_index", -100)]
-            output = _last(output)
-        elif _adds_up(output):
-            output, targets = _last(output), _last(targets)
+            if kind in ("labels", "classes") or _adds_up(output):
+                output = _last(output)
+        if kind == "labels":
+            targets = targets[targets != settings.get("ignore_index", -100)]
         weights = settings.get("pos_weight" if kind == "binary" else "weight")
         unit = self.unit(call, value)
         return _Facts(
             kind=kind,
             logits=func.__name__
             in ("cross_entropy", "binary_cross_entropy_with_logits"),
-            maker=_maker(call[1]),
+            maker=_maker(call.output),
             output=_numbers(output),
             targets=_numbers(targets),
             value=unit and partial(_value, func, settings, kind, unit),
@@ -407,6 +431,15 @@ class _Training(_Program):
             sums=settings.get("reduction") == "sum",
             ignored=settings.get("ignore_index", -100) if kind == "labels" else None,
         )
+
+    def more_rows(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of some further batches, the rows that count."""
+        for make in self.batches[1:8]:
+            self.clock.tick(0.4, "looking at the targets")
+            with _untouched(self.model, None, self.loss_fn):
+                (_, value), call, _ = self.watched(make())
+            if call is not None:
+                yield _rows(call, _counts(call, value))
 
     def all_targets(self, target: Tensor, batch: Any) -> Tensor:
         """As the loss reads them: of all examples if it reads them as they are,
@@ -421,8 +454,8 @@ class _Training(_Program):
             self.clock.tick(0.4, "looking at the targets")
             with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
                 _, call, _ = self.watched(make())
-            if call and call[2].shape[1:] == target.shape[1:]:
-                parts.append(call[2])
+            if call and call.target.shape[1:] == target.shape[1:]:
+                parts.append(call.target)
         return torch.cat(parts)
 
     def unit(self, call: Any, value: Any) -> float | None:
@@ -432,12 +465,19 @@ class _Training(_Program):
         for make in self.batches[:2]:
             if units:
                 self.clock.tick(0.4, "looking at the loss")
-                with torch.no_grad(), _untouched(self.model, None, self.loss_fn):
+                with (
+                    torch.set_grad_enabled(self.weighted),
+                    _untouched(self.model, None, self.loss_fn),
+                ):
                     (_, value), call, _ = self.watched(make())
             if call is None or not isinstance(value, Tensor) or value.numel() != 1:
                 return None
-            func, output, target, settings = call
-            mean = func(output, target, **{**settings, "reduction": "mean"}).item()
+            counts = _counts(call, value)
+            if counts is None:
+                settings = {**call.settings, "reduction": "mean"}
+                mean = call.func(call.output, call.target, **settings).item()
+            else:
+                mean = ((counts * call.result).sum() / counts.sum()).item()
             units.append(value.item() / mean if mean else math.nan)
         return units[0] if math.isclose(units[0], units[-1], rel_tol=1e-3) else None
 
@@ -598,38 +638,100 @@ class _Training(_Program):
         count = len(next(_tensors(self.batches[0]()), ()))
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):
-            values, outputs, targets = [], [], []
-            for make in some:
-                self.clock.tick(0.4, "rating")
-                self.model.train(training)
-                with torch.no_grad():
-                    (output, value), call, failure = self.watched(make())
-                if failure:
-                    # A forward pass with gradients inside needs them here too.
-                    return self.clock.spent - spent
-                values.append(float(value))
-                if call and self.facts:
-                    # The sign of an output may be turned in the loss.
-                    same = isinstance(output, Tensor) and output.shape == call[1].shape
-                    output = output if same else call[1]
-                    classes = self.facts.kind in ("labels", "classes")
-                    outputs.append(_last(output) if classes else output)
-                    targets.append(
-                        _last(call[2]) if self.facts.kind == "classes" else call[2]
-                    )
+            rated = self.rated(some, training)
+            if rated is None:
+                # A forward pass with gradients inside needs them here too.
+                break
+            values, outputs, targets = rated
             if not training:
                 self.probe.settled = sum(values) / len(values)
-            if len({part.shape[1:] for part in outputs}) == 1:
-                rated = _numbers(torch.cat(outputs)), _numbers(torch.cat(targets))
-                self.probe.scores.append(_score(self.facts, *rated))
+            if outputs is not None:
+                self.probe.scores.append(_score(self.facts, outputs, targets))
         return self.clock.spent - spent
+
+    def rated(
+        self, batches: list[Callable[[], Any]], training: bool
+    ) -> tuple[list[float], Any, Any] | None:
+        """Losses, and outputs and targets if the loss is known; None if it
+        fails."""
+        values, outputs, targets = [], [], []
+        for make in batches:
+            self.clock.tick(0.4, "rating")
+            self.model.train(training)
+            with torch.set_grad_enabled(self.weighted):
+                (output, value), call, failure = self.watched(make())
+            if failure:
+                return None
+            values.append(value.item())
+            if call and self.facts:
+                counts = _counts(call, value)
+                # The sign of an output may be turned in the loss.
+                if isinstance(output, Tensor) and output.shape == call.output.shape:
+                    call.output = output
+                output, target = _rows(call, counts)
+                outputs.append(output.detach())
+                targets.append(target)
+        if len({part.shape[1:] for part in outputs}) != 1:
+            return values, None, None
+        return values, _numbers(torch.cat(outputs)), _numbers(torch.cat(targets))
 
     def unrelated(self) -> str:
         """Evidence that labels have nothing to do with inputs."""
-        if self.facts is None or self.examples is None:
+        pairs = [self.examples] if self.examples else [make() for make in self.batches]
+        if not self.facts or any(
+            not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs
+        ):
             return ""
-        inputs = next(_tensors(self.examples[0]))
-        return _unrelated(_neighbours(self.facts, _numbers(inputs)))
+        parts = [[next(_tensors(part), None) for part in pair] for pair in pairs]
+        if (
+            len(
+                {
+                    tuple(one is not None and one.shape[1:] for one in part)
+                    for part in parts
+                }
+            )
+            > 1
+        ):
+            return ""
+        x, y = (torch.cat(part) for part in zip(*parts, strict=True))
+        return _unrelated(_numbers(y), _numbers(x))
+
+    def by_heart(self, steps: int, low: float) -> tuple[list[float], str]:
+        """The losses of a training on two thirds of the examples, until it is
+        as low, and evidence that nothing of it holds for the others."""
+        losses, evidence = list[float](), ""
+        kept, others = self.apart()
+        if not kept or not others:
+            return losses, evidence
+        with self.trial_of(1.0):
+            while len(losses) < steps and not self.clock.stopped:
+                make = kept[len(losses) % len(kept)]
+                losses.append(self.step(make, "some held out", self.optimizer))
+                some = losses[-len(kept) :]
+                if len(some) == len(kept) and sum(some) < low * len(kept):
+                    break
+            rated = self.rated(others, training=False)
+            if rated and rated[1] is not None:
+                evidence = _not_held(self.facts, *rated[1:])
+        return losses, evidence
+
+    def apart(self) -> tuple[list[Any], list[Any]]:
+        """Batches of two thirds of the examples, and of the others."""
+        if self.examples is None:
+            cut = len(self.batches) * 2 // 3
+            return self.batches[:cut], self.batches[cut:]
+        count = len(next(_tensors(self.examples)))
+        size = len(next(_tensors(self.batches[0]())))
+        order = torch.as_tensor(np.random.default_rng(2).permutation(count))
+        cut, device = count * 2 // 3, next(self.model.parameters()).device
+        return tuple(
+            [
+                lambda place=place: _moved(_taken(self.examples, place), device)
+                for place in part.split(size)
+                if len(place) == min(size, len(part))
+            ]
+            for part in (order[:cut], order[cut : cut + LOOKED_AT])
+        )
 
 
 _RATES = ("lr", "initial_lr", "max_lr")
@@ -645,6 +747,55 @@ def _numbers(tensor: Tensor) -> np.ndarray:
 def _last(tensor: Tensor) -> Tensor:
     """Classes last, which a cross-entropy has second."""
     return tensor.movedim(1, -1) if tensor.dim() > 1 else tensor
+
+
+def _kind(call: _Call) -> str:
+    """As `_Facts` has it."""
+    kind = _KINDS[call.func.__name__]
+    soft = kind == "labels" and call.target.is_floating_point()
+    return "classes" if soft else kind
+
+
+def _counts(call: _Call, value: Any) -> Tensor | None:
+    """Of what a loss gives for each example, or for each step of it, how much
+    it counts in the whole: 0 where a mask leaves it out. None if all count
+    alike, or if there is more to the loss.
+    """
+    parts = call.result
+    if parts is None or not parts.dim() or not parts.requires_grad:
+        return None
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+        return None
+    (counts,) = torch.autograd.grad(value, parts, retain_graph=True, allow_unused=True)
+    if counts is None or bool((counts < 0).any()) or not bool(counts.any()):
+        return None
+    whole = (counts * parts).sum().item()
+    even = bool((counts == counts.flatten()[0]).all())
+    if even or not math.isclose(whole, value.item(), rel_tol=1e-3):
+        return None
+    return counts
+
+
+def _rows(call: _Call, counts: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Output and targets, classes last; each as often as it counts."""
+    kind, output, target = _kind(call), call.output, call.target
+    if kind in ("labels", "classes"):
+        output, target = _last(output), _last(target) if kind == "classes" else target
+        if counts is not None:
+            output = output.flatten(0, -2)
+            target = target.flatten(0, len(counts.shape) - 1)
+    elif counts is not None and output.shape == target.shape == counts.shape:
+        if output.dim() > 1 and bool((counts == counts[..., :1]).all()):
+            output, target = output.flatten(0, -2), target.flatten(0, -2)
+            counts = counts[..., 0]
+        else:
+            output, target = output.reshape(-1, 1), target.reshape(-1, 1)
+    else:
+        counts = None
+    if counts is None:
+        return output, target
+    places = torch.as_tensor(_as_often(_numbers(counts.flatten())))
+    return output[places.to(output.device)], target[places.to(target.device)]
 
 
 def _adds_up(output: Tensor) -> bool:
