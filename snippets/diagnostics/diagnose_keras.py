@@ -812,8 +812,9 @@ def _not_held(facts: _Facts, output: np.ndarray, y: np.ndarray) -> str:
     if classes:
         truth, guess = (part.astype(int) for part in classes)
         known = np.unique([*truth, *guess])
-        shares = [[(part == one).mean() for one in known] for part in (truth, guess)]
-        chance = float(np.dot(*shares))
+        chance = sum(
+            float((truth == one).mean() * (guess == one).mean()) for one in known
+        )
         error = math.sqrt(max(chance * (1 - chance), 1e-12) / truth.size)
         found = float((truth == guess).mean()), chance, error
     elif facts.kind in ("squared", "absolute", "other") and output.shape == y.shape:
@@ -1672,9 +1673,13 @@ class _Training(_Program):
             values = np.ones(()) if part is None else _numbers(part)
             if values.ndim == len(places) + 1 and values.shape[-1] == 1:
                 values = values[..., 0]
-            if values.shape != places[: values.ndim]:
+            # One number for an example of many steps is Keras's (examples, 1).
+            wide = zip(values.shape, places, strict=False)
+            if values.ndim not in (0, len(places)) or any(
+                one not in (1, whole) for one, whole in wide
+            ):
                 return target, output, None
-            counts *= values.reshape(*values.shape, *[1] * (len(places) - values.ndim))
+            counts *= values
         if (counts == counts.flat[0]).all() or (counts < 0).any():
             return target, output, None
         chosen = _as_often(counts.reshape(-1))

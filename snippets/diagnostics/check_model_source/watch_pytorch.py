@@ -1409,7 +1409,10 @@ class _Watch(_Seen, TorchFunctionMode):
                 value = _baseline(advantage) if _is_of_policy(log) else None
                 if value is not None:
                     last = _last_weight(value)
-                    name = self.names.get(last, f"a weight of shape {_shape(last)}")
+                    found = (
+                        name for weight, name in self.names.items() if weight is last
+                    )
+                    name = next(found, f"one of shape {_shape(last)}")
                     evidence = f"log-probability * (data - an output), whose last weight is {name}"
                     self.find_once("advantage-with-gradient", evidence)
 

@@ -383,8 +383,9 @@ def _not_held(facts: _Facts, output: np.ndarray, y: np.ndarray) -> str:
     if classes:
         truth, guess = (part.astype(int) for part in classes)
         known = np.unique([*truth, *guess])
-        shares = [[(part == one).mean() for one in known] for part in (truth, guess)]
-        chance = float(np.dot(*shares))
+        chance = sum(
+            float((truth == one).mean() * (guess == one).mean()) for one in known
+        )
         error = math.sqrt(max(chance * (1 - chance), 1e-12) / truth.size)
         found = float((truth == guess).mean()), chance, error
     elif facts.kind in ("squared", "absolute", "other") and output.shape == y.shape:

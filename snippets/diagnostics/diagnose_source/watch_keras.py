@@ -423,9 +423,13 @@ class _Training(_Program):
             values = np.ones(()) if part is None else _numbers(part)
             if values.ndim == len(places) + 1 and values.shape[-1] == 1:
                 values = values[..., 0]
-            if values.shape != places[: values.ndim]:
+            # One number for an example of many steps is Keras's (examples, 1).
+            wide = zip(values.shape, places, strict=False)
+            if values.ndim not in (0, len(places)) or any(
+                one not in (1, whole) for one, whole in wide
+            ):
                 return target, output, None
-            counts *= values.reshape(*values.shape, *[1] * (len(places) - values.ndim))
+            counts *= values
         if (counts == counts.flat[0]).all() or (counts < 0).any():
             return target, output, None
         chosen = _as_often(counts.reshape(-1))
