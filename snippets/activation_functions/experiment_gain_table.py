@@ -1,6 +1,6 @@
 """ReLU and its leaky variants have one gain for both directions; every other activation of the table must choose.
 
-Source: He et al. (2015), section 2.2, for the gain of ReLU; Poole et al. (2016), section 2, for the integrals; the
+Source: He et al. (2015), section 2.2, for the gain of ReLU; Poole et al. (2016), the length map, for the integrals; the
 documentation of `torch.nn.init.calculate_gain`, PyTorch 2.13, for the gains that are in use.
 """
 

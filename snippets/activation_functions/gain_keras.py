@@ -13,7 +13,7 @@ As an initializer: keras.initializers.VarianceScaling(forward_gain("gelu") ** 2,
 Needs Python 3.10 and Keras 3.9, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
-networks through transient chaos", section 2, for the integrals.
+networks through transient chaos", the length map, for the integrals.
 """
 
 import math

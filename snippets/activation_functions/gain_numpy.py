@@ -11,7 +11,7 @@ std = backward / sqrt(fan_out). No single gain does both unless the two agree.
 Needs Python 3.10 and NumPy 1.26, or newer.
 Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 2.2, for ReLU; Poole et al. (2016), "Exponential expressivity in deep neural
-networks through transient chaos", section 2, for the integrals.
+networks through transient chaos", the length map, for the integrals.
 """
 
 import math

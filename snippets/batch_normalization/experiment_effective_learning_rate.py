@@ -92,7 +92,7 @@ CLAIMS = (
         rival=lambda m: _difference(m.large, m.standard),
         rival_of="10 times the weights alone",
         budget="SGD, learning rate 0.1 for He's scale",
-        reason="Exact but for rounding, 1e-16 per operation, which training may amplify. Seeds 0 to 9: below 1e-15.",
+        reason="Exact but for rounding, 1e-16 per operation, which training may amplify.",
         format=".0e",
     ),
     Claim(

@@ -86,7 +86,7 @@ class TrainingMonitor(keras.callbacks.Callback):
         if self.lost:
             found.append(
                 f"step {self.lost[0]}: the gradient is finite and the update of {self.lost[1]} is not; in float16 an "
-                "epsilon of 1e-7 is 0 or nearly: take the policy mixed_float16, or an epsilon of 1e-4"
+                "epsilon of 1e-7 is 0 or nearly: take the policy mixed_float16, or an epsilon of 1e-2"
             )
         fall = self._sizes[-1] / max(self._sizes[0], 1e-30) if self._sizes else 1.0
         if fall < SHRUNK and self._sizes == sorted(self._sizes, reverse=True):

@@ -161,7 +161,7 @@ class TrainingMonitor:
         if self.lost:
             found.append(
                 f"step {self.lost[0]}: the gradient is finite and the update of {self.lost[1]} is not; in float16 an "
-                "epsilon of 1e-8 is 0: train float32 weights under autocast, or take an epsilon of 1e-4"
+                "epsilon of 1e-8 is 0: train float32 weights under autocast, or take an epsilon of 1e-2"
             )
         if self._most_passes > 1:
             found.append(

@@ -12,7 +12,7 @@ be done.
 Needs Python 3.10 and Keras 3.9, or newer.
 Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
 Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
-architectures", section 2.2.
+architectures", on the bias of the forget gate.
 """
 
 import math

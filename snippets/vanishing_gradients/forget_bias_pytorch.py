@@ -11,7 +11,7 @@ filling both with 1 gives a forget bias of 2.
 Needs Python 3.10 and PyTorch 2.6, or newer.
 Source: Gers, Schmidhuber & Cummins (2000), "Learning to forget"; Jozefowicz,
 Zaremba & Sutskever (2015), "An empirical exploration of recurrent network
-architectures", section 2.2.
+architectures", on the bias of the forget gate.
 """
 
 import math

@@ -1,7 +1,7 @@
 r"""Wide tanh networks have one critical line, $\chi=1$: below it gradients vanish, above it they explode.
 
-Source: Poole et al. (2016), section 2, and Schoenholz et al. (2017), sections 2 to 4: the recursions. The curves are
-exact integrals for infinite width; the points are networks of 1,000 units.
+Source: Poole et al. (2016), the length map, and Schoenholz et al. (2017), sections 2 to 4: the recursions. The curves
+are exact integrals for infinite width; the points are networks of 1,000 units.
 """
 
 import math
@@ -120,7 +120,7 @@ CLAIMS = (
         value=lambda measured: measured.curves[1.0][0][1],
         interval=(1.0, 1.01),
         paper="1",
-        source="Poole et al. (2016), section 3.",
+        source="Poole et al. (2016), the length map.",
         rival=lambda measured: measured.critical,
         rival_of="$\\sigma_b^2=0.05$",
         reason="$\\phi'(0)=1$, so $\\chi=\\sigma_w^2$ for small variances. The curve is followed from $q=0.001$.",

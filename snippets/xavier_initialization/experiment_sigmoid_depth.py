@@ -131,11 +131,11 @@ CLAIMS = (
     Claim(
         statement="Sigmoid, one hidden layer: accuracy on the test digits",
         value=lambda found: found.sigmoid[0],
-        interval=(0.9, 1.0),
+        interval=(0.93, 1.0),
         rival=lambda found: found.sigmoid[2],
         rival_of="five hidden layers",
         budget="200 steps of SGD, learning rate 0.3, batches of 64",
-        reason="One sigmoid layer does no harm; it is depth that multiplies its factor.",
+        reason="The spread over ten seeds, and its range again beyond either end.",
         format=".3f",
     ),
     Claim(
