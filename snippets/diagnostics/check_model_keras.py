@@ -917,6 +917,8 @@ class _Seen:
         self.mixed_further = math.inf
         """The same of further outputs, the least of all tries: one that counts
         something else has the size of the batch by chance, and once."""
+        self.rounded = False
+        """What is quantized as it runs takes its scale from the whole batch."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None
@@ -2196,7 +2198,7 @@ class _Watch(_Seen):
             isinstance(layer, layers.BatchNormalization) for layer in self.layers
         ):
             self.quietly(self.evaluate, loss_fn)
-        for count in (4, 5):
+        for count in () if self.rounded else (4, 5):
             self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
             self.quietly(self.look_at_order)
@@ -2509,6 +2511,8 @@ class _Watch(_Seen):
             self.loose[outputs[0]._id] = cut
         if self.in_loss:
             self.look_at_loss(kind, inputs, outputs)
+        elif kind in ("Round", "Rint"):
+            self.rounded |= inputs[0].shape[:1] == (self.examples,)
         some = {
             part._id
             for part in inputs

@@ -913,6 +913,8 @@ class _Seen:
         self.mixed_further = math.inf
         """The same of further outputs, the least of all tries: one that counts
         something else has the size of the batch by chance, and once."""
+        self.rounded = False
+        """What is quantized as it runs takes its scale from the whole batch."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None
@@ -2364,7 +2366,8 @@ class _Watch(_Seen, TorchFunctionMode):
             )
         if not value.requires_grad and self.trained:
             raise ValueError(
-                "loss has no gradient: leave parameters trainable, and do not detach in loss_fn"
+                "loss has no gradient: leave parameters trainable, and do not detach in loss_fn "
+                "(argmax, comparisons and NumPy do)"
             )
         return value
 
@@ -2424,8 +2427,8 @@ class _Watch(_Seen, TorchFunctionMode):
         with torch.no_grad():
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
-            # What is quantized as it runs takes its scale from the whole batch.
-            for count in () if any(map(_is_packed, model.modules())) else (4, 5):
+            self.rounded |= any(map(_is_packed, model.modules()))
+            for count in () if self.rounded else (4, 5):
                 self.quietly(self.look_at_neighbours, model, inputs, count)
             if self.shifts & {0, 1}:
                 self.quietly(self.look_at_order, model, inputs)
@@ -2719,6 +2722,9 @@ class _Watch(_Seen, TorchFunctionMode):
         # Logits that are cosines of normalized weights have the size that a
         # scale gives them, at the start as later.
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
+
+    def before_round(self, input: Tensor, *_: Any, **__: Any) -> None:
+        self.rounded |= not self.in_loss and input.shape[:1] == (self.examples,)
 
     def before_softmax(
         self, input: Tensor, dim: int | None = None, *_: Any, **__: Any

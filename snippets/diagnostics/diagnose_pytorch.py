@@ -140,7 +140,7 @@ CURES = {
     "error": (
         "fault",
         "The program fails in its first steps.",
-        "Shapes of data, model and loss that do not fit each other, or data that the model does not take.",
+        "Shapes of data, model and loss that do not fit, data the model does not take, or a loss without a gradient.",
         "Mend what the message names: print the shapes of inputs, output and targets.",
         "toolbox/diagnose/#findings",
     ),

@@ -142,6 +142,28 @@ def test_all_that_a_pass_changes_comes_back(module):
     assert np.array_equal(keras.random.normal((3,)).numpy(), drawn)
 
 
+class Quantized(layers.Layer):
+    """Activations of few levels, whose scale is the largest one of the batch."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.levels = levels
+
+    def call(self, inputs):
+        scale = ops.max(ops.abs(inputs))
+        if not self.levels:
+            return inputs / scale
+        return inputs + ops.stop_gradient(ops.round(inputs / scale * self.levels) * scale / self.levels - inputs)
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((64,)), Quantized(levels), layers.Dense(16, "relu"), layers.Dense(10)])
+    found = [finding.code for finding in check_model(model, (normal(64, 64), labels(64)), LOGITS).findings]
+    assert found == ([] if levels else ["mixed-examples"])
+
+
 def test_a_loss_whose_closure_is_not_filled_yet():
     def loss(targets, output):
         return ops.mean(output) + (later if output is None else 0)

@@ -1760,6 +1760,26 @@ def test_a_model_that_remembers_earlier_batches_mixes_no_examples():
     assert "mixed-examples" not in [finding.code for finding in report.findings], report
 
 
+class Quantized(nn.Module):
+    """Activations of few levels, whose scale is the largest one of the batch."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.body, self.head, self.levels = nn.Linear(8, 16), nn.Linear(16, 4), levels
+
+    def forward(self, x):
+        scale = x.abs().amax() / (self.levels or 1)
+        x = x + (torch.round(x / scale) * scale - x).detach() if self.levels else x / scale
+        return self.head(self.body(x).relu())
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels):
+    torch.manual_seed(0)
+    data = torch.randn(64, 8), torch.randint(4, (64,))
+    assert codes(check_model(Quantized(levels), data, nn.CrossEntropyLoss())) == ([] if levels else ["mixed-examples"])
+
+
 class Rare(nn.Module):
     """Starts at a probability of 1 % and computes its loss itself."""
 

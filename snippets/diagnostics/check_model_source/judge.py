@@ -109,6 +109,8 @@ class _Seen:
         self.mixed_further = math.inf
         """The same of further outputs, the least of all tries: one that counts
         something else has the size of the batch by chance, and once."""
+        self.rounded = False
+        """What is quantized as it runs takes its scale from the whole batch."""
         self.steps = ""
         """What tells that the model was trained."""
         self.evaluation: float | None = None

@@ -443,7 +443,7 @@ class _Watch(_Seen):
             isinstance(layer, layers.BatchNormalization) for layer in self.layers
         ):
             self.quietly(self.evaluate, loss_fn)
-        for count in (4, 5):
+        for count in () if self.rounded else (4, 5):
             self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
             self.quietly(self.look_at_order)
@@ -756,6 +756,8 @@ class _Watch(_Seen):
             self.loose[outputs[0]._id] = cut
         if self.in_loss:
             self.look_at_loss(kind, inputs, outputs)
+        elif kind in ("Round", "Rint"):
+            self.rounded |= inputs[0].shape[:1] == (self.examples,)
         some = {
             part._id
             for part in inputs
