@@ -42,6 +42,18 @@ SCALARS: dict[str, Any] = {
 """What stands there instead of a float. `=`: what the float of the same value gives, to the bit."""
 
 
+COLLECTIONS: dict[str, Callable[[list], Any]] = {
+    "tuple": tuple,
+    "generator": iter,
+    "spent": lambda several: iter(several[:0]),
+    "pairs": lambda several: [(str(number), one) for number, one in enumerate(several)],
+    "lists": lambda several: [several],
+    "dict": lambda several: {str(number): one for number, one in enumerate(several)},
+    "None": lambda several: [several[0], None, *several[1:]],
+}
+"""What stands there instead of a list."""
+
+
 class Cell(NamedTuple):
     function: str
     """`file.function`, the file without its framework."""

@@ -28,7 +28,7 @@ from snippets.weight_initialization import lsuv_keras as lsuv
 from snippets.weight_initialization import output_bias_keras as output
 from snippets.xavier_initialization import packed_attention_keras as attention
 from snippets.xavier_initialization import xavier_init_keras as xavier
-from tests.contract.table import Cell, every, hold, holds, integer, number, scalar
+from tests.contract.table import COLLECTIONS, Cell, every, hold, holds, integer, number, scalar
 
 pytestmark = pytest.mark.keras
 
@@ -171,6 +171,12 @@ def test_tensors(cell: Cell):
     given = COLUMNS[cell.column](plain())
     same = given if cell.column in ("rank0", "rank1", "empty", "int") else ops.convert_to_tensor(plain())
     hold(cell, lambda: function(same), lambda: function(given), 3e-2 if cell.column == "half" else 1e-5)
+
+
+@every("keras", "collections")
+def test_collections(cell: Cell):
+    several, (function, _) = [draws(4, 3), draws(4)], CALLS[cell.row]
+    hold(cell, lambda: function(several), lambda: function(COLLECTIONS[cell.column](several)))
 
 
 CALLED: dict[str, Callable[[Callable], Callable]] = {

@@ -22,7 +22,7 @@ from snippets.weight_initialization import delta_orthogonal_numpy as delta
 from snippets.weight_initialization import looks_linear_numpy as linear
 from snippets.weight_initialization import output_bias_numpy as output
 from snippets.xavier_initialization import xavier_init_numpy as xavier
-from tests.contract.table import TYPES, Cell, every, hold, holds, integer, number, scalar
+from tests.contract.table import COLLECTIONS, TYPES, Cell, every, hold, holds, integer, number, scalar
 
 Array = np.ndarray
 
@@ -186,6 +186,12 @@ def test_arrays(cell: Cell):
 def test_types(cell: Cell):
     function, plain = CALLS[cell.row]
     hold(cell, lambda: function(plain()), lambda: function(TYPES[cell.column](plain())))
+
+
+@every("numpy", "collections")
+def test_collections(cell: Cell):
+    several, (function, _) = [draws(4, 3), draws(4)], CALLS[cell.row]
+    hold(cell, lambda: function(several), lambda: function(COLLECTIONS[cell.column](several)))
 
 
 NUMBERS: dict[str, Callable[[float], object]] = {

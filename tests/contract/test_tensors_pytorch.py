@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ from tests.contract.plain_pytorch import (
     normalized_backward,
     positive,
 )
-from tests.contract.table import Cell, every, hold
+from tests.contract.table import COLLECTIONS, Cell, every, hold
 
 CALLS = {
     "he_init.kaiming_normal_ tensor": Call(lambda x: he.kaiming_normal_(x, generator=generator()), lambda: draws(4, 3)),
@@ -177,6 +178,25 @@ def _stay_meta(result: object) -> bool:
     if isinstance(result, Tensor):
         return result.is_meta
     return any(_stay_meta(part) for part in result if part is not None)
+
+
+COLLECTED: dict[str, Callable[[Any], object]] = {
+    "adaptive_clipping.clip_adaptively_ parameters": adaptive.clip_adaptively_,
+    "clip_gradients.global_norm tensors": clip.global_norm,
+    "clip_gradients.clip_by_global_norm_ parameters": lambda several: clip.clip_by_global_norm_(several, 0.5),
+    "clip_gradients.clip_by_value_ parameters": lambda several: clip.clip_by_value_(several, 0.5),
+}
+
+
+@every("pytorch", "collections")
+def test_collections(cell: Cell):
+    def call(collect: Callable[[list], Any]) -> object:
+        several = [nn.Parameter(draws(4, 3)), nn.Parameter(draws(4))]
+        for parameter in several:
+            parameter.grad = 2 * parameter.detach()
+        return COLLECTED[cell.row](collect(several)), [parameter.grad for parameter in several]
+
+    hold(cell, lambda: call(list), lambda: call(COLLECTIONS[cell.column]))
 
 
 # Of a generator torch.compile makes no graph; the global one draws another way in a graph than outside.
