@@ -86,6 +86,10 @@ def _misfit(layer: Any, norm: Any) -> str | None:
     weight = layer._parameters.get("weight")
     if weight is None or isinstance(weight, nn.UninitializedParameter):
         return f"layer must have a weight of its own that holds values, got {layer}"
+    if not weight.is_floating_point() or weight.element_size() < 2:
+        return (
+            f"layer must have a floating weight of 16 bits or more, got {weight.dtype}"
+        )
     if not isinstance(norm, (NORM_OF[kind], nn.SyncBatchNorm)):
         return (
             f"norm must be a {NORM_OF[kind].__name__} after {kind.__name__}, got {norm}"

@@ -72,6 +72,7 @@ COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "expand": lambda layer: expanded(layer),
     "infer": lambda layer: inferred(layer),
     "sharded": sharded,
+    "float8": lambda layer: shortened(layer),
 }
 
 
@@ -84,6 +85,12 @@ def expanded(layer: nn.Module) -> nn.Module:
     for name in first_parameters(layer):
         values = getattr(layer, name).detach()
         setattr(layer, name, nn.Parameter(values[:1].clone().expand(values.shape)))
+    return layer
+
+
+def shortened(layer: nn.Module) -> nn.Module:
+    for name in first_parameters(layer):
+        setattr(layer, name, nn.Parameter(getattr(layer, name).detach().to(torch.float8_e4m3fn)))
     return layer
 
 
