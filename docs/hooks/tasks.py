@@ -19,7 +19,7 @@ from docs.hooks.learn import exercises, pages
 from docs.hooks.learn.source import Source, find_sources
 from docs.hooks.measure import spread
 from docs.hooks.measure.experiment import Experiment, find_experiments
-from docs.hooks.measure.imports import imported_files
+from docs.hooks.measure.imports import imported_files, outline
 from docs.hooks.measure.run import measure
 from docs.hooks.pages import find_pages, find_places
 from docs.hooks.publish import cards, changelog, facts
@@ -51,9 +51,9 @@ def task_measure() -> Iterator[dict]:
         yield {
             "name": str(experiment),
             "actions": [(actions.take, [measure, experiment, experiment.measurement])],
-            "file_dep": [*_sources(experiment), *code("measure/run.py")],
+            "file_dep": [str(experiment.path), *code("measure/run.py")],
             "targets": [str(experiment.measurement)],
-            "uptodate": [config_changed(versions(*NUMERICAL)), products_are_intact],
+            "uptodate": [config_changed(versions(*NUMERICAL) + _programs(experiment)), products_are_intact],
         }
 
 
@@ -63,9 +63,9 @@ def task_draw() -> Iterator[dict]:
         yield {
             "name": str(experiment),
             "actions": [(actions.take, [drawing.draw, experiment, drawing.place(experiment)])],
-            "file_dep": [str(experiment.measurement), *_sources(experiment), *code("draw/drawing.py")],
+            "file_dep": [str(experiment.measurement), str(experiment.path), *code("draw/drawing.py")],
             "targets": [str(drawing.place(experiment))],
-            "uptodate": [config_changed(versions("matplotlib")), products_are_intact],
+            "uptodate": [config_changed(versions("matplotlib") + _programs(experiment)), products_are_intact],
         }
 
 
@@ -298,8 +298,9 @@ def _of_source(one: Source) -> list[str]:
     return [str(one.path), *measurements, *map(str, filter(Path.is_file, written))]
 
 
-def _sources(experiment: Experiment) -> list[str]:
-    return sorted(map(str, {experiment.path, *imported_files(experiment.path)}))
+def _programs(experiment: Experiment) -> str:
+    """What the files do that the experiment imports. A sentence in one of them measures nothing again."""
+    return str([(str(file), outline(file).program) for file in sorted(imported_files(experiment.path))])
 
 
 def _downloads() -> dict[Path, Path]:

@@ -39,7 +39,7 @@ def test_a_warm_build_measures_nothing(finished):
 
 STEPS = {
     PATH: ["measured", "drawn"],
-    "snippets/laboratory/claim.py": ["measured", "drawn"],
+    "snippets/laboratory/claim.py": ["measured"],
     "docs/hooks/measure/record.py": ["measured"],
     "docs/hooks/draw/palette.py": [],
     "docs/hooks/draw/scheme.py": ["drawn"],
@@ -61,6 +61,28 @@ def test_a_step_is_taken_again_when_what_it_reads_changed(finished, change, step
 
     assert run.returncode == 0, run.stdout
     assert taken(run) == steps
+
+
+@pytest.mark.parametrize(
+    ("half", "steps"),
+    [
+        ('"""Another sentence."""\n\nHALF = 0.5  # a comment\n', []),
+        ('"""One half."""\n\nHALF = 1 / 2\n', ["measured", "drawn"]),
+        ('"""One half."""\n\nHALF = \n', []),
+    ],
+    ids=["a sentence", "the program", "its syntax"],
+)
+def test_a_sentence_in_what_an_experiment_imports_measures_nothing_again(sound, half, steps):
+    imported = sound.write("snippets/laboratory/half.py", '"""One half."""\n\nHALF = 0.5\n')
+    source = SOUND.replace("import Claim\n", "import Claim\nfrom snippets.laboratory.half import HALF\n")
+    sound.write(PATH, source.replace("0.5 ** np", "HALF ** np"))
+    assert taken(sound.make_figures()) == ["measured", "drawn"]
+    imported.write_text(half, encoding="utf-8")
+
+    run = sound.make_figures()
+
+    assert taken(run) == steps
+    assert ("half.py" in run.stdout) == ("= \n" in half)
 
 
 @pytest.mark.parametrize(("package", "steps"), [("numpy", ["measured"]), ("matplotlib", ["drawn"]), ("playwright", [])])

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from docs.hooks.store import ROOT, recall
+from docs.hooks.store import ROOT, digest, recall
 
 CODE = Path(__file__).read_text(encoding="utf-8")
 
@@ -41,6 +41,9 @@ class Outline(NamedTuple):
     functions: frozenset[str]
     docstring: str
 
+    program: str
+    """A digest of what it does: of all but comments, docstrings and the look of the code."""
+
 
 def outline(path: Path) -> Outline:
     return _outline_of(path, (ROOT / path).stat().st_mtime_ns)
@@ -50,15 +53,15 @@ def outline(path: Path) -> Outline:
 def _outline_of(path: Path, changed: int) -> Outline:
     """Cached since experiments share files, and a live reload asks again; `changed` makes a new version a new entry."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    imports, functions, docstring = recall((CODE, text), lambda: _read_outline(text))
-    return Outline(frozenset(imports), frozenset(functions), docstring)
+    imports, functions, docstring, program = recall((CODE, text), lambda: _read_outline(text))
+    return Outline(frozenset(imports), frozenset(functions), docstring, program)
 
 
-def _read_outline(text: str) -> tuple[list[str], list[str], str]:
+def _read_outline(text: str) -> tuple[list[str], list[str], str, str]:
     try:
         tree = ast.parse(text)
     except SyntaxError:
-        return [], [], ""
+        return [], [], "", digest(text.encode())
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -67,4 +70,12 @@ def _read_outline(text: str) -> tuple[list[str], list[str], str]:
             imports.add(node.module)
             imports.update(f"{node.module}.{alias.name}" for alias in node.names)
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return sorted(imports), functions, ast.get_docstring(tree) or ""
+    docstring = ast.get_docstring(tree) or ""
+    program = digest(ast.dump(_WithoutWords().visit(tree)).encode())
+    return sorted(imports), functions, docstring, program
+
+
+class _WithoutWords(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """A string that stands alone is a docstring, of a module or of a field."""
+        return None if isinstance(node.value, ast.Constant) else node
