@@ -21,7 +21,7 @@ from docs.hooks.measure.attempt import Step
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.pages import Page
 from docs.hooks.publish import cards, changelog, facts
-from docs.hooks.show import catalogue, claims, evidence, labs, prose
+from docs.hooks.show import catalogue, claims, evidence, findings, labs, prose
 from docs.hooks.show.explorer import digits_json
 from docs.hooks.store import ROOT, write_if_changed
 
@@ -72,6 +72,23 @@ def write_claim(card: Path) -> TaskFailed | None:
     try:
         write_if_changed(card, claims.card(card, spread.quoted(experiment, store.load(experiment.measurement).record)))
     except claims.ClaimNotFoundError as error:
+        return TaskFailed(str(error))
+    return None
+
+
+def write_findings(tool: findings.Tool) -> TaskFailed | None:
+    try:
+        for place, text in tool.entries():
+            write_if_changed(place, text)
+    except findings.FindingError as error:
+        return TaskFailed(str(error))
+    return None
+
+
+def write_keras_list() -> TaskFailed | None:
+    try:
+        write_if_changed(findings.KERAS_LIST, findings.keras_list())
+    except findings.FindingError as error:
         return TaskFailed(str(error))
     return None
 

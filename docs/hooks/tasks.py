@@ -23,7 +23,7 @@ from docs.hooks.measure.imports import imported_files, outline
 from docs.hooks.measure.run import measure
 from docs.hooks.pages import find_pages, find_places
 from docs.hooks.publish import cards, changelog, facts
-from docs.hooks.show import catalogue, claims, evidence, labs
+from docs.hooks.show import catalogue, claims, evidence, findings, labs
 
 HOOKS = Path("docs", "hooks")
 KATEX = [str(HOOKS / "vendor" / "katex" / file) for file in ("katex.min.js", "katex.min.css")]
@@ -104,6 +104,25 @@ def task_claims() -> Iterator[dict]:
             "actions": [(actions.write_claim, [card])],
             "file_dep": [*made_from, *code("show/claims.py"), *SPREAD, *TEMPLATES],
             "targets": [str(card)],
+        }
+
+
+def task_findings() -> Iterator[dict]:
+    """What each finding of a tool says, and what the tests for Keras plant."""
+    for tool in findings.find_tools():
+        pages = sorted({str(page) for page in tool.leads_to()})
+        yield {
+            "name": tool.name,
+            "actions": [(actions.write_findings, [tool])],
+            "file_dep": [str(tool.source), *pages, *code("show/findings.py")],
+            "targets": [str(tool.place(finding)) for finding in tool.advice()],
+        }
+    if findings.KERAS.is_file():
+        yield {
+            "name": findings.KERAS_LIST.name,
+            "actions": [actions.write_keras_list],
+            "file_dep": [str(findings.KERAS), *code("show/findings.py")],
+            "targets": [str(findings.KERAS_LIST)],
         }
 
 

@@ -1,22 +1,11 @@
-"""What the page on check_model must say, made from the snippet."""
+"""What the page on check_model shows."""
 
 import re
-from pathlib import Path
 
-from docs.hooks.pages import Page
+from docs.hooks.show.findings import TOOLS
+from docs.hooks.store import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "toolbox" / "check-my-model.md"
-
-
-def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
-    """The entry in the list of findings."""
-    level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
-    folder, page, anchor = re.fullmatch(r"(chapters|experiments|code|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
-    note = " (note)" if level == "note" else ""
-    name = Page(Path("docs", folder, f"{page}.md")).name_of(anchor.removeprefix("#"))
-    place = f"{page}.md{anchor}" if folder == "toolbox" else f"../{folder}/{page}.md{anchor}"
-    place = place.removeprefix("check-my-model.md")
-    return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place})\n"
+PAGE = ROOT / TOOLS[0].page
 
 
 def printed_outputs() -> list[str]:

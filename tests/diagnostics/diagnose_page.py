@@ -1,33 +1,21 @@
 """What the page on `diagnose` must say, made from the snippets."""
 
 import re
-from pathlib import Path
 
-from docs.hooks.pages import Page
+from docs.hooks.pages import INCLUDE
+from docs.hooks.show.findings import TOOLS
 from docs.hooks.store import ROOT
 
-PAGE = (ROOT / "docs" / "toolbox" / "diagnose.md").read_text(encoding="utf-8")
+TOOL = TOOLS[1]
+PAGE = (ROOT / TOOL.page).read_text(encoding="utf-8")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?"
-
-
-def finding_entry(code: str, advice: tuple[str, str, str, str, str]) -> str:
-    """The entry in the list of findings."""
-    level, symptom, cause, cure, link = (re.sub(r"([*_])", r"\\\1", word) for word in advice)
-    folder, page, anchor = re.fullmatch(r"(chapters|toolbox)/([a-z-]+)/(#[a-z]+)", link).groups()
-    note = " (note)" if level == "note" else ""
-    name = Page(Path("docs", folder, f"{page}.md")).name_of(anchor.removeprefix("#"))
-    place = {"chapters": f"../chapters/{page}.md", "toolbox": "" if page == "diagnose" else f"{page}.md"}[folder]
-    return f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* [{name}]({place}{anchor})\n"
 
 
 def check_findings(snippet):
     listed = PAGE.partition("{ #findings }")[2].partition("{ #limits }")[0]
-    for code, advice in snippet.CURES.items():
-        assert finding_entry(code, advice) in listed
-        page, _, anchor = advice[-1].partition("/#")
-        text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-        assert re.search(rf"\{{ #{anchor} \}}$", text, flags=re.MULTILINE), advice[-1]
-    assert len(re.findall(r"^`[a-z-]+`", listed, flags=re.MULTILINE)) == len(snippet.CURES)
+    found = INCLUDE.findall(listed)
+    assert TOOL.advice() == {code: list(said) for code, said in snippet.CURES.items()}
+    assert sorted(found) == sorted(TOOL.place(code).as_posix() for code in snippet.CURES)
 
 
 def check_limits(snippet):
