@@ -12,7 +12,7 @@ NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 
 
 def check_findings(snippet):
-    listed = PAGE.partition("{ #findings }")[2].partition("{ #limits }")[0]
+    listed = PAGE.partition("{ #findings }")[2].partition("\n## ")[0]
     found = INCLUDE.findall(listed)
     assert TOOL.advice() == {code: list(said) for code, said in snippet.CURES.items()}
     assert sorted(found) == sorted(TOOL.place(code).as_posix() for code in snippet.CURES)
