@@ -767,7 +767,7 @@ def _neighbours(
 
 
 def _correlation(guess: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
-    """The largest one of all columns, that of chance, and its standard error."""
+    """The largest of all columns, that of chance, and its standard error."""
     guess, y = (
         part.reshape(len(part), -1).astype(np.float64) - part.mean(0).reshape(1, -1)
         for part in (guess, y)
