@@ -828,6 +828,15 @@ ADVICE = {
         "Use it, or drop it; distributed training may wait for it for ever.",
         "chapters/vanishing-gradients/#use",
     ),
+    "dropout-in-evaluation": (
+        "note",
+        "Dropout is on in evaluation mode: predictions change from call to call.",
+        "F.dropout(x) without training=self.training, dropout_p of an attention that is given at all times (PyTorch), "
+        "or training=True in the call of a layer (Keras). A sample of predictions (Monte Carlo) means it.",
+        "F.dropout(x, p, self.training), or nn.Dropout; dropout_p=p if self.training else 0 (PyTorch); a Dropout layer "
+        "without training=True (Keras).",
+        "toolbox/symptom-finder/#eval",
+    ),
     "not-put-back": (
         "note",
         "The pass changed something that the check could not put back.",
@@ -932,6 +941,8 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.dropping: list[str] = []
+        """Dropouts that are on in evaluation mode."""
         self.went_back = False
         """There was a backward pass."""
         self.cuts: list[tuple[int, bool, str]] = []
@@ -1329,6 +1340,8 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             "mixed-examples",
             f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
+    if seen.dropping:
+        seen.find("dropout-in-evaluation", "; ".join(dict.fromkeys(seen.dropping)))
     if seen.steps:
         seen.find("trained-already", seen.steps)
     if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:
@@ -2054,6 +2067,10 @@ _LOGITS = {
 """Losses of TensorFlow, and those of Keras that compute the same."""
 _OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
 """What makes a log-probability, or its negative."""
+_DROPOUTS = (
+    *(layers.AlphaDropout, layers.Dropout, layers.GaussianDropout),
+    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+)
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
@@ -2104,7 +2121,7 @@ class _Watch(_Seen):
             for part in model.weights
             if isinstance(part.value, tf.Variable)
         }
-        self.inside_keras = False
+        self.inside_keras = self.evaluating = False
         self.loose: dict[int, tuple[int, bool, str]] = {}
         """Cuts whose result nobody has read yet, by the number of it."""
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
@@ -2198,6 +2215,7 @@ class _Watch(_Seen):
             isinstance(layer, layers.BatchNormalization) for layer in self.layers
         ):
             self.quietly(self.evaluate, loss_fn)
+        self.evaluating = True
         for count in () if self.rounded else (4, 5):
             self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
@@ -2354,6 +2372,9 @@ class _Watch(_Seen):
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
             if self.done:
+                on = self.evaluating and keywords.get("training")
+                if on and isinstance(layer, _DROPOUTS) and layer.rate:
+                    self.dropping.append(f"{layer.path}, rate {layer.rate:g}")
                 self.running.append((layer, {}))
                 try:
                     return call(*arguments, **keywords)

@@ -30,6 +30,7 @@ import re
 import statistics
 import sys
 import textwrap
+import traceback
 import weakref
 import zlib
 from collections import Counter, OrderedDict, deque
@@ -824,6 +825,15 @@ ADVICE = {
         "Use it, or drop it; distributed training may wait for it for ever.",
         "chapters/vanishing-gradients/#use",
     ),
+    "dropout-in-evaluation": (
+        "note",
+        "Dropout is on in evaluation mode: predictions change from call to call.",
+        "F.dropout(x) without training=self.training, dropout_p of an attention that is given at all times (PyTorch), "
+        "or training=True in the call of a layer (Keras). A sample of predictions (Monte Carlo) means it.",
+        "F.dropout(x, p, self.training), or nn.Dropout; dropout_p=p if self.training else 0 (PyTorch); a Dropout layer "
+        "without training=True (Keras).",
+        "toolbox/symptom-finder/#eval",
+    ),
     "not-put-back": (
         "note",
         "The pass changed something that the check could not put back.",
@@ -928,6 +938,8 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.dropping: list[str] = []
+        """Dropouts that are on in evaluation mode."""
         self.went_back = False
         """There was a backward pass."""
         self.cuts: list[tuple[int, bool, str]] = []
@@ -1325,6 +1337,8 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             "mixed-examples",
             f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
+    if seen.dropping:
+        seen.find("dropout-in-evaluation", "; ".join(dict.fromkeys(seen.dropping)))
     if seen.steps:
         seen.find("trained-already", seen.steps)
     if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:
@@ -1831,7 +1845,7 @@ ADVICE |= {
     "nll-without-log-softmax": (
         "fault",
         "The loss takes log-probabilities and gets something else.",
-        "nn.NLLLoss and nn.KLDivLoss have no softmax of their own.",
+        "nn.NLLLoss, nn.KLDivLoss and nn.CTCLoss have no softmax of their own.",
         "Use nn.CrossEntropyLoss on the logits, or return log_softmax.",
         "chapters/activation-functions/#use",
     ),
@@ -2424,7 +2438,7 @@ class _Watch(_Seen, TorchFunctionMode):
             model.eval()
         except NotImplementedError:  # an exported model has one mode
             return
-        with torch.no_grad():
+        with torch.no_grad(), _Dropping(self.dropping):
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
             self.rounded |= any(map(_is_packed, model.modules()))
@@ -2944,6 +2958,15 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"the probabilities of a row have the sum {total.exp().mean():.3g}",
             )
 
+    def before_ctc_loss(self, log_probs: Tensor, *_: Any, **__: Any) -> None:
+        # Steps after the first may be padded with anything.
+        total = log_probs[0].detach().double().logsumexp(-1)
+        if (total.abs() > 1e-2).any():
+            evidence = (
+                f"the probabilities of a step have the sum {total.exp().mean():.3g}"
+            )
+            self.find_once("nll-without-log-softmax", evidence)
+
     def check_labels(self, classes: int, target: Tensor, ignore_index: int) -> None:
         labels = target[target != ignore_index]
         if (
@@ -3260,6 +3283,38 @@ class _Watch(_Seen, TorchFunctionMode):
                 and _alike(_out_first(owner, gradient), 1e-5),
                 centred=_centred(weight) if weight in self.norms else None,
             )
+
+
+class _Dropping(TorchFunctionMode):
+    """Notes what is dropped."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name, named = getattr(func, "__name__", "").strip("_"), kwargs or {}
+        if name == "scaled_dot_product_attention":
+            rate = named.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+            training = True
+        elif name in _DROPOUTS:
+            rate = named.get("p", args[1] if len(args) > 1 else 0.5)
+            training = named.get("training", args[2] if len(args) > 2 else True)
+        else:
+            rate, training = 0.0, False
+        if training and rate:
+            self.found.append(
+                f"{name}, rate {rate:g}{_place_of(traceback.format_stack()[:-1])}"
+            )
+        return func(*args, **named)
+
+
+_DROPOUTS = {
+    *("dropout", "dropout1d", "dropout2d", "dropout3d"),
+    *("alpha_dropout", "feature_alpha_dropout"),
+}
 
 
 class _Birth(TorchFunctionMode):
@@ -3766,12 +3821,11 @@ def _is_of_policy(node: Any) -> bool:
 def _baseline(node: Any) -> Any:
     """Of data less an output, perhaps standardized, the output, if it is one of
     a layer and no probability; None of all else."""
-    while node is not None:
+    while True:
         sources = [source for source, _ in node.next_functions]
-        after = sources[0] if sources else None
         if _kind(node) == "Sub" and len(sources) == 2:
-            value = sources[1]
-            if after is None or (value is not None and _is_data_plus(after)):
+            first, value = sources
+            if first is None or (value is not None and _is_data_plus(first)):
                 return None if _kind(value) in _PROBABILITIES else value
             if _kind(value) != "Mean":
                 return None
@@ -3779,8 +3833,7 @@ def _baseline(node: Any) -> Any:
             _kind(node) == "Mul" and None in sources
         ):
             return None
-        node = next((source for source in sources if source is not None), None)
-    return None
+        node = next(source for source in sources if source is not None)
 
 
 def _is_data_plus(node: Any) -> bool:
@@ -3825,12 +3878,16 @@ _SAVED = ("result", "self", "other", "input")
 """What a node keeps of its operation."""
 
 
-def _place_of(traceback: list[str]) -> str:
-    """The last line of the program that is no line of PyTorch."""
-    others = str(Path(torch.__file__).parent), __file__
-    lines = [re.match(r'\s*File "(.+)", line (\d+)', part) for part in traceback]
-    place = [line for line in lines if line and not line[1].startswith(others)]
-    return f", in line {place[-1][2]} of {Path(place[-1][1]).name}" if place else ""
+def _place_of(stack: list[str]) -> str:
+    """The innermost line of the program, if one of its own called PyTorch."""
+    lines = [re.match(r'\s*File "(.+)", line (\d+)', part) for part in stack]
+    places = [(line[1], line[2]) for line in lines if line]
+    called = max(
+        (at for at, line in enumerate(places) if line[0] == __file__), default=-1
+    )
+    others = str(Path(torch.__file__).parent)
+    own = [line for line in places[called + 1 :] if not line[0].startswith(others)]
+    return f", in line {own[-1][1]} of {Path(own[-1][0]).name}" if own else ""
 
 
 def _places(count: int, most: int, device: torch.device) -> Any:

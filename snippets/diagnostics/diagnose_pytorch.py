@@ -112,6 +112,8 @@ errors by which their predictions are better than chance, if anything holds.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
+UNEVEN = 0.9
+"""Share of the commonest class: to say it always is right as often."""
 ALIKE = 16
 """Examples: so many may not all have the same target."""
 SMALL = 0.1
@@ -172,6 +174,20 @@ CURES = {
         "Targets of a regression, or labels divided by the number of classes, under a loss that takes class numbers.",
         "Pass whole class numbers; for a regression take a squared error and a single linear output.",
         LOSS,
+    ),
+    "uneven-classes": (
+        "note",
+        "One class has nearly all examples: to name it always is right nearly always.",
+        "Rare classes. The loss falls, the accuracy stays, and the rare ones may never be named.",
+        "Judge by recall or balanced accuracy; weigh the rare classes more, or draw them more often.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "target-among-inputs": (
+        "note",
+        "A column of the inputs is the target.",
+        "The column of the target was not taken out of the table; or a task that was made up to be easy.",
+        "Drop it, and look for others that are known only after the target is.",
+        "toolbox/diagnose/#findings",
     ),
     "softmax-over-one-unit": (
         "fault",
@@ -538,6 +554,11 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
     single = kind in ("labels", "classes") and units == 1
     if len(y) >= ALIKE and low == high and kind != "other" and not single:
         yield _found("one-target", f"all {y.size} targets are {low:g}")
+    share = _commonest(kind, y, hard, exclusive, units)
+    if UNEVEN <= share < 1:
+        yield _found(
+            "uneven-classes", f"{share:.1%} of the labels are one, limit {UNEVEN:.0%}"
+        )
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -586,6 +607,21 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found("sum-reduction", f"{facts.unit:.4g} times the mean")
 
 
+def _commonest(
+    kind: str, y: np.ndarray, hard: bool, exclusive: bool, units: int
+) -> float:
+    """The share of the commonest class; 0 where there are none."""
+    if len(y) < ALIKE or y.dtype.kind not in "biuf":
+        return 0.0
+    if kind == "labels":
+        return float(np.unique(y, return_counts=True)[1].max() / y.size)
+    if kind == "binary" and hard and units == 1:
+        return float(max(y.mean(), 1 - y.mean()))
+    if kind in ("classes", "binary") and exclusive:
+        return float(y.reshape(-1, units).mean(0).max())
+    return 0.0
+
+
 def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
     """Inputs, layers and penalty."""
     for what, values in (
@@ -599,6 +635,15 @@ def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
                 "non-finite-input",
                 f"in {count} of {len(bad)} examples of the {what}",
             )
+    for part in looks.inputs:
+        table = part.ndim == 2 and part.shape[1] > 1 and targets.size == len(part)
+        if table and len(part) >= ALIKE and np.ptp(targets):
+            same = (part == targets.reshape(-1, 1)).all(0)
+            if same.any():
+                place = f"column {same.argmax()} of {part.shape[1]}"
+                yield _found(
+                    "target-among-inputs", f"{place}, in all {len(part)} examples"
+                )
     if looks.inputs and looks.inputs[0].dtype.kind == "f" and not looks.normalized:
         size = _typical_norm(looks.inputs[0])
         if 0 < size < SMALL:
@@ -2017,9 +2062,8 @@ def _counts(call: _Call, value: Any) -> Tensor | None:
     alike, or if there is more to the loss.
     """
     parts = call.result
-    if parts is None or not parts.dim() or not parts.requires_grad:
-        return None
-    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+    scalar = isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad
+    if not scalar or parts is None or not parts.dim() or not parts.requires_grad:
         return None
     (counts,) = torch.autograd.grad(value, parts, retain_graph=True, allow_unused=True)
     if counts is None or bool((counts < 0).any()) or not bool(counts.any()):

@@ -1,4 +1,4 @@
-"""Each of 65 planted faults is named by its finding.
+"""Each of 66 planted faults is named by its finding.
 
 Source: the faults are those of the chapters and of the documentation of `torch.nn` 2.13: one each, in networks that are
 healthy without it.

@@ -456,6 +456,19 @@ def evaluation_mode() -> Case:
     return case
 
 
+class Dropping(nn.Module):
+    """A dropout that does not ask for the mode, unless it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.asks = he(), nn.Linear(CLASSES, CLASSES), False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = torch.relu(self.body(inputs))
+        kept = nn.functional.dropout(hidden, 0.1, self.training or not self.asks)
+        return self.head(kept)
+
+
 FAULTS: dict[str, Fault] = {
     "weights N(0, 0.01²), 10 ReLU layers": Fault(
         "vanishing-activation", lambda: features(perceptron(10, nn.ReLU, 0.01))
@@ -545,6 +558,9 @@ FAULTS: dict[str, Fault] = {
         "not-put-back", lambda: features(Counting())
     ),
     "ResNet in evaluation mode": Fault("evaluation-mode", evaluation_mode),
+    "dropout that is always on": Fault(
+        "dropout-in-evaluation", lambda: features(Dropping())
+    ),
     "every weight frozen": Fault("nothing-trains", losses.frozen),
     "labels −1 and 1 for MultiLabelSoftMarginLoss": Fault(
         "targets-outside", losses.signs_as_labels

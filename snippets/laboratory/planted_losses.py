@@ -41,7 +41,7 @@ class Attention(nn.Module):
             part.unflatten(2, (2, 8)).transpose(1, 2) for part in parts
         )
         weights = F.softmax(query @ key.transpose(2, 3) / 8**0.5, dim=self.axis)
-        weights = F.dropout(weights, 0.1)
+        weights = F.dropout(weights, 0.1, self.training)
         return self.head((weights @ value).transpose(1, 2).flatten(2).mean(1))
 
 

@@ -242,6 +242,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "a traced model": lambda case: features(planted.he())._replace(batch=case.batch),
     "a large table that every pass changes": model(Buffered),
     "ResNet in evaluation mode": model(nn.Module.train),
+    "dropout that is always on": model(lambda net: setattr(net, "asks", True)),
     "every weight frozen": model(lambda net: net.requires_grad_(True)),
     "labels −1 and 1 for MultiLabelSoftMarginLoss": targets(lambda y: (y + 1) / 2),
     "BCELoss on logits": loss(nn.BCEWithLogitsLoss()),

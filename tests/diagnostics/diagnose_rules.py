@@ -101,6 +101,44 @@ def check_looks(snippet):
     assert [finding.code for finding in snippet._judge_looks(many, ONE * np.inf)] == ["non-finite-input", "input-scale"]
 
 
+def check_uneven_classes(snippet):
+    rare = np.arange(64) % 16 == 0
+    labels, hot = rare.astype(int), np.eye(4)[rare.astype(int)]
+    for given in (
+        ("labels", SCORES, labels, "Addmm"),
+        ("binary", ONE, rare[:, None].astype(float), "Addmm"),
+        ("classes", SCORES, hot, "Addmm"),
+    ):
+        (found,) = snippet._judge_facts(facts(snippet, *given))
+        assert (found.code, found.level) == ("uneven-classes", "note")
+        assert found.evidence == "93.8% of the labels are one, limit 90%"
+    often = np.arange(64) % 8 == 0
+    for given in (
+        ("labels", SCORES, often.astype(int), "Addmm"),
+        ("labels", SCORES[:15], labels[:15], "Addmm"),
+        ("binary", SCORES, hot[:, ::-1] * rare[:, None], "Addmm"),
+        ("squared", ONE, rare[:, None].astype(float), "Addmm"),
+    ):
+        assert not list(snippet._judge_facts(facts(snippet, *given)))
+
+
+def check_leaks(snippet):
+    """The target stands among the inputs, not something that is near it."""
+    table = np.concatenate([SCORES, HALF], 1)
+    (found,) = snippet._judge_looks(snippet._Looks(**LOOKS | {"inputs": [LABELS, table]}), HALF[:, 0])
+    assert (found.code, found.level) == ("target-among-inputs", "note")
+    assert found.evidence == "column 4 of 5, in all 64 examples"
+    for inputs, targets in (
+        (table[:15], HALF[:15]),
+        (ONE, ONE),
+        (table, SCORES),
+        (np.ones((64, 2)), np.ones((64, 1))),
+        (table + 1e-3, HALF),
+        (table[:, :, None], HALF),
+    ):
+        assert not list(snippet._judge_looks(snippet._Looks(**LOOKS | {"inputs": [inputs]}), targets))
+
+
 def check_constants(snippet):
     """The best constant against a search."""
     entropy = -sum(share * math.log(share) for share in np.bincount(LABELS) / 64)
@@ -347,5 +385,13 @@ def check_added_terms(snippet):
 RULES = (
     *(check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps),
     *(check_log_of_zero, check_flat_trials, check_noisy_trials, check_falling_trials, check_high_rates),
-    *(check_added_terms, check_moved_labels, check_held_out, check_counts, check_learned_by_heart),
+    *(
+        check_uneven_classes,
+        check_leaks,
+        check_added_terms,
+        check_moved_labels,
+        check_held_out,
+        check_counts,
+        check_learned_by_heart,
+    ),
 )

@@ -185,6 +185,7 @@ CURES: dict[str, Made] = {
     "40 steps of ReLU, recurrent weights times 2": lambda: planted.through_time(1.0),
     "batch normalization that lags behind": measured_anew,
     "trained for 32 steps": lambda: vectors([layers.Dense(64), layers.BatchNormalization(), layers.ReLU()]),
+    "a dropout that is always on": lambda: planted.dropping(always=False),
     "biases that outweigh the signal": lambda: vectors(he(5)),
 }
 

@@ -334,6 +334,25 @@ class Counting(layers.Layer):
         return inputs
 
 
+class Dropping(keras.Model):
+    """A dropout that is on in both modes, or by the mode. In a functional model, Keras sets the mode of each layer."""
+
+    def __init__(self, always: bool) -> None:
+        super().__init__()
+        self.body, self.head = layers.Dense(64, "relu", kernel_initializer="he_normal"), layers.Dense(10)
+        self.drop, self.always = layers.Dropout(0.2), always
+
+    def call(self, x: Any) -> Any:
+        hidden = self.body(x)
+        return self.head(self.drop(hidden, training=True) if self.always else self.drop(hidden))
+
+
+def dropping(always: bool = True) -> Case:
+    case = Case(Dropping(always), (normal(16, 64), labels()))
+    case.model(case.batch[0])
+    return case
+
+
 FAULTS = {
     "weights too large": (
         "exploding-activation",
@@ -453,6 +472,7 @@ FAULTS = {
     "40 steps of ReLU, recurrent weights times 2": ("exploding-through-time", lambda: through_time(2.0, "relu")),
     "batch normalization that lags behind": ("evaluation-gap", fitted),
     "trained for 32 steps": ("trained-already", lambda: fitted(0.5)),
+    "a dropout that is always on": ("dropout-in-evaluation", dropping),
     "biases that outweigh the signal": (
         "collapsed-angles",
         lambda: vectors(dense(5, "relu", "he_normal", bias_initializer=initializers.RandomNormal(stddev=300.0))),

@@ -121,3 +121,26 @@ def test_what_holds_for_new_examples_is_related_however_far_the_nearest_ones_are
 
 def test_too_few_batches_to_hold_some_out_say_nothing():
     assert "labels-unrelated" not in learned(X[:40], SHUFFLED[:40], loader=True, batch_size=40)
+
+
+def test_batches_of_several_lengths_are_not_compared():
+    stack = [layers.GlobalAveragePooling1D(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((None, 4)), *stack])
+    model.compile(optimizers.Adam(0.01), SPARSE)
+    parts = [(X[:16, : 4 * (place % 3 + 1)].reshape(16, -1, 4), SHUFFLED[16 * place :][:16]) for place in range(8)]
+
+    class Texts(keras.utils.PyDataset):
+        def __len__(self):
+            return len(parts)
+
+        def __getitem__(self, place):
+            return parts[place]
+
+    assert "labels-unrelated" not in [finding.code for finding in look(model, Texts()).findings]
+
+
+def test_a_model_that_returns_one_number_for_each_example_is_looked_at_as_it_is():
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(1), layers.Reshape(())])
+    model.compile(optimizers.Adam(0.05), "mse")
+    report = look(model, X, X[:, 0] + X[:, 1], epochs=20)
+    assert report.findings == () and report.best_constant == pytest.approx((X[:, 0] + X[:, 1]).var(), rel=0.01)

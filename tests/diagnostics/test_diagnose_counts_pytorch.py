@@ -152,6 +152,29 @@ def test_too_few_batches_to_hold_some_out_say_nothing():
     assert "labels-unrelated" not in few
 
 
+def test_batches_of_several_lengths_are_not_compared():
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x.mean(1))
+
+    class Texts(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
+            return X[:16, : 4 * (place % 3 + 1)].unflatten(1, (-1, 4)), SHUFFLED[16 * place : 16 * place + 16]
+
+    model = Mean()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    data = DataLoader(Texts(), batch_size=None)
+    report = diagnose(model, data, nn.CrossEntropyLoss(), optimizer, progress=False)
+    assert "labels-unrelated" not in [finding.code for finding in report.findings]
+
+
 def test_data_that_are_no_pairs_are_not_compared():
     class Own(nn.Module):
         def __init__(self) -> None:

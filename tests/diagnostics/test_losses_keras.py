@@ -33,6 +33,12 @@ def series_model(both: bool = False) -> keras.Model:
     return keras.Sequential([keras.Input((None, 2)), hidden, layers.Dense(2)])
 
 
+def padded(units: int = 4) -> keras.Model:
+    """An answer for each token; the last ones are padding."""
+    stack = [layers.Embedding(50, 32, mask_zero=True), layers.Dense(units)]
+    return keras.Sequential([keras.Input((12,), dtype="int32"), *stack])
+
+
 def squared(chosen: Any) -> Any:
     return ops.mean((chosen - 1.0) ** 2)
 
@@ -104,6 +110,7 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     sequences = draw.normal(size=(32, 9, 16)).astype("float32")
     turns = np.arange(24) + 6 * draw.random((16, 1))
     wave = (np.sin(turns)[..., None] + 0.1 * draw.normal(size=(16, 24, 2))).astype("float32")
+    short = np.where(np.arange(12) < 5, 1 + text % 49, 0)
     rewards = draw.normal(size=32).astype("float32")
     crossed, acted = losses.CategoricalCrossentropy(), hot * weights
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
@@ -198,6 +205,37 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
             losses.MeanSquaredError(),
         ),
         "both directions": ("future-visible", lambda: text_model(True), (text[:, :-1], text[:, 1:]), CLASSES),
+        "classes of text with padding": ("", padded, (short, short % 4), CLASSES),
+        "labels beyond the classes under a mask": (
+            "labels-out-of-range",
+            padded,
+            (short, np.where(short, short % 4, 9)),
+            CLASSES,
+        ),
+        "distributions for text with padding": (
+            "",
+            padded,
+            (short, np.eye(4, dtype="float32")[short % 4]),
+            losses.CategoricalCrossentropy(from_logits=True),
+        ),
+        "labels of text with padding": (
+            "",
+            lambda: padded(1),
+            (short, (short % 2)[..., None].astype("float32")),
+            LOGITS,
+        ),
+        "large numbers for padding alone": (
+            "",
+            lambda: padded(1),
+            (short, np.where(short, short % 2, 1e4)[..., None].astype("float32")),
+            losses.MeanSquaredError(),
+        ),
+        "large numbers for words": (
+            "target-scale",
+            lambda: padded(1),
+            (short, np.where(short, 1e4, 0)[..., None].astype("float32")),
+            losses.MeanSquaredError(),
+        ),
         "a policy that gets worse": (
             "policy-sign",
             lambda: many("softmax"),

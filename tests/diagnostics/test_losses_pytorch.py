@@ -93,6 +93,14 @@ def steps_back(values: Tensor, rewards: Tensor) -> Tensor:
     return (torch.stack(found) - values[:-1]).pow(2).mean()
 
 
+def aligned(output: Tensor, labels: Tensor, padded: bool = False) -> Tensor:
+    """Eight texts of four steps, of which two letters are read; the last step may be padding."""
+    steps = output.unflatten(0, (4, 8))
+    steps = torch.cat([steps[:3], 0 * steps[3:]]) if padded else steps
+    letters = labels[:16].reshape(8, 2) % 3 + 1
+    return F.ctc_loss(steps, letters, torch.full((8,), 3 if padded else 4), torch.full((8,), 1))
+
+
 class Actor(nn.Module):
     """Two heads on one trunk: logits of the actions, and the value of the state."""
 
@@ -237,6 +245,19 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
         "sigmoid before classes": ("sigmoid-before-categorical", network(4, sigmoid), (x, classes), crossed),
         "sigmoid before many labels": ("sigmoid-before-logits-loss", network(4, sigmoid), (x, several), many),
         "probabilities in a divergence": ("nll-without-log-softmax", network(4, nn.Softmax(1)), (x, hot), divergence),
+        "logits in a loss of alignments": ("nll-without-log-softmax", network(), (x, classes), aligned),
+        "probabilities in a loss of alignments": (
+            "nll-without-log-softmax",
+            network(4, nn.Softmax(1)),
+            (x, classes),
+            aligned,
+        ),
+        "log-probabilities in a loss of alignments": (
+            "",
+            network(4, nn.LogSoftmax(1)),
+            (x, classes),
+            lambda o, y: aligned(o, y, padded=True),
+        ),
         "log-probabilities in a divergence": ("", network(4, nn.LogSoftmax(1)), (x, hot), divergence),
         "swapped, classes": ("swapped-arguments", network(), (x, hot), lambda o, y: F.cross_entropy(y, o)),
         "swapped, logits": ("swapped-arguments", network(1), (x, binary), lambda o, y: LOGITS(y, o)),
@@ -387,6 +408,12 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             Actor(),
             (x, acted),
             actor_critic(False, next_value=True),
+        ),
+        "a margin of two outputs": (
+            "",
+            network(),
+            (x, classes),
+            lambda o, _: -((o[:, 0] - o[:, 1]) * o.log_softmax(1)[:, 2]).mean(),
         ),
         "a focal loss": ("", network(), (x, classes), focal),
         "classes that are weighted by their error": ("", network(), (x, hot), weighted_by_error),

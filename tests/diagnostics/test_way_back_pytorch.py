@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from snippets.diagnostics import check_model_pytorch
 from snippets.diagnostics.check_model_pytorch import check_model
 
 NOISE, ONES = torch.linspace(-2, 2, 256).reshape(32, 8).sin(), torch.ones(32, 1)
@@ -142,6 +143,14 @@ def test_an_operation_that_keeps_no_numbers_is_named_alone():
 
     evidence = found(nn.Linear(8, 4), (NOISE, ONES), lambda o, _: Lost.apply(o).mean())["non-finite-gradient"]
     assert "; born on the way back through lost, in line" in evidence
+
+
+def test_an_operation_within_pytorch_has_no_line_of_the_program():
+    """What called the check is no part of the model."""
+    ours, theirs = (f'  File "{module.__file__}", line 7, in run\n' for module in (check_model_pytorch, torch))
+    own = '  File "/home/me/train.py", line 3, in loss\n'
+    assert check_model_pytorch._place_of([own, ours, theirs]) == check_model_pytorch._place_of([]) == ""
+    assert check_model_pytorch._place_of([ours, own, theirs]) == ", in line 3 of train.py"
 
 
 def test_a_model_that_returns_its_loss_is_hunted_too():

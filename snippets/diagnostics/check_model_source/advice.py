@@ -373,6 +373,15 @@ ADVICE = {
         "Use it, or drop it; distributed training may wait for it for ever.",
         "chapters/vanishing-gradients/#use",
     ),
+    "dropout-in-evaluation": (
+        "note",
+        "Dropout is on in evaluation mode: predictions change from call to call.",
+        "F.dropout(x) without training=self.training, dropout_p of an attention that is given at all times (PyTorch), "
+        "or training=True in the call of a layer (Keras). A sample of predictions (Monte Carlo) means it.",
+        "F.dropout(x, p, self.training), or nn.Dropout; dropout_p=p if self.training else 0 (PyTorch); a Dropout layer "
+        "without training=True (Keras).",
+        "toolbox/symptom-finder/#eval",
+    ),
     "not-put-back": (
         "note",
         "The pass changed something that the check could not put back.",

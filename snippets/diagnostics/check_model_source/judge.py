@@ -124,6 +124,8 @@ class _Seen:
         input."""
         self.rising = 0
         """Products of log-probabilities and weights by which the loss grows."""
+        self.dropping: list[str] = []
+        """Dropouts that are on in evaluation mode."""
         self.went_back = False
         """There was a backward pass."""
         self.cuts: list[tuple[int, bool, str]] = []
@@ -521,6 +523,8 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             "mixed-examples",
             f"an output changes by {mixed:.0%} of its size with the examples beside it, limit {MIXED:.0%}",
         )
+    if seen.dropping:
+        seen.find("dropout-in-evaluation", "; ".join(dict.fromkeys(seen.dropping)))
     if seen.steps:
         seen.find("trained-already", seen.steps)
     if seen.evaluation is not None and seen.evaluation > GAP * seen.loss > 0:

@@ -299,6 +299,10 @@ _LOGITS = {
 """Losses of TensorFlow, and those of Keras that compute the same."""
 _OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
 """What makes a log-probability, or its negative."""
+_DROPOUTS = (
+    *(layers.AlphaDropout, layers.Dropout, layers.GaussianDropout),
+    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+)
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
@@ -349,7 +353,7 @@ class _Watch(_Seen):
             for part in model.weights
             if isinstance(part.value, tf.Variable)
         }
-        self.inside_keras = False
+        self.inside_keras = self.evaluating = False
         self.loose: dict[int, tuple[int, bool, str]] = {}
         """Cuts whose result nobody has read yet, by the number of it."""
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
@@ -443,6 +447,7 @@ class _Watch(_Seen):
             isinstance(layer, layers.BatchNormalization) for layer in self.layers
         ):
             self.quietly(self.evaluate, loss_fn)
+        self.evaluating = True
         for count in () if self.rounded else (4, 5):
             self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
@@ -599,6 +604,9 @@ class _Watch(_Seen):
                 # within a tf.function, tensors have no values yet
                 return call(*arguments, **keywords)
             if self.done:
+                on = self.evaluating and keywords.get("training")
+                if on and isinstance(layer, _DROPOUTS) and layer.rate:
+                    self.dropping.append(f"{layer.path}, rate {layer.rate:g}")
                 self.running.append((layer, {}))
                 try:
                     return call(*arguments, **keywords)

@@ -40,6 +40,20 @@ CURES = {
         "Pass whole class numbers; for a regression take a squared error and a single linear output.",
         LOSS,
     ),
+    "uneven-classes": (
+        "note",
+        "One class has nearly all examples: to name it always is right nearly always.",
+        "Rare classes. The loss falls, the accuracy stays, and the rare ones may never be named.",
+        "Judge by recall or balanced accuracy; weigh the rare classes more, or draw them more often.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "target-among-inputs": (
+        "note",
+        "A column of the inputs is the target.",
+        "The column of the target was not taken out of the table; or a task that was made up to be easy.",
+        "Drop it, and look for others that are known only after the target is.",
+        "toolbox/diagnose/#findings",
+    ),
     "softmax-over-one-unit": (
         "fault",
         "The last layer is a softmax over a single unit: it returns 1 for every input.",

@@ -18,6 +18,7 @@ from snippets.diagnostics.diagnose_source.limits import (
     NEAR_ZERO,
     OUTWEIGHED,
     SMALL,
+    UNEVEN,
     UNREACHED,
     WIDE,
 )
@@ -99,6 +100,11 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
     single = kind in ("labels", "classes") and units == 1
     if len(y) >= ALIKE and low == high and kind != "other" and not single:
         yield _found("one-target", f"all {y.size} targets are {low:g}")
+    share = _commonest(kind, y, hard, exclusive, units)
+    if UNEVEN <= share < 1:
+        yield _found(
+            "uneven-classes", f"{share:.1%} of the labels are one, limit {UNEVEN:.0%}"
+        )
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -147,6 +153,21 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found("sum-reduction", f"{facts.unit:.4g} times the mean")
 
 
+def _commonest(
+    kind: str, y: np.ndarray, hard: bool, exclusive: bool, units: int
+) -> float:
+    """The share of the commonest class; 0 where there are none."""
+    if len(y) < ALIKE or y.dtype.kind not in "biuf":
+        return 0.0
+    if kind == "labels":
+        return float(np.unique(y, return_counts=True)[1].max() / y.size)
+    if kind == "binary" and hard and units == 1:
+        return float(max(y.mean(), 1 - y.mean()))
+    if kind in ("classes", "binary") and exclusive:
+        return float(y.reshape(-1, units).mean(0).max())
+    return 0.0
+
+
 def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
     """Inputs, layers and penalty."""
     for what, values in (
@@ -160,6 +181,15 @@ def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
                 "non-finite-input",
                 f"in {count} of {len(bad)} examples of the {what}",
             )
+    for part in looks.inputs:
+        table = part.ndim == 2 and part.shape[1] > 1 and targets.size == len(part)
+        if table and len(part) >= ALIKE and np.ptp(targets):
+            same = (part == targets.reshape(-1, 1)).all(0)
+            if same.any():
+                place = f"column {same.argmax()} of {part.shape[1]}"
+                yield _found(
+                    "target-among-inputs", f"{place}, in all {len(part)} examples"
+                )
     if looks.inputs and looks.inputs[0].dtype.kind == "f" and not looks.normalized:
         size = _typical_norm(looks.inputs[0])
         if 0 < size < SMALL:

@@ -40,6 +40,8 @@ errors by which their predictions are better than chance, if anything holds.
 """
 UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
+UNEVEN = 0.9
+"""Share of the commonest class: to say it always is right as often."""
 ALIKE = 16
 """Examples: so many may not all have the same target."""
 SMALL = 0.1

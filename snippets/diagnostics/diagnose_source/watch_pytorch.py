@@ -762,9 +762,8 @@ def _counts(call: _Call, value: Any) -> Tensor | None:
     alike, or if there is more to the loss.
     """
     parts = call.result
-    if parts is None or not parts.dim() or not parts.requires_grad:
-        return None
-    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+    scalar = isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad
+    if not scalar or parts is None or not parts.dim() or not parts.requires_grad:
         return None
     (counts,) = torch.autograd.grad(value, parts, retain_graph=True, allow_unused=True)
     if counts is None or bool((counts < 0).any()) or not bool(counts.any()):
