@@ -19,10 +19,16 @@ from markdown.treeprocessors import Treeprocessor
 
 from docs.hooks.store import ROOT, keep, kept
 
-CODE = Path(__file__)
+CODE = [Path(__file__).with_name(f"{name}.py") for name in ("parsed", "code", "contract")]
+"""This, and what makes HTML of a fence while the text is parsed."""
 SETTINGS = ROOT / "mkdocs.yml"
 # With Python's, since Markdown reads HTML by Python's own parser.
-VERSION = (CODE.read_text(encoding="utf-8"), markdown.__version__, pymdownx.__version__, platform.python_version())
+VERSION = (
+    *(file.read_text(encoding="utf-8") for file in CODE),
+    markdown.__version__,
+    pymdownx.__version__,
+    platform.python_version(),
+)
 
 Packed = list
 """An element as JSON: tag, attributes, text, tail, children."""

@@ -11,14 +11,14 @@ from pathlib import Path
 import markdown
 import pymdownx
 
-from docs.hooks.markdown import formulas, katex, mathematics
+from docs.hooks.markdown import formulas, katex, mathematics, spaces
 from docs.hooks.store import ROOT, recall
 
 NOT_PROSE_OR_NUMBER = re.compile(r"(\$[^$]*\$|`[^`]*`)|(?<![\w.])-?\d+(?:\.\d+)?e[-+]?\d+(?!\w)")
 # With `tables`, since a cell may escape its bars.
-EXTENSIONS = ["md_in_html", "tables", "pymdownx.arithmatex", mathematics.__name__]
+EXTENSIONS = ["md_in_html", "tables", "pymdownx.arithmatex", mathematics.__name__, spaces.__name__]
 SETTINGS = {"pymdownx.arithmatex": {"generic": True, "inline_syntax": ["dollar"], "block_syntax": []}}
-CODE = tuple(Path(file).read_text(encoding="utf-8") for file in (__file__, mathematics.__file__))
+CODE = tuple(Path(file).read_text(encoding="utf-8") for file in (__file__, mathematics.__file__, spaces.__file__))
 
 
 class ProseError(Exception):
