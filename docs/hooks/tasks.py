@@ -305,7 +305,7 @@ def task_labs() -> dict:
     """Have labs executed again when what they run and are shown with changed: mkdocs-jupyter sees their text alone."""
     return {
         "actions": [labs.forget_executed],
-        "file_dep": [str(file) for file in (HOOKS / "show" / "jupyter").rglob("*.*")],
+        "file_dep": [*map(str, (HOOKS / "show" / "jupyter").rglob("*.*")), *code("show/labs.py"), *KATEX],
         "uptodate": [config_changed(versions(*NUMERICAL, "matplotlib", "mkdocs-jupyter", "nbconvert"))],
     }
 

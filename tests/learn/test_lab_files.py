@@ -52,3 +52,9 @@ def test_formulas_of_a_cell_are_set_and_code_is_not():
     assert "<math" in html and "$x" not in html
     display = labs.typeset(f"<p>{labs.set_apart('$$' + chr(10) + 'y' + chr(10) + '$$')}</p>")
     assert display.startswith('<div class="katex-display"') and display.endswith("</div>")
+
+
+def test_punctuation_stays_on_the_line_of_its_formula():
+    html = labs.typeset(f"<p>{labs.set_apart('At $x$, one ($y$) and $z$ more.')}</p>")
+    tied = re.findall(r'<span class="tied">(.)?<tex-formula.*?</tex-formula>(.*?)</span>', html)
+    assert tied == [("", ","), ("(", ")")]

@@ -117,6 +117,21 @@ def test_an_old_address_still_has_its_place(documents, old):
     assert name in ids
 
 
+PUNCTUATION = re.compile(r"[.,;:!?)\]”’%…]")
+
+
+def test_no_line_begins_with_the_punctuation_behind_a_formula(documents):
+    """A browser may break a line behind a formula, unless what follows is tied to it."""
+    loose = [
+        f"{page}: {formula.tail[:20]}"
+        for page, document in documents.items()
+        for parent in document.iter()
+        for formula in parent.findall("tex-formula")
+        if PUNCTUATION.match(formula.tail or "") and "tied" not in parent.get("class", "").split()
+    ]
+    assert loose == []
+
+
 SAYS_NOTHING = {"", "here", "this", "link", "more", "read more", "details", "source", "the source", "see", "click here"}
 
 
@@ -260,7 +275,8 @@ def test_the_ledger_leads_to_every_claim_and_its_value(documents):
 
 
 def text_of(document: Element) -> str:
-    return "".join(document.find("body").itertext())
+    """A space that keeps two words on one line is a space."""
+    return "".join(document.find("body").itertext()).replace("\u00a0", " ")
 
 
 def test_build_code_is_not_published(built_site):

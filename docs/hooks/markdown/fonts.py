@@ -4,7 +4,6 @@ import re
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -32,8 +31,8 @@ def _font_rules() -> list[tuple[set[str], dict[str, str]]]:
 def glyphs(formula: katex.Formula) -> set[tuple[str, str]]:
     """Which characters of which font a formula shows: `("KaTeX_Math-Italic", "x")`."""
     shown: set[tuple[str, str]] = set()
-    html: Any = ElementTree.fromstring(formula.html).find("span[@class='katex-html']")
-    _collect(html, {"family": "KaTeX_Main"}, shown)
+    for html in ElementTree.fromstring(f"<span>{formula.html}</span>").findall("span/span[@class='katex-html']"):
+        _collect(html, {"family": "KaTeX_Main"}, shown)
     return shown
 
 

@@ -32,6 +32,15 @@ LOW = dict(zip("0123456789+-−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄
 ACCENTS = {"^": "\u0302", "~": "\u0303", "ˉ": "\u0304", "‾": "\u0305", "˙": "\u0307", "⃗": "\u20d7"}
 HIGH = dict(zip("0123456789+-−=()inlLT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁱⁿˡᴸᵀ", strict=True))
 
+POWER = re.compile(r"(\d)\s*\\times\s*(?=10\^)")
+"""The product within a number such as 1.7 x 10^7, which stays on one line."""
+APART = re.compile(r"\s*\\qquad\s*")
+"""Between two formulas on one display, which a narrow screen sets below each other."""
+SHORT = 12
+"""Letters of a formula within a line that is not broken."""
+PAIRS = (("{", "}"), ("\\begin", "\\end"), ("\\left", "\\right"))
+"""What stands between two of these is no formula of its own."""
+
 RENDER = """
 function render(tex, displayMode) {
   try {
@@ -47,7 +56,7 @@ function render(tex, displayMode) {
 @dataclass(frozen=True)
 class Formula:
     html: str
-    """KaTeX's markup, trimmed; also well-formed XML."""
+    """KaTeX's markup, trimmed: one element, or several that may stand below each other; each is well-formed XML."""
     text: str
     """The formula on one line without markup, for tables of contents, titles and search."""
 
@@ -125,13 +134,31 @@ def version() -> str:
 
 
 def _render(tex: str, display: bool) -> Formula:
-    answer = _engine.call("render", tex, display)
-    if not answer.startswith("<"):
-        raise TexError(*json.loads(answer))
+    parts = APART.split(tex)
+    if display and len(parts) > 1 and all(part.count(a) == part.count(b) for part in parts for a, b in PAIRS):
+        _answer(tex, display)  # says where the whole is wrong
+        found = [_render(part, display) for part in parts]
+        return Formula("".join(one.html for one in found), " ".join(one.text for one in found))
+    formula = _trimmed(_answer(tex, display), display)
+    if not display and len(formula.text) <= SHORT and formula.html.count("katex-base") > 1:
+        return _trimmed(_answer(f"{{{tex}}}", display), display)
+    return formula
+
+
+def _trimmed(answer: str, display: bool) -> Formula:
     # HTML knows the namespaces of `math` and `svg`; without them the tags stay readable here.
     root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', "", answer))
     katex: Any = root.find("span") if display else root
     return Formula(_markup(katex, [[], []]), " ".join(_plain(katex.find(".//math")).split()))
+
+
+def _answer(tex: str, display: bool) -> str:
+    """KaTeX's markup. What it refuses, it refuses as the author wrote it."""
+    for said in dict.fromkeys((POWER.sub(r"\1\\times\\nobreak ", tex), tex)):
+        answer = _engine.call("render", said, display)
+        if answer.startswith("<"):
+            return re.sub(r'<mspace></mspace>|<span class="mspace nobreak"></span>', "", answer)
+    raise TexError(*json.loads(answer))
 
 
 def _markup(element: Element, above: list[list[str]]) -> str:

@@ -81,7 +81,7 @@ def _behind(claim: dict[str, Any], source: str) -> Iterator[str]:
         yield f"{claim['spread']['of']}: {lowest}{f' to {highest}' if lowest != highest else ''}."
     if claim["rival_of"]:
         number = f": {typeset(claim['rival_printed'])}" if claim["rival_printed"] else ""
-        yield f"If it were false: {to_html(claim['rival_of'])}{number}."
+        yield to_html(f"If it were false: {claim['rival_of']}{number}.")
     if claim["source"] != source:
         yield f"Source: {to_html(claim['source'])}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from docs.hooks.draw import scheme, theme
 from docs.hooks.markdown import formulas, katex
-from docs.hooks.markdown.mathematics import IN_A_LINE
+from docs.hooks.markdown.mathematics import CLOSING, IN_A_LINE, OPENING
 from docs.hooks.store import write_if_changed
 
 LABS = Path("docs", "labs")
@@ -60,16 +60,23 @@ def _word(kind: str, tex: str) -> str:
 
 def typeset(html: str) -> str:
     """What was set apart, as the pages of the site have it: see `mathematics.py`."""
-    return re.sub(r"(<p>)?tex(display|inline)([0-9a-f]+)tex(?(1)(</p>)?)", _typeset, html)
+    html = re.sub(r"(?:<p>)?texdisplay([0-9a-f]+)tex(?:</p>)?", _typeset_display, html)
+    return IN_PROSE.sub(_typeset_inline, html)
 
 
-def _typeset(word: re.Match[str]) -> str:
-    before, kind, tex, after = word.groups()
-    html = katex.render(bytes.fromhex(tex).decode(), kind == "display").html
-    if kind == "display":
-        return f'<div class="katex-display" data-search-exclude>{html}</div>'
-    inner = html.removeprefix('<span class="katex">').removesuffix("</span>")
-    return f'{before or ""}<{IN_A_LINE} class="katex" data-search-exclude>{inner}</{IN_A_LINE}>{after or ""}'
+IN_PROSE = re.compile(f"({OPENING.pattern.rstrip('$')})texinline([0-9a-f]+)tex({CLOSING.pattern})")
+
+
+def _typeset_display(word: re.Match[str]) -> str:
+    html = katex.render(bytes.fromhex(word[1]).decode(), display=True).html
+    return f'<div class="katex-display" data-search-exclude>{html}</div>'
+
+
+def _typeset_inline(word: re.Match[str]) -> str:
+    opening, tex, closing = word.groups()
+    inner = katex.render(bytes.fromhex(tex).decode()).html.removeprefix('<span class="katex">').removesuffix("</span>")
+    formula = f'{opening}<{IN_A_LINE} class="katex" data-search-exclude>{inner}</{IN_A_LINE}>{closing}'
+    return f'<span class="tied">{formula}</span>' if opening or closing else formula
 
 
 def prose(lab: Path) -> str:

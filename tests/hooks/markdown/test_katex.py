@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from docs.hooks import store
-from docs.hooks.markdown import katex
+from docs.hooks.markdown import fonts, katex
 
 FORMULAS = [
     r"x",
@@ -205,3 +205,42 @@ print(katex._render("y", False).text)
 """
     ended = subprocess.run([sys.executable, "-c", code], cwd=store.ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "y\n", "")
+
+
+@pytest.mark.parametrize(
+    ("tex", "lines"),
+    [
+        (r"1.73205\times10^{12}", 1),
+        (r"1.73205 \times 10^{-12}", 1),
+        (r"1.73205\times10^{12} + 1", 2),
+        (r"1.7320508\times n^{-12}", 2),
+    ],
+)
+def test_a_number_with_a_power_of_ten_is_not_broken(tex, lines):
+    html = katex.render(tex).html
+    assert html.count('class="katex-base"') == lines
+    assert "<mspace" not in html
+
+
+@pytest.mark.parametrize(
+    ("tex", "lines"), [("l=1", 1), (r"\beta\ne1", 1), (r"h_0\in\mathbb R^n", 1), ("a=b+c+d+e+f", 6), (r"\sigma_w=1", 1)]
+)
+def test_a_short_formula_is_not_broken_and_looks_the_same(tex, lines):
+    shown = katex.render(tex)
+    as_it_was = katex._trimmed(katex._answer(tex, False), False)
+    assert shown.html.count('class="katex-base"') == lines < 2 or shown == as_it_was
+    assert shown.text == as_it_was.text
+    gaps = re.compile(r"margin-right:[\d.]+em")
+    assert gaps.findall(shown.html) == gaps.findall(as_it_was.html)
+
+
+def test_formulas_far_apart_on_one_display_may_stand_below_each_other():
+    shown = katex.render(r"a=b,\qquad c=d", True)
+    assert len(re.findall('<span class="katex">', shown.html)) == 2
+    assert shown.text == "a = b, c = d"
+    assert {letter for _, letter in fonts.glyphs(shown)} >= set("ab,cd")
+    whole = katex.render(r"\begin{aligned}a&=b\qquad c\end{aligned}", True)
+    assert len(re.findall('<span class="katex">', whole.html)) == 1
+    with pytest.raises(katex.TexError) as refused:
+        katex.render(r"a\qquad b\qquad \bad", True)
+    assert refused.value.position == 16

@@ -97,6 +97,10 @@ def test_numbers_in_prose_are_written_as_by_hand(written, shown):
 def test_a_card_shows_what_would_be_seen_if_the_statement_were_false():
     shown = claims(rival_printed="0.41", rival_of="Xavier")
     assert "If it were false: Xavier: 0.41." in shown
+    tied = claims(rival_printed="-4.1e-05", rival_of="with $x$")
+    assert re.search(
+        r'with <span class="tied"><tex-formula.*?</tex-formula>:</span> −4.1\u202f×\u202f10<sup>−5</sup>\.', tied
+    )
 
 
 def test_an_identity_is_shown_as_one_without_a_dot_on_a_line():

@@ -69,14 +69,21 @@ def test_a_lab_that_raises_stops_the_site_and_is_named_and_its_cure_is_enough(la
 TEMPLATE = "docs/hooks/show/jupyter/nbconvert/templates/mkdocs_html/notebook.html.j2"
 
 
-@pytest.mark.parametrize("change", [TEMPLATE, "torch-99.dist-info/METADATA"])
+FILTERS = "docs/hooks/show/labs.py"
+
+
+@pytest.mark.parametrize("change", [TEMPLATE, FILTERS, "torch-99.dist-info/METADATA"])
 def test_executed_labs_are_forgotten_when_what_they_rest_on_changes(lab, change):
     """The first version of a package that is found counts, and the project stands before the installed packages."""
     lab.make_figures()
     executed = lab.write(".cache/mkdocs-jupyter/executed.json", "{}")
     lab.make_figures()
     assert executed.is_file()
-    before = (lab.root / change).read_text(encoding="utf-8") if change == TEMPLATE else "Name: torch\nVersion: 99"
+    before = (
+        (lab.root / change).read_text(encoding="utf-8")
+        if change != "torch-99.dist-info/METADATA"
+        else "Name: torch\nVersion: 99"
+    )
     lab.write(change, f"{before}\n")
 
     lab.make_figures()
