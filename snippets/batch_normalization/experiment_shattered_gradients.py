@@ -136,7 +136,7 @@ def autocorrelation(rows: np.ndarray) -> np.ndarray:
 
 CLAIMS = (
     Claim(
-        statement="Correlation of the gradients at neighbouring inputs: 24 layers with batch normalization",
+        statement="Correlation of the gradients at neighboring inputs: 24 layers with batch normalization",
         value=lambda m: float(m.normalized_deep[1]),
         interval=(-0.2, 0.2),
         rival=lambda m: float(m.plain_deep[1]),
@@ -193,7 +193,7 @@ CLAIMS = (
         interval=(-0.35, 0.2),
         rival=lambda m: float(m.plain_deep[1]),
         rival_of="ReLU at He",
-        reason="Where the map of two inputs is chaotic, neighbours part in every layer.",
+        reason="Where the map of two inputs is chaotic, neighbors part in every layer.",
     ),
 )
 

@@ -920,7 +920,7 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
-        """By which part of its size an output changed with its neighbours."""
+        """By which part of its size an output changed with its neighbors."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
         self.mixed_further = math.inf
@@ -2208,7 +2208,7 @@ class _Watch(_Seen):
         return tf.reshape(value, ())
 
     def ask(self, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbours."""
+        """What one pass does not show: memory, evaluation, and neighbors."""
         for layer, call, given in self.recurrent:
             self.quietly(self.look_through_time, layer, call, given)
         if self.steps and any(

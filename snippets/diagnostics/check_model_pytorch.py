@@ -917,7 +917,7 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
-        """By which part of its size an output changed with its neighbours."""
+        """By which part of its size an output changed with its neighbors."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
         self.mixed_further = math.inf
@@ -2427,7 +2427,7 @@ class _Watch(_Seen, TorchFunctionMode):
             self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbours."""
+        """What one pass does not show: memory, evaluation, and neighbors."""
         for name, (module, given) in self.recurrent.items():
             self.quietly(self.look_through_time, name, module, given)
         batches = any(

@@ -68,7 +68,7 @@ CLAIMS = (
         format=".0f",
     ),
     Claim(
-        statement="Smallest distance of the faults in the figure from the centre, over the largest of a healthy model",
+        statement="Smallest distance of the faults in the figure from the center, over the largest of a healthy model",
         value=lambda m: (
             min(map(_reach, (m.faulty[name] for name in DRAWN)))
             / max(map(_reach, m.healthy.values()))

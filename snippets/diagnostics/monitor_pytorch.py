@@ -335,7 +335,7 @@ class TrainingMonitor:
 
 def plot_rows(rows: list[dict[str, float]]) -> Any:
     """A matplotlib Figure of a monitor's rows: gradient norms above update
-    ratios. Grey lines are the inner layers.
+    ratios. Gray lines are the inner layers.
 
     Raises ValueError if no row has an update ratio.
     """

@@ -29,7 +29,7 @@ class Law(NamedTuple):
     kurtosis: float
     """Fourth moment over the square of the second; 3 for a normal law."""
     density: np.ndarray
-    """Between neighbouring EDGES."""
+    """Between neighboring EDGES."""
 
 
 def measure(seed: int = 0) -> dict[str, Law]:

@@ -1,4 +1,4 @@
-"""Real architectures as their libraries initialise them, small enough to build from a configuration in milliseconds.
+"""Real architectures as their libraries initialize them, small enough to build from a configuration in milliseconds.
 
 Those of `transformers` keep the initializers, the activations and the order of layers of the original; width, depth
 and vocabulary are cut. Inputs are standard normal images and features, or uniform tokens; labels are uniform.
@@ -332,7 +332,7 @@ class Swap(nn.Module):
 
 
 def vgg() -> Case:
-    """13 convolutions with batch normalization, initialised as torchvision's VGG does."""
+    """13 convolutions with batch normalization, initialized as torchvision's VGG does."""
     layers: list[nn.Module] = []
     width = 3
     for stage, (wide, repeats) in enumerate(
@@ -375,7 +375,7 @@ class Dense(nn.Module):
 
 
 def densenet() -> Case:
-    """Two dense blocks of 8 layers, initialised as torchvision's DenseNet does."""
+    """Two dense blocks of 8 layers, initialized as torchvision's DenseNet does."""
     growth, width = 12, 24
     layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1, bias=False)]
     for block in range(2):

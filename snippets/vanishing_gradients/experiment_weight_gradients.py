@@ -105,7 +105,7 @@ CLAIMS = (
         statement="The same network: $\\partial L/\\partial z$, first layer over last",
         value=lambda result: result.linear.deltas[0] / result.linear.deltas[-1],
         interval=(0.0063, 0.0081),
-        paper="3^(−9/2) = 0.0071",
+        paper="1/(81√3) = 0.0071",
         rival=1.0,
         rival_of="equal in all layers",
         source="Equation 13.",
@@ -138,7 +138,7 @@ CLAIMS = (
             result.deep_tanh.weight_gradients[9] / result.tanh.weight_gradients[9]
         ),
         interval=(0.0025, 0.007),
-        paper="3^(−5) = 0.0041",
+        paper="1/243 = 0.0041",
         rival=1.0,
         rival_of="a level that does not depend on depth",
         source="Equation 14.",

@@ -118,14 +118,14 @@ CLAIMS = (
         rival=1 / math.sqrt(2.0),
         rival_of="Xavier's gain",
         budget="150 steps of SGD, learning rate 0.1, norm clipped to 1, batches of 64",
-        reason="The grid's neighbours, 0.84 and 1.19, are allowed.",
+        reason="The grid's neighbors, 0.84 and 1.19, are allowed.",
         format=".2f",
     ),
 )
 
 
 def plot(measured: DepthAndGain) -> Figure:
-    """Accuracy in every cell of the map, the fuller the colour the better."""
+    """Accuracy in every cell of the map, the fuller the color the better."""
     figure = Figure(figsize=(4.6, 2.9))
     axes = figure.subplots()
     for i, accuracies in enumerate(measured.accuracy):

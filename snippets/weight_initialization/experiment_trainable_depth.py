@@ -150,7 +150,7 @@ CLAIMS = (
         rival=1.0,
         rival_of="$\\sigma_w=1$, the line without biases",
         budget="150 steps of SGD, learning rate $\\min(0.05,\\,0.8/L)$",
-        reason="The neighbours on the grid are allowed.",
+        reason="The neighbors on the grid are allowed.",
         format=".3f",
     ),
     Claim(

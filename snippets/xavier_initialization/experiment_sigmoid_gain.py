@@ -2,7 +2,7 @@ r"""At a gain above 1 a deep sigmoid network learns, far more slowly than a tanh
 
 Digits, hidden layers of 64 units, 200 steps of SGD with batches of 64 and learning rate 0.1, Xavier weights times a
 gain of 1, 4, 7 or 10.149. For comparison, tanh with gain 1; the sigmoid minus 1/2, whose mean is 0, with gain 4; and
-gain 7 with 500 steps of Adam, learning rate 0.001. The grey curve is $\chi$, the factor per layer of the mean square of
+gain 7 with 500 steps of Adam, learning rate 0.001. The gray curve is $\chi$, the factor per layer of the mean square of
 the gradient in wide layers.
 
 Source: the rule "four times Xavier for the sigmoid" stands in the deep learning tutorials of the LISA lab

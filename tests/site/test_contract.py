@@ -255,6 +255,42 @@ def test_the_spelling_is_american(path: Path):
     assert {match.group() for match in BRITISH.finditer(text)} == set()
 
 
+HUE = re.compile(r"\b(blue|red|orange|vermilion|green|purple|violet|yellow|olive|gold)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=str)
+def test_a_line_is_called_by_its_name(path: Path):
+    """Not by its hue, which is another one in the dark, and which not everyone sees."""
+    text = re.sub(
+        r"^```.*?^```|`[^`\n]*`", "", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    assert HUE.findall(text) == []
+
+
+SCRIPTS = [
+    path.relative_to(ROOT)
+    for folder in ("javascripts", "stylesheets", "overrides")
+    for path in sorted((ROOT / "docs" / folder).rglob("*.*"))
+    # The search knows how others spell; some are made by the build.
+    if path.name not in {"search.js", "palette.css"} and path.parent.name != "made"
+]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=str)
+def test_so_it_is_in_scripts_and_templates(path: Path):
+    assert {match.group() for match in BRITISH.finditer((ROOT / path).read_text(encoding="utf-8"))} == set()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path.relative_to(ROOT) for path in ROOT.glob("snippets/*/*.py") if path.parent.name != "laboratory")
+)
+def test_so_it_is_in_claims_figures_and_docstrings(path: Path):
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    names = re.compile(r"`[^`\n]*`|\b\w*_\w*\b")
+    assert {found for text in texts for found in map(re.Match.group, BRITISH.finditer(names.sub("", text)))} == set()
+
+
 @pytest.mark.parametrize(
     "wrong", ["initialise", "Normalisation", "neighbours", "centred", "unlabelled", "licence", "grey"]
 )

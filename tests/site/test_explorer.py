@@ -69,10 +69,10 @@ def engine_pass(page: Page, **settings: object) -> dict:
     return page.evaluate(
         """async (settings) => {
             const { pass } = await import("/javascripts/explorer/engine.js")
-            const { normalise } = await import("/javascripts/explorer/settings.js")
+            const { normalize } = await import("/javascripts/explorer/settings.js")
             const { predict } = await import("/javascripts/explorer/theory.js")
-            const result = pass(normalise(settings))
-            return { ...result, theory: predict(normalise(settings), result) }
+            const result = pass(normalize(settings))
+            return { ...result, theory: predict(normalize(settings), result) }
         }""",
         settings,
     )
@@ -313,7 +313,7 @@ def test_the_table_has_all_numbers(page: Page, url):
     assert [row[0] for row in rows] == list("1234567")
 
     def value(cell: str) -> float:
-        digits, _, power = cell.rstrip("°% ").replace("−", "-").partition(" × 10")
+        digits, _, power = cell.replace("\u00a0", " ").rstrip("°% ").replace("−", "-").partition(" × 10")
         return float(digits) * 10 ** float(power or 0)
 
     columns = [
@@ -371,9 +371,9 @@ def test_settings_survive_a_link(page: Page, url):
             state, read, again = page.evaluate(
                 """async ([settings, pinned]) => {
                     const { read, write } = await import("/javascripts/explorer/controls.js")
-                    const { normalise } = await import("/javascripts/explorer/settings.js")
-                    const state = { settings: normalise(settings), pinned: null }
-                    if (pinned) state.pinned = normalise({ ...settings, ...pinned })
+                    const { normalize } = await import("/javascripts/explorer/settings.js")
+                    const state = { settings: normalize(settings), pinned: null }
+                    if (pinned) state.pinned = normalize({ ...settings, ...pinned })
                     const link = new URL("#" + write(state.settings, state.pinned), location.href).hash.slice(1)
                     const { settings: own, pinned: other } = read(link)
                     return [state, { settings: own, pinned: other ?? null }, write(own, other) === link]
@@ -450,7 +450,7 @@ def test_two_settings_train_side_by_side(page: Page, url):
     expect(page.locator(".status")).to_have_text(words)
 
 
-def test_a_training_can_be_cancelled_and_the_controls_answer_meanwhile(page: Page, url):
+def test_a_training_can_be_canceled_and_the_controls_answer_meanwhile(page: Page, url):
     visit(page, url, "#depth=60&width=128")
     page.get_by_role("button", name="Train 100 steps").click()
     progress = page.get_by_role("progressbar", name="Training")
@@ -459,7 +459,7 @@ def test_a_training_can_be_cancelled_and_the_controls_answer_meanwhile(page: Pag
     expect(page).to_have_url(re.compile("depth=61"))
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Train 100 steps")).to_be_enabled()
-    assert page.locator(".trained").inner_text().startswith("cancelled.")
+    assert page.locator(".trained").inner_text().startswith("canceled.")
     stopped = progress.evaluate("(bar) => bar.value / bar.max")
     assert 0 < stopped < 1
     page.wait_for_timeout(500)

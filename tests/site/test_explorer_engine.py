@@ -56,8 +56,8 @@ def run_passes(page: Page, settings: list[Settings]) -> list[dict]:
         """async (settings) => {
             const { pass } = await import("/javascripts/explorer/engine.js")
             const { predict } = await import("/javascripts/explorer/theory.js")
-            const { normalise } = await import("/javascripts/explorer/settings.js")
-            return settings.map(normalise).map((one) => {
+            const { normalize } = await import("/javascripts/explorer/settings.js")
+            return settings.map(normalize).map((one) => {
                 const measured = pass(one)
                 return { ...measured, theory: predict(one, measured) }
             })

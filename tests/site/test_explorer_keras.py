@@ -14,9 +14,9 @@ def engine_rows(page: Page, settings: list[dict]) -> list[list[list[float]]]:
     return page.evaluate(
         """async (settings) => {
             const { pass } = await import("/javascripts/explorer/engine.js")
-            const { normalise } = await import("/javascripts/explorer/settings.js")
+            const { normalize } = await import("/javascripts/explorer/settings.js")
             return settings.map((one) => {
-                const { activation, gradient, weight_gradient } = pass(normalise(one))
+                const { activation, gradient, weight_gradient } = pass(normalize(one))
                 return activation.rms.map((rms, i) => [rms, gradient.rms[i], weight_gradient.rms[i]])
             })
         }""",

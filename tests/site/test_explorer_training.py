@@ -25,8 +25,8 @@ def train(page: Page, settings: Settings, steps: int) -> dict:
     return page.evaluate(
         """async ([settings, steps]) => {
             const { loadDigits, train } = await import("/javascripts/explorer/train.js")
-            const { normalise } = await import("/javascripts/explorer/settings.js")
-            const training = train(normalise(settings), steps, await loadDigits())
+            const { normalize } = await import("/javascripts/explorer/settings.js")
+            const training = train(normalize(settings), steps, await loadDigits())
             for (;;) {
                 const { done, value } = training.next()
                 if (done) return value
@@ -155,13 +155,13 @@ def test_a_pass_runs_while_a_training_is_under_way(worker):
             await until(2, "pass")
             while (heard.at(-1).kind !== "progress") await new Promise((resolve) => setTimeout(resolve, 5))
             say({ task: "cancel", id: 1 })
-            await until(1, "cancelled")
+            await until(1, "canceled")
         }"""
     )
     answered = heard(worker)
     assert answered.count((2, "pass")) == 1
     assert answered[0] == (1, "progress")
-    assert answered[-1] == (1, "cancelled")
+    assert answered[-1] == (1, "canceled")
 
 
 def test_two_trainings_take_turns(worker):
@@ -177,13 +177,13 @@ def test_two_trainings_take_turns(worker):
 
 
 @pytest.mark.parametrize("when", ["at once", "under way"])
-def test_a_cancelled_training_falls_silent(worker, when):
+def test_a_canceled_training_falls_silent(worker, when):
     worker.evaluate(
         """async (when) => {
             say({ id: 1, task: "train", settings: { depth: 30 }, steps: 1000 })
             if (when === "under way") await until(1, "progress")
             say({ task: "cancel", id: 1 })
-            await until(1, "cancelled")
+            await until(1, "canceled")
             say({ id: 2, task: "pass", settings: {} })
             await until(2, "pass")
             await new Promise((resolve) => setTimeout(resolve, 100))
@@ -191,7 +191,7 @@ def test_a_cancelled_training_falls_silent(worker, when):
         when,
     )
     answered = heard(worker)
-    assert answered[-2:] == [(1, "cancelled"), (2, "pass")]
+    assert answered[-2:] == [(1, "canceled"), (2, "pass")]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ HEAD = """<!doctype html><html lang="en" class="js" style="font-size: 125%"><hea
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"><title>Play</title>
 <link rel="stylesheet" href="stylesheets/palette.css"><link rel="stylesheet" href="stylesheets/theme.css">
 <script type="module" src="javascripts/explorer/loader.js"></script></head>
-<body data-md-color-scheme="default"><main class="md-typeset" style="background: var(--paper); color: var(--ink)">
+<body data-md-color-scheme="default">
+<main class="md-content__inner md-typeset" style="background: var(--paper); color: var(--ink)">
 <h1>Play</h1>"""
 
 
@@ -90,7 +91,7 @@ def test_the_text_without_javascript_says_the_numbers(bare, name):
     shown = call(bare, name, body)
     said = re.findall(r"\*\*(.+?)\*\*", WRITTEN[name][1])
     lifted = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
-    plain = re.sub(r"</?su[bp]>", "", shown)
+    plain = re.sub(r"</?su[bp]>", "", shown).replace("\u00a0", " ")
     assert said and [one for one in said if f"<strong>{one.translate(lifted)}</strong>" not in plain] == []
 
 
@@ -175,6 +176,31 @@ def test_by_keyboard_with_words_and_in_its_room(page: Page, url, name):
             assert control.bounding_box()["height"] >= 24
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert errors == []
+
+
+NAMES = """() => [...document.querySelectorAll(".play .chart g text")].map((name) => {
+    const place = name.getBoundingClientRect(), chart = document.querySelector(".play .chart")
+    const crossed = [...chart.querySelectorAll(".solid .line")].filter((line) => {
+        const toScreen = line.getScreenCTM()
+        return Array.from({ length: 2000 }, (_, i) => line.getPointAtLength((i * line.getTotalLength()) / 2000))
+            .map((point) => point.matrixTransform(toScreen)).some(({ x, y }) =>
+                x > place.left && x < place.right && y > place.top + 2 && y < place.bottom - 2)
+    })
+    return [name.textContent, crossed.length, parseFloat(getComputedStyle(name).fontSize) * name.getScreenCTM().a]
+})"""
+"""The names in the chart, how many lines cross each, and the height of its letters in pixels of the screen."""
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("name", PLAYS)
+def test_the_chart_is_large_and_its_names_lie_on_no_line(page: Page, url, name, viewport):
+    page.set_viewport_size(viewport)
+    page.goto(f"{url}{name}.html")
+    page.locator(".play").wait_for()
+    for text, crossed, letters in page.evaluate(NAMES):
+        assert crossed == 0, text
+        assert letters >= 11, text
+    assert page.locator(".play .chart").bounding_box()["width"] >= 0.9 * min(viewport["width"], 580)
 
 
 @pytest.mark.parametrize("name", PLAYS)

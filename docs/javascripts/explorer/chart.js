@@ -1,4 +1,4 @@
-/** Two drawings, as SVG: lines, and how values spread over the layers. Colours come from the style sheet. */
+/** Two drawings, as SVG: lines, and how values spread over the layers. Colors come from the style sheet. */
 
 const LEFT = 50, RIGHT = 10, TOP = 26, BOTTOM = 40, BAND = 16
 const round = (value) => value.toFixed(1)
@@ -43,7 +43,7 @@ function frame({ width, height }, title, xLabel, count, axis, floor, ceiling) {
  * Values above the axis, or NaN, are marked on its ceiling, called `over`; those below, as 0 on a logarithmic axis, on
  * its floor.
  * @param {SVGElement} svg
- * @param {{title: string, xLabel?: string, axis: object, over: string, lines: {values: number[], colour?: string,
+ * @param {{title: string, xLabel?: string, axis: object, over: string, lines: {values: number[], color?: string,
  *   kind: "solid"|"pinned"|"theory"}[]}} drawing
  */
 export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
@@ -54,7 +54,7 @@ export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
   const floor = measured.some(isUnder) && "0", ceiling = measured.some(isOver) && over
   const size = svg.getBoundingClientRect()
   const { inside, x, y, highest, lowest } = frame(size, title, xLabel, count, axis, floor, ceiling)
-  const drawn = lines.map(({ values, colour, kind }) => {
+  const drawn = lines.map(({ values, color, kind }) => {
     let line = "", dots = "", marks = "", joined = false
     values.forEach((value, i) => {
       const beyond = isOver(value) ? [highest, -6] : isUnder(value) ? [lowest, 6] : null
@@ -67,7 +67,7 @@ export function drawLines(svg, { title, xLabel = "layer", axis, over, lines }) {
       joined = !beyond
     })
     const extra = kind === "theory" ? "" : `<path class="dots" d="${dots}"/><path class="marks" d="${marks}"/>`
-    return `<g class="${kind}" style="color:var(${colour})"><path class="line" d="${line}"/>${extra}</g>`
+    return `<g class="${kind}" style="color:var(${color})"><path class="line" d="${line}"/>${extra}</g>`
   })
   svg.innerHTML = inside + drawn.join("")
 }

@@ -1,5 +1,5 @@
 /** The controls: their names, what a slider's position means, how a value is said. Settings as link and as code. */
-import { ACTIVATIONS, DEFAULTS, DISTRIBUTIONS, normalise, PRESETS, RANGES, SCHEMES } from "./settings.js"
+import { ACTIVATIONS, DEFAULTS, DISTRIBUTIONS, normalize, PRESETS, RANGES, SCHEMES } from "./settings.js"
 
 const named = (names, spoken = {}) => Object.fromEntries(names.map((name) => [name, spoken[name] ?? name]))
 
@@ -92,11 +92,11 @@ export function write(settings, pinned) {
   return pinned ? `${own}/${query(pinned, differ(pinned, settings))}` : String(own)
 }
 
-/** @throws {RangeError} as `normalise` does */
+/** @throws {RangeError} as `normalize` does */
 export function read(text) {
   const [own, other] = text.split("/").map((query) => Object.fromEntries(new URLSearchParams(query)))
-  const settings = normalise(own)
-  return { settings, pinned: other && normalise({ ...settings, ...other }) }
+  const settings = normalize(own)
+  return { settings, pinned: other && normalize({ ...settings, ...other }) }
 }
 
 const python = (value) => (value === true ? "True" : value === false ? "False" : JSON.stringify(value))

@@ -1,7 +1,7 @@
 /** <init-explorer>: settings to move, and what a real forward and backward pass through that network shows. */
 import { decades, drawHistograms, drawLines, linear } from "./chart.js"
 import { code, control, CONTROLS, difference, moved, read, show, write } from "./controls.js"
-import { DEFAULTS, normalise } from "./settings.js"
+import { DEFAULTS, normalize } from "./settings.js"
 import { sheet } from "./sheet.js"
 import { markup as trainingMarkup, Training } from "./training.js"
 import { degrees, number, spoken, typeset, verdict } from "./words.js"
@@ -25,14 +25,14 @@ function markup(names, full) {
   const trains = names.includes("learning_rate")
   const views = VIEWS.map((label, i) =>
     choice(`type="radio" name="view" value="${label}"${i ? "" : " checked"}`, label))
-  const lines = LINES.map(([label, colour], i) =>
-    choice(`type="checkbox" name="line" value="${i}" checked`, label, ` style="--line:var(${colour})"`))
+  const lines = LINES.map(([label, color], i) =>
+    choice(`type="checkbox" name="line" value="${i}" checked`, label, ` style="--line:var(${color})"`))
   return `${group("controls", "Settings", names.filter((name) => name !== "learning_rate").map(control).join(""))}
     <div class="result">
       <div class="seen">
         ${group("views", "View", views.join(""))}
         <svg class="chart" role="img" aria-label="Chart of the numbers below"></svg>
-        ${group("lines", "Lines", `${lines.join("")}<span>dotted: mean field</span>`)}
+        ${group("lines", "Lines", `${lines.join("")}<span>dotted: theory (mean field)</span>`)}
         <p class="pinned"></p>
       </div>
       <p class="verdict"></p>
@@ -145,7 +145,7 @@ class InitExplorer extends HTMLElement {
 
   set(settings, message = "") {
     try {
-      this.settings = normalise(settings)
+      this.settings = normalize(settings)
     } catch (error) {
       return this.tell(`${error.message}.`) // a number that is being typed
     }
@@ -197,14 +197,14 @@ class InitExplorer extends HTMLElement {
     this.find(".lines").hidden = view !== "By layer"
     if (view === "Histograms") return drawHistograms(svg, passes.map(({ activation }) => activation.histogram))
     if (view === "Angle") {
-      const lines = passes.map(({ cosine }, i) => ({ values: cosine.map(degrees), colour: "--c0", kind: kinds[i] }))
+      const lines = passes.map(({ cosine }, i) => ({ values: cosine.map(degrees), color: "--c0", kind: kinds[i] }))
       const wide = lines.some(({ values }) => values.some((value) => value > 90))
       const axis = linear(0, wide ? 180 : 90, 3, "°")
       return drawLines(svg, { title: "angle between two inputs, 60° before layer 1", axis, over: "NaN", lines })
     }
     const shown = LINES.filter((_, i) => this.find(`[name=line][value="${i}"]`).checked).reverse()
     const lines = passes.flatMap((pass, i) =>
-      shown.map(([, colour, of]) => ({ values: of(pass), colour, kind: kinds[i] })))
+      shown.map(([, color, of]) => ({ values: of(pass), color, kind: kinds[i] })))
     const axis = decades(lines.flatMap(({ values }) => values))
     const predicted = shown.map(([, , , of]) => of(passes[0].theory)).filter(Boolean)
     lines.unshift(...predicted.map((values) => ({ values, kind: "theory" })))

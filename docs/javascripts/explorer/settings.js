@@ -67,7 +67,7 @@ const WHOLE = ["depth", "width", "seed"]
  * @returns {Settings}
  * @throws {RangeError} naming the setting and the value
  */
-export function normalise(settings) {
+export function normalize(settings) {
   const complete = {}
   for (const name in DEFAULTS) complete[name] = read(name, settings[name] ?? DEFAULTS[name])
   const unknown = Object.keys(settings).find((name) => !(name in DEFAULTS))

@@ -55,7 +55,7 @@ export class Training {
     if (!runs.length) return
     progress.value = runs.reduce((sum, { losses }) => sum + losses.length, 0) / (runs.length * STEPS)
     svg.removeAttribute("hidden")
-    const curves = runs.map(({ losses }, i) => ({ values: losses, colour: "--c0", kind: i ? "pinned" : "solid" }))
+    const curves = runs.map(({ losses }, i) => ({ values: losses, color: "--c0", kind: i ? "pinned" : "solid" }))
     drawLines(svg, {
       title: "loss on the digits, in nats",
       xLabel: "step",

@@ -52,7 +52,7 @@
  *
  * To the worker: {id, task: "pass", settings} | {id, task: "train", settings, steps} | {task: "cancel", id}.
  * From the worker: {id, kind: "pass", result: Pass} | {id, kind: "progress", step, loss} |
- * {id, kind: "trained", losses: number[], accuracy: number} | {id, kind: "cancelled"} | {id, kind: "error", message}.
+ * {id, kind: "trained", losses: number[], accuracy: number} | {id, kind: "canceled"} | {id, kind: "error", message}.
  * The newest pass wins: one that waits behind it is dropped without an answer. Each training runs to its end or to its
  * cancel; several take turns, and passes run in between.
  */

@@ -10,7 +10,9 @@ export function number(value) {
   return words.replaceAll("-", "−")
 }
 
-export const typeset = (text) => text.replace(/\^(−?\d+)/g, "<sup>$1</sup>")
+/** A number stays on one line. */
+export const typeset = (text) =>
+  text.replaceAll(" × 10^", "\u00a0×\u00a010^").replaceAll(" %", "\u00a0%").replace(/\^(−?\d+)/g, "<sup>$1</sup>")
 export const spoken = (text) => text.replaceAll("^", " to the ")
 
 export const degrees = (cosine) => (Math.acos(Math.max(-1, Math.min(1, cosine))) * 180) / Math.PI

@@ -1,6 +1,6 @@
 /** Answers the messages of types.js: the newest pass first, trainings in slices. */
 import { pass } from "./engine.js"
-import { normalise } from "./settings.js"
+import { normalize } from "./settings.js"
 import { predict } from "./theory.js"
 
 /** Milliseconds of training until a pass or a cancel gets its turn. */
@@ -32,7 +32,7 @@ port1.onmessage = () => {
     const { id, settings } = newest
     newest = null
     answer(id, () => {
-      const complete = normalise(settings), result = pass(complete)
+      const complete = normalize(settings), result = pass(complete)
       postMessage({ id, kind: "pass", result: { ...result, theory: predict(complete, result) } })
     })
   }
@@ -51,7 +51,7 @@ async function answer(id, work) {
 }
 
 async function begin({ id, settings, steps }) {
-  const complete = normalise(settings)
+  const complete = normalize(settings)
   if (!(Number.isInteger(steps) && steps > 0)) {
     throw new RangeError(`steps must be a positive whole number; got ${steps}`)
   }
@@ -87,5 +87,5 @@ function proceed(id, ticket) {
 function cancel(id) {
   if (newest?.id === id) newest = null
   else if (!trainings.delete(id)) return
-  postMessage({ id, kind: "cancelled" })
+  postMessage({ id, kind: "canceled" })
 }

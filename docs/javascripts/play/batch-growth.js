@@ -71,8 +71,8 @@ export function show({ batch, activation }) {
   return {
     axes: [{ label: "layer", low: 1, high: DEPTH, ticks: [1, 4, 7, 10, 14] }, { label: "", low: 1e-1, high: 1e6, log: true }],
     lines: [
-      { points: squares.map((_, i) => [i + 1, rate ** (DEPTH - 1 - i)]), colour: "--c5", dashed: true },
-      { points: squares.map((one, i) => [i + 1, one / squares.at(-1)]), colour: "--c1", name: "squared gradient" },
+      { points: squares.map((_, i) => [i + 1, rate ** (DEPTH - 1 - i)]), color: "--c5", dashed: true },
+      { points: squares.map((one, i) => [i + 1, one / squares.at(-1)]), color: "--c1", name: "squared gradient" },
     ],
     words: `Batches of ${batch}: the squared gradient grows by a factor of <strong>${digits(each)}</strong> per layer on its way
       down, and by ${digits(squares[0] / squares.at(-1))} from layer ${DEPTH} to the first. Theory (dashed): ${what} = ${digits(rate)}. Measured on one

@@ -65,20 +65,20 @@ export function show({ b, limit }) {
   const plain = descend(b, Infinity), clipped = descend(b, limit)
   wall ??= cliff()
   const lines = [
-    { points: wall, colour: "--c5", dashed: true, name: "the cliff", at: 0.75 },
-    { points: plain.path, colour: "--c1" },
+    { points: wall, color: "--c5", dashed: true, name: "the cliff", at: 0.75 },
+    { points: plain.path, color: "--c1", name: "not clipped", at: 0.9 },
   ]
-  if (limit < NONE) lines.push({ points: clipped.path, colour: "--c0", name: "clipped", at: 0.6 })
-  lines.push({ points: [[W0, b]], colour: "--c5", dots: true, name: "start", at: 0 })
+  if (limit < NONE) lines.push({ points: clipped.path, color: "--c0", name: "clipped", at: 0.6 })
+  lines.push({ points: [[W0, b]], color: "--c5", dots: true, name: "start", at: 0 })
   return {
     axes: [
       { label: "w", low: plane.w[0], high: plane.w[1], ticks: [4.5, 5, 5.5, 6] },
       { label: "b", low: plane.b[0], high: plane.b[1], ticks: [-3.5, -3, -2.5] },
     ],
     lines,
-    words: `From w = 5.25, b = ${b.toFixed(3).replace("-", "−")}: without a limit (vermilion) the longest of 300 steps is
+    words: `From w = 5.25, b = ${b.toFixed(3).replace("-", "−")}: without a limit the longest of 300 steps is
       <strong>${digits(plain.longest)}</strong> long and the loss ends at ${digits(plain.losses.at(-1))}. ${limit < NONE
-        ? `With the norm clipped at ${limit} (blue) no step is longer than ${digits(clipped.longest)}, and the loss ends at
+        ? `With the norm clipped at ${limit} no step is longer than ${digits(clipped.longest)}, and the loss ends at
           <strong>${digits(clipped.losses.at(-1))}</strong>.`
         : "There is no limit."} The learning rate is 0.1.`,
   }

@@ -42,9 +42,9 @@ export function show({ depth, gain }) {
   return {
     axes: [{ label: "layer", low: 1, high: MOST, ticks: [1, 10, 20, 30, 40, 50] }, { label: "", low: 1e-15, high: 1e15, log: true }],
     lines: [
-      { points: he, colour: "--c0", name: "He, 2/n" },
-      { points: xavier, colour: "--c1", name: "Xavier, 1/n" },
-      { points: yours, colour: "--c2", dashed: true },
+      { points: he, color: "--c0", name: "He, 2/n" },
+      { points: xavier, color: "--c1", name: "Xavier, 1/n" },
+      { points: yours, color: "--c2", dashed: true },
     ],
     words: `After ${depth} ReLU layers of ${WIDTH} units the mean square of the signal is <strong>${digits(he.at(-1)[1])}</strong> with
       He, <strong>${digits(xavier.at(-1)[1])}</strong> with Xavier, and ${digits(yours.at(-1)[1])} with your variance of ${gain}/n:

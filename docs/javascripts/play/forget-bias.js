@@ -84,8 +84,8 @@ export function show({ bias }) {
       { label: "", low: 1e-14, high: 100, log: true },
     ],
     lines: [
-      { points: found.map((_, i) => [i, gate ** i]), colour: "--c5", dashed: true },
-      { points: found.map((one, i) => [i, one]), colour: "--c0", name: "gradient of the inputs" },
+      { points: found.map((_, i) => [i, gate ** i]), color: "--c5", dashed: true },
+      { points: found.map((one, i) => [i, one]), color: "--c0", name: "gradient of the inputs" },
     ],
     words: `With a forget bias of ${bias.toFixed(2)} the gate stands at ${digits(gate)}. Over 49 steps back the gradient of
       the inputs becomes <strong>${digits(found.at(-1))}</strong> times what it was; the cell alone (dashed) would keep

@@ -3,12 +3,14 @@
  * without JavaScript; with it, controls, a chart and the words for what it shows take its place.
  *
  * A module exports `controls` and `show(values)`, which computes and returns {axes, lines, words}.
- * A line is {points: [[x, y]...], colour, name?, at?, dashed?, dots?, bars?}; its name stands
- * at the fraction `at` of its length. An axis is {label, low, high, log?, ticks?}.
+ * A line is {points: [[x, y]...], color, name?, at?, dashed?, dots?, bars?}; its name stands
+ * above it, at the fraction `at` of its length. An axis is {label, low, high, log?, ticks?}.
  */
 import { sheet } from "../explorer/sheet.js"
 
 const WIDE = 560, NARROW = 340, H = 280, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 46
+const EDGE = 6 // how far a line is seen beyond the axes
+const LETTER = 6.4 // the width of one, about
 const QUIET = 400
 
 /** As a person writes a number: three digits, powers of ten where it is very large or small. */
@@ -17,7 +19,7 @@ export function digits(value) {
   const size = Math.abs(value)
   if (!size || (size >= 1e-3 && size < 1e5)) return String(Number(value.toPrecision(3))).replace("-", "−")
   const [head, power] = value.toExponential(1).split("e")
-  return `${head} × 10<sup>${power.replace("+", "").replace("-", "−")}</sup>`.replace(/^-/, "−")
+  return `${head}\u00a0×\u00a010<sup>${power.replace("+", "").replace("-", "−")}</sup>`.replace(/^-/, "−")
 }
 
 const round = (value) => value.toFixed(1)
@@ -26,7 +28,7 @@ function scale({ low, high, log }, from, to) {
   const of = log ? Math.log10 : Number
   return (value) => {
     const at = (of(Math.max(value, log ? 1e-300 : -1e300)) - of(low)) / (of(high) - of(low))
-    return from + (to - from) * Math.max(-0.02, Math.min(1.02, at))
+    return from + (to - from) * Math.max(-1, Math.min(2, at))
   }
 }
 
@@ -43,7 +45,9 @@ function ticks({ low, high, log, ticks }) {
 /** The chart as SVG, `W` units wide. */
 export function drawn({ axes: [across, up], lines }, W = WIDE) {
   const x = scale(across, LEFT, W - RIGHT), y = scale(up, H - BOTTOM, TOP)
-  let inside = ""
+  const [left, top] = [LEFT - EDGE, TOP - EDGE], [width, height] = [W - RIGHT - LEFT + 2 * EDGE, H - BOTTOM - TOP + 2 * EDGE]
+  const seen = ([a, b]) => a >= left && a <= left + width && b >= top && b <= top + height
+  let inside = "", names = "", curves = ""
   for (const [at, words] of ticks(up)) {
     inside += `<path class="grid" d="M${LEFT} ${round(y(at))}H${W - RIGHT}"/>`
     inside += `<text x="${LEFT - 6}" y="${round(y(at) + 4)}" text-anchor="end">${words}</text>`
@@ -52,21 +56,25 @@ export function drawn({ axes: [across, up], lines }, W = WIDE) {
     inside += `<text x="${round(x(at))}" y="${H - BOTTOM + 18}" text-anchor="middle">${words}</text>`
   }
   inside += `<text x="${(LEFT + W - RIGHT) / 2}" y="${H - 6}" text-anchor="middle">${across.label}</text>`
-  for (const { points, colour, name, at = 0.62, dashed, dots, bars } of lines) {
-    const places = points.filter(([, value]) => !Number.isNaN(value)).map(([a, b]) => `${round(x(a))} ${round(y(b))}`)
+  for (const { points, color, name, at = 0.62, dashed, dots, bars } of lines) {
+    const places = points.filter(([, value]) => !Number.isNaN(value)).map(([a, b]) => [x(a), y(b)])
     if (!places.length) continue
     const path = bars
-      ? points.map(([a, b]) => `M${round(x(a))} ${H - BOTTOM}V${round(y(b))}`).join("")
-      : dots ? places.map((place) => `M${place}h0`).join("") : `M${places.join("L")}`
-    const kind = bars ? "bars" : dots ? "dots" : "line"
-    inside += `<g class="${dashed ? "dashed" : "solid"}" style="color:var(${colour})"><path class="${kind}" d="${path}"/>`
-    if (name) {
-      const [along, high] = places[Math.floor(places.length * at)].split(" ").map(Number)
-      inside += `<text x="${round(Math.min(along, W - 150))}" y="${round(Math.max(high - 9, TOP + 10))}">${name}</text>`
-    }
-    inside += "</g>"
+      ? places.map(([a, b]) => `M${round(a)} ${H - BOTTOM}V${round(b)}`).join("")
+      : dots ? places.map((place) => `M${place.map(round).join(" ")}h0`).join("") : `M${places.map((place) => place.map(round).join(" ")).join("L")}`
+    const group = (inner) => `<g class="${dashed ? "dashed" : "solid"}" style="color:var(${color})">${inner}</g>`
+    curves += group(`<path class="${bars ? "bars" : dots ? "dots" : "line"}" d="${path}"/>`)
+    const there = places.filter(seen)
+    if (!name || !there.length) continue
+    const long = name.length * LETTER
+    const begin = Math.min(there[Math.floor(there.length * at)][0] + (dots ? 8 : 0), W - RIGHT - long)
+    const below = there.filter(([a]) => a >= begin - 4 && a <= begin + long + 4).map(([, b]) => b)
+    const base = dots ? there[0][1] + 4 : Math.max(Math.min(...below) - 7, TOP + 10)
+    names += group(`<text x="${round(begin)}" y="${round(base)}">${name}</text>`)
   }
-  return inside
+  // What leaves the axes is not seen beside them.
+  const box = `x="${left}" y="${top}" width="${width}" height="${height}" viewBox="${left} ${top} ${width} ${height}"`
+  return `${inside}<svg ${box}>${curves}</svg>${names}`
 }
 
 function control({ name, label, min, max, step = 1, value, options }) {

@@ -48,7 +48,7 @@ export function show({ noise }) {
   return {
     axes: [{ label: "step", low: 0, high: STEPS }, { label: "", low: -reach, high: reach }],
     lines: paths.map((path, i) => ({
-      points: path.map((one, step) => [step, one]), colour: `--c${i}`, name: i ? "" : "one weight of each unit",
+      points: path.map((one, step) => [step, one]), color: `--c${i}`, name: i ? "" : "one weight of each unit",
     })),
     words: `${noise ? `With noise of ${digits(noise)} the` : "The"} four hidden units ${apart ? `are ${digits(apart)} apart after` : "are still exactly equal after"}
       ${STEPS} steps; the loss on XOR is <strong>${digits(losses.at(-1))}</strong>. Guessing gives ln 2 = 0.693, and one unit alone

@@ -50,11 +50,11 @@ export function show({ fanIn, fanOut, rule }) {
       { label: "", low: 1 / 32, high: 32, log: true, ticks: [0.1, 1, 10] },
     ],
     lines: [
-      { points: [[1 / 32, 1], [32, 1]], colour: "--c5", dashed: true },
-      { points: ratios.map((ratio) => [ratio, at(ratio)[0]]), colour: "--c0", name: "forward", at: 0.8 },
-      { points: ratios.map((ratio) => [ratio, at(ratio)[1]]), colour: "--c1", name: "backward", at: 0.05 },
-      { points: [[here, forward]], colour: "--c0", dots: true },
-      { points: [[here, backward]], colour: "--c1", dots: true },
+      { points: [[1 / 32, 1], [32, 1]], color: "--c5", dashed: true },
+      { points: ratios.map((ratio) => [ratio, at(ratio)[0]]), color: "--c0", name: "forward", at: 0.8 },
+      { points: ratios.map((ratio) => [ratio, at(ratio)[1]]), color: "--c1", name: "backward", at: 0.05 },
+      { points: [[here, forward]], color: "--c0", dots: true },
+      { points: [[here, backward]], color: "--c1", dots: true },
     ],
     words: `From ${fanIn} to ${fanOut} units with ${rule}, variance ${digits(variance)}: the layer multiplies the mean square of
       the signal by <strong>${digits(forward)}</strong> (theory ${digits(fanIn * variance)}) and that of the gradient by

@@ -440,7 +440,7 @@ class _Watch(_Seen):
         return tf.reshape(value, ())
 
     def ask(self, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbours."""
+        """What one pass does not show: memory, evaluation, and neighbors."""
         for layer, call, given in self.recurrent:
             self.quietly(self.look_through_time, layer, call, given)
         if self.steps and any(

@@ -661,7 +661,7 @@ class _Watch(_Seen, TorchFunctionMode):
             self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbours."""
+        """What one pass does not show: memory, evaluation, and neighbors."""
         for name, (module, given) in self.recurrent.items():
             self.quietly(self.look_through_time, name, module, given)
         batches = any(

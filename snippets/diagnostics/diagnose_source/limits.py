@@ -7,7 +7,7 @@ ALONE, ADAM = 60, (0.01, 0.001)
 a batch at the one, deep ones at the other, whatever the given optimizer does.
 """
 LOOKED_AT, WIDE = 500, 4096
-"""Examples for scores and neighbours, and numbers of each."""
+"""Examples for scores and neighbors, and numbers of each."""
 NOT_DONE, FINISHED = 0.5, 0.3
 """Loss over that of the best constant: below, the trial learns well enough to
 ask no more; FINISHED where the trial is as long as the whole training.
@@ -29,7 +29,7 @@ NO_BETTER, COMMON = 0.02, 0.75
 share of that class from which on accuracy says little.
 """
 CHANCE = 3.0
-"""Standard errors by which neighbours must share their class more often than
+"""Standard errors by which neighbors must share their class more often than
 chance.
 """
 MOVED_BY = 6.0
