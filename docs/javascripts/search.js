@@ -20,6 +20,10 @@ const SAME = [
   ["explosion", "explode", "explodes", "exploding"],
   ["vanish", "vanishes", "vanishing"],
   ["transformers", "transformer"],
+  ["torch", "pytorch"],
+  ["swish", "silu"],
+  ["val", "validation"],
+  ["cheatsheet", "cheat sheet"],
   ["normalise", "normalize"],
   ["activation function", "activation"],
   ["vs", "versus", "against", ""],
@@ -98,7 +102,7 @@ export function ways(query, words) {
     }
     return sorted[low]?.startsWith(word)
   }
-  let said = [` ${typed(query.toLowerCase()).replace(/[^\p{L}\p{N}_./√-]+/gu, " ")} `.replace(/\s+/g, " ")]
+  let said = [` ${typed(query.toLowerCase()).replace(/[^\p{L}\p{N}_./√-]+|\.(?!\d)/gu, " ")} `.replace(/\s+/g, " ")]
   for (const row of SAME) {
     said = said.flatMap((text) => {
       const name = row.toSorted((a, b) => b.length - a.length).find((one) => one && text.includes(` ${one} `))
