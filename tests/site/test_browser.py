@@ -228,6 +228,35 @@ def focused(page: Page) -> str:
     }""")
 
 
+STOP = """() => {
+    const stop = document.activeElement
+    if (stop === document.body) return null
+    const hidden = stop.matches(".md-option") // Material shows its label instead
+    const shown = hidden ? stop.nextElementSibling : stop
+    const box = shown.getBoundingClientRect(), { outlineStyle } = getComputedStyle(shown)
+    const name = stop.ariaLabel || stop.labels?.[0]?.textContent || stop.textContent
+    return [stop.outerHTML.slice(0, 80), Boolean(name.trim()), outlineStyle !== "none", shown.checkVisibility({
+        opacityProperty: true, visibilityProperty: true }) && box.width > 4 && box.height > 4]
+}"""
+"""The element that has the focus: whether it has a name, shows the focus, and is seen."""
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_every_stop_of_the_keyboard_is_seen_and_named(page: Page, site_url, viewport):
+    page.set_viewport_size(viewport)
+    open_page(page, site_url)
+    page.evaluate("scrollTo(0, 0)")
+    stops = []
+    while len(stops) < 150:
+        page.keyboard.press("Tab")
+        page.wait_for_function("document.getAnimations().every(({ playState }) => playState !== 'running')")
+        if not (stop := page.evaluate(STOP)):
+            break
+        stops.append(stop)
+    assert 30 < len(stops) < 150
+    assert [stop for stop, *good in stops if not all(good)] == []
+
+
 def test_what_scrolls_sideways_can_be_reached_by_keyboard(page: Page, site_url):
     page.set_viewport_size(PHONE)
     page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
@@ -316,6 +345,48 @@ def test_everything_is_there_without_javascript(browser, site_url):
         assert not panels.nth(0).is_visible()
         page.locator("details > summary").first.click()
         assert page.locator("details > p").first.is_visible()
+
+
+def test_the_landing_page_says_what_stands_there(browser, site_url):
+    """Without JavaScript nothing moves, and no word of the hero says so."""
+    said = {}
+    for scripts in (True, False):
+        with browser.new_context(viewport=WIDE, java_script_enabled=scripts) as context:
+            page = context.new_page()
+            page.goto(site_url)
+            said[scripts] = page.locator(".hero").inner_text()
+    assert "in your browser" in said[True] and "change Xavier to He and see" in said[True]
+    assert "in your browser" not in said[False] and "change Xavier" not in said[False]
+    assert "With scripts" in said[False] and "With scripts" not in said[True]
+
+
+def test_the_table_of_bad_input_is_read_on_a_phone(page: Page, site_url):
+    """Each sign beside the name of its column, and nothing to scroll."""
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + "toolbox/bad-input/", wait_until="networkidle")
+    cell = page.locator(".contract td:visible").first
+    column = cell.get_attribute("data-column")
+    assert column in cell.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    wide = "(tables) => tables.filter((table) => table.scrollWidth > table.clientWidth + 1).length"
+    assert page.locator(".contract .md-typeset__scrollwrap").evaluate_all(wide) == 0
+    page.set_viewport_size(WIDE)
+    assert page.locator(".contract .md-typeset__scrollwrap").evaluate_all(wide) == 0
+    assert page.locator(".contract thead th").nth(1).is_visible()
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("chapters/")])
+def test_a_card_on_a_phone_is_in_columns(page: Page, site_url, path):
+    """Both ends of an interval stand on one line, and words beside it do not break."""
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + path, wait_until="networkidle")
+    page.evaluate(UNFOLD)
+    ranges = page.locator(".shown .claim-range:visible, .evidence .claim-range:visible").evaluate_all("""(ranges) =>
+        ranges.map((range) => [...range.children].map((end) => end.getBoundingClientRect())
+            .map(({ top, height }) => [top, height]))""")
+    assert ranges
+    for ends in ranges:
+        assert len({round(top) for top, _ in ends}) == 1
+        assert max(height for _, height in ends) < 30
 
 
 def test_a_chapter_on_paper(page: Page, site_url):
