@@ -50,9 +50,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
 
-# These have no public name: the functions behind all losses, the generator
-# behind random operations without a seed, and what sees every operation that
-# runs eagerly.
+# No public name has what these have.
 from keras.src import backend
 from keras.src.random.seed_generator import global_seed_generator
 from tensorflow.python.framework import op_callbacks
@@ -1084,6 +1082,298 @@ class _Seen:
         return tuple(reports)
 
 
+_FIRST = (
+    *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("swapped-arguments", "targets-outside"),
+    *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
+    *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
+    *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
+    *("bce-without-sigmoid", "tanh-before-loss", "sigmoid-before-categorical"),
+    *("index-for-all", "unshifted-targets"),
+    *("future-visible", "attention-axis"),
+    *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
+    *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
+    *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
+    *("dead-relu", "same-output", "exploding-activation", "residual-growth"),
+    *("saturated-activation", "saturated-attention", "vanishing-activation"),
+    *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
+    *("collapsed-angles", "confident-at-start", "evaluation-gap"),
+)
+"""What must be mended first. An earlier one may be the cause of a later one."""
+
+
+_SIGNALS = {
+    *("dead-relu", "exploding-activation", "residual-growth", "vanishing-activation"),
+    *("saturated-activation", "saturated-attention", "exploding-gradient"),
+    *("vanishing-gradient", "collapsed-angles", "confident-at-start"),
+}
+
+
+_FOLLOW = {
+    "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
+    "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
+    "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
+    "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
+    "relu-before-loss": {"confident-at-start", "dead-relu", "zero-gradient"},
+    "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
+    "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
+    | {"non-finite-gradient", "non-finite-loss"},
+    "targets-outside": {"confident-at-start", "output-range", "target-scale"},
+    "index-for-all": {"broadcast-loss"},
+    "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
+    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"}
+    | {"same-output", "saturated-activation"},
+    "softmax-over-batch": {"mixed-examples"},
+    "no-gradient": {"unused-weights", "zero-gradient"},
+    "input-scale": _SIGNALS,
+    "norm-scale": _SIGNALS
+    | {"layer-out-of-line", "zero-gradient", "trained-already", "same-output"},
+    "layer-out-of-line": _SIGNALS | {"zero-gradient"},
+    "symmetric-units": {"identical-layers", "zero-gradient"},
+    "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
+    | {"zero-gradient", "same-output"},
+    "same-output": _SIGNALS - {"dead-relu"} | {"zero-gradient"},
+    "exploding-activation": _SIGNALS - {"dead-relu"},
+    "residual-growth": _SIGNALS - {"dead-relu"},
+    "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
+    | {"collapsed-angles", "confident-at-start"},
+    "vanishing-activation": {"vanishing-gradient", "collapsed-angles", "zero-gradient"},
+    "vanishing-gradient": {"collapsed-angles", "zero-gradient"},
+    "exploding-through-time": {"confident-at-start", "saturated-activation"},
+    "collapsed-angles": {"confident-at-start"},
+}
+"""What goes away with a cause."""
+
+
+def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Faults first, in the order of mending, and each once: what follows from
+    one stands in its `also`."""
+    order = {code: place for place, code in enumerate(_FIRST)}
+    kept: list[Finding] = []
+    for one in sorted(
+        findings, key=lambda one: (one.level, order.get(one.code, len(order)))
+    ):
+        for place, cause in enumerate(kept):
+            if one.code in _FOLLOW.get(cause.code, ()) and cause.level == "fault":
+                said = f"{one.code}: {one.evidence}"
+                kept[place] = cause._replace(also=(*cause.also, said))
+                break
+        else:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at place 1 stands the same one. It is
+    not at an end, where a reshape leaves what it mixes elsewhere."""
+    if examples < 3:
+        return None
+    count = min(count, examples)
+    first = list(range(count))
+    others = [place for place in range(examples - 1, -1, -1) if place != 1]
+    return first, [others[0], 1, *others[1 : count - 1]]
+
+
+def _may_be_faint(
+    seen: _Seen, layer: LayerReport, layers: tuple[LayerReport, ...]
+) -> bool:
+    """The last layer, or a gate that its bias holds open."""
+    last = bool(seen.chain) and layer.name == layers[seen.chain[-1]].name
+    return last or abs(layer.mean) > ODD * layer.std
+
+
+def _is_plain(weights: list[str]) -> bool:
+    """The weights of a layer of the framework, not tables or rates that a model
+    gives names of its own.
+    """
+    names = [name.replace("/", ".").rpartition(".")[2] for name in weights]
+    return all(name.startswith("weight") or name.endswith("kernel") for name in names)
+
+
+def _opens(seen: _Seen) -> bool:
+    """A scale or a last layer of a branch that starts at zero, and leaves it in
+    the first step: until then, no gradient passes it.
+    """
+    zero = [
+        weight
+        for weight in seen.weights.values()
+        if weight.norm == 0 and weight.gradient
+    ]
+    return any(
+        weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero
+    )
+
+
+def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
+    # A gate of a few units may be off for all examples, and the layers before
+    # it learn past it.
+    # Behind a scale that starts at zero, all are exactly zero until it opens.
+    closed = _opens(seen)
+    fatal = [
+        layer
+        for layer, row in zip(layers, seen.rows, strict=True)
+        if not (closed and layer.std == 0)
+        if not row["narrow"]
+        or row["before"] is None
+        or layers[row["before"]].gradient == 0
+    ]
+    return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
+
+
+def _cut(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[int, int] | None:
+    """The places of the last layer that tells the examples apart and of the
+    next one, if that and all after it see no difference, nor the output.
+    """
+    if seen.apart is None or seen.apart > ALIKE:
+        return None
+    known = [place for place, layer in enumerate(layers) if layer.cosine is not None]
+    for before, after in zip(known[-2::-1], known[:0:-1], strict=True):
+        if 1 - layers[before].cosine > ALIKE:
+            # What fades from layer to layer has other findings.
+            sudden = 1 - layers[before].cosine > SUDDEN
+            return (
+                (before, after) if sudden and 1 - layers[after].cosine < ALIKE else None
+            )
+    return None
+
+
+def _collapse(angles: list[float]) -> bool:
+    if angles[-1] >= min(ANGLE, angles[0] / 100):
+        return False
+    # A stream that starts as a parameter, such as a class token, is alike for
+    # all examples from the start, while others beside it are not.
+    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
+    return max(angles[first:]) < 100 * ANGLE
+
+
+def _beyond(
+    seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]
+) -> list[str]:
+    over = {
+        layer.name: fraction
+        for layer in layers
+        if (fraction := getattr(layer, what) or 0.0) > limit
+    }
+    if over:
+        seen.find(
+            code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over
+        )
+    return list(over)
+
+
+def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
+    trained = [weight for weight in seen.weights.values() if weight.trained]
+    unused = [weight.name for weight in trained if weight.gradient is None]
+    if not seen.went_back:
+        # A finding says why.
+        return
+    severed, ran = list[str](), 0
+    for layer, row in zip(layers, seen.rows, strict=True):
+        reached = [
+            seen.weights[name].gradient is not None
+            for name in row["weights"]
+            if seen.weights[name].trained
+        ]
+        if any(reached):
+            break
+        severed, ran = severed + ([layer.name] if reached else []), ran + 1
+    pairs = _followers(seen.weights)
+    cut = [
+        name for row in seen.rows if row["layer"] in severed for name in row["weights"]
+    ]
+    evidence = "no path from the loss to their weights"
+    if severed and all(name.startswith(tuple(pairs)) for name in cut):
+        alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
+        evidence += f"; {alike} is made alike and has one"
+        seen.find("no-gradient", evidence, *severed, level="note")
+    elif severed:
+        seen.find("no-gradient", evidence + _place_of_cut(seen, ran), *severed)
+    elif unused:
+        seen.find(
+            "unused-weights",
+            f"{len(unused)} of {len(trained)} trained tensors",
+            *unused,
+        )
+
+
+def _place_of_cut(seen: _Seen, ran: int) -> str:
+    """What ended the way back behind so many layers, or within them."""
+    behind = [(whole, what) for rows, whole, what in seen.cuts if rows == ran]
+    within = [(whole, what) for rows, whole, what in seen.cuts if rows < ran]
+    cuts = behind or within[::-1]
+    # Whole numbers may be indices beside the path.
+    return f"; it ends at {min(cuts, key=lambda cut: cut[0])[1]}" if cuts else ""
+
+
+def _followers(weights: dict[str, _Weight]) -> dict[str, str]:
+    """Parts of the model without any gradient, each with a part that is made as
+    it is and has one: target networks, and teachers that follow a student.
+
+    Blocks that stand in a row are alike as well, but for the number in their
+    names.
+    """
+    parts = dict[str, list[_Weight]]()
+    for name, weight in weights.items():
+        for end in re.finditer("[./]", name):
+            parts.setdefault(name[: end.end()], []).append(weight)
+    alike = dict[tuple[int, ...], list[str]]()
+    for part, held in parts.items():
+        if all(one.gradient is not None for one in held if one.matrix):
+            alike.setdefault(tuple(one.size for one in held), []).append(part)
+    found = dict[str, str]()
+    for part, held in parts.items():
+        sizes = tuple(one.size for one in held)
+        if sum(one.matrix for one in held) < 2 or any(
+            one.gradient is not None for one in held
+        ):
+            continue
+        others = [one for one in alike.get(sizes, []) if _stem(one) != _stem(part)]
+        if others and not part.startswith(tuple(found)):
+            found[part] = others[0]
+    return found
+
+
+def _stem(part: str) -> str:
+    """The last name of a part without its number."""
+    return re.split("[./]", part[:-1])[-1].rstrip("0123456789_")
+
+
+def _slope(sizes: list[float | None]) -> float:
+    """Median slope (Theil and Sen) of log10(size) over the index, which no
+    single layer can bend; 0 without two.
+    """
+    points = [
+        (i, math.log10(size))
+        for i, size in enumerate(sizes)
+        if size and math.isfinite(size)
+    ]
+    points = points[:: 1 + len(points) // 200]
+    slopes = [
+        (y - b) / (x - a)
+        for place, (x, y) in enumerate(points)
+        for a, b in points[:place]
+    ]
+    return statistics.median(slopes) if slopes else 0.0
+
+
+def _ends(sizes: list[float | None]) -> float:
+    """log10 of the last sizes over the first ones; three each of many, since
+    the very last layer often has weights of its own kind.
+    """
+    logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
+    some = 3 if len(logs) > 12 else 1
+    return (
+        statistics.median(logs[-some:]) - statistics.median(logs[:some])
+        if logs
+        else 0.0
+    )
+
+
+def _factor(sizes: list[float | None]) -> float | None:
+    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
+
+
 def _judge(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[Finding, ...]:
     """All findings; what only follows from another one is left out."""
     find, weights = seen.find, seen.weights.values()
@@ -1353,294 +1643,6 @@ def _judge_ways(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
 
 _DENSE = ("Linear", "Dense")
 
-_FIRST = (
-    *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
-    *("swapped-arguments", "targets-outside"),
-    *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
-    *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
-    *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
-    *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
-    *("bce-without-sigmoid", "tanh-before-loss", "sigmoid-before-categorical"),
-    *("index-for-all", "unshifted-targets"),
-    *("future-visible", "attention-axis"),
-    *("broadcast-loss", "output-range", "length-one-axis", "softmax-over-batch"),
-    *("mixed-examples", "no-gradient", "input-scale", "target-scale"),
-    *("symmetric-units", "norm-scale", "layer-out-of-line", "linear-stack"),
-    *("dead-relu", "same-output", "exploding-activation", "residual-growth"),
-    *("saturated-activation", "saturated-attention", "vanishing-activation"),
-    *("exploding-gradient", "vanishing-gradient", "exploding-through-time"),
-    *("collapsed-angles", "confident-at-start", "evaluation-gap"),
-)
-"""What must be mended first. An earlier one may be the cause of a later one."""
-
-_SIGNALS = {
-    *("dead-relu", "exploding-activation", "residual-growth", "vanishing-activation"),
-    *("saturated-activation", "saturated-attention", "exploding-gradient"),
-    *("vanishing-gradient", "collapsed-angles", "confident-at-start"),
-}
-_FOLLOW = {
-    "unregistered-weights": {"unused-weights", "no-gradient", "linear-stack"},
-    "softmax-before-cross-entropy": {"vanishing-gradient", "output-range"},
-    "sigmoid-before-logits-loss": {"vanishing-gradient", "confident-at-start"},
-    "logits-without-from-logits": {"confident-at-start", "zero-gradient"},
-    "relu-before-loss": {"confident-at-start", "dead-relu", "zero-gradient"},
-    "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
-    "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
-    | {"non-finite-gradient", "non-finite-loss"},
-    "targets-outside": {"confident-at-start", "output-range", "target-scale"},
-    "index-for-all": {"broadcast-loss"},
-    "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
-    "length-one-axis": {"zero-gradient", "vanishing-gradient", "confident-at-start"}
-    | {"same-output", "saturated-activation"},
-    "softmax-over-batch": {"mixed-examples"},
-    "no-gradient": {"unused-weights", "zero-gradient"},
-    "input-scale": _SIGNALS,
-    "norm-scale": _SIGNALS
-    | {"layer-out-of-line", "zero-gradient", "trained-already", "same-output"},
-    "layer-out-of-line": _SIGNALS | {"zero-gradient"},
-    "symmetric-units": {"identical-layers", "zero-gradient"},
-    "dead-relu": {"vanishing-activation", "vanishing-gradient", "collapsed-angles"}
-    | {"zero-gradient", "same-output"},
-    "same-output": _SIGNALS - {"dead-relu"} | {"zero-gradient"},
-    "exploding-activation": _SIGNALS - {"dead-relu"},
-    "residual-growth": _SIGNALS - {"dead-relu"},
-    "saturated-activation": {"vanishing-gradient", "exploding-gradient"}
-    | {"collapsed-angles", "confident-at-start"},
-    "vanishing-activation": {"vanishing-gradient", "collapsed-angles", "zero-gradient"},
-    "vanishing-gradient": {"collapsed-angles", "zero-gradient"},
-    "exploding-through-time": {"confident-at-start", "saturated-activation"},
-    "collapsed-angles": {"confident-at-start"},
-}
-"""What goes away with a cause."""
-
-
-def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Faults first, in the order of mending, and each once: what follows from
-    one stands in its `also`."""
-    order = {code: place for place, code in enumerate(_FIRST)}
-    kept: list[Finding] = []
-    for one in sorted(
-        findings, key=lambda one: (one.level, order.get(one.code, len(order)))
-    ):
-        for place, cause in enumerate(kept):
-            if one.code in _FOLLOW.get(cause.code, ()) and cause.level == "fault":
-                said = f"{one.code}: {one.evidence}"
-                kept[place] = cause._replace(also=(*cause.also, said))
-                break
-        else:
-            kept.append(one)
-    return tuple(kept)
-
-
-def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is
-    not at an end, where a reshape leaves what it mixes elsewhere."""
-    if examples < 3:
-        return None
-    count = min(count, examples)
-    first = list(range(count))
-    others = [place for place in range(examples - 1, -1, -1) if place != 1]
-    return first, [others[0], 1, *others[1 : count - 1]]
-
-
-def _may_be_faint(
-    seen: _Seen, layer: LayerReport, layers: tuple[LayerReport, ...]
-) -> bool:
-    """The last layer, or a gate that its bias holds open."""
-    last = bool(seen.chain) and layer.name == layers[seen.chain[-1]].name
-    return last or abs(layer.mean) > ODD * layer.std
-
-
-def _is_plain(weights: list[str]) -> bool:
-    """The weights of a layer of the framework, not tables or rates that a model
-    gives names of its own.
-    """
-    names = [name.replace("/", ".").rpartition(".")[2] for name in weights]
-    return all(name.startswith("weight") or name.endswith("kernel") for name in names)
-
-
-def _opens(seen: _Seen) -> bool:
-    """A scale or a last layer of a branch that starts at zero, and leaves it in
-    the first step: until then, no gradient passes it.
-    """
-    zero = [
-        weight
-        for weight in seen.weights.values()
-        if weight.norm == 0 and weight.gradient
-    ]
-    return any(
-        weight.matrix or not weight.name.endswith(("bias", "beta")) for weight in zero
-    )
-
-
-def _judge_dead(seen: _Seen, layers: tuple[LayerReport, ...]) -> list[str]:
-    # A gate of a few units may be off for all examples, and the layers before
-    # it learn past it.
-    # Behind a scale that starts at zero, all are exactly zero until it opens.
-    closed = _opens(seen)
-    fatal = [
-        layer
-        for layer, row in zip(layers, seen.rows, strict=True)
-        if not (closed and layer.std == 0)
-        if not row["narrow"]
-        or row["before"] is None
-        or layers[row["before"]].gradient == 0
-    ]
-    return _beyond(seen, "dead-relu", "dead", DEAD, fatal)
-
-
-def _cut(seen: _Seen, layers: tuple[LayerReport, ...]) -> tuple[int, int] | None:
-    """The places of the last layer that tells the examples apart and of the
-    next one, if that and all after it see no difference, nor the output.
-    """
-    if seen.apart is None or seen.apart > ALIKE:
-        return None
-    known = [place for place, layer in enumerate(layers) if layer.cosine is not None]
-    for before, after in zip(known[-2::-1], known[:0:-1], strict=True):
-        if 1 - layers[before].cosine > ALIKE:
-            # What fades from layer to layer has other findings.
-            sudden = 1 - layers[before].cosine > SUDDEN
-            return (
-                (before, after) if sudden and 1 - layers[after].cosine < ALIKE else None
-            )
-    return None
-
-
-def _collapse(angles: list[float]) -> bool:
-    if angles[-1] >= min(ANGLE, angles[0] / 100):
-        return False
-    # A stream that starts as a parameter, such as a class token, is alike for
-    # all examples from the start, while others beside it are not.
-    first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
-    return max(angles[first:]) < 100 * ANGLE
-
-
-def _beyond(
-    seen: _Seen, code: str, what: str, limit: float, layers: Iterable[LayerReport]
-) -> list[str]:
-    over = {
-        layer.name: fraction
-        for layer in layers
-        if (fraction := getattr(layer, what) or 0.0) > limit
-    }
-    if over:
-        seen.find(
-            code, f"{what} up to {max(over.values()):.0%}, limit {limit:.0%}", *over
-        )
-    return list(over)
-
-
-def _judge_reach(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
-    trained = [weight for weight in seen.weights.values() if weight.trained]
-    unused = [weight.name for weight in trained if weight.gradient is None]
-    if not seen.went_back:
-        # A finding says why.
-        return
-    severed, ran = list[str](), 0
-    for layer, row in zip(layers, seen.rows, strict=True):
-        reached = [
-            seen.weights[name].gradient is not None
-            for name in row["weights"]
-            if seen.weights[name].trained
-        ]
-        if any(reached):
-            break
-        severed, ran = severed + ([layer.name] if reached else []), ran + 1
-    pairs = _followers(seen.weights)
-    cut = [
-        name for row in seen.rows if row["layer"] in severed for name in row["weights"]
-    ]
-    evidence = "no path from the loss to their weights"
-    if severed and all(name.startswith(tuple(pairs)) for name in cut):
-        alike = ", ".join(part[:-1] for part in dict.fromkeys(pairs.values()))
-        evidence += f"; {alike} is made alike and has one"
-        seen.find("no-gradient", evidence, *severed, level="note")
-    elif severed:
-        seen.find("no-gradient", evidence + _place_of_cut(seen, ran), *severed)
-    elif unused:
-        seen.find(
-            "unused-weights",
-            f"{len(unused)} of {len(trained)} trained tensors",
-            *unused,
-        )
-
-
-def _place_of_cut(seen: _Seen, ran: int) -> str:
-    """What ended the way back behind so many layers, or within them."""
-    behind = [(whole, what) for rows, whole, what in seen.cuts if rows == ran]
-    within = [(whole, what) for rows, whole, what in seen.cuts if rows < ran]
-    cuts = behind or within[::-1]
-    # Whole numbers may be indices beside the path.
-    return f"; it ends at {min(cuts, key=lambda cut: cut[0])[1]}" if cuts else ""
-
-
-def _followers(weights: dict[str, _Weight]) -> dict[str, str]:
-    """Parts of the model without any gradient, each with a part that is made as
-    it is and has one: target networks, and teachers that follow a student.
-
-    Blocks that stand in a row are alike as well, but for the number in their
-    names.
-    """
-    parts = dict[str, list[_Weight]]()
-    for name, weight in weights.items():
-        for end in re.finditer("[./]", name):
-            parts.setdefault(name[: end.end()], []).append(weight)
-    alike = dict[tuple[int, ...], list[str]]()
-    for part, held in parts.items():
-        if all(one.gradient is not None for one in held if one.matrix):
-            alike.setdefault(tuple(one.size for one in held), []).append(part)
-    found = dict[str, str]()
-    for part, held in parts.items():
-        sizes = tuple(one.size for one in held)
-        if sum(one.matrix for one in held) < 2 or any(
-            one.gradient is not None for one in held
-        ):
-            continue
-        others = [one for one in alike.get(sizes, []) if _stem(one) != _stem(part)]
-        if others and not part.startswith(tuple(found)):
-            found[part] = others[0]
-    return found
-
-
-def _stem(part: str) -> str:
-    """The last name of a part without its number."""
-    return re.split("[./]", part[:-1])[-1].rstrip("0123456789_")
-
-
-def _slope(sizes: list[float | None]) -> float:
-    """Median slope (Theil and Sen) of log10(size) over the index, which no
-    single layer can bend; 0 without two.
-    """
-    points = [
-        (i, math.log10(size))
-        for i, size in enumerate(sizes)
-        if size and math.isfinite(size)
-    ]
-    points = points[:: 1 + len(points) // 200]
-    slopes = [
-        (y - b) / (x - a)
-        for place, (x, y) in enumerate(points)
-        for a, b in points[:place]
-    ]
-    return statistics.median(slopes) if slopes else 0.0
-
-
-def _ends(sizes: list[float | None]) -> float:
-    """log10 of the last sizes over the first ones; three each of many, since
-    the very last layer often has weights of its own kind.
-    """
-    logs = [math.log10(size) for size in sizes if size and math.isfinite(size)]
-    some = 3 if len(logs) > 12 else 1
-    return (
-        statistics.median(logs[-some:]) - statistics.median(logs[:some])
-        if logs
-        else 0.0
-    )
-
-
-def _factor(sizes: list[float | None]) -> float | None:
-    return 10 ** _slope(sizes) if sum(bool(size) for size in sizes) > 1 else None
-
 
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes, type, ModuleType)
 _CONTAINERS = (
@@ -1830,6 +1832,357 @@ def _refill(
     fill(container, held)
 
 
+_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
+
+
+@contextmanager
+def _every_operation(look: Callable[..., None]) -> Iterator[None]:
+    """Look at each, also at those of a tf.function, compiled or not."""
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    op_callbacks.add_op_callback(look)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(look)
+        tf.config.run_functions_eagerly(eager)
+
+
+def _all_finite(slope: Any) -> bool:
+    if slope is None:
+        return True
+    return bool(np.isfinite(_array(tf.convert_to_tensor(slope))).all())
+
+
+@contextmanager
+def _explained(what: Callable[[], str]) -> Iterator[None]:
+    try:
+        yield
+    except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{what()}: {error}") from error
+
+
+def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
+    try:
+        loss_fn(output, targets)
+    except Exception:
+        return ""
+    return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
+
+
+def _kept(output: Any) -> np.ndarray:
+    """Which examples, or steps of them, the mask of an output leaves to the
+    loss."""
+    places = tuple(output.shape)[:-1] or tuple(output.shape)
+    mask = getattr(output, "_keras_mask", None)
+    if mask is None or tuple(mask.shape) != places:
+        return np.full(places, True)
+    return _array(mask)
+
+
+def _is_of_keras(loss_fn: Any) -> bool:
+    """As it stands in the library, not a function of one's own around it."""
+    made = loss_fn if hasattr(loss_fn, "__module__") else type(loss_fn)
+    return str(getattr(made, "__module__", "")).startswith("keras.")
+
+
+def _tokens(inputs: Any) -> np.ndarray | None:
+    """Whole numbers, a row for each text."""
+    if isinstance(inputs, dict):
+        other = re.compile("label|target|mask|type|segment|position")
+        inputs = [part for name, part in inputs.items() if not other.search(name)]
+    whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
+    return next((part for part in whole if part.ndim == 2), None)
+
+
+def _series(inputs: list[np.ndarray], targets: list[np.ndarray]) -> Any:
+    """Numbers (examples, places, ...), of which the targets are the next ones,
+    all or the first of each place.
+    """
+    for given in inputs:
+        for target in targets:
+            if (
+                given.dtype.kind == "f"
+                and given.ndim > 2
+                and given.shape[1] >= FEW
+                and given.shape[:-1] == target.shape[:-1]
+            ):
+                known = given[..., : target.shape[-1]]
+                later = np.array_equal(known[:, 1:], target[:, :-1])
+                if later and not np.array_equal(known[:, 1:], known[:, :-1]):
+                    return given
+    return None
+
+
+def _exchanged(old: np.ndarray, new: np.ndarray, value: Any) -> Any:
+    """Inputs with another array in the place of one."""
+    same = np.shape(value) == old.shape and np.array_equal(value, old)
+    return new if same else value
+
+
+def _taken(examples: int, pick: list[int], value: Any) -> Any:
+    """Of inputs, some examples."""
+    return np.asarray(value)[pick] if np.shape(value)[:1] == (examples,) else value
+
+
+def _born(mask: bool, result: np.ndarray, given: list[np.ndarray]) -> bool:
+    if not mask:
+        return not np.isfinite(result).all() and all(
+            np.isfinite(part).all() for part in given
+        )
+    spoiled = any((np.isnan(part) | np.isposinf(part)).any() for part in given)
+    # A softmax makes NaN of -inf alone; a minus before it is no birth.
+    made = np.isnan(result).any() or (
+        np.isposinf(result).any() and not any(np.isneginf(part).any() for part in given)
+    )
+    return bool(made) and not spoiled
+
+
+def _scale(layer: keras.Layer) -> Any:
+    """That of a normalization, if it has one."""
+    if "Norm" not in type(layer).__name__:
+        return None
+    return next(
+        (
+            weight
+            for weight in layer._trainable_variables
+            if weight.name in ("gamma", "scale") and len(weight.shape) == 1
+        ),
+        None,
+    )
+
+
+def _centred(values: np.ndarray) -> float:
+    size = float(np.sqrt(np.square(values).mean()))
+    return abs(float(values.mean())) / size if size else 0.0
+
+
+def _steps(model: keras.Model, parts: list[keras.Layer]) -> str:
+    """What tells that a model is not at its start."""
+    steps = int(model.optimizer.iterations) if getattr(model, "optimizer", None) else 0
+    if steps:
+        return f"its optimizer has made {steps} steps"
+    for layer in parts:
+        statistics = isinstance(layer, layers.BatchNormalization) and layer.built
+        if statistics and _array(layer.moving_mean).any():
+            return f"the moving mean of {layer.path} is not 0"
+    return ""
+
+
+def _is_linear(layer: keras.Layer, bends: bool = False) -> bool:
+    """Nothing but linear; with `bends`, up to an activation of its own."""
+    kinds = (
+        layers.Dense,
+        layers.EinsumDense,
+        layers.Conv1D,
+        layers.Conv2D,
+        layers.Conv3D,
+    )
+    return (
+        type(layer) in kinds
+        and getattr(layer, "groups", 1) == 1
+        and (bends or layer.activation is keras.activations.linear)
+    )
+
+
+def _columns(values: np.ndarray) -> list[float]:
+    """The root mean square of each feature of a table."""
+    if values.ndim != 2 or values.shape[1] > 2**12:
+        return []
+    return np.sqrt(np.square(values[:SAMPLES]).mean(0)).tolist()
+
+
+def _leaves(model: keras.Model) -> list[keras.Layer]:
+    """All layers but the model; a recurrent layer stands for its cell, which
+    runs once per time step.
+    """
+    cells = {
+        id(part)
+        for layer in model._flatten_layers()
+        if isinstance(layer, layers.RNN)
+        for part in layer._flatten_layers(include_self=False)
+    }
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if id(layer) not in cells
+    ]
+
+
+def _weights(layer: keras.Layer) -> list[Any]:
+    """The layer's own weights of two or more dimensions."""
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    own = layer.weights if isinstance(layer, layers.RNN) else own
+    return [
+        weight
+        for weight in own
+        if len(weight.shape) > 1 and "float" in str(weight.dtype)
+    ]
+
+
+def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
+    """A weight as a matrix (fan_in, units)."""
+    if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
+        return values.reshape(-1, math.prod(values.shape[-2:]))
+    if isinstance(
+        layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose
+    ):
+        values = np.moveaxis(values, -2, -1)
+    elif isinstance(layer, layers.EinsumDense):
+        letters, output = layer.equation.partition(",")[2].split("->")
+        read = [
+            axis for axis, letter in enumerate(letters.strip()) if letter not in output
+        ]
+        rest = [axis for axis in range(values.ndim) if axis not in read]
+        return values.transpose(read + rest).reshape(
+            math.prod(values.shape[axis] for axis in read), -1
+        )
+    return values.reshape(-1, values.shape[-1])
+
+
+def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
+    if isinstance(layer, layers.Embedding):
+        return None
+    matrices = [_units(layer, _array(weight)) for weight in weights]
+    return max(_norm(units) / math.sqrt(units.shape[1]) for units in matrices)
+
+
+def _twins(weights: list[Any]) -> set[int]:
+    """Weights that hold the same numbers as another one of their shape, and
+    more than one number.
+    """
+    seen: dict[bytes, list[int]] = {}
+    for weight in weights:
+        values = _array(weight)
+        if (
+            values.ndim > 1
+            and values.size > 1
+            and values.min() < values.max()
+            and values.dtype.kind == "f"
+        ):
+            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(
+                id(weight)
+            )
+    return {weight for same in seen.values() if len(same) > 1 for weight in same}
+
+
+def _alike(units: np.ndarray, within: float) -> bool:
+    """Two or more columns that hold the same numbers, up to a part of the
+    largest.
+    """
+    return units.shape[1] > 1 and bool(
+        (abs(units - units[:, :1]) <= within * abs(units).max()).all()
+    )
+
+
+def _arrays(values: Any) -> list[np.ndarray]:
+    """The arrays of numbers in nested inputs; strings are left out."""
+    found = []
+    for value in tree.flatten(values):
+        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+            value = (
+                value.flat_values
+                if isinstance(value, tf.RaggedTensor)
+                else value.values
+            )
+        array = np.asarray(value)
+        if array.dtype.kind not in "OSU":
+            found.append(_array(array))
+    return found
+
+
+def _is_mask(values: np.ndarray) -> bool:
+    """Added to scores: 0 where one may look, -inf or a large negative number
+    elsewhere.
+    """
+    return bool(((values == 0) | (values <= -1000)).all() and (values < 0).any())
+
+
+def _array(value: Any) -> np.ndarray:
+    """float64 for any floating dtype."""
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    return array if array.dtype.kind in "biu" else array.astype(np.float64)
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Up to SAMPLES entries, spread so that no period of the shape is hit
+    alone.
+    """
+    flat = values.reshape(-1)
+    return (
+        flat
+        if len(flat) <= SAMPLES
+        else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
+    )
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(_sample(values).astype(np.float64)))))
+
+
+def _moments(values: np.ndarray) -> dict[str, float]:
+    some = _sample(values)
+    finite = some[np.isfinite(some)]
+    return {
+        "mean": float(finite.mean()) if len(finite) else math.nan,
+        "std": float(finite.std()) if len(finite) else math.nan,
+        "non_finite": float(1 - np.isfinite(values).mean()),
+    }
+
+
+def _cosine(values: np.ndarray, examples: int) -> float | None:
+    if (
+        examples < 2
+        or not values.size
+        or values.shape[:1] != (examples,)
+        or not np.isfinite(values).all()
+    ):
+        return None
+    some = values[:8].reshape(min(8, examples), -1)
+    norms = np.linalg.norm(some, axis=1, keepdims=True)
+    if not norms.all() or some.shape[1] < 2:
+        return None
+    number, whole = len(some), (some / norms).sum(0)
+    return float((np.square(whole).sum() - number) / (number * (number - 1)))
+
+
+def _norm(values: np.ndarray) -> float:
+    return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
+
+
+@contextmanager
+def _untouched(
+    model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
+) -> Iterator["_Variables"]:
+    """Whatever runs inside, model, batch, loss and random states come back."""
+    states = random.getstate(), np.random.get_state()
+    before = _Variables(max(ROOM, 4 * model.count_params()))
+    try:
+        named = [(part.path, part) for part in (*parts, model)]
+        before.look(named[::-1])
+        before.inside = set(before.seen)
+        before.look(
+            [("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())]
+        )
+        yield before
+    finally:
+        before.restore()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+class _Variables(_Before):
+    kinds = (keras.Layer, keras.Variable, tf.Variable)
+    inside: set[int]
+    """What the model leads to, as against the loss."""
+
+    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
+        if isinstance(value, tf.Variable):
+            # What is read shares the memory until the variable is assigned to.
+            return partial(value.assign, value.read_value())
+        return super().keep_numbers(name, value)
+
+
 ADVICE |= {
     "logits-without-from-logits": (
         "fault",
@@ -2013,65 +2366,47 @@ def _way_to(batch: Any) -> str:
     return "next(batches) of a generator or of iter(loader)"
 
 
-@contextmanager
-def _untouched(
-    model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
-) -> Iterator["_Variables"]:
-    """Whatever runs inside, model, batch, loss and random states come back."""
-    states = random.getstate(), np.random.get_state()
-    before = _Variables(max(ROOM, 4 * model.count_params()))
-    try:
-        named = [(part.path, part) for part in (*parts, model)]
-        before.look(named[::-1])
-        before.inside = set(before.seen)
-        before.look(
-            [("loss_fn", loss_fn), ("batch", batch), ("seeds", global_seed_generator())]
-        )
-        yield before
-    finally:
-        before.restore()
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-
-
-class _Variables(_Before):
-    kinds = (keras.Layer, keras.Variable, tf.Variable)
-    inside: set[int]
-    """What the model leads to, as against the loss."""
-
-    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
-        if isinstance(value, tf.Variable):
-            # What is read shares the memory until the variable is assigned to.
-            return partial(value.assign, value.read_value())
-        return super().keep_numbers(name, value)
-
-
 _SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
 """Operations that change no number."""
+
+
 _CHOICES = (
     *("StridedSlice", "GatherV2", "GatherNd", "ConcatV2", "Pack"),
     *("Max", "Min", "Maximum", "Minimum"),
 )
 """Operations that take some of the numbers."""
+
+
 _SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
 """What a loss of logits does with them first."""
+
+
 _PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
+
+
 _SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
 """What stands between the products of an attention and its softmax."""
+
+
 _CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
 """Operations without a way back."""
+
+
 _LOGITS = {
     "SparseSoftmaxCrossEntropyWithLogits": "sparse_categorical_crossentropy",
     "SoftmaxCrossEntropyWithLogits": "categorical_crossentropy",
 }
 """Losses of TensorFlow, and those of Keras that compute the same."""
+
+
 _OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
 """What makes a log-probability, or its negative."""
+
+
 _DROPOUTS = (
     *(layers.AlphaDropout, layers.Dropout, layers.GaussianDropout),
     *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
 )
-_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
 class _Watch(_Seen):
@@ -3157,321 +3492,6 @@ class _Watch(_Seen):
                 and _alike(_units(owner, slope), 1e-5),
                 centred=_centred(values) if id(weight) in self.norms else None,
             )
-
-
-@contextmanager
-def _every_operation(look: Callable[..., None]) -> Iterator[None]:
-    """Look at each, also at those of a tf.function, compiled or not."""
-    eager = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    op_callbacks.add_op_callback(look)
-    try:
-        yield
-    finally:
-        op_callbacks.remove_op_callback(look)
-        tf.config.run_functions_eagerly(eager)
-
-
-def _all_finite(slope: Any) -> bool:
-    if slope is None:
-        return True
-    return bool(np.isfinite(_array(tf.convert_to_tensor(slope))).all())
-
-
-@contextmanager
-def _explained(what: Callable[[], str]) -> Iterator[None]:
-    try:
-        yield
-    except (*_ERRORS, tf.errors.InvalidArgumentError) as error:
-        raise ValueError(f"{what()}: {error}") from error
-
-
-def _way_round(loss_fn: Any, targets: Any, output: Any) -> str:
-    try:
-        loss_fn(output, targets)
-    except Exception:
-        return ""
-    return " (the other way round it works: pass lambda targets, output: loss_fn(output, targets))"
-
-
-def _kept(output: Any) -> np.ndarray:
-    """Which examples, or steps of them, the mask of an output leaves to the
-    loss."""
-    places = tuple(output.shape)[:-1] or tuple(output.shape)
-    mask = getattr(output, "_keras_mask", None)
-    if mask is None or tuple(mask.shape) != places:
-        return np.full(places, True)
-    return _array(mask)
-
-
-def _is_of_keras(loss_fn: Any) -> bool:
-    """As it stands in the library, not a function of one's own around it."""
-    made = loss_fn if hasattr(loss_fn, "__module__") else type(loss_fn)
-    return str(getattr(made, "__module__", "")).startswith("keras.")
-
-
-def _tokens(inputs: Any) -> np.ndarray | None:
-    """Whole numbers, a row for each text."""
-    if isinstance(inputs, dict):
-        other = re.compile("label|target|mask|type|segment|position")
-        inputs = [part for name, part in inputs.items() if not other.search(name)]
-    whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
-    return next((part for part in whole if part.ndim == 2), None)
-
-
-def _series(inputs: list[np.ndarray], targets: list[np.ndarray]) -> Any:
-    """Numbers (examples, places, ...), of which the targets are the next ones,
-    all or the first of each place.
-    """
-    for given in inputs:
-        for target in targets:
-            if (
-                given.dtype.kind == "f"
-                and given.ndim > 2
-                and given.shape[1] >= FEW
-                and given.shape[:-1] == target.shape[:-1]
-            ):
-                known = given[..., : target.shape[-1]]
-                later = np.array_equal(known[:, 1:], target[:, :-1])
-                if later and not np.array_equal(known[:, 1:], known[:, :-1]):
-                    return given
-    return None
-
-
-def _exchanged(old: np.ndarray, new: np.ndarray, value: Any) -> Any:
-    """Inputs with another array in the place of one."""
-    same = np.shape(value) == old.shape and np.array_equal(value, old)
-    return new if same else value
-
-
-def _taken(examples: int, pick: list[int], value: Any) -> Any:
-    """Of inputs, some examples."""
-    return np.asarray(value)[pick] if np.shape(value)[:1] == (examples,) else value
-
-
-def _born(mask: bool, result: np.ndarray, given: list[np.ndarray]) -> bool:
-    if not mask:
-        return not np.isfinite(result).all() and all(
-            np.isfinite(part).all() for part in given
-        )
-    spoiled = any((np.isnan(part) | np.isposinf(part)).any() for part in given)
-    # A softmax makes NaN of -inf alone; a minus before it is no birth.
-    made = np.isnan(result).any() or (
-        np.isposinf(result).any() and not any(np.isneginf(part).any() for part in given)
-    )
-    return bool(made) and not spoiled
-
-
-def _scale(layer: keras.Layer) -> Any:
-    """That of a normalization, if it has one."""
-    if "Norm" not in type(layer).__name__:
-        return None
-    return next(
-        (
-            weight
-            for weight in layer._trainable_variables
-            if weight.name in ("gamma", "scale") and len(weight.shape) == 1
-        ),
-        None,
-    )
-
-
-def _centred(values: np.ndarray) -> float:
-    size = float(np.sqrt(np.square(values).mean()))
-    return abs(float(values.mean())) / size if size else 0.0
-
-
-def _steps(model: keras.Model, parts: list[keras.Layer]) -> str:
-    """What tells that a model is not at its start."""
-    steps = int(model.optimizer.iterations) if getattr(model, "optimizer", None) else 0
-    if steps:
-        return f"its optimizer has made {steps} steps"
-    for layer in parts:
-        statistics = isinstance(layer, layers.BatchNormalization) and layer.built
-        if statistics and _array(layer.moving_mean).any():
-            return f"the moving mean of {layer.path} is not 0"
-    return ""
-
-
-def _is_linear(layer: keras.Layer, bends: bool = False) -> bool:
-    """Nothing but linear; with `bends`, up to an activation of its own."""
-    kinds = (
-        layers.Dense,
-        layers.EinsumDense,
-        layers.Conv1D,
-        layers.Conv2D,
-        layers.Conv3D,
-    )
-    return (
-        type(layer) in kinds
-        and getattr(layer, "groups", 1) == 1
-        and (bends or layer.activation is keras.activations.linear)
-    )
-
-
-def _columns(values: np.ndarray) -> list[float]:
-    """The root mean square of each feature of a table."""
-    if values.ndim != 2 or values.shape[1] > 2**12:
-        return []
-    return np.sqrt(np.square(values[:SAMPLES]).mean(0)).tolist()
-
-
-def _leaves(model: keras.Model) -> list[keras.Layer]:
-    """All layers but the model; a recurrent layer stands for its cell, which
-    runs once per time step.
-    """
-    cells = {
-        id(part)
-        for layer in model._flatten_layers()
-        if isinstance(layer, layers.RNN)
-        for part in layer._flatten_layers(include_self=False)
-    }
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if id(layer) not in cells
-    ]
-
-
-def _weights(layer: keras.Layer) -> list[Any]:
-    """The layer's own weights of two or more dimensions."""
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    own = layer.weights if isinstance(layer, layers.RNN) else own
-    return [
-        weight
-        for weight in own
-        if len(weight.shape) > 1 and "float" in str(weight.dtype)
-    ]
-
-
-def _units(layer: keras.Layer, values: np.ndarray) -> np.ndarray:
-    """A weight as a matrix (fan_in, units)."""
-    if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
-        return values.reshape(-1, math.prod(values.shape[-2:]))
-    if isinstance(
-        layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose
-    ):
-        values = np.moveaxis(values, -2, -1)
-    elif isinstance(layer, layers.EinsumDense):
-        letters, output = layer.equation.partition(",")[2].split("->")
-        read = [
-            axis for axis, letter in enumerate(letters.strip()) if letter not in output
-        ]
-        rest = [axis for axis in range(values.ndim) if axis not in read]
-        return values.transpose(read + rest).reshape(
-            math.prod(values.shape[axis] for axis in read), -1
-        )
-    return values.reshape(-1, values.shape[-1])
-
-
-def _gain(layer: keras.Layer, weights: list[Any]) -> float | None:
-    if isinstance(layer, layers.Embedding):
-        return None
-    matrices = [_units(layer, _array(weight)) for weight in weights]
-    return max(_norm(units) / math.sqrt(units.shape[1]) for units in matrices)
-
-
-def _twins(weights: list[Any]) -> set[int]:
-    """Weights that hold the same numbers as another one of their shape, and
-    more than one number.
-    """
-    seen: dict[bytes, list[int]] = {}
-    for weight in weights:
-        values = _array(weight)
-        if (
-            values.ndim > 1
-            and values.size > 1
-            and values.min() < values.max()
-            and values.dtype.kind == "f"
-        ):
-            seen.setdefault(repr(values.shape).encode() + values.tobytes(), []).append(
-                id(weight)
-            )
-    return {weight for same in seen.values() if len(same) > 1 for weight in same}
-
-
-def _alike(units: np.ndarray, within: float) -> bool:
-    """Two or more columns that hold the same numbers, up to a part of the
-    largest.
-    """
-    return units.shape[1] > 1 and bool(
-        (abs(units - units[:, :1]) <= within * abs(units).max()).all()
-    )
-
-
-def _arrays(values: Any) -> list[np.ndarray]:
-    """The arrays of numbers in nested inputs; strings are left out."""
-    found = []
-    for value in tree.flatten(values):
-        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
-            value = (
-                value.flat_values
-                if isinstance(value, tf.RaggedTensor)
-                else value.values
-            )
-        array = np.asarray(value)
-        if array.dtype.kind not in "OSU":
-            found.append(_array(array))
-    return found
-
-
-def _is_mask(values: np.ndarray) -> bool:
-    """Added to scores: 0 where one may look, -inf or a large negative number
-    elsewhere.
-    """
-    return bool(((values == 0) | (values <= -1000)).all() and (values < 0).any())
-
-
-def _array(value: Any) -> np.ndarray:
-    """float64 for any floating dtype."""
-    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-    return array if array.dtype.kind in "biu" else array.astype(np.float64)
-
-
-def _sample(values: np.ndarray) -> np.ndarray:
-    """Up to SAMPLES entries, spread so that no period of the shape is hit
-    alone.
-    """
-    flat = values.reshape(-1)
-    return (
-        flat
-        if len(flat) <= SAMPLES
-        else flat[np.arange(SAMPLES) * 1_000_003 % len(flat)]
-    )
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(_sample(values).astype(np.float64)))))
-
-
-def _moments(values: np.ndarray) -> dict[str, float]:
-    some = _sample(values)
-    finite = some[np.isfinite(some)]
-    return {
-        "mean": float(finite.mean()) if len(finite) else math.nan,
-        "std": float(finite.std()) if len(finite) else math.nan,
-        "non_finite": float(1 - np.isfinite(values).mean()),
-    }
-
-
-def _cosine(values: np.ndarray, examples: int) -> float | None:
-    if (
-        examples < 2
-        or not values.size
-        or values.shape[:1] != (examples,)
-        or not np.isfinite(values).all()
-    ):
-        return None
-    some = values[:8].reshape(min(8, examples), -1)
-    norms = np.linalg.norm(some, axis=1, keepdims=True)
-    if not norms.all() or some.shape[1] < 2:
-        return None
-    number, whole = len(some), (some / norms).sum(0)
-    return float((np.square(whole).sum() - number) / (number * (number - 1)))
-
-
-def _norm(values: np.ndarray) -> float:
-    return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, losses, tree
 
-# It has no public name: what sees every operation that runs eagerly.
+# No public name has what these have.
 from tensorflow.python.framework import op_callbacks
 
 if __package__:

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
-PARTS = ("limits", "report", "advice", "judge", "before")
+PARTS = ("limits", "report", "advice", "seen", "signals", "judge", "before")
 FRAMEWORKS = ("pytorch", "keras")
+
+
+PRIVATE = "# No public name has what these have."
 
 
 class Part(NamedTuple):
     docstring: str
     imports: list[ast.Import | ast.ImportFrom]
-    """Of the standard library."""
-    framework: str
-    """The lines that import the framework, as they stand."""
+    """All but those of other parts."""
     body: str
 
 
@@ -30,36 +31,31 @@ def part(path: Path) -> Part:
     text = path.read_text(encoding="utf-8")
     lines, tree = text.splitlines(), ast.parse(text)
     head = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    standard = [node for node in head if _module(node) in sys.stdlib_module_names]
-    foreign = [
-        node for node in head if node not in standard and _module(node) != "snippets"
-    ]
-    # A comment above the last import belongs to it.
-    framework = lines[foreign[0].lineno - 1 : foreign[-1].end_lineno] if foreign else []
     body = lines[(head[-1] if head else tree.body[0]).end_lineno :]
     return Part(
         ast.get_docstring(tree, clean=False),
-        standard,
-        "\n".join(framework),
+        [node for node in head if _module(node) != "snippets"],
         "\n".join(body).strip("\n"),
     )
 
 
 def bundled(framework: str) -> str:
     """The text of `check_model_<framework>.py`."""
-    watch, *parts = (
-        part(FOLDER / f"{name}.py") for name in (f"watch_{framework}", *PARTS)
-    )
+    own = sorted(path.stem for path in FOLDER.glob(f"*_{framework}.py"))
+    own.sort(key=lambda name: name.startswith("watch"))
+    *parts, watch = (part(FOLDER / f"{name}.py") for name in (*PARTS, *own))
     return text(path(framework), watch, parts)
 
 
 def text(place: Path, watch: Part, parts: list[Part], beside: str = "") -> str:
     """Of a bundled file; `beside` imports from others."""
+    nodes = [node for one in (*parts, watch) for node in one.imports]
+    standard = [node for node in nodes if _module(node) in sys.stdlib_module_names]
     head = [
         f'"""{watch.docstring}"""',
         f"# Made of the parts in {place.stem.rpartition('_')[0]}_source/: change those, then run bundle.py.",
-        "\n".join(_merged([node for one in (watch, *parts) for node in one.imports])),
-        watch.framework,
+        "\n".join(_merged(standard)),
+        "\n".join(_merged([node for node in nodes if node not in standard])),
         beside,
     ]
     bodies = "\n\n\n".join(one.body for one in (*parts, watch))
@@ -90,22 +86,23 @@ def _module(node: ast.Import | ast.ImportFrom) -> str:
 
 def _merged(nodes: list[ast.Import | ast.ImportFrom]) -> list[str]:
     """One line for each module, in the order of the alphabet."""
-    plain = {
-        alias.name
-        for node in nodes
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
+    plain: set[str] = set()
     names: dict[str, set[str]] = {}
     for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            names.setdefault(node.module, set()).update(
-                alias.name for alias in node.names
-            )
-    return [f"import {name}" for name in sorted(plain)] + [
-        f"from {module} import {', '.join(sorted(names[module]))}"
-        for module in sorted(names)
-    ]
+        for alias in node.names:
+            known = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            if isinstance(node, ast.ImportFrom):
+                names.setdefault(node.module, set()).add(known)
+            else:
+                plain.add(known)
+    lines = [f"import {name}" for name in sorted(plain)]
+    told = False
+    for module in sorted(names):
+        if {"src", "python"} & set(module.split(".")) and not told:
+            lines += ["", PRIVATE]
+            told = True
+        lines.append(f"from {module} import {', '.join(sorted(names[module]))}")
+    return lines
 
 
 if __name__ == "__main__":

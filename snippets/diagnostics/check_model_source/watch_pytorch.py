@@ -23,16 +23,13 @@ Schoenholz et al. (2017) for angles.
 import copy
 import math
 import random
-import re
-import sys
 import traceback
 import weakref
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import is_dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,25 +38,67 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, Dataset
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
-from snippets.diagnostics.check_model_source.before import _Before, _refill
-from snippets.diagnostics.check_model_source.judge import (
-    _factor,
-    _judge,
-    _neighbours,
-    _Seen,
-    _Stop,
-    _Weight,
+from snippets.diagnostics.check_model_source.graph_pytorch import (
+    _baseline,
+    _discounted,
+    _graph,
+    _is_of_policy,
+    _kind,
+    _last_weight,
+    _maker,
 )
-from snippets.diagnostics.check_model_source.limits import (
-    FEW,
-    FLAT,
-    INPUT,
-    NOISE,
-    ROOM,
-    SAMPLES,
-    UNITS,
+from snippets.diagnostics.check_model_source.judge import _judge
+from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, UNITS
+from snippets.diagnostics.check_model_source.measure_pytorch import (
+    _SHAPES,
+    _alike,
+    _all_finite,
+    _by_place,
+    _called,
+    _centred,
+    _change,
+    _columns,
+    _cosine,
+    _dense,
+    _exchanged,
+    _explained,
+    _gain,
+    _is_mask,
+    _is_numpy,
+    _linear,
+    _moments,
+    _norm,
+    _out_first,
+    _own_loss,
+    _place_of,
+    _places,
+    _plain,
+    _rms,
+    _sample,
+    _series,
+    _shape,
+    _sign_of_log,
+    _steps,
+    _taken,
+    _tensors,
+    _tokens,
+    _twins,
+    _way_round,
+    _weights,
 )
 from snippets.diagnostics.check_model_source.report import ModelReport
+from snippets.diagnostics.check_model_source.seen import _Seen, _Stop, _Weight
+from snippets.diagnostics.check_model_source.signals import _factor
+from snippets.diagnostics.check_model_source.state_pytorch import (
+    _as_written,
+    _is_packed,
+    _recorded,
+    _same_draws,
+    _set_state,
+    _state,
+    _Tensors,
+    _untouched,
+)
 
 ADVICE |= {
     "bce-without-sigmoid": (
@@ -263,231 +302,15 @@ def _batches_of(loader: DataLoader[Any]) -> Generator[Any, None, None]:
             _set_state(one, state)
 
 
-def _is_numpy(generator: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(generator, numpy.random.Generator)
-
-
-def _state(generator: Any) -> Any:
-    if _is_numpy(generator):
-        return generator.bit_generator.state
-    return (
-        generator.getstate()
-        if isinstance(generator, random.Random)
-        else generator.get_state()
-    )
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if _is_numpy(generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, random.Random):
-        generator.setstate(state)
-    else:
-        generator.set_state(state)
-
-
-def _as_written() -> Any:
-    """Of a compiled model, nothing is compiled: our hooks would be as well."""
-    compiles = "torch._dynamo" in sys.modules
-    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
-
-
-def _is_packed(module: nn.Module) -> bool:
-    """Its weights are integers that no optimizer can move."""
-    return ".quantized." in type(module).__module__
-
-
-def _recorded(value: Any) -> Any:
-    """Copies of tensors that were made in inference mode, which no graph can
-    keep."""
-    if all(not tensor.is_inference() for tensor in _tensors(value)):
-        return value
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, Mapping):
-        return {name: _recorded(part) for name, part in value.items()}
-    return type(value)(map(_recorded, value)) if type(value) in (tuple, list) else value
-
-
-@contextmanager
-def _untouched(model: nn.Module, batch: Any, loss_fn: Any) -> Iterator["_Tensors"]:
-    """Whatever runs inside, model, batch, loss and random states come back."""
-    devices = {
-        parameter.device
-        for parameter in model.parameters()
-        if parameter.device.type != "cpu"
-    }
-    kind = next(iter(devices)).type if devices else "cuda"
-    before = _Tensors(model)
-    with _same_draws([device.index or 0 for device in devices], kind):
-        try:
-            before.inside = set(before.seen)
-            before.look([("loss_fn", loss_fn), ("batch", batch)])
-            yield before
-        finally:
-            before.restore()
-
-
-@contextmanager
-def _same_draws(devices: Sequence[int] = (), kind: str = "cuda") -> Iterator[None]:
-    """Random states come back."""
-    numpy = sys.modules.get("numpy")
-    states = random.getstate(), numpy and numpy.random.get_state()
-    try:
-        with torch.random.fork_rng(devices, device_type=kind):
-            yield
-    finally:
-        random.setstate(states[0])
-        if numpy:
-            numpy.random.set_state(states[1])
-
-
-class _Tensors(_Before):
-    kinds = (nn.Module, Tensor)
-
-    def __init__(self, model: nn.Module) -> None:
-        owned = [*model.named_parameters(), *model.named_buffers()]
-        super().__init__(max(ROOM, sum(_bytes(tensor) for _, tensor in owned)))
-        self.owned = {id(tensor) for _, tensor in owned}
-        self.inside = set[int]()
-        self.look(
-            [
-                *((name or "model", module) for name, module in model.named_modules()),
-                *owned,
-            ]
-        )
-        for name, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):
-                self.keep_script(name, module)
-
-    def keep_script(self, name: str, module: torch.jit.ScriptModule) -> None:
-        """What it holds, its mode too, lies outside of Python."""
-        held = module._c.dump_to_str(False, False, False)
-        for part in re.findall(r"^ {4}(\w+) = ", held, re.MULTILINE):
-            with suppress(Exception):  # some hold what cannot be copied
-                value = getattr(module, part)
-                if isinstance(value, Tensor):
-                    self.look([(f"{name}.{part}", value)])
-                elif not isinstance(value, nn.Module):
-                    undo = partial(_set, module, part, copy.deepcopy(value))
-                    self.undo.append((f"{name}.{part}", undo))
-
-    def keep_numbers(self, name: str, value: Any) -> Callable[[], Any] | None:
-        if isinstance(value, torch.Generator):
-            return partial(value.set_state, value.get_state())
-        if not isinstance(value, Tensor):
-            return super().keep_numbers(name, value)
-        self.keep_tensor(name, value)
-        return None
-
-    def keep_tensor(self, name: str, tensor: Tensor) -> None:
-        copied = id(tensor) in self.owned or _bytes(tensor) <= self.room
-        if copied and id(tensor) not in self.owned:
-            self.room -= _bytes(tensor)
-        data, trained, leaf, hooks = (
-            tensor.data,
-            tensor.requires_grad,
-            tensor.is_leaf,
-            tensor._backward_hooks,
-        )
-        copy = data.clone() if copied else None
-        size = (
-            data.untyped_storage().nbytes()
-            if data.layout is torch.strided and not data.is_nested
-            else 0
-        )
-        version = None if tensor.is_inference() else tensor._version
-        grad, steps = tensor.grad if leaf else None, tensor._post_accumulate_grad_hooks
-        if grad is not None:
-            tensor.grad = None
-        if steps:
-            # Some step an optimizer in the backward pass.
-            self.undo.append((name, partial(steps.update, dict(steps))))
-            steps.clear()
-
-        def undo() -> None:
-            if leaf:
-                if not tensor.is_leaf:
-                    tensor.detach_()
-                tensor.grad = grad
-                tensor.requires_grad_(trained)
-            if hooks is None and tensor._backward_hooks is not None:
-                tensor._backward_hooks = None
-            if not _same_place(tensor, data):
-                tensor.data = data
-            if size and data.untyped_storage().nbytes() < size:
-                # Sharding frees it.
-                data.untyped_storage().resize_(size)
-            if copy is not None:
-                if not _same(data, copy):
-                    data.copy_(copy)
-            elif version is not None and tensor._version != version:
-                raise ValueError("no copy")
-
-        self.undo.append((name, undo))
-        if hooks is not None:
-            self.undo.append(
-                (
-                    name,
-                    partial(
-                        _refill,
-                        hooks,
-                        OrderedDict,
-                        OrderedDict.update,
-                        OrderedDict(hooks),
-                    ),
-                )
-            )
-
-
-def _set(module: nn.Module, part: str, value: Any) -> None:
-    if getattr(module, part) != value:
-        setattr(module, part, value)
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def _same_place(tensor: Tensor, other: Tensor) -> bool:
-    try:
-        return tensor.is_set_to(other)
-    except RuntimeError:  # sparse and nested tensors have no one storage
-        return True
-
-
-def _same(tensor: Tensor, other: Tensor) -> bool:
-    try:
-        return tensor.is_meta or torch.equal(tensor, other)
-    except RuntimeError:  # not written for all number formats
-        return False
-
-
-def _graph(loss: Tensor) -> list[Any]:
-    """The operations behind the loss, each after those that it reads."""
-    order, seen, todo = [], set(), [(loss.grad_fn, False)]
-    while todo:
-        node, done = todo.pop()
-        if done:
-            order.append(node)
-        elif node is not None and node not in seen:
-            seen.add(node)
-            todo.append((node, True))
-            todo += ((source, False) for source, _ in node.next_functions)
-    return order
-
-
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    return (
-        gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
-    )
-
-
 _BATCH = "next(iter(loader)) of a DataLoader, torch.as_tensor(array) of an array"
+
+
 _CALL = "a batch is (inputs, targets); inputs are (a, b) for model(a, b), {'a': a} for model(a=a); "
+
+
 _CALL += "of a model that takes the labels and returns losses, ((inputs, labels), None)"
-_ORDER = "the output comes first; of a tuple, lambda output, targets: loss(output[0], targets)"
+
+
 _LOSS = "pass a loss_fn(output, targets) that gives one number, for example lambda output, _: sum(output.values())"
 
 
@@ -1609,495 +1432,14 @@ class _Birth(TorchFunctionMode):
         return bool(made) and not spoiled
 
 
-def _steps(model: nn.Module, norms: dict[Tensor, str]) -> str:
-    """What tells that a model is not at its start."""
-    for name, module in model.named_modules():
-        seen = getattr(module, "num_batches_tracked", None)
-        if isinstance(seen, Tensor) and seen.numel() == 1 and seen > 0:
-            return f"{name} has seen {int(seen)} batches"
-    for scale, name in norms.items():
-        values = _plain(scale).double()
-        drawn = max(_centred(scale), _rms(scale)) < NOISE
-        # Some libraries draw them near 1.
-        if len(values) > 1 and values.std() > 0.05 * values.mean().abs() and not drawn:
-            return f"the scales of {name} differ"
-    return ""
-
-
-def _centred(scale: Tensor) -> float:
-    values = _plain(scale).double()
-    size = values.square().mean().sqrt().item()
-    return abs(values.mean().item()) / size if size else 0.0
-
-
-def _change(
-    model: nn.Module, inputs: Any, axis: int, examples: int, count: int
-) -> tuple[float, float, float] | None:
-    """By which part of its size the first output of one example changes with
-    the others, the most of the further outputs, and by which part the first
-    differs between examples; None if that cannot be told.
-    """
-    picks, outputs = _neighbours(examples, count), []
-    count = min(count, examples)
-    # The first ones once more: a model that remembers answers otherwise.
-    for pick in (*picks, picks[0]) if picks else ():
-        torch.manual_seed(0)
-        random.seed(0)
-        tensors = [
-            tensor
-            for tensor in _tensors(_called(model, _taken(inputs, axis, examples, pick)))
-            if tensor.is_floating_point() and count in tensor.shape[:2]
-        ]
-        place = axis if tensors[0].shape[axis : axis + 1] == (count,) else 1 - axis
-        # Each against each: similarities, as contrastive losses take them.
-        if tensors[0].shape[1 - place : 2 - place] == (count,):
-            return None
-        outputs.append(
-            [
-                tensor.movedim(place, 0)
-                for tensor in tensors
-                if tensor.shape[place : place + 1] == (count,)
-                and tensor.shape[1 - place : 2 - place] != (count,)
-            ]
-        )
-    if not outputs or len({len(tensors) for tensors in outputs}) > 1:
-        return None
-    changes, apart = [], 0.0
-    for first, moved, again in zip(*outputs, strict=True):
-        if not torch.equal(first, again) or first.shape != moved.shape:
-            return None
-        # Below float32, the digits in common cover the rest.
-        fine = 1e-3 if first.element_size() > 2 else 1.0
-        first, moved = first.double(), moved.double()
-        # What all examples have in common, such as a bias, says nothing.
-        spread, whole = (
-            part.abs().max().item() for part in (first - first.mean(0), first)
-        )
-        change = (first[1] - moved[1]).abs().max().item()
-        apart = apart if changes else spread / (whole or 1.0)
-        changes.append(change / (max(spread, fine * whole) or 1.0))
-    if not math.isfinite(sum(changes)):
-        return None
-    return changes[0], max(changes[1:], default=0.0), apart
-
-
-def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
-    """Of inputs, some examples."""
-    if isinstance(value, Mapping):
-        return {
-            name: _taken(part, axis, examples, pick) for name, part in value.items()
-        }
-    if type(value) in (tuple, list):
-        return type(value)(_taken(part, axis, examples, pick) for part in value)
-    if not isinstance(value, Tensor) or value.dim() == 0:
-        return value
-    if value.dim() <= axis or value.shape[axis] != examples or value.is_nested:
-        # Edges of a graph join its nodes, which are no examples.
-        if value.is_floating_point():
-            return value
-        raise ValueError("indices")
-    if value.shape[:2] == (examples, examples):
-        raise ValueError("each against each")
-    return value.index_select(axis, torch.tensor(pick, device=value.device))
-
-
-def _tokens(inputs: Any) -> Tensor | None:
-    """Whole numbers, a row for each text."""
-    if isinstance(inputs, Mapping):
-        other = re.compile("label|target|mask|type|position")
-        inputs = [part for name, part in inputs.items() if not other.search(str(name))]
-    whole = [part for part in _tensors(inputs) if part.dtype in (torch.long, torch.int)]
-    return next((part for part in whole if part.dim() == 2), None)
-
-
-def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
-    """Numbers (examples, places, ...), of which the targets are the next ones,
-    all or the first of each place.
-    """
-    for given in inputs:
-        for target in targets:
-            if (
-                given.is_floating_point()
-                and given.dim() > 2
-                and given.shape[1] >= FEW
-                and given.shape[:-1] == target.shape[:-1]
-            ):
-                known = given[..., : target.shape[-1]]
-                later = torch.equal(known[:, 1:], target[:, :-1].to(given))
-                if later and not torch.equal(known[:, 1:], known[:, :-1]):
-                    return given
-    return None
-
-
-def _exchanged(value: Any, old: Tensor, new: Tensor) -> Any:
-    """Inputs with another tensor in the place of one."""
-    if isinstance(value, Mapping):
-        return {name: _exchanged(part, old, new) for name, part in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(_exchanged(part, old, new) for part in value)
-    return new if value is old else value
-
-
-def _by_place(tensor: Tensor, length: int) -> Tensor | None:
-    """What is said of each token: (texts, places, ...), from (texts, classes,
-    places) too."""
-    if not tensor.is_floating_point() or tensor.dim() < 3:
-        return None
-    axis = next((axis for axis in (1, 2) if tensor.shape[axis] == length), None)
-    return None if axis is None else tensor.movedim(axis, 1)
-
-
-def _sign_of_log(node: Any) -> int:
-    """1 of log-probabilities, -1 of what is their negative, 0 of all else."""
-    sign, turned = 1, False
-    while node is not None:
-        name = type(node).__name__.partition("Backward")[0]
-        sources = [source for source, _ in node.next_functions]
-        if name in ("Log", "LogSoftmax", "LogSigmoid"):
-            return sign
-        if name in ("NllLoss", "NllLoss2D", "BinaryCrossEntropy"):
-            return -sign
-        if name == "Sub":
-            names = [type(source).__name__ for source in sources]
-            if names[-1].startswith("Logsumexp"):
-                return sign
-            # That of a normal distribution, as torch.distributions writes it.
-            sources = sources if names[0].startswith(("Sub", "Div")) else []
-        elif name == "Pow":
-            return -sign if turned else 0
-        elif name == "Neg":
-            sign, turned = -sign, True
-        elif name not in (*_SHAPES, "Gather", "Index", "Sum", "Div"):
-            return 0
-        node = sources[0] if sources else None
-    return 0
-
-
-def _way_round(loss_fn: Any, output: Any, targets: Any) -> str:
-    try:
-        if _floating(loss_fn(targets, output)):
-            return "the other way round it works: pass lambda output, targets: loss_fn(targets, output)"
-    except Exception:
-        pass
-    return _ORDER
-
-
-def _floating(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def _columns(tensor: Tensor) -> list[float]:
-    """The root mean square of each feature of a table."""
-    if tensor.dim() != 2 or tensor.shape[1] > 2**12:
-        return []
-    return _plain(tensor)[:SAMPLES].double().square().mean(0).sqrt().tolist()
-
-
-def _linear(module: nn.Module) -> tuple[int, ...]:
-    """The shape of the weight of a layer that is nothing but linear."""
-    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and (
-        getattr(module, "groups", 1) == 1
-    ):
-        return tuple(_out_first(module, module.weight).shape)
-    return ()
-
-
-def _called(model: nn.Module, inputs: Any) -> Any:
-    if isinstance(inputs, Mapping):
-        return model(**inputs)
-    several = isinstance(inputs, tuple | list)
-    if several and not isinstance(inputs, nn.utils.rnn.PackedSequence):
-        return model(*inputs)
-    return model(inputs)
-
-
-def _own_loss(output: Any) -> Any:
-    """The loss that a model returns, alone, by its name, or in parts."""
-    if isinstance(output, Mapping) and "loss" not in output:
-        # Detectors return one loss for each of their tasks.
-        parts = [part for name, part in output.items() if "loss" in str(name)]
-        return (
-            sum(parts)
-            if parts
-            and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts)
-            else None
-        )
-    if isinstance(output, Mapping):
-        return output["loss"]
-    if isinstance(output, Tensor) or hasattr(output, "loss"):
-        return getattr(output, "loss", output)
-    if not isinstance(output, tuple | list):
-        return None
-    # (loss, output), (logits, loss), or the loss and numbers to log.
-    numbers = [part for part in output if _floating(part) and part.numel() == 1]
-    learned = [part for part in numbers if part.requires_grad] or numbers
-    return learned[0] if len(learned) == 1 else None
-
-
-def _is_mask(tensor: Tensor) -> bool:
-    """Added to scores: 0 where one may look, -inf or a large negative number
-    elsewhere.
-    """
-    tensor = _plain(tensor)
-    return bool(((tensor == 0) | (tensor <= -1000)).all()) and bool((tensor < 0).any())
-
-
-def _shape(tensor: Tensor) -> tuple[int, ...]:
-    """Of a nested tensor, the number of its parts."""
-    return (tensor.size(0),) if tensor.is_nested else tuple(tensor.shape)
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """The numbers of a tensor of any layout and format, without a gradient."""
-    tensor = tensor.detach()
-    if tensor.is_nested:
-        return torch.cat([part.reshape(-1) for part in tensor.unbind()])
-    if tensor.layout is not torch.strided:
-        tensor = tensor.to_dense()
-    return (
-        tensor.float()
-        if tensor.is_floating_point() and tensor.element_size() == 1
-        else tensor
-    )
-
-
-@contextmanager
-def _explained(what: Callable[[], str]) -> Iterator[None]:
-    try:
-        yield
-    except (
-        RuntimeError,
-        TypeError,
-        ValueError,
-        IndexError,
-        KeyError,
-        AttributeError,
-    ) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise ValueError(f"{what()}: {error}") from error
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists, dicts and dataclasses (so also in
-    packed sequences and in outputs of transformers).
-    """
-    if isinstance(value, Tensor):
-        yield value
-    elif is_dataclass(value) and not isinstance(value, type | Mapping):
-        yield from _tensors(vars(value))
-    elif isinstance(value, Mapping | tuple | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _tensors(part)
-
-
-def _weights(module: nn.Module) -> list[Tensor]:
-    """The module's own parameters of two or more dimensions, those behind
-    parametrizations included.
-    """
-    if isinstance(
-        module, nn.utils.parametrize.ParametrizationList | torch.jit.ScriptModule
-    ):
-        return []
-    own = list(module.parameters(recurse=False))
-    if nn.utils.parametrize.is_parametrized(module):
-        own += [
-            weight
-            for part in module.parametrizations.values()
-            for weight in part.parameters(recurse=False)
-        ]
-    return [
-        weight
-        for weight in own
-        if weight.dim() > 1 and weight.numel() and weight.is_floating_point()
-    ]
-
-
-def _out_first(module: nn.Module, weight: Tensor) -> Tensor:
-    """The weight with its output units along the first dimension, as `Linear`
-    has it.
-    """
-    swapped = (
-        isinstance(module, nn.modules.conv._ConvTransposeNd)
-        or type(module).__name__ == "Conv1D"
-    )
-    return weight.transpose(0, 1) if swapped else weight
-
-
-def _gain(module: nn.Module, weights: list[Tensor]) -> float | None:
-    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return None
-    gains = []
-    for weight in weights:
-        units = _out_first(module, weight.detach())
-        # Experts stand behind each other: (experts, units, fan_in).
-        number = (
-            units.numel() // units.shape[-1]
-            if units.dim() == 3 and not _is_conv(module)
-            else len(units)
-        )
-        # Rows that all say the same, such as the rates of a state space, were
-        # not drawn.
-        if len(weights) == 1 or not _alike(units, 0.0):
-            gains.append(_norm(units) / math.sqrt(number))
-    return max(gains, default=None)
-
-
-def _is_conv(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.conv._ConvNd | nn.Bilinear)
-
-
-def _twins(named: list[tuple[str, Tensor]]) -> set[str]:
-    """Weights that hold the same numbers as another one of their shape, and
-    more than one number.
-    """
-    seen: dict[Any, list[tuple[str, Tensor]]] = {}
-    for name, weight in named:
-        if weight.dim() > 1 and weight.numel() > 1:
-            corner = tuple(
-                weight.detach()[(slice(2),) * weight.dim()].flatten().tolist()
-            )
-            # Not drawn are also frozen tables of sines, targets that follow
-            # another model, and rows that all say the same.
-            if (
-                len(set(corner)) > 1
-                and weight.requires_grad
-                and not torch.equal(weight[0], weight[-1])
-            ):
-                seen.setdefault((weight.shape, weight.dtype, corner), []).append(
-                    (name, weight)
-                )
-    return {
-        name
-        for group in seen.values()
-        for name, weight in group
-        if any(other is not weight and torch.equal(other, weight) for _, other in group)
-    }
-
-
-def _alike(units: Tensor, within: float) -> bool:
-    """Two or more rows that hold the same numbers, up to a part of the
-    largest.
-    """
-    units = _plain(units)
-    if len(units) < 2 or (not within and not torch.equal(units[0], units[-1])):
-        return False
-    return bool(((units - units[:1]).abs() <= within * units.abs().max()).all())
-
-
-def _maker(tensor: Tensor) -> str:
-    """The operation that made the numbers of a tensor, whatever its shape."""
-    node = tensor.grad_fn
-    while type(node).__name__.startswith(_SHAPES):
-        node = node.next_functions[0][0]
-    return type(node).__name__.partition("Backward")[0]
-
-
-_SHAPES = (
-    "View",
-    "UnsafeView",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Alias",
-    "Clone",
-    "ToCopy",
-    "Select",
-    "Slice",
-)
-
-
 _COMPARE = {"MseLoss", "SmoothL1Loss", "HuberLoss"}
+
+
 _SQUARE = _COMPARE | {"Pow", "Abs", "Mul"}
+
+
 _SCALINGS = ("Add", "Div", "MaskedFill", "Mul", "Permute", "Sub", "Transpose", "Where")
 """What stands between the products of an attention and its softmax."""
-_CHOICES = ("Gather", "Index", "Max", "Min", "Amax", "Cat", "Stack", "Expand")
-"""Operations that take some of the numbers."""
-
-
-def _kind(node: Any) -> str:
-    return type(node).__name__.partition("Backward")[0]
-
-
-def _discounted(node: Any) -> tuple[Any, float]:
-    """Of data + factor * output, the output and the factor, if it is that of a
-    discount: at least 0.5, and less than 1. Else None.
-    """
-    added, factor = False, 1.0
-    while node is not None:
-        sources = [source for source, _ in node.next_functions]
-        constant = len(sources) == 2 and None in sources
-        if _kind(node) == "Add" and constant:
-            added = True
-            scale = 1.0 if sources[1] is None else node._saved_alpha
-            factor = min(factor, _discount(scale))
-        elif _kind(node) == "Mul" and added and constant:
-            other = node._saved_self if sources[0] is None else node._saved_other
-            factor = min(factor, _discount(other))
-        elif not _kind(node).startswith((*_SHAPES, *_CHOICES)):
-            break
-        node = next(source for source in sources if source is not None)
-    # A mean over examples is that of a centre which moves slowly.
-    found = added and 0.5 <= factor < 1 and _kind(node) != "Mean"
-    return (node, factor) if found else (None, 1.0)
-
-
-def _is_of_policy(node: Any) -> bool:
-    """A log-probability, or the ratio of a new and an old probability."""
-    if _kind(node) == "Exp":
-        first, *rest = (
-            source for source, _ in node.next_functions[0][0].next_functions
-        )
-        return rest == [None] and _sign_of_log(first) != 0
-    return _sign_of_log(node) != 0
-
-
-def _baseline(node: Any) -> Any:
-    """Of data less an output, perhaps standardized, the output, if it is one of
-    a layer and no probability; None of all else."""
-    while True:
-        sources = [source for source, _ in node.next_functions]
-        if _kind(node) == "Sub" and len(sources) == 2:
-            first, value = sources
-            if first is None or (value is not None and _is_data_plus(first)):
-                return None if _kind(value) in _PROBABILITIES else value
-            if _kind(value) != "Mean":
-                return None
-        elif not _kind(node).startswith((*_SHAPES, *_CHOICES, "Neg", "Div")) and not (
-            _kind(node) == "Mul" and None in sources
-        ):
-            return None
-        node = next(source for source in sources if source is not None)
-
-
-def _is_data_plus(node: Any) -> bool:
-    """Data plus a part of an output, as the return from the value of the next
-    state."""
-    while _kind(node).startswith((*_SHAPES, *_CHOICES)):
-        node = node.next_functions[0][0]
-    sources = [source for source, _ in node.next_functions]
-    return _kind(node) == "Add" and len(sources) == 2 and None in sources
-
-
-_PROBABILITIES = {"Exp", "Sigmoid", "Softmax"}
-
-
-def _discount(constant: Any) -> float:
-    """The largest entry: 1 - done is 0 or 1, and 0 alone says nothing. What is
-    below 0 is none."""
-    values = torch.as_tensor(constant).double()
-    return (values.max().item() or 1.0) if values.min() >= 0 else -1.0
-
-
-def _last_weight(node: Any) -> Tensor:
-    """The weight that the fewest operations lie between."""
-    todo, seen = [], {node}
-    while not hasattr(node, "variable"):
-        new = [source for source, _ in node.next_functions]
-        todo += [one for one in new if one is not None and one not in seen]
-        seen.update(new)
-        node = todo.pop(0)
-    return node.variable
 
 
 _LINEAR = (
@@ -2110,93 +1452,6 @@ _LINEAR = (
 
 _SAVED = ("result", "self", "other", "input")
 """What a node keeps of its operation."""
-
-
-def _place_of(stack: list[str]) -> str:
-    """The innermost line of the program, if one of its own called PyTorch."""
-    lines = [re.match(r'\s*File "(.+)", line (\d+)', part) for part in stack]
-    places = [(line[1], line[2]) for line in lines if line]
-    called = max(
-        (at for at, line in enumerate(places) if line[0] == __file__), default=-1
-    )
-    others = str(Path(torch.__file__).parent)
-    own = [line for line in places[called + 1 :] if not line[0].startswith(others)]
-    return f", in line {own[-1][1]} of {Path(own[-1][0]).name}" if own else ""
-
-
-def _places(count: int, most: int, device: torch.device) -> Any:
-    """Up to `most` indices below `count`, spread so that no period of the shape
-    is hit alone.
-    """
-    if count <= most:
-        return slice(None)
-    return torch.arange(most, device=device) * 1_000_003 % count
-
-
-def _sample(tensor: Tensor) -> Tensor:
-    """Up to SAMPLES entries, float64 on the CPU."""
-    flat = _plain(tensor).reshape(-1)
-    return flat[_places(len(flat), SAMPLES, flat.device)].cpu().double()
-
-
-def _rms(tensor: Tensor) -> float:
-    return _sample(tensor).square().mean().sqrt().item()
-
-
-def _all_finite(tensor: Tensor | None) -> bool:
-    # A sum shows a single NaN or Inf among millions, in one pass and without a
-    # copy.
-    return (
-        tensor is None
-        or not tensor.is_floating_point()
-        or math.isfinite(_plain(tensor).sum(dtype=torch.float32))
-    )
-
-
-def _moments(values: Tensor) -> dict[str, float]:
-    some = _sample(values)
-    finite = some[some.isfinite()]
-    return {
-        "mean": finite.mean().item(),
-        "std": (finite - finite.mean()).square().mean().sqrt().item(),
-        "non_finite": 0.0
-        if _all_finite(values)
-        else 1.0 - values.isfinite().double().mean().item(),
-    }
-
-
-def _cosine(values: Tensor, examples: int) -> float | None:
-    if values.is_nested or values.layout is not torch.strided:
-        return None
-    dims = [dim for dim in range(min(2, values.dim())) if values.shape[dim] == examples]
-    if examples < 2 or not dims or values.dim() < 2 or not values.numel():
-        return None
-    some = values.movedim(dims[0], 0)[:8].flatten(1)
-    if some.shape[1] < 2:
-        # Between two numbers it is 1 or -1, whatever they are.
-        return None
-    some = some[:, _places(some.shape[1], SAMPLES // 8, some.device)].cpu().double()
-    units = some / some.norm(dim=1, keepdim=True)
-    number = len(units)
-    cosine = (units.sum(0).square().sum().item() - number) / (number * (number - 1))
-    return cosine if math.isfinite(cosine) else None
-
-
-def _norm(tensor: Tensor) -> float:
-    """Euclidean norm; large and small tensors are scaled first, since the
-    squares of 1e-30 are zero in float32.
-    """
-    tensor = _plain(tensor)
-    if not tensor.numel():
-        return 0.0
-    dtype = torch.promote_types(tensor.dtype, torch.float32)
-    norm = torch.linalg.vector_norm(tensor, dtype=dtype).item()
-    if 1e-15 < norm < 1e15:
-        return norm
-    largest = torch.linalg.vector_norm(tensor, math.inf).item()
-    if not 0 < largest < math.inf:
-        return largest
-    return largest * torch.linalg.vector_norm(tensor.to(dtype) / largest).item()
 
 
 if __name__ == "__main__":
