@@ -85,7 +85,7 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
     _plain(points=points)
     if np.asarray(points).dtype.kind not in "fiu":
         raise ValueError(f"points must be real numbers, got {points}")
-    step = float(step + 0.0)
+    step = float(step + 0.0)  # text is no number
     if not 0.0 < step < math.inf:
         raise ValueError(f"step must be positive and finite, got {step}")
     points = np.asarray(points, dtype=np.float64)

@@ -65,7 +65,7 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> Report:
     and, with the layer's name, for an output that is empty, not finite or has
     no axis of examples.
     """
-    threshold = float(threshold + 0.0)
+    threshold = float(threshold + 0.0)  # text is no number
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     if not isinstance(model, keras.Layer):

@@ -63,7 +63,7 @@ def unit_health(
         raise ValueError(
             f"preactivations must be finite, got {np.count_nonzero(~np.isfinite(preactivations))} others"
         )
-    threshold = float(threshold + 0.0)
+    threshold = float(threshold + 0.0)  # text is no number
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     slopes = np.abs(left_slope(activation, preactivations))

@@ -113,7 +113,7 @@ def unit_health(
     ValueError if no module is seen and, with the module's name, for an input
     that is empty, not finite or has no dimension of examples.
     """
-    threshold = float(threshold + 0.0)
+    threshold = float(threshold + 0.0)  # text is no number
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     if not isinstance(model, nn.Module):

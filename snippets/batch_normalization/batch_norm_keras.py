@@ -30,10 +30,10 @@ def batch_norm(
     bfloat16 are computed in float32. ValueError if training has only one value
     per channel, and for other shapes, dtypes or a negative `eps`.
     """
-    momentum = float(momentum + 0.0)
+    momentum = float(momentum + 0.0)  # text is no number
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     x = _check(
         x,
         eps,
@@ -61,7 +61,7 @@ def batch_norm_backward(
     """Gradients with respect to `x`, `gamma` and `beta`, from `grad_y` = dL/dy
     in the shape of `x`. ValueError as in `batch_norm`.
     """
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     x = _check(x, eps, gamma=gamma, running_mean=running_mean, running_var=running_var)
     _tensors(grad_y=grad_y)
     dtype = backend.standardize_dtype(grad_y.dtype)

@@ -31,8 +31,8 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     def __init__(
         self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3
     ) -> None:
-        momentum = float(momentum + 0.0)
-        epsilon = float(epsilon + 0.0)
+        momentum = float(momentum + 0.0)  # text is no number
+        epsilon = float(epsilon + 0.0)  # text is no number
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
         if not 0.0 < epsilon < float("inf"):

@@ -33,8 +33,8 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
                 raise ValueError(
                     f"{name} must be False, got {settings[name]!r}: PyTorch's layer has no such option"
                 )
-        momentum = float(momentum + 0.0)
-        eps = float(eps + 0.0)
+        momentum = float(momentum + 0.0)  # text is no number
+        eps = float(eps + 0.0)  # text is no number
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
         if not 0.0 <= eps < math.inf:

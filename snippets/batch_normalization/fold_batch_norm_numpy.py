@@ -37,7 +37,7 @@ def fold_batch_norm(
         raise ValueError(
             f"weight must be floating, of shape (out, in, *kernel), got {np.asarray(weight).dtype} {np.shape(weight)}"
         )
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     if not 0.0 <= eps < np.inf:
         raise ValueError(f"eps must be finite and not negative, got {eps}")
     for name, values in vectors.items():

@@ -26,7 +26,7 @@ def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (B, n, *positions), each of its n channels with mean 0 and
     deviation 1 over batch and positions.
     """
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     _check(x, eps, 2)
     if not x.size:
         raise ValueError(f"x must hold an example, got shape {x.shape}")
@@ -35,7 +35,7 @@ def batch_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
 
 def layer_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (..., n), each row of n with mean 0 and deviation 1."""
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     _check(x, eps, 1)
     return _standardized(x, (-1,), eps)
 
@@ -48,7 +48,7 @@ def group_norm(x: np.ndarray, groups: int, eps: float = 1e-5) -> np.ndarray:
     over channels and positions together,
     n groups are instance normalization.
     """
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     _check(x, eps, 2)
     if groups < 1 or groups % 1 or x.shape[1] % groups:
         raise ValueError(f"groups must divide the {x.shape[1]} channels, got {groups}")
@@ -60,7 +60,7 @@ def rms_norm(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """`x`, shape (..., n), each row of n features divided by its root mean
     square.
     """
-    eps = float(eps + 0.0)
+    eps = float(eps + 0.0)  # text is no number
     _check(x, eps, 1)
     return _narrow(_wide(x) / np.sqrt((_wide(x) ** 2).mean(-1, keepdims=True) + eps), x)
 

@@ -65,8 +65,8 @@ def clip_adaptively(
         raise ValueError(
             f"gradient must have the shape of weight, {weight.shape}, got {gradient.shape}"
         )
-    clipping = float(clipping + 0.0)
-    eps = float(eps + 0.0)
+    clipping = float(clipping + 0.0)  # text is no number
+    eps = float(eps + 0.0)  # text is no number
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     for name, array in (("gradient", gradient), ("weight", weight)):

@@ -65,8 +65,8 @@ def clip_adaptively_(
     `clipping` or `eps` that is not positive and for a generator that is
     exhausted.
     """
-    clipping = float(clipping + 0.0)
-    eps = float(eps + 0.0)
+    clipping = float(clipping + 0.0)  # text is no number
+    eps = float(eps + 0.0)  # text is no number
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)

@@ -72,7 +72,7 @@ def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any
     every gradient NaN, so that it cannot go unnoticed: in a compiled step there
     is no error to raise. Raises ValueError if `max_norm` is not positive.
     """
-    max_norm = float(max_norm + 0.0)
+    max_norm = float(max_norm + 0.0)  # text is no number
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _listed(gradients)
@@ -92,7 +92,7 @@ def clip_by_value(gradients: Any, limit: float) -> list[Any]:
     """The tensors with every entry cut to [-limit, limit]; one tensor counts as
     a list of one. Raises ValueError if `limit` is not positive.
     """
-    limit = float(limit + 0.0)
+    limit = float(limit + 0.0)  # text is no number
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     return [

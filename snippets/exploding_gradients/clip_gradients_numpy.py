@@ -50,7 +50,7 @@ def clip_by_global_norm(
     Raises ValueError if `max_norm` is not positive, and FloatingPointError if
     the norm is Inf or NaN: no factor mends such a gradient.
     """
-    max_norm = float(max_norm + 0.0)
+    max_norm = float(max_norm + 0.0)  # text is no number
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _listed(gradients)
@@ -70,7 +70,7 @@ def clip_by_value(
     """The arrays with every entry cut to [-limit, limit]; one array counts as a
     list of one. Raises ValueError if `limit` is not positive.
     """
-    limit = float(limit + 0.0)
+    limit = float(limit + 0.0)  # text is no number
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     bound = np.float64(limit)  # 70,000 would overflow as a float16

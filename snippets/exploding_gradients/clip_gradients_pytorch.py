@@ -75,7 +75,7 @@ def clip_by_global_norm_(
     gradients stay. Raises ValueError if `max_norm` is not positive and for a
     generator that is exhausted.
     """
-    max_norm = float(max_norm + 0.0)
+    max_norm = float(max_norm + 0.0)  # text is no number
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _gradients(parameters)
@@ -97,7 +97,7 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
     limit], in place. Raises ValueError if `limit` is not positive and for a
     generator that is exhausted.
     """
-    limit = float(limit + 0.0)
+    limit = float(limit + 0.0)  # text is no number
     if not limit > 0.0:
         raise ValueError(f"limit must be positive, got {limit!r}")
     gradients = _gradients(parameters)

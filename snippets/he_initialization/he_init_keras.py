@@ -48,7 +48,7 @@ class _He(keras.initializers.VarianceScaling):
         input_axes=None,
         output_axes=None,
     ) -> None:
-        a = float(a + 0.0)
+        a = float(a + 0.0)  # text is no number
         if not math.isfinite(a * a):
             raise ValueError(f"a must be finite, got {a}, and so must its square")
         if mode not in ("fan_in", "fan_out"):

@@ -36,7 +36,7 @@ def kaiming_std(
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
-    a = float(a + 0.0)
+    a = float(a + 0.0)  # text is no number
     if not math.isfinite(a * a):
         raise ValueError(f"a must be finite, got {a}, and so must its square")
     # NumPy's integers would overflow

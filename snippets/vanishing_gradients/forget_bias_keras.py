@@ -31,7 +31,7 @@ def set_forget_bias(
     layer that is no LSTM, has no bias or is not built, and for a `value` that
     is not finite.
     """
-    value = float(value + 0.0)
+    value = float(value + 0.0)  # text is no number
     if not math.isfinite(value):
         raise ValueError(f"value must be finite, got {value}")
     cell = lstm.cell if isinstance(lstm, layers.LSTM) else lstm

@@ -33,7 +33,7 @@ def set_forget_bias_(
     module that is no LSTM or has no biases, for biases that are computed from
     other parameters and for a `value` that is not finite.
     """
-    value = float(value + 0.0)
+    value = float(value + 0.0)  # text is no number
     if not math.isfinite(value):
         raise ValueError(f"value must be finite, got {value}")
     if not isinstance(lstm, nn.LSTM | nn.LSTMCell) or not lstm.bias:

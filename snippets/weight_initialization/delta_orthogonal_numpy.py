@@ -35,7 +35,7 @@ def delta_orthogonal(
         )
     if not np.issubdtype(dtype, np.floating):
         raise ValueError(f"dtype must be floating, got {np.dtype(dtype)}")
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < np.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     outputs, inputs, *kernel = shape

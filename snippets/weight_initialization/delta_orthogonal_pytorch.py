@@ -41,7 +41,7 @@ def delta_orthogonal_(
         raise ValueError(
             f"weight must be dense and floating, of shape (out, in, *kernel), got {got}"
         )
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < float("inf"):
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     if not _apart(weight):

@@ -152,7 +152,7 @@ def init_weights(
     Raises ValueError for a `gain` that is not positive and finite, for an
     unknown `output` or `first` and for a model that is not built.
     """
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
     if not isinstance(model, keras.Layer):

@@ -139,7 +139,7 @@ def init_weights_(
     positive and finite, for an unknown `output` or `first`, and for parameters
     that are lazy, on the meta device, sharded or no floating ones.
     """
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 < gain < math.inf:
         raise ValueError(f"gain must be positive and finite, got {gain}")
     if not isinstance(model, nn.Module):

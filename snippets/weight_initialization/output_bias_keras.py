@@ -25,7 +25,7 @@ def sigmoid_bias(frequency: float) -> float:
     """Bias of an output with a sigmoid, for the `frequency` of the positive
     class, between 0 and 1, both excluded.
     """
-    frequency = float(frequency + 0.0)
+    frequency = float(frequency + 0.0)  # text is no number
     if not 0.0 < frequency < 1.0:
         raise ValueError(f"frequency must lie between 0 and 1, got {frequency}")
     return math.log(frequency) - math.log1p(-frequency)

@@ -53,7 +53,7 @@ def xavier_attention(
     a `seed` gives the same weights on every backend. No global state changes.
     """
     every = list(projections(attention))
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     generator = np.random.default_rng(seed)

@@ -67,7 +67,7 @@ def xavier_attention_(
             raise ValueError(
                 f"attention must hold its weights as parameters of its own, {name!r} {why}"
             )
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     for _, weight in projections(attention):

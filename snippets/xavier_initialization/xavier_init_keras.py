@@ -63,7 +63,7 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
         raise ValueError(
             f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
         )
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     # NumPy's integers would overflow
@@ -86,7 +86,7 @@ class _Xavier(keras.initializers.VarianceScaling):
         input_axes=None,
         output_axes=None,
     ) -> None:
-        gain = float(gain + 0.0)
+        gain = float(gain + 0.0)  # text is no number
         if not 0.0 <= gain < math.inf:
             raise ValueError(f"gain must be finite and not negative, got {gain}")
         # EinsumDense copies its initializer and hands on what stands in `seed`:

@@ -56,7 +56,7 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
         raise ValueError(
             f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
         )
-    gain = float(gain + 0.0)
+    gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
     # NumPy's integers would overflow
