@@ -102,7 +102,9 @@ def hold(cell: Cell, plain: Callable[[], object], call: Callable[[], object], rt
     if cell.sign == "!":
         with pytest.raises((RuntimeError, FloatingPointError, ValueError)) as passed_on:
             call()
-        assert " must " not in str(passed_on.value)
+        # PyTorch's own words may say so as well, in an error of another kind.
+        ours = isinstance(passed_on.value, ValueError) and " must " in str(passed_on.value)
+        assert not ours
         return
     values = list(flat(call()))
     if cell.sign == "+":

@@ -136,8 +136,8 @@ def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
     """Numbers (examples, places, ...), of which the targets are the next ones,
     all or the first of each place.
     """
-    for given in inputs:
-        for target in targets:
+    for given in filter(_is_plain_memory, inputs):
+        for target in filter(_is_plain_memory, targets):
             if (
                 given.is_floating_point()
                 and given.dim() > 2
@@ -149,6 +149,10 @@ def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
                 if later and not torch.equal(known[:, 1:], known[:, :-1]):
                     return given
     return None
+
+
+def _is_plain_memory(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_nested
 
 
 def _exchanged(value: Any, old: Tensor, new: Tensor) -> Any:
