@@ -95,7 +95,7 @@ class TestInChromium:
         visit(reader, copy, EXPLORER)
         place = reader.locator("[data-play]").first
         place.scroll_into_view_if_needed()
-        expect(place.locator("svg")).to_be_visible()
+        expect(place.locator("svg").first).to_be_visible()
 
     def test_links_that_scripts_make_lead_to_pages(self, reader, copy):
         visit(reader, copy, CHAPTER)
