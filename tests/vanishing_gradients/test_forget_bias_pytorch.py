@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from snippets.vanishing_gradients.forget_bias_pytorch import set_forget_bias_
+from snippets.vanishing_gradients.forget_bias_pytorch import _unwritable, set_forget_bias_
 
 LSTMS = [
     nn.LSTM(3, 5),
@@ -69,3 +69,9 @@ def test_biases_that_are_computed_from_others_and_values_that_are_not_finite_are
 def test_a_number_may_be_a_scalar_of_a_library(value):
     lstm = set_forget_bias_(nn.LSTM(3, 4), value)
     assert torch.equal(lstm.bias_ih_l0[4:8] + lstm.bias_hh_l0[4:8], torch.full((4,), 2.0))
+
+
+def test_why_nothing_can_be_written_into_a_parameter():
+    assert _unwritable(None) == "is computed from other parameters"
+    assert _unwritable(torch.empty(2, device="meta")) == "holds no values yet"
+    assert _unwritable(torch.ones(2)) is None

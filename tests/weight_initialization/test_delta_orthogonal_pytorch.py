@@ -61,3 +61,14 @@ def test_other_weights_and_gains_are_refused():
     for gain in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"gain must be finite and not negative, got {gain}"):
             delta_orthogonal_(torch.ones(4, 3, 3), gain)
+
+
+class Sharded(torch.Tensor):
+    """As FSDP2 leaves a parameter."""
+
+    device_mesh = None
+
+
+def test_a_sharded_weight_is_refused():
+    with pytest.raises(ValueError, match="weight must not be sharded, got Sharded"):
+        delta_orthogonal_(torch.ones(3, 3, 3).as_subclass(Sharded))

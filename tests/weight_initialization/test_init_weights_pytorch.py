@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from snippets.he_initialization.fans_numpy import true_fans
 from snippets.laboratory.mean_field import gaussian_mean
-from snippets.weight_initialization.init_weights_pytorch import GAINS, init_weights_, true_fan_in
+from snippets.weight_initialization.init_weights_pytorch import GAINS, _unwritable, init_weights_, true_fan_in
 from tests.laws import NORMAL, assert_law
 
 SUMMING = [
@@ -298,3 +298,9 @@ def test_a_quantized_layer_is_left_by_name():
     report = init_weights_(model, seed=0)
     assert report.left == {"0": "quantized: its weight is no parameter"}
     assert [row.name for row in report.reached] == ["1.weight", "1.bias"]
+
+
+def test_why_nothing_can_be_written_into_a_parameter():
+    assert _unwritable(None) == "is computed from other parameters"
+    assert _unwritable(torch.empty(2, device="meta")) == "holds no values yet"
+    assert _unwritable(torch.ones(2)) is None
