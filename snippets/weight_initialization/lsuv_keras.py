@@ -67,7 +67,7 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
             )
     seed = operator.index(seed)  # Keras refuses NumPy's integers
     own = [variable for layer in reached for variable in layer.weights]
-    before = [keras.ops.convert_to_numpy(variable) for variable in own]
+    before = [keras.ops.copy(keras.ops.convert_to_tensor(variable)) for variable in own]
     try:
         found = _scaled(model, reached, inputs, seed)
     except BaseException:
