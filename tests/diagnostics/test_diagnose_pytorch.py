@@ -486,6 +486,19 @@ def test_a_trial_whose_output_the_loss_refuses_is_lost_and_no_error_of_the_progr
     assert "rate-too-high" in codes(report) and "error" not in codes(report), report
 
 
+def narrow(output, targets):
+    if not output.abs().max() < 1e3:
+        raise ValueError("the output is out of range")
+    return F.mse_loss(output, targets)
+
+
+def test_a_trial_that_a_loss_of_ones_own_refuses_is_lost():
+    drawn = torch.randn(len(x), 1, generator=torch.Generator().manual_seed(0))
+    report = look(mlp(classes=1), (x, drawn), narrow, lambda w: torch.optim.SGD(w, 0.05))
+    assert math.inf in [trial.loss for trial in report.trials if trial.factor > 1]
+    assert "error" not in codes(report), report
+
+
 def test_a_loss_that_is_lost_at_any_rate():
     calls = iter(range(10_000))
     report = look(mlp(), (x, y), lambda output, y: F.cross_entropy(output, y) * (math.nan if next(calls) > 12 else 1.0))
