@@ -918,6 +918,8 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
+        # How often that could be told.
+        self.compared = 0
         """By which part of its size an output changed with its neighbors."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
@@ -1002,6 +1004,7 @@ class _Seen:
         """By which part of its size the first output of an example changed with
         those beside it, and the most of the further outputs; and by which part
         the outputs of the examples differ."""
+        self.compared += 1
         self.mixed = max(self.mixed, first)
         self.apart = max(self.apart or 0.0, apart)
         self.mixed_further = min(self.mixed_further, further)
@@ -1164,15 +1167,24 @@ def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(kept)
 
 
-def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is
-    not at an end, where a reshape leaves what it mixes elsewhere."""
+def _neighbours(
+    examples: int, count: int, place: int
+) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at the place stands the same one."""
     if examples < 3:
         return None
     count = min(count, examples)
-    first = list(range(count))
-    others = [place for place in range(examples - 1, -1, -1) if place != 1]
-    return first, [others[0], 1, *others[1 : count - 1]]
+    others = [other for other in range(examples - 1, -1, -1) if other != place]
+    moved = [*others[:place], place, *others[place : count - 1]]
+    return list(range(count)), moved
+
+
+def _place(compared: int, examples: int) -> int:
+    """Of the example to look at: not at an end, where a reshape leaves what it
+    mixes elsewhere, and another one the second time: beside the largest
+    example, nothing that the largest one scales changes.
+    """
+    return min(1 + compared, examples - 2)
 
 
 def _may_be_faint(
@@ -2551,8 +2563,9 @@ class _Watch(_Seen):
         ):
             self.quietly(self.evaluate, loss_fn)
         self.evaluating = True
-        for count in () if self.rounded else (4, 5):
-            self.quietly(self.look_at_neighbours, count)
+        for count in () if self.rounded else (4, 5, 6):
+            if self.compared < 2:
+                self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
             self.quietly(self.look_at_order)
         else:
@@ -2585,10 +2598,12 @@ class _Watch(_Seen):
         count, outputs = min(count, self.examples), []
         seeds = global_seed_generator().state
         state = seeds.numpy()
-        picks = _neighbours(self.examples, count)
+        place = _place(self.compared, self.examples)
+        if not (picks := _neighbours(self.examples, count, place)):
+            return
         # The first ones once more: a model that draws or remembers answers
         # otherwise.
-        for pick in (*picks, picks[0]) if picks else ():
+        for pick in (*picks, picks[0]):
             random.seed(0)
             np.random.seed(0)
             seeds.assign(state)
@@ -2602,7 +2617,7 @@ class _Watch(_Seen):
                 ]
             )
         # Each against each: similarities, as contrastive losses take them.
-        if not outputs or not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
+        if not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
             return
         changes, apart = [], 0.0
         for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
@@ -2614,7 +2629,7 @@ class _Watch(_Seen):
             fine = 1e-3 if size > 2 else 1.0
             # What all examples have in common, such as a bias, says nothing.
             spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
-            change = abs(first[1] - moved[1]).max()
+            change = abs(first[place] - moved[place]).max()
             apart = apart if changes else float(spread / (whole or 1.0))
             changes.append(float(change / (max(spread, fine * whole) or 1.0)))
         if math.isfinite(sum(changes)):
@@ -3036,11 +3051,11 @@ class _Watch(_Seen):
                     cut = maker in ("Exp", "Sigmoid", "Softmax", "StopGradient")
                     return None if cut else sources[1]
                 if maker != "Mean":
-                    return None
+                    break
             elif kind not in (*_SHAPES, *_CHOICES, "Neg", "RealDiv") and not (
                 kind == "Mul" and len(own) == 1
             ):
-                return None
+                break
             tensor = own[0]
         return None
 

@@ -917,6 +917,8 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
+        # How often that could be told.
+        self.compared = 0
         """By which part of its size an output changed with its neighbors."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
@@ -1001,6 +1003,7 @@ class _Seen:
         """By which part of its size the first output of an example changed with
         those beside it, and the most of the further outputs; and by which part
         the outputs of the examples differ."""
+        self.compared += 1
         self.mixed = max(self.mixed, first)
         self.apart = max(self.apart or 0.0, apart)
         self.mixed_further = min(self.mixed_further, further)
@@ -1163,15 +1166,24 @@ def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(kept)
 
 
-def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is
-    not at an end, where a reshape leaves what it mixes elsewhere."""
+def _neighbours(
+    examples: int, count: int, place: int
+) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at the place stands the same one."""
     if examples < 3:
         return None
     count = min(count, examples)
-    first = list(range(count))
-    others = [place for place in range(examples - 1, -1, -1) if place != 1]
-    return first, [others[0], 1, *others[1 : count - 1]]
+    others = [other for other in range(examples - 1, -1, -1) if other != place]
+    moved = [*others[:place], place, *others[place : count - 1]]
+    return list(range(count)), moved
+
+
+def _place(compared: int, examples: int) -> int:
+    """Of the example to look at: not at an end, where a reshape leaves what it
+    mixes elsewhere, and another one the second time: beside the largest
+    example, nothing that the largest one scales changes.
+    """
+    return min(1 + compared, examples - 2)
 
 
 def _may_be_faint(
@@ -1978,16 +1990,17 @@ def _centred(scale: Tensor) -> float:
 
 
 def _change(
-    model: nn.Module, inputs: Any, axis: int, examples: int, count: int
+    model: nn.Module, inputs: Any, axis: int, examples: int, count: int, watched: int
 ) -> tuple[float, float, float] | None:
     """By which part of its size the first output of one example changes with
     the others, the most of the further outputs, and by which part the first
     differs between examples; None if that cannot be told.
     """
-    picks, outputs = _neighbours(examples, count), []
-    count = min(count, examples)
+    if not (picks := _neighbours(examples, count, watched)):
+        return None
+    count, outputs = min(count, examples), []
     # The first ones once more: a model that remembers answers otherwise.
-    for pick in (*picks, picks[0]) if picks else ():
+    for pick in (*picks, picks[0]):
         torch.manual_seed(0)
         random.seed(0)
         tensors = [
@@ -2007,7 +2020,7 @@ def _change(
                 and tensor.shape[1 - place : 2 - place] != (count,)
             ]
         )
-    if not outputs or len({len(tensors) for tensors in outputs}) > 1:
+    if len({len(tensors) for tensors in outputs}) > 1:
         return None
     changes, apart = [], 0.0
     for first, moved, again in zip(*outputs, strict=True):
@@ -2020,7 +2033,7 @@ def _change(
         spread, whole = (
             part.abs().max().item() for part in (first - first.mean(0), first)
         )
-        change = (first[1] - moved[1]).abs().max().item()
+        change = (first[watched] - moved[watched]).abs().max().item()
         apart = apart if changes else spread / (whole or 1.0)
         changes.append(change / (max(spread, fine * whole) or 1.0))
     if not math.isfinite(sum(changes)):
@@ -3032,8 +3045,9 @@ class _Watch(_Seen, TorchFunctionMode):
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
             self.rounded |= any(map(_is_packed, model.modules()))
-            for count in () if self.rounded else (4, 5):
-                self.quietly(self.look_at_neighbours, model, inputs, count)
+            for count in () if self.rounded else (4, 5, 6):
+                if self.compared < 2:
+                    self.quietly(self.look_at_neighbours, model, inputs, count)
             if self.shifts & {0, 1}:
                 self.quietly(self.look_at_order, model, inputs)
             else:
@@ -3070,7 +3084,9 @@ class _Watch(_Seen, TorchFunctionMode):
                 for tensor in (self.inputs[0], *self.targets)
             }
             if len(sizes) == 1:
-                changes.append(_change(model, inputs, axis, *sizes, count))
+                (examples,) = sizes
+                place = _place(self.compared, examples)
+                changes.append(_change(model, inputs, axis, examples, count, place))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
             first, further, _ = map(min, zip(*changes, strict=True))

@@ -79,7 +79,10 @@ def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any
     norm = global_norm(gradients)
     # what does not fit into the dtype is no limit
     largest = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).max)
-    limit = ops.cast(max_norm if max_norm <= largest else math.inf, norm.dtype)
+    # A cast would round a Python number to float32 first.
+    limit = ops.convert_to_tensor(
+        max_norm if max_norm <= largest else math.inf, norm.dtype
+    )
     short = ops.where(norm <= limit, 1.0, limit / norm)
     factor = ops.where(norm < math.inf, short, math.nan)
     return [

@@ -141,12 +141,13 @@ def check_leaks(snippet):
 
 def check_constants(snippet):
     """The best constant against a search."""
+    draw = np.random.default_rng(0)
     entropy = -sum(share * math.log(share) for share in np.bincount(LABELS) / 64)
     known = {"value": lambda answer, targets: float(np.square(answer - targets).mean())}
     best = snippet._best_constant
     assert best(facts(snippet, "labels", SCORES, LABELS, **known)) == pytest.approx((entropy, 0.0))
     weights = np.array([1.0, 2.0, 3.0, 4.0])
-    shares = softmax(DRAW.normal(size=(20000, 4)) * 0.5)
+    shares = softmax(draw.normal(size=(20000, 4)) * 0.5)
     weighted = facts(snippet, "labels", SCORES, LABELS, weights=weights, **known)
     costs = (-np.log(shares)[:, LABELS] * weights[LABELS]).sum(1) / weights[LABELS].sum()
     assert best(weighted)[0] == pytest.approx(costs.min(), rel=1e-2) and best(weighted)[0] <= costs.min()
@@ -196,7 +197,8 @@ def check_scores(snippet):
 
 
 def check_neighbours(snippet):
-    x = DRAW.normal(size=(600, 3))
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(600, 3))
     y = (x[:, :1] > 0).astype(float)
     assert not snippet._unrelated(y, x)
     assert "standard errors), limit 3" in snippet._unrelated(y[::-1], x)
@@ -209,14 +211,15 @@ def check_neighbours(snippet):
         assert snippet._neighbours(labels, other) is None
     # Targets that are pictures are not compared.
     assert snippet._neighbours(np.zeros((600, 8, 9)), x) is None
-    for numbers in (x[:, :1], x @ DRAW.normal(size=(3, 2)), np.arange(600) * (x[:, 0] > 0)):
+    for numbers in (x[:, :1], x @ draw.normal(size=(3, 2)), np.arange(600) * (x[:, 0] > 0)):
         assert not snippet._unrelated(numbers, x)
         assert "the mean correlates by" in snippet._unrelated(numbers[::-1], x)
     assert snippet._neighbours(0.5 + np.zeros(600), x) is None
 
 
 def check_moved_labels(snippet):
-    x = DRAW.normal(size=(600, 3))
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(600, 3))
     labels, numbers = (x[:, 0] > 0).astype(int), x[:, :1] + x[:, 1:2]
     for moved in (1, -1, 2, -3):
         for y in (labels, numbers):
@@ -227,6 +230,7 @@ def check_moved_labels(snippet):
 
 def check_held_out(snippet):
     """What predictions of new examples say, by classes and by numbers."""
+    draw = np.random.default_rng(0)
     given, wrong = facts(snippet, "labels", SCORES, LABELS), np.roll(LABELS, 7)
     assert not snippet._not_held(given, ONE_HOT, LABELS)
     evidence = snippet._not_held(given, np.eye(4)[wrong], LABELS)
@@ -235,7 +239,7 @@ def check_held_out(snippet):
     assert "+0.0 standard errors" in snippet._not_held(given, 0 * ONE_HOT + [1, 0, 0, 0], LABELS)
     assert not snippet._not_held(given, np.eye(4)[wrong][:40], LABELS[:40])
     squared = facts(snippet, "squared", ONE, ONE)
-    assert not snippet._not_held(squared, ONE + DRAW.normal(size=ONE.shape), ONE)
+    assert not snippet._not_held(squared, ONE + draw.normal(size=ONE.shape), ONE)
     assert "the correlation with the targets is -1.00" in snippet._not_held(squared, -ONE, ONE)
     assert not snippet._not_held(squared, ONE[:, 0], ONE)
     assert not snippet._not_held(squared, 0 * ONE, ONE)

@@ -84,12 +84,13 @@ def test_the_model_is_afterwards_what_it_was(fails):
     model.optimizer.build(model.trainable_variables)
     optimizer = [variable.numpy() for variable in model.optimizer.variables]
     before, attributes = state(model), [dict(vars(layer)) for layer in model._flatten_layers()]
+    other = {"left": normal(16, 3), "right": normal(16, 64)}, labels()
     random.seed(1), np.random.seed(1)
     wanted = random.random(), np.random.rand()
     random.seed(1), np.random.seed(1)
     if fails:
         with pytest.raises(ValueError, match="does not take what it is given"):
-            check_model(model, ({"left": normal(16, 3), "right": normal(16, 64)}, labels()))
+            check_model(model, other)
     else:
         assert check_model(model, batch).loss > 0
     assert all(np.array_equal(*pair) for pair in zip(before, state(model), strict=True))
@@ -157,10 +158,13 @@ class Quantized(layers.Layer):
 
 
 @pytest.mark.parametrize("levels", [0, 3])
-def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels):
-    keras.utils.set_random_seed(0)
+@pytest.mark.parametrize("largest", [0, 1, 2, 3, 40, 63])
+def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels, largest):
+    """Whichever example the largest number stands in."""
     model = keras.Sequential([keras.Input((64,)), Quantized(levels), layers.Dense(16, "relu"), layers.Dense(10)])
-    found = [finding.code for finding in check_model(model, (normal(64, 64), labels(64)), LOGITS).findings]
+    x = normal(64, 64)
+    x[largest, 5] = 8.0
+    found = [finding.code for finding in check_model(model, (x, labels(64)), LOGITS).findings]
     assert found == ([] if levels else ["mixed-examples"])
 
 

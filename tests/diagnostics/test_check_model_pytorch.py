@@ -1774,9 +1774,11 @@ class Quantized(nn.Module):
 
 
 @pytest.mark.parametrize("levels", [0, 3])
-def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels):
-    torch.manual_seed(0)
+@pytest.mark.parametrize("largest", [0, 1, 2, 3, 40, 63])
+def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels, largest):
+    """Whichever example the largest number stands in."""
     data = torch.randn(64, 8), torch.randint(4, (64,))
+    data[0][largest, 5] = 8.0
     assert codes(check_model(Quantized(levels), data, nn.CrossEntropyLoss())) == ([] if levels else ["mixed-examples"])
 
 

@@ -55,9 +55,10 @@ def weighted(weights, batch=16):
     return tf.data.Dataset.from_tensor_slices((TOKENS, CLASSES, weights.astype("float32"))).batch(batch)
 
 
-def test_what_has_no_weight_is_no_data():
+@pytest.mark.parametrize("weights", [KEPT, KEPT[..., None]], ids=["a number a step", "a column"])
+def test_what_has_no_weight_is_no_data(weights):
     """Keras divides by all places, so the loss is that part of the entropy."""
-    report = look(tagger(4, SPARSE, masked=False), weighted(KEPT), epochs=20)
+    report = look(tagger(4, SPARSE, masked=False), weighted(weights), epochs=20)
     assert report.findings == ()
     assert report.best_constant == pytest.approx(ENTROPY * KEPT.mean(), rel=0.05)
 

@@ -328,6 +328,24 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
             (x, hot),
             lambda y, o: -ops.mean((y - ops.softmax(o)) * ops.log_softmax(o)),
         ),
+        "a product of outputs times data less an output": (
+            "",
+            lambda: network(3),
+            (x, rewards),
+            lambda y, o: ops.mean(o[:, 0] * o[:, 1] * (y - o[:, 2])),
+        ),
+        "a log-probability times a difference of outputs": (
+            "",
+            lambda: network(6),
+            (x, hot),
+            lambda y, o: -ops.mean(ops.sum(y * ops.log_softmax(o[:, :4]), 1) * (o[:, 4] - o[:, 5])),
+        ),
+        "a log-probability times an output": (
+            "",
+            lambda: network(5),
+            (x, hot),
+            lambda y, o: -ops.mean(ops.sum(y * ops.log_softmax(o[:, :4]), 1) * o[:, 4]),
+        ),
         "a focal loss by hand": (
             "",
             many,

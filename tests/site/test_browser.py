@@ -140,10 +140,14 @@ def open_page(page: Page, address: str) -> None:
         page.locator("init-explorer.live").wait_for(timeout=PATIENCE)
 
 
+def next_frame(page: Page) -> None:
+    """Until the frame after the one that lays out what changed."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def axe(page: Page, situation: str, options: dict) -> list[str]:
     """What axe-core finds: rule, element and reason of every violation."""
-    # What scrolls becomes a stop of the keyboard with the frame after the one that laid it out.
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    next_frame(page)  # What scrolls becomes a stop of the keyboard with it.
     found = page.evaluate("(options) => axe.run(document, {resultTypes: ['violations'], ...options})", options)
     return [
         f"{situation}: {violation['id']} at {node['target']}: {node['failureSummary']}"
@@ -249,6 +253,7 @@ def test_every_stop_of_the_keyboard_is_seen_and_named(page: Page, site_url, view
     stops = []
     while len(stops) < 150:
         page.keyboard.press("Tab")
+        next_frame(page)  # what the focus sets in motion starts with it
         page.wait_for_function("document.getAnimations().every(({ playState }) => playState !== 'running')")
         if not (stop := page.evaluate(STOP)):
             break

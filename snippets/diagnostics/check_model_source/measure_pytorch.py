@@ -53,16 +53,17 @@ def _centred(scale: Tensor) -> float:
 
 
 def _change(
-    model: nn.Module, inputs: Any, axis: int, examples: int, count: int
+    model: nn.Module, inputs: Any, axis: int, examples: int, count: int, watched: int
 ) -> tuple[float, float, float] | None:
     """By which part of its size the first output of one example changes with
     the others, the most of the further outputs, and by which part the first
     differs between examples; None if that cannot be told.
     """
-    picks, outputs = _neighbours(examples, count), []
-    count = min(count, examples)
+    if not (picks := _neighbours(examples, count, watched)):
+        return None
+    count, outputs = min(count, examples), []
     # The first ones once more: a model that remembers answers otherwise.
-    for pick in (*picks, picks[0]) if picks else ():
+    for pick in (*picks, picks[0]):
         torch.manual_seed(0)
         random.seed(0)
         tensors = [
@@ -82,7 +83,7 @@ def _change(
                 and tensor.shape[1 - place : 2 - place] != (count,)
             ]
         )
-    if not outputs or len({len(tensors) for tensors in outputs}) > 1:
+    if len({len(tensors) for tensors in outputs}) > 1:
         return None
     changes, apart = [], 0.0
     for first, moved, again in zip(*outputs, strict=True):
@@ -95,7 +96,7 @@ def _change(
         spread, whole = (
             part.abs().max().item() for part in (first - first.mean(0), first)
         )
-        change = (first[1] - moved[1]).abs().max().item()
+        change = (first[watched] - moved[watched]).abs().max().item()
         apart = apart if changes else spread / (whole or 1.0)
         changes.append(change / (max(spread, fine * whole) or 1.0))
     if not math.isfinite(sum(changes)):

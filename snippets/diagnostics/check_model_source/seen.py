@@ -82,6 +82,8 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
+        # How often that could be told.
+        self.compared = 0
         """By which part of its size an output changed with its neighbors."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
@@ -166,6 +168,7 @@ class _Seen:
         """By which part of its size the first output of an example changed with
         those beside it, and the most of the further outputs; and by which part
         the outputs of the examples differ."""
+        self.compared += 1
         self.mixed = max(self.mixed, first)
         self.apart = max(self.apart or 0.0, apart)
         self.mixed_further = min(self.mixed_further, further)

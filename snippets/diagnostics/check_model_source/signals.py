@@ -97,15 +97,24 @@ def _folded(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(kept)
 
 
-def _neighbours(examples: int, count: int) -> tuple[list[int], list[int]] | None:
-    """Two choices of as many examples; at place 1 stands the same one. It is
-    not at an end, where a reshape leaves what it mixes elsewhere."""
+def _neighbours(
+    examples: int, count: int, place: int
+) -> tuple[list[int], list[int]] | None:
+    """Two choices of as many examples; at the place stands the same one."""
     if examples < 3:
         return None
     count = min(count, examples)
-    first = list(range(count))
-    others = [place for place in range(examples - 1, -1, -1) if place != 1]
-    return first, [others[0], 1, *others[1 : count - 1]]
+    others = [other for other in range(examples - 1, -1, -1) if other != place]
+    moved = [*others[:place], place, *others[place : count - 1]]
+    return list(range(count)), moved
+
+
+def _place(compared: int, examples: int) -> int:
+    """Of the example to look at: not at an end, where a reshape leaves what it
+    mixes elsewhere, and another one the second time: beside the largest
+    example, nothing that the largest one scales changes.
+    """
+    return min(1 + compared, examples - 2)
 
 
 def _may_be_faint(

@@ -74,7 +74,7 @@ from snippets.diagnostics.check_model_source.measure_keras import (
 )
 from snippets.diagnostics.check_model_source.report import ModelReport
 from snippets.diagnostics.check_model_source.seen import _Seen, _Stop, _Weight
-from snippets.diagnostics.check_model_source.signals import _factor, _neighbours
+from snippets.diagnostics.check_model_source.signals import _factor, _neighbours, _place
 from snippets.diagnostics.check_model_source.state_keras import _untouched, _Variables
 
 ADVICE |= {
@@ -445,8 +445,9 @@ class _Watch(_Seen):
         ):
             self.quietly(self.evaluate, loss_fn)
         self.evaluating = True
-        for count in () if self.rounded else (4, 5):
-            self.quietly(self.look_at_neighbours, count)
+        for count in () if self.rounded else (4, 5, 6):
+            if self.compared < 2:
+                self.quietly(self.look_at_neighbours, count)
         if self.shifts & {0, 1}:
             self.quietly(self.look_at_order)
         else:
@@ -479,10 +480,12 @@ class _Watch(_Seen):
         count, outputs = min(count, self.examples), []
         seeds = global_seed_generator().state
         state = seeds.numpy()
-        picks = _neighbours(self.examples, count)
+        place = _place(self.compared, self.examples)
+        if not (picks := _neighbours(self.examples, count, place)):
+            return
         # The first ones once more: a model that draws or remembers answers
         # otherwise.
-        for pick in (*picks, picks[0]) if picks else ():
+        for pick in (*picks, picks[0]):
             random.seed(0)
             np.random.seed(0)
             seeds.assign(state)
@@ -496,7 +499,7 @@ class _Watch(_Seen):
                 ]
             )
         # Each against each: similarities, as contrastive losses take them.
-        if not outputs or not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
+        if not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
             return
         changes, apart = [], 0.0
         for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
@@ -508,7 +511,7 @@ class _Watch(_Seen):
             fine = 1e-3 if size > 2 else 1.0
             # What all examples have in common, such as a bias, says nothing.
             spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
-            change = abs(first[1] - moved[1]).max()
+            change = abs(first[place] - moved[place]).max()
             apart = apart if changes else float(spread / (whole or 1.0))
             changes.append(float(change / (max(spread, fine * whole) or 1.0)))
         if math.isfinite(sum(changes)):
@@ -930,11 +933,11 @@ class _Watch(_Seen):
                     cut = maker in ("Exp", "Sigmoid", "Softmax", "StopGradient")
                     return None if cut else sources[1]
                 if maker != "Mean":
-                    return None
+                    break
             elif kind not in (*_SHAPES, *_CHOICES, "Neg", "RealDiv") and not (
                 kind == "Mul" and len(own) == 1
             ):
-                return None
+                break
             tensor = own[0]
         return None
 

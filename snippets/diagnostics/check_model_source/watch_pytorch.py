@@ -88,7 +88,7 @@ from snippets.diagnostics.check_model_source.measure_pytorch import (
 )
 from snippets.diagnostics.check_model_source.report import ModelReport
 from snippets.diagnostics.check_model_source.seen import _Seen, _Stop, _Weight
-from snippets.diagnostics.check_model_source.signals import _factor
+from snippets.diagnostics.check_model_source.signals import _factor, _place
 from snippets.diagnostics.check_model_source.state_pytorch import (
     _as_written,
     _is_packed,
@@ -499,8 +499,9 @@ class _Watch(_Seen, TorchFunctionMode):
             if self.steps and batches:
                 self.quietly(self.evaluate, model, inputs, targets, loss_fn)
             self.rounded |= any(map(_is_packed, model.modules()))
-            for count in () if self.rounded else (4, 5):
-                self.quietly(self.look_at_neighbours, model, inputs, count)
+            for count in () if self.rounded else (4, 5, 6):
+                if self.compared < 2:
+                    self.quietly(self.look_at_neighbours, model, inputs, count)
             if self.shifts & {0, 1}:
                 self.quietly(self.look_at_order, model, inputs)
             else:
@@ -537,7 +538,9 @@ class _Watch(_Seen, TorchFunctionMode):
                 for tensor in (self.inputs[0], *self.targets)
             }
             if len(sizes) == 1:
-                changes.append(_change(model, inputs, axis, *sizes, count))
+                (examples,) = sizes
+                place = _place(self.compared, examples)
+                changes.append(_change(model, inputs, axis, examples, count, place))
         # Where time goes first, the second axis is that of the examples.
         if changes and None not in changes:
             first, further, _ = map(min, zip(*changes, strict=True))
