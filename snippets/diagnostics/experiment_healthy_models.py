@@ -1,4 +1,4 @@
-"""No fault is found in 22 healthy architectures as their libraries initialize them.
+"""No fault is found in healthy architectures as their libraries initialize them.
 
 Source: the configurations of `transformers` 5.23 and the initializers of `torch.nn` 2.13 and torchvision. Scaled down:
 the widths, and the depth of some.

@@ -1,4 +1,4 @@
-"""Each of 66 planted faults is named by its finding.
+"""Each planted fault is named by its finding.
 
 Source: the faults are those of the chapters and of the documentation of `torch.nn` 2.13: one each, in networks that are
 healthy without it.
@@ -127,9 +127,8 @@ def plot(measured: Planted) -> Figure:
             color="C1",
         )
     axes.text(DECADES + 0.3, -DECADES, "limits", color="C5")
-    axes.text(
-        -DECADES - 0.3, 0, "22 healthy models", color="C0", ha="right", va="center"
-    )
+    label = f"{len(measured.healthy)} healthy models"
+    axes.text(-DECADES - 0.3, 0, label, color="C0", ha="right", va="center")
     axes.set(
         xlabel="signal, first to last layer (powers of ten)",
         ylabel="gradient, last to first (powers of ten)",
