@@ -113,6 +113,10 @@ EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+SAME = 1e-3
+"""Part by which the lengths of rows may differ that were normalized to one:
+those of random logits differ by more, also of 50,000 classes.
+"""
 FEW = 8
 """Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
@@ -578,6 +582,13 @@ ADVICE = {
         "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
         "toolbox/symptom-finder/#loss",
     ),
+    "poisson-rate": (
+        "fault",
+        "The Poisson loss takes a rate for its logarithm, or a logarithm for a rate.",
+        "nn.PoissonNLLLoss takes the logarithm unless log_input=False; the Poisson loss of Keras takes the rate.",
+        "PyTorch: log_input=False for a rate, or no last activation. Keras: softplus or exponential as the last one.",
+        "chapters/activation-functions/#use",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -885,6 +896,11 @@ _RANGES = {
 """Of what an operation returns."""
 
 
+def _is_one(lengths: list[float]) -> bool:
+    low, high = min(lengths, default=0.0), max(lengths, default=0.0)
+    return high - low < SAME * high
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -897,6 +913,9 @@ class _Seen:
         self.chance_loss: float | None = None
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
+        self.bounded = False
+        """The logits have the size that a scale or a temperature gives them, at
+        the start as later."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -977,6 +996,16 @@ class _Seen:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
 
+    def look_at_logits(self, lengths: list[float], apart: float) -> None:
+        """The lengths of their rows, and the largest difference in a column."""
+        self.bounded |= _is_one(lengths) and apart > lengths[0] / 10
+
+    def look_at_product(self, rows: list[float], others: list[float]) -> None:
+        """Of rows and others that do not come from the examples, the lengths:
+        the products may be cosines, and a scale."""
+        unit = any(abs(part[0] - 1) < SAME for part in (rows, others) if part)
+        self.bounded |= unit and _is_one(rows) and _is_one(others)
+
     def judge_targets(self, targets: Any, low: float, high: float) -> None:
         """Of a loss that means something in a range alone."""
         share = float(((targets < low - 1e-3) | (targets > high + 1e-3)).sum())
@@ -987,6 +1016,15 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
+        """What a Poisson loss is given, and whether it takes the logarithm."""
+        if logarithm and _RANGES.get(maker) == (0.0, math.inf):
+            evidence = f"the loss takes exp() of a {maker.lower()}: no rate below 1"
+            self.find_once("poisson-rate", evidence)
+        elif not logarithm and low < 0:
+            evidence = f"the rates that the loss is given go down to {low:.3g}"
+            self.find_once("poisson-rate", evidence)
 
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""
@@ -1089,6 +1127,7 @@ _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    "poisson-rate",
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
@@ -1122,6 +1161,7 @@ _FOLLOW = {
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},
+    "poisson-rate": {"non-finite-loss", "non-finite-gradient"},
     "targets-outside": {"confident-at-start", "output-range", "target-scale"},
     "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
@@ -2116,6 +2156,12 @@ def _array(value: Any) -> np.ndarray:
     return array if array.dtype.kind in "biu" else array.astype(np.float64)
 
 
+def _lengths(rows: np.ndarray) -> list[float]:
+    """Of some of them."""
+    some = rows[np.arange(min(FEW, len(rows))) * 1_000_003 % max(len(rows), 1)]
+    return np.linalg.norm(_array(some), axis=-1).tolist()
+
+
 def _sample(values: np.ndarray) -> np.ndarray:
     """Up to SAMPLES entries, spread so that no period of the shape is hit
     alone.
@@ -2880,6 +2926,13 @@ class _Watch(_Seen):
             what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
             cut = len(self.rows), kind != "StopGradient", what
             self.loose[outputs[0]._id] = cut
+        if kind == "MatMul":
+            turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            one, other = (part.numpy() for part in inputs)
+            one = one.T if turned.get("transpose_a") else one
+            other = other if turned.get("transpose_b") else other.T
+            if len(other) != self.examples:
+                self.look_at_product(_lengths(one), _lengths(other))
         if self.in_loss:
             self.look_at_loss(kind, inputs, outputs)
         elif kind in ("Round", "Rint"):
@@ -3218,6 +3271,9 @@ class _Watch(_Seen):
             self.judge_crossentropy(name, output, targets, bool(logits), ignored)
         elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
             self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
+            if name == "poisson":
+                given = values[_kept(output)]
+                self.judge_rate(self.maker(output), False, given.min(initial=0.0))
         elif name in (
             "mean_squared_error",
             "mean_absolute_error",
@@ -3343,11 +3399,11 @@ class _Watch(_Seen):
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         else:
             scores = np.log(np.clip(rows, 1e-7, 1))
-        # Each example against each: the logits have the size that a temperature
-        # gives them, at the start as later.
-        square = sparse and len(labels) == classes == len(scores)
-        if square and np.array_equal(labels, np.arange(classes)):
-            return
+        apart = float(abs(rows - rows[:1]).max()) if rows.size else 0.0
+        self.look_at_logits(np.linalg.norm(rows, axis=-1).tolist(), apart)
+        if sparse and len(labels) == classes == len(scores):
+            # Each example against each.
+            self.bounded |= np.array_equal(labels, np.arange(classes))
         if sparse and len(labels) == len(scores):
             costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
         elif not sparse and targets.shape == values.shape:
@@ -3404,7 +3460,7 @@ class _Watch(_Seen):
         """The loss of each example with that of guessing."""
         if self.chance_loss is None:
             self.chance_loss = math.log(classes)
-            if costs.size >= FEW:
+            if costs.size >= FEW and not self.bounded:
                 self.excess = float(costs.mean()) - self.chance_loss
                 self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 

@@ -112,6 +112,10 @@ EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+SAME = 1e-3
+"""Part by which the lengths of rows may differ that were normalized to one:
+those of random logits differ by more, also of 50,000 classes.
+"""
 FEW = 8
 """Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
@@ -577,6 +581,13 @@ ADVICE = {
         "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
         "toolbox/symptom-finder/#loss",
     ),
+    "poisson-rate": (
+        "fault",
+        "The Poisson loss takes a rate for its logarithm, or a logarithm for a rate.",
+        "nn.PoissonNLLLoss takes the logarithm unless log_input=False; the Poisson loss of Keras takes the rate.",
+        "PyTorch: log_input=False for a rate, or no last activation. Keras: softplus or exponential as the last one.",
+        "chapters/activation-functions/#use",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -884,6 +895,11 @@ _RANGES = {
 """Of what an operation returns."""
 
 
+def _is_one(lengths: list[float]) -> bool:
+    low, high = min(lengths, default=0.0), max(lengths, default=0.0)
+    return high - low < SAME * high
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -896,6 +912,9 @@ class _Seen:
         self.chance_loss: float | None = None
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
+        self.bounded = False
+        """The logits have the size that a scale or a temperature gives them, at
+        the start as later."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -976,6 +995,16 @@ class _Seen:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
 
+    def look_at_logits(self, lengths: list[float], apart: float) -> None:
+        """The lengths of their rows, and the largest difference in a column."""
+        self.bounded |= _is_one(lengths) and apart > lengths[0] / 10
+
+    def look_at_product(self, rows: list[float], others: list[float]) -> None:
+        """Of rows and others that do not come from the examples, the lengths:
+        the products may be cosines, and a scale."""
+        unit = any(abs(part[0] - 1) < SAME for part in (rows, others) if part)
+        self.bounded |= unit and _is_one(rows) and _is_one(others)
+
     def judge_targets(self, targets: Any, low: float, high: float) -> None:
         """Of a loss that means something in a range alone."""
         share = float(((targets < low - 1e-3) | (targets > high + 1e-3)).sum())
@@ -986,6 +1015,15 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
+        """What a Poisson loss is given, and whether it takes the logarithm."""
+        if logarithm and _RANGES.get(maker) == (0.0, math.inf):
+            evidence = f"the loss takes exp() of a {maker.lower()}: no rate below 1"
+            self.find_once("poisson-rate", evidence)
+        elif not logarithm and low < 0:
+            evidence = f"the rates that the loss is given go down to {low:.3g}"
+            self.find_once("poisson-rate", evidence)
 
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""
@@ -1088,6 +1126,7 @@ _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    "poisson-rate",
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
@@ -1121,6 +1160,7 @@ _FOLLOW = {
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},
+    "poisson-rate": {"non-finite-loss", "non-finite-gradient"},
     "targets-outside": {"confident-at-start", "output-range", "target-scale"},
     "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},
@@ -2390,6 +2430,12 @@ def _sample(tensor: Tensor) -> Tensor:
     return flat[_places(len(flat), SAMPLES, flat.device)].cpu().double()
 
 
+def _lengths(rows: Tensor) -> list[float]:
+    """Of some of them."""
+    some = _plain(rows)[_places(len(rows), FEW, rows.device)]
+    return some.double().norm(dim=-1).tolist()
+
+
 def _rms(tensor: Tensor) -> float:
     return _sample(tensor).square().mean().sqrt().item()
 
@@ -2883,7 +2929,7 @@ class _Watch(_Seen, TorchFunctionMode):
         self.overwritten: list[tuple[Tensor, str]] = []
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.judged_inputs = True
-        self.in_loss = self.bounded = False
+        self.in_loss = False
         self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
         first = next(iter(self.inputs), None)
         self.examples = first.size(0) if first is not None and first.dim() else 0
@@ -3339,9 +3385,15 @@ class _Watch(_Seen, TorchFunctionMode):
         self.squashed.append((self.rows[-1], result.data_ptr()))
 
     def before_normalize(self, input: Tensor, *_: Any, **__: Any) -> None:
-        # Logits that are cosines of normalized weights have the size that a
-        # scale gives them, at the start as later.
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
+
+    def before_linear(self, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> None:
+        if weight.dim() == 2 and len(weight) != self.examples:
+            rows = input.reshape(-1, input.shape[-1])
+            self.look_at_product(_lengths(rows), _lengths(weight))
+
+    def after_cosine_similarity(self, result: Tensor, *_: Any, **__: Any) -> None:
+        self.bounded |= result.dim() > 1 and result.shape[-1] != self.examples
 
     def before_round(self, input: Tensor, *_: Any, **__: Any) -> None:
         self.rounded |= not self.in_loss and input.shape[:1] == (self.examples,)
@@ -3407,8 +3459,10 @@ class _Watch(_Seen, TorchFunctionMode):
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
             self.judge_weighing(input, {input.dim() - 1})
+        elif other.dim() == 2:
+            self.before_linear(input, other.t())
 
-    before_bmm = before_matmul
+    before_bmm = before_mm = before_matmul
 
     def before_einsum(self, equation: str, *operands: Any) -> None:
         read, _, made = equation.replace(" ", "").partition("->")
@@ -3504,6 +3558,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.look_at_shift(target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
+        apart = (some - some[:1]).abs().max().item() if some.numel() else 0.0
+        self.look_at_logits(some.norm(dim=-1).tolist(), apart)
         if (
             classes > 1
             and (some >= 0).all()
@@ -3684,9 +3740,15 @@ class _Watch(_Seen, TorchFunctionMode):
             self.judge_targets(target.detach(), 0, 1)
 
     def before_poisson_nll_loss(
-        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+        self,
+        input: Tensor,
+        target: Tensor,
+        log_input: bool = True,
+        *_: Any,
+        **__: Any,
     ) -> None:
         self.judge_targets(target.detach(), 0, math.inf)
+        self.judge_rate(_maker(input), log_input, input.min().item())
 
     def before_soft_margin_loss(
         self, input: Tensor, target: Tensor, *_: Any, **__: Any

@@ -567,6 +567,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "BCELoss on logits": Fault("bce-without-sigmoid", losses.bce_of_logits),
     "tanh before cross-entropy": Fault("tanh-before-loss", losses.tanh_last),
+    "softplus before PoissonNLLLoss": Fault("poisson-rate", losses.rate_as_logarithm),
     "sigmoid before cross-entropy": Fault(
         "sigmoid-before-categorical", losses.sigmoid_last
     ),

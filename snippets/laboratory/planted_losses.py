@@ -136,6 +136,11 @@ def tanh_last() -> Case:
     return _case(network(CLASSES, nn.Tanh()), _classes(), nn.CrossEntropyLoss())
 
 
+def rate_as_logarithm() -> Case:
+    counts = torch.poisson(torch.full((BATCH, 1), 0.5))
+    return _case(network(1, nn.Softplus()), counts, nn.PoissonNLLLoss())
+
+
 def sigmoid_last() -> Case:
     return _case(network(CLASSES, nn.Sigmoid()), _classes(), nn.CrossEntropyLoss())
 

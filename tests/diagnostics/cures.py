@@ -247,6 +247,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "labels −1 and 1 for MultiLabelSoftMarginLoss": targets(lambda y: (y + 1) / 2),
     "BCELoss on logits": loss(nn.BCEWithLogitsLoss()),
     "tanh before cross-entropy": model(without_last),
+    "softplus before PoissonNLLLoss": loss(nn.PoissonNLLLoss(log_input=False)),
     "sigmoid before cross-entropy": model(without_last),
     "cross-entropy with its arguments swapped": loss(nn.CrossEntropyLoss()),
     "values[:, actions]": loss(losses.of_each),

@@ -152,6 +152,9 @@ CURES: dict[str, Made] = {
     "labels from 1": lambda: Case(chain(he(1)), (normal(16, 64), np.arange(16) % 10)),
     "embedding too small": larger_table,
     "targets without an axis": lambda: regression(targets=normal(16)[:, None]),
+    "a Poisson loss of any numbers": lambda: Case(
+        chain(dense(1, "relu"), layers.Dense(1, "softplus")), (normal(16, 64), planted.counts()), losses.Poisson()
+    ),
     "raw targets": regression,
     "raw pixels": lambda: vectors(he(1)),
     "NaN in the batch": clean,

@@ -22,6 +22,10 @@ def normal(*shape: int) -> np.ndarray:
     return np.random.normal(size=shape).astype("float32")
 
 
+def counts() -> np.ndarray:
+    return np.random.poisson(0.5, (16, 1)).astype("float32")
+
+
 def labels(count: int = 16, classes: int = 10) -> np.ndarray:
     return np.random.randint(classes, size=count)
 
@@ -423,6 +427,10 @@ FAULTS = {
     "targets without an axis": (
         "broadcast-loss",
         lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), normal(16)), losses.MeanSquaredError()),
+    ),
+    "a Poisson loss of any numbers": (
+        "poisson-rate",
+        lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), counts()), losses.Poisson()),
     ),
     "raw targets": (
         "target-scale",

@@ -752,6 +752,34 @@ def test_a_temperature_within_the_batch_is_no_confidence(shift):
     assert ("confident-at-start" in found) == bool(shift)
 
 
+def unit(x):
+    return x / keras.ops.norm(x, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("logits", "found"),
+    [
+        (lambda x, w: 64 * keras.ops.matmul(unit(x), keras.ops.transpose(unit(w))), []),
+        (lambda x, w: keras.ops.matmul(64 * unit(x), keras.ops.transpose(unit(w))), []),
+        (lambda x, w: 64 * tf.matmul(tf.transpose(unit(x)), unit(w), transpose_a=True, transpose_b=True), []),
+        (lambda x, w: 64 * keras.ops.normalize(keras.ops.matmul(x, keras.ops.transpose(w))), []),
+        (lambda x, w: 64 * keras.ops.matmul(unit(x), keras.ops.transpose(w)), ["confident-at-start"]),
+    ],
+    ids=["cosines", "scaled rows", "turned", "rows", "one side"],
+)
+def test_logits_that_are_scaled_cosines_have_their_size_by_design(logits, found):
+    class Cosine(keras.layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(64, shape[-1]), initializer="glorot_normal")
+
+        def call(self, x):
+            return logits(x, self.kernel)
+
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(8), Cosine()])
+    report = check_model(model, (normal(32, 64), np.random.randint(64, size=32)), LOGITS)
+    assert report.loss > 8 and [finding.code for finding in report.findings] == found
+
+
 class Against(keras.layers.Layer):
     """Each example of one input against each of the other."""
 

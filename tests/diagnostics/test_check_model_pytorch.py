@@ -621,15 +621,33 @@ def test_a_prediction_may_be_near_its_ends():
     assert codes(focal) == []
 
 
-def test_logits_that_are_scaled_cosines_have_their_size_by_design():
+def unit(x):
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("logits", "found"),
+    [
+        (lambda x, w: 64 * functional.linear(functional.normalize(x), functional.normalize(w)), []),
+        (lambda x, w: 64 * unit(x) @ unit(w).t(), []),
+        (lambda x, w: unit(x) @ (64 * unit(w)).t(), []),
+        (lambda x, w: 64 * torch.mm(unit(x), unit(w).t()), []),
+        (lambda x, w: 64 * functional.cosine_similarity(x[:, None], w[None], dim=-1), []),
+        (lambda x, w: 64 * functional.normalize(x @ w.t()), []),
+        (lambda x, w: 64 * unit(x) @ w.t(), ["confident-at-start"]),
+        (lambda x, w: 64 * x @ unit(w).t(), ["confident-at-start"]),
+        (lambda x, w: 100 + 64 * (x @ w.t()), ["confident-at-start"]),
+    ],
+    ids=["functions", "by hand", "scaled weights", "mm", "cosines", "rows", "one side", "the other side", "neither"],
+)
+def test_logits_that_are_scaled_cosines_have_their_size_by_design(logits, found):
     class Cosine(nn.Linear):
         def forward(self, x):
-            return 64 * functional.linear(functional.normalize(x), functional.normalize(self.weight))
+            return logits(x, self.weight)
 
     model = nn.Sequential(nn.Linear(64, 8), Cosine(8, 64, bias=False))
-    assert (
-        check_model(model, batch(), cross_entropy).loss > 8 and codes(check_model(model, batch(), cross_entropy)) == []
-    )
+    report = check_model(model, batch(), cross_entropy)
+    assert report.loss > 8 and codes(report) == found
 
 
 def test_a_few_examples_prove_no_confidence():

@@ -127,6 +127,8 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         ),
         "a divergence": ("", lambda: many("softmax"), (x, hot), losses.KLDivergence()),
         "a class -1": ("labels-out-of-range", many, (x, np.where(classes == 0, -1, classes)), CLASSES),
+        "a logarithm in place of the rate": ("poisson-rate", one, (x, binary), losses.Poisson()),
+        "a rate": ("", lambda: one("softplus"), (x, binary), losses.Poisson()),
         "tanh before probabilities": ("tanh-before-loss", lambda: one("tanh"), (x, binary), PROBABILITIES),
         "tanh before logits": ("tanh-before-loss", lambda: one("tanh"), (x, binary), LOGITS),
         "tanh before classes": ("tanh-before-loss", lambda: many("tanh"), (x, classes), CLASSES),

@@ -125,6 +125,13 @@ ADVICE = {
         "advantage.detach() (PyTorch), ops.stop_gradient(advantage) (Keras); the critic has a loss of its own.",
         "toolbox/symptom-finder/#loss",
     ),
+    "poisson-rate": (
+        "fault",
+        "The Poisson loss takes a rate for its logarithm, or a logarithm for a rate.",
+        "nn.PoissonNLLLoss takes the logarithm unless log_input=False; the Poisson loss of Keras takes the rate.",
+        "PyTorch: log_input=False for a rate, or no last activation. Keras: softplus or exponential as the last one.",
+        "chapters/activation-functions/#use",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",

@@ -58,6 +58,10 @@ EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+SAME = 1e-3
+"""Part by which the lengths of rows may differ that were normalized to one:
+those of random logits differ by more, also of 50,000 classes.
+"""
 FEW = 8
 """Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0

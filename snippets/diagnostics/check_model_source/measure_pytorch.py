@@ -453,6 +453,12 @@ def _sample(tensor: Tensor) -> Tensor:
     return flat[_places(len(flat), SAMPLES, flat.device)].cpu().double()
 
 
+def _lengths(rows: Tensor) -> list[float]:
+    """Of some of them."""
+    some = _plain(rows)[_places(len(rows), FEW, rows.device)]
+    return some.double().norm(dim=-1).tolist()
+
+
 def _rms(tensor: Tensor) -> float:
     return _sample(tensor).square().mean().sqrt().item()
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
-from snippets.diagnostics.check_model_source.limits import OUTSIDE
+from snippets.diagnostics.check_model_source.limits import OUTSIDE, SAME
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
 
 
@@ -49,6 +49,11 @@ _RANGES = {
 """Of what an operation returns."""
 
 
+def _is_one(lengths: list[float]) -> bool:
+    low, high = min(lengths, default=0.0), max(lengths, default=0.0)
+    return high - low < SAME * high
+
+
 class _Seen:
     """What one pass showed."""
 
@@ -61,6 +66,9 @@ class _Seen:
         self.chance_loss: float | None = None
         self.excess = self.doubt = 0.0
         """Of the loss above that of guessing, and the standard error."""
+        self.bounded = False
+        """The logits have the size that a scale or a temperature gives them, at
+        the start as later."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -141,6 +149,16 @@ class _Seen:
             span = f"{outside:.0%} of the targets lie outside of {low:g} to {high:g}, where {maker.lower()} ends"
             self.find("output-range", f"{span}; limit {OUTSIDE:.0%}")
 
+    def look_at_logits(self, lengths: list[float], apart: float) -> None:
+        """The lengths of their rows, and the largest difference in a column."""
+        self.bounded |= _is_one(lengths) and apart > lengths[0] / 10
+
+    def look_at_product(self, rows: list[float], others: list[float]) -> None:
+        """Of rows and others that do not come from the examples, the lengths:
+        the products may be cosines, and a scale."""
+        unit = any(abs(part[0] - 1) < SAME for part in (rows, others) if part)
+        self.bounded |= unit and _is_one(rows) and _is_one(others)
+
     def judge_targets(self, targets: Any, low: float, high: float) -> None:
         """Of a loss that means something in a range alone."""
         share = float(((targets < low - 1e-3) | (targets > high + 1e-3)).sum())
@@ -151,6 +169,15 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
+        """What a Poisson loss is given, and whether it takes the logarithm."""
+        if logarithm and _RANGES.get(maker) == (0.0, math.inf):
+            evidence = f"the loss takes exp() of a {maker.lower()}: no rate below 1"
+            self.find_once("poisson-rate", evidence)
+        elif not logarithm and low < 0:
+            evidence = f"the rates that the loss is given go down to {low:.3g}"
+            self.find_once("poisson-rate", evidence)
 
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""

@@ -19,6 +19,7 @@ _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
+    "poisson-rate",
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
@@ -52,6 +53,7 @@ _FOLLOW = {
     "tanh-before-loss": {"saturated-activation", "output-range", "zero-gradient"},
     "swapped-arguments": {"confident-at-start", "zero-gradient", "vanishing-gradient"}
     | {"non-finite-gradient", "non-finite-loss"},
+    "poisson-rate": {"non-finite-loss", "non-finite-gradient"},
     "targets-outside": {"confident-at-start", "output-range", "target-scale"},
     "index-for-all": {"broadcast-loss"},
     "output-range": {"dead-relu", "zero-gradient", "saturated-activation"},

@@ -58,6 +58,7 @@ from snippets.diagnostics.check_model_source.measure_keras import (
     _is_of_keras,
     _kept,
     _leaves,
+    _lengths,
     _moments,
     _norm,
     _rms,
@@ -762,6 +763,13 @@ class _Watch(_Seen):
             what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
             cut = len(self.rows), kind != "StopGradient", what
             self.loose[outputs[0]._id] = cut
+        if kind == "MatMul":
+            turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            one, other = (part.numpy() for part in inputs)
+            one = one.T if turned.get("transpose_a") else one
+            other = other if turned.get("transpose_b") else other.T
+            if len(other) != self.examples:
+                self.look_at_product(_lengths(one), _lengths(other))
         if self.in_loss:
             self.look_at_loss(kind, inputs, outputs)
         elif kind in ("Round", "Rint"):
@@ -1100,6 +1108,9 @@ class _Watch(_Seen):
             self.judge_crossentropy(name, output, targets, bool(logits), ignored)
         elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
             self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
+            if name == "poisson":
+                given = values[_kept(output)]
+                self.judge_rate(self.maker(output), False, given.min(initial=0.0))
         elif name in (
             "mean_squared_error",
             "mean_absolute_error",
@@ -1225,11 +1236,11 @@ class _Watch(_Seen):
             scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         else:
             scores = np.log(np.clip(rows, 1e-7, 1))
-        # Each example against each: the logits have the size that a temperature
-        # gives them, at the start as later.
-        square = sparse and len(labels) == classes == len(scores)
-        if square and np.array_equal(labels, np.arange(classes)):
-            return
+        apart = float(abs(rows - rows[:1]).max()) if rows.size else 0.0
+        self.look_at_logits(np.linalg.norm(rows, axis=-1).tolist(), apart)
+        if sparse and len(labels) == classes == len(scores):
+            # Each example against each.
+            self.bounded |= np.array_equal(labels, np.arange(classes))
         if sparse and len(labels) == len(scores):
             costs = -scores[kept][np.arange(kept.sum()), labels[kept].astype(int)]
         elif not sparse and targets.shape == values.shape:
@@ -1286,7 +1297,7 @@ class _Watch(_Seen):
         """The loss of each example with that of guessing."""
         if self.chance_loss is None:
             self.chance_loss = math.log(classes)
-            if costs.size >= FEW:
+            if costs.size >= FEW and not self.bounded:
                 self.excess = float(costs.mean()) - self.chance_loss
                 self.doubt = float(costs.std(ddof=1)) / math.sqrt(costs.size)
 

@@ -65,6 +65,7 @@ from snippets.diagnostics.check_model_source.measure_pytorch import (
     _gain,
     _is_mask,
     _is_numpy,
+    _lengths,
     _linear,
     _moments,
     _norm,
@@ -337,7 +338,7 @@ class _Watch(_Seen, TorchFunctionMode):
         self.overwritten: list[tuple[Tensor, str]] = []
         self.squashed: list[tuple[dict[str, Any], int]] = []
         self.judged_inputs = True
-        self.in_loss = self.bounded = False
+        self.in_loss = False
         self.inputs, self.targets = list(_tensors(inputs)), list(_tensors(targets))
         first = next(iter(self.inputs), None)
         self.examples = first.size(0) if first is not None and first.dim() else 0
@@ -793,9 +794,15 @@ class _Watch(_Seen, TorchFunctionMode):
         self.squashed.append((self.rows[-1], result.data_ptr()))
 
     def before_normalize(self, input: Tensor, *_: Any, **__: Any) -> None:
-        # Logits that are cosines of normalized weights have the size that a
-        # scale gives them, at the start as later.
         self.bounded |= isinstance(input, nn.Parameter) and input.dim() > 1
+
+    def before_linear(self, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> None:
+        if weight.dim() == 2 and len(weight) != self.examples:
+            rows = input.reshape(-1, input.shape[-1])
+            self.look_at_product(_lengths(rows), _lengths(weight))
+
+    def after_cosine_similarity(self, result: Tensor, *_: Any, **__: Any) -> None:
+        self.bounded |= result.dim() > 1 and result.shape[-1] != self.examples
 
     def before_round(self, input: Tensor, *_: Any, **__: Any) -> None:
         self.rounded |= not self.in_loss and input.shape[:1] == (self.examples,)
@@ -861,8 +868,10 @@ class _Watch(_Seen, TorchFunctionMode):
     def before_matmul(self, input: Any, other: Any, *_: Any, **__: Any) -> None:
         if input.dim() > 2 and other.dim() > 2:
             self.judge_weighing(input, {input.dim() - 1})
+        elif other.dim() == 2:
+            self.before_linear(input, other.t())
 
-    before_bmm = before_matmul
+    before_bmm = before_mm = before_matmul
 
     def before_einsum(self, equation: str, *operands: Any) -> None:
         read, _, made = equation.replace(" ", "").partition("->")
@@ -958,6 +967,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.look_at_shift(target, ignore_index)
         places = _places(len(rows), 256, rows.device)
         some = rows[places].cpu().double()
+        apart = (some - some[:1]).abs().max().item() if some.numel() else 0.0
+        self.look_at_logits(some.norm(dim=-1).tolist(), apart)
         if (
             classes > 1
             and (some >= 0).all()
@@ -1138,9 +1149,15 @@ class _Watch(_Seen, TorchFunctionMode):
             self.judge_targets(target.detach(), 0, 1)
 
     def before_poisson_nll_loss(
-        self, input: Tensor, target: Tensor, *_: Any, **__: Any
+        self,
+        input: Tensor,
+        target: Tensor,
+        log_input: bool = True,
+        *_: Any,
+        **__: Any,
     ) -> None:
         self.judge_targets(target.detach(), 0, math.inf)
+        self.judge_rate(_maker(input), log_input, input.min().item())
 
     def before_soft_margin_loss(
         self, input: Tensor, target: Tensor, *_: Any, **__: Any
