@@ -113,6 +113,12 @@ EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+UNEQUAL, COLUMNS = 30.0, 16
+"""Standard deviations of targets that are learned together, the largest over
+the smallest: at 10, 400 steps leave a third to nearly all of the smaller one
+unlearned, at 30 three quarters or more. Of targets with more columns, those of
+an image or a spectrum, nothing is said.
+"""
 SAME = 1e-3
 """Part by which the lengths of rows may differ that were normalized to one:
 those of random logits differ by more, also of 50,000 classes.
@@ -696,6 +702,13 @@ ADVICE = {
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
+    "uneven-targets": (
+        "note",
+        "Targets of very different size are learned by one loss: the small ones hardly count.",
+        "Several columns or outputs, each in its own unit, and a plain sum or mean of their errors.",
+        "Standardize each column and each output on its own, and undo it on the predictions; or weigh the terms.",
+        "toolbox/symptom-finder/#regression",
+    ),
     "nothing-seen": (
         "note",
         "No layer of the model was seen: there is no finding, and no all-clear.",
@@ -916,6 +929,9 @@ class _Seen:
         self.bounded = False
         """The logits have the size that a scale or a temperature gives them, at
         the start as later."""
+        self.terms: list[list[Any]] = []
+        """Of each error of a regression in the loss, the standard deviations of
+        its targets, by column if they are few, and its weight in the loss."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -1016,6 +1032,17 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def look_at_term(self, targets: Any, weight: float) -> list[Any]:
+        """Targets of a regression, an array or a tensor."""
+        few = targets.ndim == 2 and targets.shape[1] <= COLUMNS
+        parts = [targets[:, place] for place in range(targets.shape[1] if few else 0)]
+        spreads = [(float(part.std()), abs(part).max()) for part in parts or [targets]]
+        # A few examples, or the digits of a constant, have no spread.
+        many = targets.shape[0] >= FEW
+        term = [[one for one, size in spreads if many and one > SAME * size], weight]
+        self.terms.append(term)
+        return term
 
     def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
         """What a Poisson loss is given, and whether it takes the logarithm."""
@@ -1497,6 +1524,12 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             else weight.gradient == 0
         )
     ]
+    counted = [term for term in seen.terms if term[1]]
+    spreads = [spread for term in counted for spread in term[0]]
+    alike = len({weight for _, weight in counted}) == 1
+    if alike and max(spreads, default=0.0) > UNEQUAL * min(spreads, default=0.0):
+        evidence = f"standard deviations from {min(spreads):.2g} to {max(spreads):.2g}"
+        find("uneven-targets", f"{evidence}, limit {UNEQUAL:g} times")
     if noisy:
         sizes = [weight.norm / weight.size**0.5 for weight in noisy]
         evidence = (
@@ -2349,7 +2382,8 @@ def check_model(
             value = watch.run(loss_fn)
             watch.loss = float(value)
             if compiled:
-                value = tf.add_n([value, *_added(model, value.dtype)])
+                parts = [tf.reduce_sum(part) for part in _added(model)]
+                value += sum((tf.cast(part, value.dtype) for part in parts), 0.0)
             if not trained:
                 watch.judge_still()
             watch.judge_variables(tape.watched_variables(), before)
@@ -2395,12 +2429,11 @@ def check_model(
     )
 
 
-def _added(model: keras.Model, dtype: Any) -> list[tf.Tensor]:
+def _added(model: keras.Model) -> list[tf.Tensor]:
     """What layers have added to the loss in the pass. Penalties on weights are
     left out: they reach every weight, wherever the gradient ends.
     """
-    parts = [part for layer in model._flatten_layers() for part in layer._losses]
-    return [tf.cast(tf.reduce_sum(part), dtype) for part in parts]
+    return [part for layer in model._flatten_layers() for part in layer._losses]
 
 
 def _computed_by(model: keras.Model, inputs: Any) -> Callable[[Any, Any], Any]:
@@ -2444,6 +2477,12 @@ _PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
 
 _SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
 """What stands between the products of an attention and its softmax."""
+
+
+_REGRESSIONS = (
+    *("mean_squared_error", "mean_absolute_error"),
+    *("huber_loss", "huber", "log_cosh"),
+)
 
 
 _CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
@@ -2587,6 +2626,8 @@ class _Watch(_Seen):
                 op_callbacks.remove_op_callback(self.operation)
         if self.softplus == {False} and self.products_of_output:
             self.find_exchange()
+        if own and tree.is_nested(output):
+            self.quietly(self.look_at_terms)
         if (
             math.prod(value.shape) != 1
             and not hasattr(loss_fn, "get_config")
@@ -3274,13 +3315,8 @@ class _Watch(_Seen):
             if name == "poisson":
                 given = values[_kept(output)]
                 self.judge_rate(self.maker(output), False, given.min(initial=0.0))
-        elif name in (
-            "mean_squared_error",
-            "mean_absolute_error",
-            "huber_loss",
-            "huber",
-            "log_cosh",
-        ):
+        elif name in _REGRESSIONS:
+            self.look_at_term(targets, 1.0)
             if values.shape != targets.shape:
                 self.find(
                     "broadcast-loss", f"output {values.shape}, targets {targets.shape}"
@@ -3294,6 +3330,16 @@ class _Watch(_Seen):
                     "target-scale",
                     f"root mean square {_rms(targets):.3g}, more than {INPUT:g}",
                 )
+
+    def look_at_terms(self) -> None:
+        """The errors of several outputs that a compiled loss adds up."""
+        for path, loss, weight, _ in self.model._compile_loss._flat_losses:
+            target = self.wanted
+            for key in path:
+                target = target[key]
+            name = getattr(getattr(loss, "fn", loss), "__name__", "")
+            if name in _REGRESSIONS:
+                self.look_at_term(_array(target), 1.0 if weight is None else weight)
 
     def judge_crossentropy(
         self,

@@ -112,6 +112,12 @@ EXCESS = 2.0
 """Nats above ln(classes): Gaussian logits of standard deviation s lie about s^2
 / 2 above, and s = 1 is usual.
 """
+UNEQUAL, COLUMNS = 30.0, 16
+"""Standard deviations of targets that are learned together, the largest over
+the smallest: at 10, 400 steps leave a third to nearly all of the smaller one
+unlearned, at 30 three quarters or more. Of targets with more columns, those of
+an image or a spectrum, nothing is said.
+"""
 SAME = 1e-3
 """Part by which the lengths of rows may differ that were normalized to one:
 those of random logits differ by more, also of 50,000 classes.
@@ -695,6 +701,13 @@ ADVICE = {
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
+    "uneven-targets": (
+        "note",
+        "Targets of very different size are learned by one loss: the small ones hardly count.",
+        "Several columns or outputs, each in its own unit, and a plain sum or mean of their errors.",
+        "Standardize each column and each output on its own, and undo it on the predictions; or weigh the terms.",
+        "toolbox/symptom-finder/#regression",
+    ),
     "nothing-seen": (
         "note",
         "No layer of the model was seen: there is no finding, and no all-clear.",
@@ -915,6 +928,9 @@ class _Seen:
         self.bounded = False
         """The logits have the size that a scale or a temperature gives them, at
         the start as later."""
+        self.terms: list[list[Any]] = []
+        """Of each error of a regression in the loss, the standard deviations of
+        its targets, by column if they are few, and its weight in the loss."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -1015,6 +1031,17 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def look_at_term(self, targets: Any, weight: float) -> list[Any]:
+        """Targets of a regression, an array or a tensor."""
+        few = targets.ndim == 2 and targets.shape[1] <= COLUMNS
+        parts = [targets[:, place] for place in range(targets.shape[1] if few else 0)]
+        spreads = [(float(part.std()), abs(part).max()) for part in parts or [targets]]
+        # A few examples, or the digits of a constant, have no spread.
+        many = targets.shape[0] >= FEW
+        term = [[one for one, size in spreads if many and one > SAME * size], weight]
+        self.terms.append(term)
+        return term
 
     def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
         """What a Poisson loss is given, and whether it takes the logarithm."""
@@ -1496,6 +1523,12 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             else weight.gradient == 0
         )
     ]
+    counted = [term for term in seen.terms if term[1]]
+    spreads = [spread for term in counted for spread in term[0]]
+    alike = len({weight for _, weight in counted}) == 1
+    if alike and max(spreads, default=0.0) > UNEQUAL * min(spreads, default=0.0):
+        evidence = f"standard deviations from {min(spreads):.2g} to {max(spreads):.2g}"
+        find("uneven-targets", f"{evidence}, limit {UNEQUAL:g} times")
     if noisy:
         sizes = [weight.norm / weight.size**0.5 for weight in noisy]
         evidence = (
@@ -3240,6 +3273,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
+            if name in _REGRESSIONS:
+                self.quietly(self.look_at_error, result, *args, **kwargs)
             self.quietly(self.look_at_sign, name, result, args)
         elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
@@ -3271,6 +3306,15 @@ class _Watch(_Seen, TorchFunctionMode):
             own = [self.is_output(part) for part in tensors[1:]]
             if own[0] != own[1]:
                 self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
+
+    def look_at_error(
+        self, result: Tensor, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        if result.requires_grad and not (result.dim() or target.requires_grad):
+            term = self.look_at_term(_plain(target).cpu().double(), 0.0)
+            result.register_hook(
+                lambda slope: term.__setitem__(1, term[1] + slope.item())
+            )
 
     def is_output(self, tensor: Tensor) -> bool:
         return tensor.requires_grad or (
@@ -4041,6 +4085,9 @@ class _Birth(TorchFunctionMode):
             result.isposinf().any() and not any(part.isneginf().any() for part in given)
         )
         return bool(made) and not spoiled
+
+
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 _COMPARE = {"MseLoss", "SmoothL1Loss", "HuberLoss"}

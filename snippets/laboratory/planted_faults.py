@@ -567,6 +567,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "BCELoss on logits": Fault("bce-without-sigmoid", losses.bce_of_logits),
     "tanh before cross-entropy": Fault("tanh-before-loss", losses.tanh_last),
+    "targets of 1 and 0.01, one sum": Fault(
+        "uneven-targets", losses.meters_and_millimeters
+    ),
     "softplus before PoissonNLLLoss": Fault("poisson-rate", losses.rate_as_logarithm),
     "sigmoid before cross-entropy": Fault(
         "sigmoid-before-categorical", losses.sigmoid_last

@@ -136,6 +136,32 @@ def tanh_last() -> Case:
     return _case(network(CLASSES, nn.Tanh()), _classes(), nn.CrossEntropyLoss())
 
 
+class Heads(nn.Module):
+    """Two outputs of one trunk."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(width, 128), nn.ReLU())
+        self.one, self.other = nn.Linear(128, 1), nn.Linear(128, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.trunk(x)
+        return self.one(hidden), self.other(hidden)
+
+
+def summed(
+    output: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor], weight: float = 1.0
+) -> Tensor:
+    """The errors of both outputs."""
+    one, other = (F.mse_loss(*pair) for pair in zip(output, targets, strict=True))
+    return one + weight * other
+
+
+def meters_and_millimeters() -> Case:
+    targets = torch.randn(BATCH, 1) / 100, torch.randn(BATCH, 1)
+    return _case(Heads(), targets, summed)
+
+
 def rate_as_logarithm() -> Case:
     counts = torch.poisson(torch.full((BATCH, 1), 0.5))
     return _case(network(1, nn.Softplus()), counts, nn.PoissonNLLLoss())

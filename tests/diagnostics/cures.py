@@ -247,6 +247,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "labels −1 and 1 for MultiLabelSoftMarginLoss": targets(lambda y: (y + 1) / 2),
     "BCELoss on logits": loss(nn.BCEWithLogitsLoss()),
     "tanh before cross-entropy": model(without_last),
+    "targets of 1 and 0.01, one sum": targets(lambda pair: tuple(part / part.std() for part in pair)),
     "softplus before PoissonNLLLoss": loss(nn.PoissonNLLLoss(log_input=False)),
     "sigmoid before cross-entropy": model(without_last),
     "cross-entropy with its arguments swapped": loss(nn.CrossEntropyLoss()),

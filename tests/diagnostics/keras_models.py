@@ -280,6 +280,15 @@ def scales(stddev: float) -> Case:
     return vectors([part for block in zip(blocks[::2], blocks[1::2], strict=True) for part in (*block, layers.ReLU())])
 
 
+def heads(size: float) -> Case:
+    """Two outputs of one trunk, with targets of this size and of size 1."""
+    inputs = keras.Input((64,))
+    hidden = layers.Dense(64, "relu")(inputs)
+    model = keras.Model(inputs, [layers.Dense(1)(hidden), layers.Dense(1)(hidden)])
+    model.compile("sgd", ["mse", "mse"])
+    return Case(model, (normal(16, 64), (size * normal(16, 1), normal(16, 1))), None)
+
+
 def through_time(radius: float, activation: str = "tanh", steps: int = 40) -> Case:
     recurrent = initializers.Orthogonal(gain=radius)
     layer = layers.SimpleRNN(32, activation, recurrent_initializer=recurrent)
@@ -428,6 +437,7 @@ FAULTS = {
         "broadcast-loss",
         lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), normal(16)), losses.MeanSquaredError()),
     ),
+    "targets of 1 and 0.01, one sum": ("uneven-targets", lambda: heads(0.01)),
     "a Poisson loss of any numbers": (
         "poisson-rate",
         lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), counts()), losses.Poisson()),

@@ -21,6 +21,15 @@ def network(units: int = 4, last: str | None = None) -> keras.Model:
     return keras.Sequential([keras.Input((20,)), layers.Dense(64, "relu"), layers.Dense(units, last)])
 
 
+def heads(weights: Any = None, named: bool = False) -> keras.Model:
+    """Two outputs of one trunk, with a compiled loss."""
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(64, "relu")(inputs)
+    model = keras.Model(inputs, [layers.Dense(1, name=name)(hidden) for name in ("one", "other")])
+    model.compile("sgd", {"one": "mse", "other": "mae"} if named else ["mse", "mse"], loss_weights=weights)
+    return model
+
+
 def text_model(both: bool = False) -> keras.Model:
     rnn = layers.GRU(32, return_sequences=True)
     hidden = layers.Bidirectional(rnn) if both else rnn
@@ -114,6 +123,8 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     rewards = draw.normal(size=32).astype("float32")
     crossed, acted = losses.CategoricalCrossentropy(), hot * weights
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
+    columns = draw.normal(size=(32, 2)) * [1, 0.01]
+    uneven = [columns[:, 1:], columns[:, :1]]
     return {
         "labels -1 and 1": ("targets-outside", lambda: one("sigmoid"), (x, 2 * binary - 1), PROBABILITIES),
         "labels -1 and 1, logits": ("targets-outside", one, (x, 2 * binary - 1), LOGITS),
@@ -127,6 +138,11 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         ),
         "a divergence": ("", lambda: many("softmax"), (x, hot), losses.KLDivergence()),
         "a class -1": ("labels-out-of-range", many, (x, np.where(classes == 0, -1, classes)), CLASSES),
+        "columns of 1 and 0.01": ("uneven-targets", lambda: network(2), (x, columns), losses.MeanSquaredError()),
+        "columns of 1 and 0.1": ("", lambda: network(2), (x, columns * [1, 10]), losses.Huber()),
+        "outputs of 1 and 0.01": ("uneven-targets", heads, (x, uneven), None),
+        "outputs of 1 and 0.01 that are weighted": ("", lambda: heads([1e4, 1.0]), (x, uneven), None),
+        "outputs of 1 and 0.01 by name": ("uneven-targets", lambda: heads(named=True), (x, uneven), None),
         "a logarithm in place of the rate": ("poisson-rate", one, (x, binary), losses.Poisson()),
         "a rate": ("", lambda: one("softplus"), (x, binary), losses.Poisson()),
         "tanh before probabilities": ("tanh-before-loss", lambda: one("tanh"), (x, binary), PROBABILITIES),

@@ -8,7 +8,7 @@ from torch.distributions import Categorical, Normal
 from torch.nn import functional as F
 
 from snippets.diagnostics.check_model_pytorch import check_model
-from snippets.laboratory.planted_losses import Attention, Residual, Text, bootstrapped, each_token
+from snippets.laboratory.planted_losses import Attention, Heads, Residual, Text, bootstrapped, each_token, summed
 from snippets.laboratory.planted_losses import shifted as shifted_again
 
 LOGITS = F.binary_cross_entropy_with_logits
@@ -184,6 +184,8 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     sigmoid, tanh = nn.Sigmoid(), nn.Tanh()
     wave = torch.sin(torch.arange(24) + 6 * torch.rand(16, 1))[..., None] + 0.1 * torch.randn(16, 24, 2)
     still = torch.randn(16, 1, 2).expand(16, 24, 2)
+    pair = torch.randn(32, 2)
+    columns, uneven = pair * torch.tensor([1, 0.01]), (pair[:, 1:] / 100, pair[:, :1])
     many, margin = nn.MultiLabelSoftMarginLoss(), nn.SoftMarginLoss()
     divergence, crossed = nn.KLDivLoss(reduction="batchmean"), nn.CrossEntropyLoss()
     return {
@@ -204,6 +206,30 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             lambda output, y: F.margin_ranking_loss(output[:, :1], output[:, 1:], y),
         ),
         "logits without sigmoid": ("bce-without-sigmoid", network(1), (x, binary), nn.BCELoss()),
+        "columns of 1 and 0.01": ("uneven-targets", network(2), (x, columns), nn.MSELoss()),
+        "columns of 1 and 0.1": ("", network(2), (x, pair * torch.tensor([1, 0.1])), nn.MSELoss()),
+        "columns of 1 and 0.01, of four examples": ("", network(2), (x[:4], columns[:4]), nn.L1Loss()),
+        "a column and a constant": ("", network(2), (x, columns * torch.tensor([1.0, 0.0]) + 0.1), nn.HuberLoss()),
+        "outputs of 1 and 0.01": ("uneven-targets", Heads(20), (x, uneven), summed),
+        "outputs of 1 and 0.01 that are weighted": (
+            "",
+            Heads(20),
+            (x, uneven),
+            lambda o, y: summed(o, y, weight=100.0),
+        ),
+        "outputs of 1 and 1": ("", Heads(20), (x, pair.split(1, 1)), summed),
+        "outputs of 1 and 0.01, and an error that is printed": (
+            "uneven-targets",
+            Heads(20),
+            (x, uneven),
+            lambda o, y: summed(o, y) + 0 * len(f"{F.l1_loss(o[0], y[0])}"),
+        ),
+        "each error of its own": (
+            "",
+            network(2),
+            (x, columns),
+            lambda o, y: (F.mse_loss(o, target=y, reduction="none") / y.var(0)).mean(),
+        ),
         "a rate in place of its logarithm": (
             "poisson-rate",
             network(1, nn.Softplus()),

@@ -239,6 +239,13 @@ ADVICE = {
         "Standardize the targets and undo it on the predictions.",
         "chapters/exploding-gradients/#use",
     ),
+    "uneven-targets": (
+        "note",
+        "Targets of very different size are learned by one loss: the small ones hardly count.",
+        "Several columns or outputs, each in its own unit, and a plain sum or mean of their errors.",
+        "Standardize each column and each output on its own, and undo it on the predictions; or weigh the terms.",
+        "toolbox/symptom-finder/#regression",
+    ),
     "nothing-seen": (
         "note",
         "No layer of the model was seen: there is no finding, and no all-clear.",

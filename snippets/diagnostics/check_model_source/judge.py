@@ -17,6 +17,7 @@ from snippets.diagnostics.check_model_source.limits import (
     PEAKED,
     SATURATED,
     STEADY,
+    UNEQUAL,
     WILD,
 )
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
@@ -108,6 +109,12 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             else weight.gradient == 0
         )
     ]
+    counted = [term for term in seen.terms if term[1]]
+    spreads = [spread for term in counted for spread in term[0]]
+    alike = len({weight for _, weight in counted}) == 1
+    if alike and max(spreads, default=0.0) > UNEQUAL * min(spreads, default=0.0):
+        evidence = f"standard deviations from {min(spreads):.2g} to {max(spreads):.2g}"
+        find("uneven-targets", f"{evidence}, limit {UNEQUAL:g} times")
     if noisy:
         sizes = [weight.norm / weight.size**0.5 for weight in noisy]
         evidence = (

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
-from snippets.diagnostics.check_model_source.limits import OUTSIDE, SAME
+from snippets.diagnostics.check_model_source.limits import COLUMNS, FEW, OUTSIDE, SAME
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
 
 
@@ -69,6 +69,9 @@ class _Seen:
         self.bounded = False
         """The logits have the size that a scale or a temperature gives them, at
         the start as later."""
+        self.terms: list[list[Any]] = []
+        """Of each error of a regression in the loss, the standard deviations of
+        its targets, by column if they are few, and its weight in the loss."""
         self.scale = 0.0
         """The largest root mean square of an input, or of a column of it."""
         self.column = ""
@@ -169,6 +172,17 @@ class _Seen:
                 "targets-outside",
                 f"{share:.0%} of the targets lie outside of {low:g} to {high:g}: they go {span}",
             )
+
+    def look_at_term(self, targets: Any, weight: float) -> list[Any]:
+        """Targets of a regression, an array or a tensor."""
+        few = targets.ndim == 2 and targets.shape[1] <= COLUMNS
+        parts = [targets[:, place] for place in range(targets.shape[1] if few else 0)]
+        spreads = [(float(part.std()), abs(part).max()) for part in parts or [targets]]
+        # A few examples, or the digits of a constant, have no spread.
+        many = targets.shape[0] >= FEW
+        term = [[one for one, size in spreads if many and one > SAME * size], weight]
+        self.terms.append(term)
+        return term
 
     def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
         """What a Poisson loss is given, and whether it takes the logarithm."""

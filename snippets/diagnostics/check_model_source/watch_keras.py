@@ -186,7 +186,8 @@ def check_model(
             value = watch.run(loss_fn)
             watch.loss = float(value)
             if compiled:
-                value = tf.add_n([value, *_added(model, value.dtype)])
+                parts = [tf.reduce_sum(part) for part in _added(model)]
+                value += sum((tf.cast(part, value.dtype) for part in parts), 0.0)
             if not trained:
                 watch.judge_still()
             watch.judge_variables(tape.watched_variables(), before)
@@ -232,12 +233,11 @@ def check_model(
     )
 
 
-def _added(model: keras.Model, dtype: Any) -> list[tf.Tensor]:
+def _added(model: keras.Model) -> list[tf.Tensor]:
     """What layers have added to the loss in the pass. Penalties on weights are
     left out: they reach every weight, wherever the gradient ends.
     """
-    parts = [part for layer in model._flatten_layers() for part in layer._losses]
-    return [tf.cast(tf.reduce_sum(part), dtype) for part in parts]
+    return [part for layer in model._flatten_layers() for part in layer._losses]
 
 
 def _computed_by(model: keras.Model, inputs: Any) -> Callable[[Any, Any], Any]:
@@ -281,6 +281,12 @@ _PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
 
 _SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
 """What stands between the products of an attention and its softmax."""
+
+
+_REGRESSIONS = (
+    *("mean_squared_error", "mean_absolute_error"),
+    *("huber_loss", "huber", "log_cosh"),
+)
 
 
 _CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
@@ -424,6 +430,8 @@ class _Watch(_Seen):
                 op_callbacks.remove_op_callback(self.operation)
         if self.softplus == {False} and self.products_of_output:
             self.find_exchange()
+        if own and tree.is_nested(output):
+            self.quietly(self.look_at_terms)
         if (
             math.prod(value.shape) != 1
             and not hasattr(loss_fn, "get_config")
@@ -1111,13 +1119,8 @@ class _Watch(_Seen):
             if name == "poisson":
                 given = values[_kept(output)]
                 self.judge_rate(self.maker(output), False, given.min(initial=0.0))
-        elif name in (
-            "mean_squared_error",
-            "mean_absolute_error",
-            "huber_loss",
-            "huber",
-            "log_cosh",
-        ):
+        elif name in _REGRESSIONS:
+            self.look_at_term(targets, 1.0)
             if values.shape != targets.shape:
                 self.find(
                     "broadcast-loss", f"output {values.shape}, targets {targets.shape}"
@@ -1131,6 +1134,16 @@ class _Watch(_Seen):
                     "target-scale",
                     f"root mean square {_rms(targets):.3g}, more than {INPUT:g}",
                 )
+
+    def look_at_terms(self) -> None:
+        """The errors of several outputs that a compiled loss adds up."""
+        for path, loss, weight, _ in self.model._compile_loss._flat_losses:
+            target = self.wanted
+            for key in path:
+                target = target[key]
+            name = getattr(getattr(loss, "fn", loss), "__name__", "")
+            if name in _REGRESSIONS:
+                self.look_at_term(_array(target), 1.0 if weight is None else weight)
 
     def judge_crossentropy(
         self,

@@ -649,6 +649,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
+            if name in _REGRESSIONS:
+                self.quietly(self.look_at_error, result, *args, **kwargs)
             self.quietly(self.look_at_sign, name, result, args)
         elif self.rows:
             self.quietly(getattr(self, f"after_{name}", None), result, *args, **kwargs)
@@ -680,6 +682,15 @@ class _Watch(_Seen, TorchFunctionMode):
             own = [self.is_output(part) for part in tensors[1:]]
             if own[0] != own[1]:
                 self.judge_broadcast(tensors[1].shape, tensors[2].shape, result.shape)
+
+    def look_at_error(
+        self, result: Tensor, input: Tensor, target: Tensor, *_: Any, **__: Any
+    ) -> None:
+        if result.requires_grad and not (result.dim() or target.requires_grad):
+            term = self.look_at_term(_plain(target).cpu().double(), 0.0)
+            result.register_hook(
+                lambda slope: term.__setitem__(1, term[1] + slope.item())
+            )
 
     def is_output(self, tensor: Tensor) -> bool:
         return tensor.requires_grad or (
@@ -1450,6 +1461,9 @@ class _Birth(TorchFunctionMode):
             result.isposinf().any() and not any(part.isneginf().any() for part in given)
         )
         return bool(made) and not spoiled
+
+
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 _COMPARE = {"MseLoss", "SmoothL1Loss", "HuberLoss"}
