@@ -46,6 +46,7 @@ if __package__:
         ADVICE,
         Finding,
         ModelReport,
+        _added,
         _is_mask,
         _leaves,
         _untouched,
@@ -56,6 +57,7 @@ else:
         ADVICE,
         Finding,
         ModelReport,
+        _added,
         _is_mask,
         _leaves,
         _untouched,
@@ -1365,7 +1367,8 @@ def diagnose(
 
     `x` and `y` are all examples as `fit` takes them: arrays, or for `x` a
     tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
-    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches.
+    `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches; or the
+    loss is what layers add (`add_loss`), and the model is compiled without one.
     `batch_size` is 32 for arrays, as in `fit`; `epochs` is the length of the
     training (without it, nothing is said of the length). Of a learning rate
     with a schedule the highest one is tried. Ctrl-C ends the trials, and the
@@ -1379,9 +1382,14 @@ def diagnose(
         _Clock(progress) as clock,
         _untouched(model, _leaves(model), None, losses.get(_only(model.loss))),
     ):
+        if model.loss is None and y is None and not isinstance(x, _BATCHED):
+            y = x  # No loss reads it.
         batches, per_epoch, examples = _batches(x, y, batch_size)
         planned = None if epochs is None or per_epoch is None else epochs * per_epoch
-        return _Training(clock, planned, model, batches, examples).diagnosis()
+        training = _Training(clock, planned, model, batches, examples)
+        if model.loss is None and not training.added():
+            raise ValueError(_COMPILED.format(model.name))
+        return training.diagnosis()
 
 
 def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
@@ -1399,19 +1407,21 @@ def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
         raise ValueError(
             f"model must have weights to train (build it, or run it on a batch once before), got {model.name!r}"
         )
-    if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
-        raise ValueError(
-            f"model must be compiled with an optimizer and a loss, got {model.name!r}"
-        )
+    if not model.compiled:
+        raise ValueError(_COMPILED.format(model.name))
     if type(model).train_step is not keras.Model.train_step:
         raise ValueError(
-            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own"
+            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own: "
+            "check_model(model, batch, loss_fn) looks at it without a step"
         )
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if value is not None and (
             not isinstance(value, int) or isinstance(value, bool) or value < 1
         ):
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+_COMPILED = "model must be compiled with an optimizer and a loss, got {!r}"
 
 
 def _only(loss: Any) -> Any:
@@ -1422,13 +1432,16 @@ def _only(loss: Any) -> Any:
     return loss
 
 
+_BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
+
+
 def _batches(
     x: Any, y: Any, batch_size: int | None
 ) -> tuple[list[Any], int | None, Any]:
     """Up to STEPS batches (inputs, targets, weights), the number of them in an
     epoch, and all examples as a pair, if they are at hand.
     """
-    if isinstance(x, tf.data.Dataset | keras.utils.PyDataset):
+    if isinstance(x, _BATCHED):
         if batch_size is not None:
             raise ValueError(
                 f"batch_size must be left to the dataset, got {batch_size!r}"
@@ -1584,6 +1597,7 @@ class _Training(_Program):
 
     def checked(self) -> ModelReport:
         x, y, _ = self.batches[0]
+        y = x if y is None else y
         if self.examples and _count(tree.flatten(x)[0]) < 32:
             # A batch as the training draws it, but not a small one.
             count = _count(tree.flatten(self.examples)[0])
@@ -1597,11 +1611,23 @@ class _Training(_Program):
                 shape = self.called((x,), False).shape
         return check_model(self.model, (x, _widened(y, shape or ())))
 
+    def added(self) -> bool:
+        """Do layers add to the loss?"""
+        with _untouched(self.model, _leaves(self.model), None, None):
+            with suppress(*_FAILURES, tf.errors.OpError):
+                self.called(self.batches[0], True)
+            return bool(_added(self.model))
+
     def losses(self, batch: Any, output: Any) -> tuple[Any, Any]:
         """Of the data, and of all penalties."""
         x, y, weights = batch
         whole = self.model.compute_loss(x=x, y=y, y_pred=output, sample_weight=weights)
-        penalty = sum((tf.cast(part, whole.dtype) for part in self.model.losses), 0.0)
+        parts = self.model.losses
+        if self.model.loss is None:
+            # What layers add is the loss, and what is left are penalties.
+            added = {id(part) for part in _added(self.model)}
+            parts = [part for part in parts if id(part) not in added]
+        penalty = sum((tf.cast(part, whole.dtype) for part in parts), 0.0)
         return whole - penalty, penalty
 
     def eager_step(self, *batch: Any) -> Any:

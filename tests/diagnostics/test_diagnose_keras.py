@@ -243,6 +243,39 @@ def test_an_added_term_may_outweigh_the_loss():
     assert "KL divergence" in found.cause
 
 
+class Error(layers.Layer):
+    """Adds the squared error between its inputs."""
+
+    def call(self, pair):
+        self.add_loss(tf.reduce_mean(tf.square(pair[0] - pair[1])))
+        return pair[1]
+
+
+def autoencoder(rate, penalty=None):
+    inputs = keras.Input((8,))
+    hidden = layers.Dense(32, "relu", kernel_regularizer=penalty)(inputs)
+    model = keras.Model(inputs, Error()([inputs, dense(8)(hidden)]))
+    model.compile(optimizers.Adam(rate))
+    return model
+
+
+@pytest.mark.parametrize("data", [(x,), (x, x), (tf.data.Dataset.from_tensor_slices(x).batch(32),)])
+def test_what_layers_add_is_the_loss_of_a_model_that_is_compiled_without_one(data):
+    found = [look(autoencoder(rate), *data, epochs=20) for rate in (0.01, 10.0)]
+    assert list(map(codes, found)) == [[], ["rate-too-high"]]
+    first = float(tf.reduce_mean(tf.square(x[:32] - autoencoder(0.01)(x[:32]))))
+    assert found[0].trials[0].losses[0] == pytest.approx(first, rel=0.3)
+    penalized = autoencoder(0.01, keras.regularizers.L2(10.0))
+    assert "penalty-outweighs-loss" in codes(look(penalized, *data))
+
+
+def test_without_a_loss_there_is_nothing_to_diagnose():
+    nothing = keras.Sequential([keras.Input((8,)), dense(2)])
+    nothing.compile("adam")
+    with pytest.raises(ValueError, match="compiled with an optimizer and a loss, got 'sequential"):
+        look(nothing, x)
+
+
 def noisy(optimizer):
     """Has all that a step changes beside weights."""
     stack = [keras.Input((8,)), dense(16), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.2), dense(2)]
@@ -469,7 +502,7 @@ BAD = {
     "model must be compiled with an optimizer and a loss": lambda: look(
         keras.Sequential([keras.Input((8,)), dense(2)]), x, y
     ),
-    "got OwnStep with a train_step of its own": lambda: look(own_step(), x, y),
+    r"own: check_model\(model, batch, loss_fn\) looks at it without a step": lambda: look(own_step(), x, y),
     "batch_size must be a positive integer, got 0": lambda: look(mlp(), x, y, batch_size=0),
     "epochs must be a positive integer, got True": lambda: look(mlp(), x, y, epochs=True),
     "y must be given, or x must be a pair .* got ndarray": lambda: look(mlp(), x),
