@@ -594,6 +594,13 @@ ADVICE = {
         "PyTorch: log_input=False for a rate, or no last activation. Keras: softplus or exponential as the last one.",
         "chapters/activation-functions/#use",
     ),
+    "overlap-of-logits": (
+        "fault",
+        "An overlap, such as Dice or IoU, is taken of outputs that go below 0.",
+        "It wants probabilities: the sum of the outputs stands below, and may be 0 or negative.",
+        "A sigmoid (one class, or several at once) or a softmax (exclusive classes) before the overlap.",
+        "chapters/activation-functions/#use",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",
@@ -1153,7 +1160,7 @@ _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
-    "poisson-rate",
+    *("poisson-rate", "overlap-of-logits"),
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),
@@ -2004,6 +2011,26 @@ def _is_data_plus(node: Any) -> bool:
         node = node.next_functions[0][0]
     sources = [source for source, _ in node.next_functions]
     return _kind(node) == "Add" and len(sources) == 2 and None in sources
+
+
+def _summed(node: Any) -> tuple[set[Any], set[str]]:
+    """What is added up, and the operations on the way: sums, and products with
+    data."""
+    found, kinds, todo = set(), set[str](), [node]
+    while todo:
+        node = todo.pop()
+        sources = [source for source, _ in node.next_functions if source is not None]
+        alone = len(sources) == 1 or _kind(node) in ("Add", "Sub")
+        if sources and alone and _kind(node).startswith((*_SHAPES, *_SUMMING)):
+            kinds.add(_kind(node) + str(len(node.next_functions)))
+            todo += sources
+        else:
+            found.add(node)
+    return found, kinds
+
+
+_SUMMING = ("Add", "Sub", "Rsub", "Sum", "Mean", "Mul", "Select", "Slice", "Index")
+"""What an overlap is made of."""
 
 
 _PROBABILITIES = {"Exp", "Sigmoid", "Softmax"}
@@ -2867,6 +2894,7 @@ def check_model(
             watch.judge_leaves(leaves, before)
             watch.quietly(watch.judge_bootstrap, graph)
             watch.quietly(watch.judge_advantage, graph)
+            watch.quietly(watch.judge_overlap, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -2981,6 +3009,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.negated: list[Tensor] = []
         self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
         """Cuts whose result nobody has read yet, by its identity."""
+        self.signed: dict[Any, float] = {}
+        """Of outputs that go below 0, how far, by what made them."""
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
@@ -3037,6 +3067,11 @@ class _Watch(_Seen, TorchFunctionMode):
         for row, place in self.squashed:
             row["predicts"] = place in results
         self.places = results
+        self.signed = {
+            part.grad_fn: part.min().item()
+            for part in _tensors(output)
+            if part.requires_grad and part.numel() and part.min() < 0
+        }
         self.in_loss = True
         if loss_fn is None:
             value = _own_loss(output)
@@ -3889,6 +3924,17 @@ class _Watch(_Seen, TorchFunctionMode):
                 ):
                     evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
                     self.find_once("target-with-gradient", evidence)
+
+    def judge_overlap(self, graph: list[Any]) -> None:
+        """Sums of products of an output and data, over sums of the output."""
+        for node in graph:
+            ends = [source for source, _ in node.next_functions]
+            if _kind(node) != "Div" or len(ends) != 2 or None in ends:
+                continue
+            (above, kinds), (below, others) = map(_summed, ends)
+            low = self.signed.get(*above) if above == below and len(above) == 1 else 0
+            if low and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
+                self.find_once("overlap-of-logits", f"outputs down to {low:.3g}")
 
     def judge_advantage(self, graph: list[Any]) -> None:
         """Products of log-probabilities and data less an output, of which both

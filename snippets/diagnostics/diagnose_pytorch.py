@@ -1087,15 +1087,17 @@ class _Probe:
         )
 
     def stays_flat(self, explained: bool) -> bool:
-        """A higher rate moves the weights and leaves the loss where it is, or a
-        known fault holds the weights: this says nothing of the steps.
+        """A higher rate moves the weights and leaves the loss where it is, or no
+        rate moves them, or a known fault holds them: this says nothing of the
+        steps.
         """
         given = self.trials[0].loss
         moved = any(
             move > MOVED and BETTER * given < trial.loss < given / BETTER
             for move, trial in zip(self.moved[1:], self.trials[1:], strict=True)
         )
-        return moved or (explained and self.moved[0] == 0)
+        held = self.moved[0] == 0 and (explained or not any(self.moved))
+        return moved or held
 
     def left(self, trials: int) -> int:
         """Steps for each of so many more trials."""

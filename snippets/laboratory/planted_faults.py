@@ -570,6 +570,7 @@ FAULTS: dict[str, Fault] = {
     "targets of 1 and 0.01, one sum": Fault(
         "uneven-targets", losses.meters_and_millimeters
     ),
+    "Dice of logits": Fault("overlap-of-logits", losses.overlap_of_logits),
     "softplus before PoissonNLLLoss": Fault("poisson-rate", losses.rate_as_logarithm),
     "sigmoid before cross-entropy": Fault(
         "sigmoid-before-categorical", losses.sigmoid_last

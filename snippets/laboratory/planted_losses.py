@@ -136,6 +136,12 @@ def tanh_last() -> Case:
     return _case(network(CLASSES, nn.Tanh()), _classes(), nn.CrossEntropyLoss())
 
 
+def overlap(output: Tensor, targets: Tensor) -> Tensor:
+    """The loss of Dice."""
+    both = 2 * (output * targets).sum(1)
+    return (1 - (both + 1) / (output.sum(1) + targets.sum(1) + 1)).mean()
+
+
 class Heads(nn.Module):
     """Two outputs of one trunk."""
 
@@ -160,6 +166,11 @@ def summed(
 def meters_and_millimeters() -> Case:
     targets = torch.randn(BATCH, 1) / 100, torch.randn(BATCH, 1)
     return _case(Heads(), targets, summed)
+
+
+def overlap_of_logits() -> Case:
+    targets = (torch.rand(BATCH, 64) < 0.3).float()
+    return _case(network(64), targets, overlap)
 
 
 def rate_as_logarithm() -> Case:

@@ -248,6 +248,7 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "BCELoss on logits": loss(nn.BCEWithLogitsLoss()),
     "tanh before cross-entropy": model(without_last),
     "targets of 1 and 0.01, one sum": targets(lambda pair: tuple(part / part.std() for part in pair)),
+    "Dice of logits": model(lambda net: nn.Sequential(net, nn.Sigmoid())),
     "softplus before PoissonNLLLoss": loss(nn.PoissonNLLLoss(log_input=False)),
     "sigmoid before cross-entropy": model(without_last),
     "cross-entropy with its arguments swapped": loss(nn.CrossEntropyLoss()),

@@ -342,6 +342,8 @@ def check_flat_trials(snippet):
     assert list(probed(snippet, flat, rate, 200, (1.0, 0.0), {"vanishing-activation"})) == []
     assert list(probed(snippet, flat, rate, 200, (1.0, 0.0))) == ["cannot-overfit-one-batch"]
     assert list(probed(snippet, flat, lambda factor: 0.0, 200, (1.0, 0.0), {"dead-relu"})) == []
+    held = probed(snippet, flat, lambda factor: 0.0, 200, (1.0, 0.0))
+    assert list(held) == ["cannot-overfit-one-batch"]
     for known in (set(), {"input-scale"}):
         found = probed(snippet, flat, still, 200, (1.0, 0.0), known)
         assert "best constant 1" in found["steps-too-short"]

@@ -153,6 +153,9 @@ CURES: dict[str, Made] = {
     "embedding too small": larger_table,
     "targets without an axis": lambda: regression(targets=normal(16)[:, None]),
     "targets of 1 and 0.01, one sum": lambda: planted.heads(1.0),
+    "Dice of logits": lambda: Case(
+        chain(dense(1, "relu"), layers.Dense(64, "sigmoid")), (normal(16, 64), planted.masks()), losses.Dice(axis=1)
+    ),
     "a Poisson loss of any numbers": lambda: Case(
         chain(dense(1, "relu"), layers.Dense(1, "softplus")), (normal(16, 64), planted.counts()), losses.Poisson()
     ),

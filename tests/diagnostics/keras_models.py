@@ -26,6 +26,10 @@ def counts() -> np.ndarray:
     return np.random.poisson(0.5, (16, 1)).astype("float32")
 
 
+def masks() -> np.ndarray:
+    return (np.random.random((16, 64)) < 0.3).astype("float32")
+
+
 def labels(count: int = 16, classes: int = 10) -> np.ndarray:
     return np.random.randint(classes, size=count)
 
@@ -438,6 +442,10 @@ FAULTS = {
         lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), normal(16)), losses.MeanSquaredError()),
     ),
     "targets of 1 and 0.01, one sum": ("uneven-targets", lambda: heads(0.01)),
+    "Dice of logits": (
+        "overlap-of-logits",
+        lambda: Case(chain(dense(1, "relu"), layers.Dense(64)), (normal(16, 64), masks()), losses.Dice(axis=1)),
+    ),
     "a Poisson loss of any numbers": (
         "poisson-rate",
         lambda: Case(chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), counts()), losses.Poisson()),

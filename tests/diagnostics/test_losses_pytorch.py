@@ -8,7 +8,16 @@ from torch.distributions import Categorical, Normal
 from torch.nn import functional as F
 
 from snippets.diagnostics.check_model_pytorch import check_model
-from snippets.laboratory.planted_losses import Attention, Heads, Residual, Text, bootstrapped, each_token, summed
+from snippets.laboratory.planted_losses import (
+    Attention,
+    Heads,
+    Residual,
+    Text,
+    bootstrapped,
+    each_token,
+    overlap,
+    summed,
+)
 from snippets.laboratory.planted_losses import shifted as shifted_again
 
 LOGITS = F.binary_cross_entropy_with_logits
@@ -229,6 +238,53 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             network(2),
             (x, columns),
             lambda o, y: (F.mse_loss(o, target=y, reduction="none") / y.var(0)).mean(),
+        ),
+        "an overlap of logits": ("overlap-of-logits", network(), (x, several), overlap),
+        "an overlap of classes": (
+            "overlap-of-logits",
+            network(),
+            (x, several),
+            lambda o, y: sum(overlap(o[:, [place]], y[:, [place]]) for place in range(4)),
+        ),
+        "an intersection over a union": (
+            "overlap-of-logits",
+            network(),
+            (x, several),
+            lambda o, y: 1 - (o * y).sum() / (o.sum() + y.sum() - (o * y).sum() + 1),
+        ),
+        "an overlap, weighed by its errors": (
+            "overlap-of-logits",
+            network(),
+            (x, several),
+            lambda o, y: (
+                1 - (o * y).sum() / ((o * y).sum() + 0.7 * ((1 - o) * y).sum() + 0.3 * (o * (1 - y)).sum() + 1)
+            ),
+        ),
+        "an overlap of probabilities": ("", network(4, nn.Sigmoid()), (x, several), overlap),
+        "an overlap of probabilities in the loss": ("", network(), (x, several), lambda o, y: overlap(o.sigmoid(), y)),
+        "an overlap with squares below": (
+            "",
+            network(),
+            (x, several),
+            lambda o, y: 1 - 2 * (o * y).sum() / (o.square().sum() + y.sum()),
+        ),
+        "a mean of absolute weights": (
+            "",
+            network(),
+            (x, several),
+            lambda o, y: (o * y).sum() / o.abs().sum(),
+        ),
+        "a correlation": (
+            "",
+            network(1),
+            (x, returns[:, None]),
+            lambda o, y: 1 - ((o - o.mean()) * (y - y.mean())).mean() / (o.std() * y.std()),
+        ),
+        "shares of a sum": (
+            "",
+            network(),
+            (x, several),
+            lambda o, y: (o / (5 + o.sum(1, keepdim=True)) - y).abs().mean(),
         ),
         "a rate in place of its logarithm": (
             "poisson-rate",

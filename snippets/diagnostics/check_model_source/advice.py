@@ -132,6 +132,13 @@ ADVICE = {
         "PyTorch: log_input=False for a rate, or no last activation. Keras: softplus or exponential as the last one.",
         "chapters/activation-functions/#use",
     ),
+    "overlap-of-logits": (
+        "fault",
+        "An overlap, such as Dice or IoU, is taken of outputs that go below 0.",
+        "It wants probabilities: the sum of the outputs stands below, and may be 0 or negative.",
+        "A sigmoid (one class, or several at once) or a softmax (exclusive classes) before the overlap.",
+        "chapters/activation-functions/#use",
+    ),
     "relu-before-loss": (
         "fault",
         "The logits pass through a ReLU.",

@@ -19,7 +19,7 @@ _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
-    "poisson-rate",
+    *("poisson-rate", "overlap-of-logits"),
     *("non-finite-activation", "non-finite-loss", "non-finite-gradient"),
     *("softmax-before-cross-entropy", "sigmoid-before-logits-loss"),
     *("logits-without-from-logits", "nll-without-log-softmax", "relu-before-loss"),

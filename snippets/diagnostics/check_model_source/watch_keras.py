@@ -272,6 +272,10 @@ _CHOICES = (
 """Operations that take some of the numbers."""
 
 
+_SUMMING = (*_SHAPES, "AddV2", "Sub", "Sum", "Mean", "Mul", "StridedSlice", "Transpose")
+"""What an overlap is made of."""
+
+
 _SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
 """What a loss of logits does with them first."""
 
@@ -372,6 +376,8 @@ class _Watch(_Seen):
         self.products_of_output = False
         self.products: list[tuple[tf.Tensor, int]] = []
         self.results: set[int] = set()
+        self.signed: dict[int, float] = {}
+        """Of outputs that go below 0, how far."""
         self.tokens = _tokens(inputs)
         if self.tokens is None:
             self.tokens = _series(self.inputs, self.targets)
@@ -406,6 +412,12 @@ class _Watch(_Seen):
             alone = row["straight"] and self.readers[row["straight"][1]] < 2
             row["straight"] = row["straight"][0] if alone else None
         self.results = sources = {self.source(result) for result in results}
+        lows = {
+            self.source(part._id): float(tf.reduce_min(part))
+            for part in tree.flatten(output)
+            if isinstance(part, tf.Tensor) and part.dtype.is_floating
+        }
+        self.signed = {number: low for number, low in lows.items() if low < 0}
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         own = not _is_of_keras(loss_fn)
@@ -890,6 +902,11 @@ class _Watch(_Seen):
                 self.look_at_doubled("sigmoid", exp[1][0])
         if kind == "Mul" and learned == [True, True]:
             self.look_at_advantage(numbers)
+        if kind in ("RealDiv", "DivNoNan") and learned == [True, True]:
+            (above, kinds), (below, others) = map(self.summed, numbers)
+            low = self.signed.get(*above) if above == below and len(above) == 1 else 0
+            if low and {"Sum", "Mul"} <= kinds and "Sum" in others:
+                self.find_once("overlap-of-logits", f"outputs down to {low:.3g}")
         if kind == "Mul" and sorted(learned) == [False, True]:
             own, given = numbers if learned[0] else numbers[::-1]
             direct = self.source(own) in self.results
@@ -913,6 +930,22 @@ class _Watch(_Seen):
             loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
             evidence = f"the loss takes the {kind} of the output of a {kind}"
             self.find_once(f"{kind}-before-{loss}", evidence)
+
+    def summed(self, tensor: int) -> tuple[set[int], set[str]]:
+        """What is added up, and the operations on the way: sums, and products
+        with data."""
+        found, kinds, todo = set[int](), set[str](), [tensor]
+        while todo:
+            tensor = todo.pop()
+            kind, sources = self.ways[tensor]
+            own = [number for number in sources if number in self.learned]
+            alone = len(own) == 1 or kind in ("AddV2", "Sub")
+            if tensor not in self.results and alone and kind in _SUMMING:
+                kinds.add(kind)
+                todo += own
+            else:
+                found.add(self.source(tensor))
+        return found, kinds
 
     def look_at_advantage(self, ends: list[int]) -> None:
         """A log-probability times data less an output, of which both have a

@@ -46,6 +46,7 @@ from snippets.diagnostics.check_model_source.graph_pytorch import (
     _kind,
     _last_weight,
     _maker,
+    _summed,
 )
 from snippets.diagnostics.check_model_source.judge import _judge
 from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, UNITS
@@ -243,6 +244,7 @@ def check_model(
             watch.judge_leaves(leaves, before)
             watch.quietly(watch.judge_bootstrap, graph)
             watch.quietly(watch.judge_advantage, graph)
+            watch.quietly(watch.judge_overlap, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -357,6 +359,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.negated: list[Tensor] = []
         self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
         """Cuts whose result nobody has read yet, by its identity."""
+        self.signed: dict[Any, float] = {}
+        """Of outputs that go below 0, how far, by what made them."""
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
@@ -413,6 +417,11 @@ class _Watch(_Seen, TorchFunctionMode):
         for row, place in self.squashed:
             row["predicts"] = place in results
         self.places = results
+        self.signed = {
+            part.grad_fn: part.min().item()
+            for part in _tensors(output)
+            if part.requires_grad and part.numel() and part.min() < 0
+        }
         self.in_loss = True
         if loss_fn is None:
             value = _own_loss(output)
@@ -1265,6 +1274,17 @@ class _Watch(_Seen, TorchFunctionMode):
                 ):
                     evidence = f"data + {factor:.3g} * an output, against another output of the same layer"
                     self.find_once("target-with-gradient", evidence)
+
+    def judge_overlap(self, graph: list[Any]) -> None:
+        """Sums of products of an output and data, over sums of the output."""
+        for node in graph:
+            ends = [source for source, _ in node.next_functions]
+            if _kind(node) != "Div" or len(ends) != 2 or None in ends:
+                continue
+            (above, kinds), (below, others) = map(_summed, ends)
+            low = self.signed.get(*above) if above == below and len(above) == 1 else 0
+            if low and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
+                self.find_once("overlap-of-logits", f"outputs down to {low:.3g}")
 
     def judge_advantage(self, graph: list[Any]) -> None:
         """Products of log-probabilities and data less an output, of which both
