@@ -597,7 +597,7 @@ ADVICE = {
     ),
     "overlap-of-logits": (
         "fault",
-        "An overlap, such as Dice or IoU, is taken of outputs that go below 0.",
+        "An overlap, such as Dice or IoU, is taken of outputs that may go below 0.",
         "It wants probabilities: the sum of the outputs stands below, and may be 0 or negative.",
         "A sigmoid (one class, or several at once) or a softmax (exclusive classes) before the overlap.",
         "chapters/activation-functions/#use",
@@ -2579,8 +2579,8 @@ class _Watch(_Seen):
         self.products_of_output = False
         self.products: list[tuple[tf.Tensor, int]] = []
         self.results: set[int] = set()
-        self.signed: dict[int, float] = {}
-        """Of outputs that go below 0, how far."""
+        self.signed: dict[int, tuple[str, float, float]] = {}
+        """Of outputs that may go below 0, what made them, and their range."""
         self.tokens = _tokens(inputs)
         if self.tokens is None:
             self.tokens = _series(self.inputs, self.targets)
@@ -2615,12 +2615,12 @@ class _Watch(_Seen):
             alone = row["straight"] and self.readers[row["straight"][1]] < 2
             row["straight"] = row["straight"][0] if alone else None
         self.results = sources = {self.source(result) for result in results}
-        lows = {
-            self.source(part._id): float(tf.reduce_min(part))
-            for part in tree.flatten(output)
-            if isinstance(part, tf.Tensor) and part.dtype.is_floating
-        }
-        self.signed = {number: low for number, low in lows.items() if low < 0}
+        for part in tree.flatten(output):
+            if isinstance(part, tf.Tensor) and part.dtype.is_floating:
+                low, high = float(tf.reduce_min(part)), float(tf.reduce_max(part))
+                if low < 0 or part._id in self.linear:
+                    made = self.maker(part).lower(), low, high
+                    self.signed[self.source(part._id)] = made
         for row, result in self.squashed:
             row.get("row", row)["predicts"] = result in sources
         own = not _is_of_keras(loss_fn)
@@ -3107,9 +3107,10 @@ class _Watch(_Seen):
             self.look_at_advantage(numbers)
         if kind in ("RealDiv", "DivNoNan") and learned == [True, True]:
             (above, kinds), (below, others) = map(self.summed, numbers)
-            low = self.signed.get(*above) if above == below and len(above) == 1 else 0
-            if low and {"Sum", "Mul"} <= kinds and "Sum" in others:
-                self.find_once("overlap-of-logits", f"outputs down to {low:.3g}")
+            span = self.signed.get(*above) if above == below and len(above) == 1 else ()
+            if span and {"Sum", "Mul"} <= kinds and "Sum" in others:
+                evidence = "outputs of {}, here {:.3g} to {:.3g}".format(*span)
+                self.find_once("overlap-of-logits", evidence)
         if kind == "Mul" and sorted(learned) == [False, True]:
             own, given = numbers if learned[0] else numbers[::-1]
             direct = self.source(own) in self.results

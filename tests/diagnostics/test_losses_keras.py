@@ -144,6 +144,14 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         "outputs of 1 and 0.01 that are weighted": ("", lambda: heads([1e4, 1.0]), (x, uneven), None),
         "outputs of 1 and 0.01 by name": ("uneven-targets", lambda: heads(named=True), (x, uneven), None),
         "an overlap of logits": ("overlap-of-logits", many, (x, several), losses.Dice()),
+        "an overlap of logits above 0": (
+            "overlap-of-logits",
+            lambda: keras.Sequential(
+                [keras.Input((20,)), layers.Dense(4, bias_initializer=keras.initializers.Constant(5))]
+            ),
+            (x, several),
+            losses.Dice(),
+        ),
         "an overlap of logits by hand": (
             "overlap-of-logits",
             many,

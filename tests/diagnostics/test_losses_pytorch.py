@@ -182,6 +182,12 @@ class Changed(nn.Module):
         return x + self.branch(x)
 
 
+def above(net: nn.Sequential) -> nn.Sequential:
+    """All outputs start above 0, and need not stay there."""
+    nn.init.constant_(net[-1].bias, 5.0)
+    return net
+
+
 def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     """The code, or none; model, batch and loss."""
     x, classes, binary = torch.randn(32, 20), torch.randint(4, (32,)), torch.randint(2, (32, 1)).float()
@@ -240,6 +246,7 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             lambda o, y: (F.mse_loss(o, target=y, reduction="none") / y.var(0)).mean(),
         ),
         "an overlap of logits": ("overlap-of-logits", network(), (x, several), overlap),
+        "an overlap of logits above 0": ("overlap-of-logits", above(network()), (x, several), overlap),
         "an overlap of classes": (
             "overlap-of-logits",
             network(),

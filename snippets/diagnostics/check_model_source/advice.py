@@ -134,7 +134,7 @@ ADVICE = {
     ),
     "overlap-of-logits": (
         "fault",
-        "An overlap, such as Dice or IoU, is taken of outputs that go below 0.",
+        "An overlap, such as Dice or IoU, is taken of outputs that may go below 0.",
         "It wants probabilities: the sum of the outputs stands below, and may be 0 or negative.",
         "A sigmoid (one class, or several at once) or a softmax (exclusive classes) before the overlap.",
         "chapters/activation-functions/#use",

@@ -101,15 +101,16 @@ def _is_data_plus(node: Any) -> bool:
     return _kind(node) == "Add" and len(sources) == 2 and None in sources
 
 
-def _summed(node: Any) -> tuple[set[Any], set[str]]:
-    """What is added up, and the operations on the way: sums, and products with
-    data."""
+def _summed(ends: Any, node: Any) -> tuple[set[Any], set[str]]:
+    """What is added up, back to some ends, and the operations on the way: sums,
+    and products with data."""
     found, kinds, todo = set(), set[str](), [node]
     while todo:
         node = todo.pop()
         sources = [source for source, _ in node.next_functions if source is not None]
         alone = len(sources) == 1 or _kind(node) in ("Add", "Sub")
-        if sources and alone and _kind(node).startswith((*_SHAPES, *_SUMMING)):
+        passes = _kind(node).startswith((*_SHAPES, *_SUMMING))
+        if sources and alone and passes and node not in ends:
             kinds.add(_kind(node) + str(len(node.next_functions)))
             todo += sources
         else:

@@ -359,8 +359,8 @@ class _Watch(_Seen, TorchFunctionMode):
         self.negated: list[Tensor] = []
         self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
         """Cuts whose result nobody has read yet, by its identity."""
-        self.signed: dict[Any, float] = {}
-        """Of outputs that go below 0, how far, by what made them."""
+        self.signed: dict[Any, tuple[str, float, float]] = {}
+        """Of outputs that may go below 0, what made them, and their range."""
         self.places = set[int]()
         """Where the output lies in memory."""
         self.tokens = _tokens(inputs)
@@ -418,9 +418,10 @@ class _Watch(_Seen, TorchFunctionMode):
             row["predicts"] = place in results
         self.places = results
         self.signed = {
-            part.grad_fn: part.min().item()
+            part.grad_fn: (_maker(part).lower(), part.min().item(), part.max().item())
             for part in _tensors(output)
-            if part.requires_grad and part.numel() and part.min() < 0
+            if part.requires_grad and part.numel()
+            if part.min() < 0 or _maker(part) in _PRODUCTS
         }
         self.in_loss = True
         if loss_fn is None:
@@ -1281,10 +1282,12 @@ class _Watch(_Seen, TorchFunctionMode):
             ends = [source for source, _ in node.next_functions]
             if _kind(node) != "Div" or len(ends) != 2 or None in ends:
                 continue
-            (above, kinds), (below, others) = map(_summed, ends)
-            low = self.signed.get(*above) if above == below and len(above) == 1 else 0
-            if low and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
-                self.find_once("overlap-of-logits", f"outputs down to {low:.3g}")
+            look = partial(_summed, self.signed)
+            (above, kinds), (below, others) = map(look, ends)
+            span = self.signed.get(*above) if above == below and len(above) == 1 else ()
+            if span and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
+                evidence = "outputs of {}, here {:.3g} to {:.3g}".format(*span)
+                self.find_once("overlap-of-logits", evidence)
 
     def judge_advantage(self, graph: list[Any]) -> None:
         """Products of log-probabilities and data less an output, of which both
@@ -1487,6 +1490,9 @@ _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 _COMPARE = {"MseLoss", "SmoothL1Loss", "HuberLoss"}
+
+
+_PRODUCTS = ("Addmm", "Mm", "Bmm", "Convolution")
 
 
 _SQUARE = _COMPARE | {"Pow", "Abs", "Mul"}
