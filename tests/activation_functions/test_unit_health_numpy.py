@@ -44,7 +44,8 @@ def test_slopes_are_derivatives_to_the_left(name):
 
 
 def test_a_relu_at_zero_passes_nothing():
-    assert left_slope(RELU, np.array([0.0, -1e-30, 1e-30])).tolist() == [0.0, 0.0, pytest.approx(1e-30 / 1.5e-8, 0.01)]
+    at_zero, before, behind = left_slope(RELU, np.array([0.0, -1e-30, 1e-30])).tolist()
+    assert at_zero == before == 0.0 and behind == pytest.approx(1e-30 / 1.5e-8, rel=0.01, abs=0.0)
 
 
 @pytest.mark.parametrize(

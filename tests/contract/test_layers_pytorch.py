@@ -12,7 +12,7 @@ from snippets.vanishing_gradients import forget_bias_pytorch as forget
 from snippets.vanishing_gradients.layer_gradients_pytorch import LayerGradient, factor_per_layer
 from snippets.weight_initialization import init_weights_pytorch as whole
 from snippets.xavier_initialization import packed_attention_pytorch as attention
-from tests.contract.plain_pytorch import draws, generator, positive, sharded
+from tests.contract.plain_pytorch import draws, generator, overlapping, positive, sharded, touching
 from tests.contract.table import Cell, every, hold, holds
 
 
@@ -62,6 +62,22 @@ def normed(layer: nn.Module) -> nn.Module:
         return nn.utils.parametrizations.weight_norm(layer, names.pop())
 
 
+def first_parameters(layer: nn.Module) -> list[str]:
+    """Of `layer` itself, not of those inside of it."""
+    return list(dict(layer.named_parameters(recurse=False)))
+
+
+def replaced(change: Callable[[Tensor], Tensor]) -> Callable[[nn.Module], nn.Module]:
+    """With another memory under its parameters."""
+
+    def replace(layer: nn.Module) -> nn.Module:
+        for name in first_parameters(layer):
+            setattr(layer, name, nn.Parameter(change(getattr(layer, name).detach())))
+        return layer
+
+    return replace
+
+
 COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "other": lambda _: nn.PReLU(),
     "normed": normed,
@@ -69,29 +85,13 @@ COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "meta": lambda layer: layer.to("meta"),
     "half": lambda layer: layer.bfloat16(),
     "nan": lambda layer: nan(layer),
-    "expand": lambda layer: expanded(layer),
+    "expand": replaced(lambda values: values[:1].clone().expand(values.shape)),
+    "overlap": replaced(lambda values: overlapping(values, 1)),
+    "touch": replaced(touching),
     "infer": lambda layer: inferred(layer),
     "sharded": sharded,
-    "float8": lambda layer: shortened(layer),
+    "float8": replaced(lambda values: values.to(torch.float8_e4m3fn)),
 }
-
-
-def first_parameters(layer: nn.Module) -> list[str]:
-    """Of `layer` itself, not of those inside of it."""
-    return list(dict(layer.named_parameters(recurse=False)))
-
-
-def expanded(layer: nn.Module) -> nn.Module:
-    for name in first_parameters(layer):
-        values = getattr(layer, name).detach()
-        setattr(layer, name, nn.Parameter(values[:1].clone().expand(values.shape)))
-    return layer
-
-
-def shortened(layer: nn.Module) -> nn.Module:
-    for name in first_parameters(layer):
-        setattr(layer, name, nn.Parameter(getattr(layer, name).detach().to(torch.float8_e4m3fn)))
-    return layer
 
 
 def inferred(layer: nn.Module) -> nn.Module:
@@ -113,7 +113,7 @@ def test_layers(cell: Cell):
     rtol = 5e-2 if cell.column == "half" else 1e-5
     given = COLUMNS[cell.column](plain())
     same = plain()
-    if cell.column == "expand":  # the same values, each in a place of its own
+    if cell.column in ("expand", "overlap", "touch"):  # the same values, each in a place of its own
         same.load_state_dict(given.state_dict())
     hold(cell, lambda: function(same), lambda: function(given), rtol)
 

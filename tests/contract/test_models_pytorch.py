@@ -21,7 +21,9 @@ from snippets.weight_initialization import residual_scaling_pytorch as residual
 from tests.contract.plain_pytorch import (
     draws,
     generator,
+    overlapping,
     sharded,
+    touching,
 )
 from tests.contract.table import Cell, every, hold
 
@@ -133,7 +135,8 @@ MODEL_COLUMNS: dict[str, Callable[[], nn.Module]] = {
     "nan": holding_nan,
     "half": lambda: nn.Sequential(*chain()).bfloat16(),
     "expand": replaced(lambda weight: weight[:1].clone().expand(weight.shape)),
-    "overlap": replaced(lambda weight: torch.arange(1.0, 17.0).as_strided((4, 4), (1, 1))),
+    "overlap": replaced(lambda weight: overlapping(weight, 1)),
+    "touch": replaced(touching),
     "infer": inference,
     "sharded": lambda: sharded(nn.Sequential(*chain())),
     "quant": quantized,

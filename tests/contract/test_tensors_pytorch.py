@@ -28,7 +28,9 @@ from tests.contract.plain_pytorch import (
     network,
     normalized,
     normalized_backward,
+    overlapping,
     positive,
+    touching,
 )
 from tests.contract.table import COLLECTIONS, Cell, every, hold
 
@@ -107,12 +109,6 @@ def quantized(x: Tensor) -> Tensor:
         return torch.quantize_per_tensor(x.float(), 0.1, 10, torch.quint8)
 
 
-def overlapping(x: Tensor) -> Tensor:
-    """Each row begins at the second entry of the row before."""
-    memory = torch.arange(1.0, x.numel() + 1.0).remainder(3)
-    return memory.to(x.dtype).as_strided(x.shape, [1] * x.dim())
-
-
 def nested(x: Tensor, layout: torch.layout) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -138,12 +134,13 @@ COLUMNS: dict[str, Callable[[Tensor], Tensor]] = {
     "infer": inference,
     "half": lambda x: x.to(torch.bfloat16),
     "expand": lambda x: x[:1].clone().expand(x.shape),
-    "overlap": overlapping,
+    "overlap": lambda x: overlapping(x, 1),
+    "touch": touching,
     "nested": lambda x: nested(x, torch.strided),
     "jagged": lambda x: nested(x, torch.jagged),
     "lazy": lambda _: nn.UninitializedParameter(),
 }
-OWN_VALUES = ("rank0", "rank1", "empty", "half", "int", "expand", "overlap")
+OWN_VALUES = ("rank0", "rank1", "empty", "half", "int", "expand", "overlap", "touch")
 """What is compared with a copy of the same values, not with the plain call."""
 
 

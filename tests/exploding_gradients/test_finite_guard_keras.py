@@ -60,11 +60,11 @@ def test_the_first_variable_that_is_lost_is_named_with_batch_and_epoch():
 
 def test_a_lost_loss_is_named_while_the_variables_are_finite():
     with pytest.raises(
-        FloatingPointError, match="after batch 2 of epoch 1: .* in the loss, while all variables are finite"
+        FloatingPointError, match="after batch 2 of epoch 2: .* in the loss, while all variables are finite"
     ):
         guard = FiniteGuard()
         guard.set_model(network())
-        guard.on_epoch_begin(0)
+        guard.on_epoch_begin(1)
         guard.on_train_batch_end(0, {"loss": 1.0})
         guard.on_train_batch_end(1, {"loss": np.nan})
 

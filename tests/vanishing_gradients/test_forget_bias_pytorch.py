@@ -56,12 +56,12 @@ def test_what_has_no_forget_bias_is_refused(module):
 
 
 def test_biases_that_are_computed_from_others_and_values_that_are_not_finite_are_refused():
-    lstm = nn.LSTM(2, 3)
+    lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True)
     for value in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"value must be finite, got {value}"):
             set_forget_bias_(lstm, value)
     nn.utils.parametrize.register_parametrization(lstm, "bias_ih_l0", nn.Identity())
-    with pytest.raises(ValueError, match="lstm must hold 2 biases as parameters of its own"):
+    with pytest.raises(ValueError, match="lstm must hold 8 biases as parameters of its own"):
         set_forget_bias_(lstm)
 
 

@@ -78,8 +78,9 @@ def test_what_a_write_would_not_reach_is_named_before_a_change():
 
 def test_it_says_what_it_set_and_what_it_left():
     model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 8, bias=False), nn.Linear(8, 2))
+    model.temperature = nn.Parameter(torch.tensor(1.0))
     reached, left = looks_linear_(model, seed=0)
     assert reached == {
         "0.weight": "first", "0.bias": "zero", "2.weight": "hidden", "3.weight": "last", "3.bias": "zero",
     }  # fmt: skip
-    assert left == {"1.weight": "belongs to no Linear", "1.bias": "belongs to no Linear"}
+    assert left == dict.fromkeys(("temperature", "1.weight", "1.bias"), "belongs to no Linear")
