@@ -186,12 +186,11 @@ class _Seen:
 
     def judge_rate(self, maker: str, logarithm: bool, low: float) -> None:
         """What a Poisson loss is given, and whether it takes the logarithm."""
-        if logarithm and _RANGES.get(maker) == (0.0, math.inf):
-            evidence = f"the loss takes exp() of a {maker.lower()}: no rate below 1"
-            self.find_once("poisson-rate", evidence)
-        elif not logarithm and low < 0:
-            evidence = f"the rates that the loss is given go down to {low:.3g}"
-            self.find_once("poisson-rate", evidence)
+        positive = logarithm and _RANGES.get(maker) == (0.0, math.inf)
+        if positive or (not logarithm and low < 0):
+            given = f"exp() of a {maker.lower()}: no rate below 1"
+            given = given if positive else f"rates down to {low:.3g}"
+            self.find_once("poisson-rate", f"the loss takes {given}")
 
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""
