@@ -19,6 +19,17 @@ FINDINGS = DOCS / "figures" / "findings"
 KERAS, KERAS_LIST = Path("tests", "diagnostics", "keras_models.py"), FINDINGS / "keras.md"
 LINK = re.compile(r"(\w+/[a-z-]+)/#([a-z-]+)")
 """A page and a section, as a report prints them behind the address of the site."""
+CODE_IN_WORDS = re.compile(
+    r"""(
+    [A-Za-z_]\w*=\w+(?:\.\w+)*  # training=self.training
+    |(?:(?<=\s)-|\b1/)?  # -(a * b).mean(), 1/sqrt(d)
+     (?:[A-Za-z_]\w*|\([^()]*\)(?=\.\w)|(?<!\S)(?=\.[a-z]))  # F.dropout(x), (a * b).mean(), .detach()
+     (?:\((?:[^()]|\([^()]*\))*\)|\[[^]]*\]|\.\w+)+
+    |[A-Za-z]\w*_\w*  # log_softmax
+    )""",
+    re.VERBOSE,
+)
+"""What a report, which has no marks for it, says in code: a call, an index, an argument, a name with a dot or `_`."""
 
 
 class FindingError(Exception):
@@ -48,7 +59,7 @@ class Tool:
     def entries(self) -> Iterator[tuple[Path, str]]:
         """Place and text of every finding. Raises FindingError where one leads to no section."""
         for code, (level, *words, link) in self.advice().items():
-            symptom, cause, cure = (re.sub(r"([*_])", r"\\\1", word) for word in words)
+            symptom, cause, cure = map(_marked, words)
             note = " (note)" if level == "note" else ""
             read = self._link(code, link)
             yield self.place(code), f"`{code}`{note}  \n**{symptom}** {cause} *Cure:* {cure} *Read:* {read}\n"
@@ -67,6 +78,14 @@ class Tool:
         folder = "" if page.path.parent == self.page.parent else f"../{page.path.parent.name}/"
         address = "" if page.path == self.page else f"{folder}{page.path.name}"
         return f"[{page.name_of(found[2])}]({address}#{found[2]})"
+
+
+def _marked(words: str) -> str:
+    """The same words in Markdown. What is split by a pattern in parentheses has the matches at every second place."""
+    pieces = CODE_IN_WORDS.split(words)
+    pieces[::2] = (re.sub(r"([*_])", r"\\\1", piece) for piece in pieces[::2])
+    pieces[1::2] = (f"`{piece}`" for piece in pieces[1::2])
+    return "".join(pieces)
 
 
 def _value(variable: str, text: str) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ def said(monkeypatch):
     """The entry of a finding with this level and link."""
 
     def entry(level: str, link: str) -> str:
-        advice = {"a-code": (level, "The is_causal * is off.", "A cause.", "A cure.", link)}
+        advice = {"a-code": (level, "The is * off.", "A cause.", "A cure.", link)}
         monkeypatch.setattr(Tool, "advice", lambda tool: advice)
         [(place, text)] = TOOL.entries()
         assert place.as_posix() == "docs/figures/findings/check_model/a-code.md"
@@ -30,9 +30,28 @@ def said(monkeypatch):
 @pytest.mark.parametrize(("link", "read"), LINKS.items())
 def test_an_entry_has_the_words_and_leads_to_the_section(said, link, read):
     assert (
-        said("fault", link)
-        == rf"`a-code`  {chr(10)}**The is\_causal \* is off.** A cause. *Cure:* A cure. *Read:* {read}" + "\n"
+        said("fault", link) == rf"`a-code`  {chr(10)}**The is \* off.** A cause. *Cure:* A cure. *Read:* {read}" + "\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "marked"),
+    [
+        ("Clean it: ask isfinite(x).all() of it.", "Clean it: ask `isfinite(x).all()` of it."),
+        ("x = y.gather(1, i[:, None])[:, 0] (PyTorch)", "x = `y.gather(1, i[:, None])[:, 0]` (PyTorch)"),
+        ("loss = -(log_p * a).mean().", "loss = `-(log_p * a).mean()`."),
+        ("An nn.Linear, is_causal=True, head_dim.", "An `nn.Linear`, `is_causal=True`, `head_dim`."),
+        (
+            "A .detach(), .data, without training=self.training.",
+            "A `.detach()`, `.data`, without `training=self.training`.",
+        ),
+        ("softmax(q @ k.T / sqrt(d)), 1/sqrt(n).", "`softmax(q @ k.T / sqrt(d))`, `1/sqrt(n)`."),
+        ("A well-known rate (0.1), 0/0, of 1.5. Next.", "A well-known rate (0.1), 0/0, of 1.5. Next."),
+        ("2 * x is _ no code", r"2 \* x is \_ no code"),
+    ],
+)
+def test_code_in_the_words_is_marked(words, marked):
+    assert findings._marked(words) == marked
 
 
 def test_a_note_says_that_it_is_one(said):
