@@ -186,7 +186,7 @@ def plot(measured: Depths) -> Figure:
     upper.set_ylabel("gradient norm,\nfirst / last layer")
     lower.axvline(DEPTH_SCALE, color="C5", linestyle="--")
     lower.annotate(
-        "16 ξ", (DEPTH_SCALE, 0.62), (4, 0), textcoords="offset points", color="C5"
+        "16/ln χ", (DEPTH_SCALE, 0.62), (4, 0), textcoords="offset points", color="C5"
     )
     lower.plot(depths, measured.plain, color="C0", marker="o")
     lower.annotate("plain", (21, 0.6), color="C0", ha="right")

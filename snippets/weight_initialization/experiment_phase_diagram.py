@@ -161,7 +161,8 @@ def plot(measured: PhaseDiagram) -> Figure:
             color="C0" if critical else "C5",
             annotation_clip=False,
         )
-    places = ((0.06, 0.82), (0.01, 2.25), (0.21, 4.1))
+    axes.grid(False)  # The curves are the lines to read, and labels stand between them.
+    places = ((0.065, 0.86), (0.01, 2.25), (0.21, 4.1))
     for (b, w), place, factor in zip(POINTS, places, measured.measured, strict=True):
         axes.plot(b, w, "o", color="C1")
         axes.annotate(f"measured {factor:.2f}", place, color="C1")
