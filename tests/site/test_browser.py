@@ -296,6 +296,20 @@ def test_the_copy_button_gives_the_whole_file(browser, site_url):
     assert {"he_init_pytorch.py", "he_init_keras.py", "he_init_numpy.py"} <= copied
 
 
+@pytest.mark.parametrize("path", ["toolbox/check-my-model/", "toolbox/symptom-finder/", CODE_CHAPTER])
+def test_on_a_phone_the_copy_button_lies_on_no_code(page: Page, site_url, path):
+    page.set_viewport_size(PHONE)
+    page.goto(f"{site_url}{path}")
+    page.wait_for_selector(".md-code__nav")
+    hidden = page.evaluate("""() => [...document.querySelectorAll(".md-code__nav")].map((button) => {
+        const code = button.parentElement.querySelector("code")
+        const first = code.getBoundingClientRect().top + parseFloat(getComputedStyle(code).paddingTop)
+        return button.getBoundingClientRect().bottom - first
+    })""")
+    assert len(hidden) > 2
+    assert max(hidden) < 1
+
+
 def test_the_choice_of_framework_goes_with_the_reader(page: Page, site_url):
     page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
     page.locator(".tabbed-labels > label", has_text="Keras").first.click()
