@@ -69,8 +69,7 @@ CLAIMS = (
         statement="The norm at equal logits",
         value=lambda m: m.uniform,
         interval=(0.1 - 1e-12, 0.1 + 1e-12),
-        rival=0.09,
-        rival_of="$p(1-p)$, the diagonal entry alone",
+        kind="identity",
         reason="$J=(I-\\tfrac1K\\mathbf 1\\mathbf 1^\\top)/K$ is a projection divided by $K=10$.",
     ),
     Claim(

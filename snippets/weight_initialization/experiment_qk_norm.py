@@ -70,16 +70,14 @@ CLAIMS = (
         statement="Weights eight times as large: the logits grow by the factor",
         value=lambda found: found.logits[-1] / found.logits[1],
         interval=(63.9, 64.1),
-        rival=8.0,
-        rival_of="a logit in proportion to one weight",
+        kind="identity",
         reason="Queries and keys both grow: $8^2$.",
     ),
     Claim(
         statement="With queries and keys normalized: by the factor",
         value=lambda found: found.normalized_logits[-1] / found.normalized_logits[1],
         interval=(0.999, 1.001),
-        rival=lambda found: found.logits[-1] / found.logits[1],
-        rival_of="not normalized",
+        kind="identity",
         reason="A normalization takes no notice of a factor; its small $\\epsilon$ aside.",
     ),
     Claim(
