@@ -1087,9 +1087,9 @@ class _Probe:
         )
 
     def stays_flat(self, explained: bool) -> bool:
-        """A higher rate moves the weights and leaves the loss where it is, or no
-        rate moves them, or a known fault holds them: this says nothing of the
-        steps.
+        """A higher rate moves the weights and leaves the loss where it is, or
+        no rate moves them, or a known fault holds them: this says nothing of
+        the steps.
         """
         given = self.trials[0].loss
         moved = any(
