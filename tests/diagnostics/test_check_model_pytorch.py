@@ -1800,6 +1800,25 @@ def test_a_scale_of_the_whole_batch_mixes_examples_unless_it_quantizes(levels, l
     assert codes(check_model(Quantized(levels), data, nn.CrossEntropyLoss())) == ([] if levels else ["mixed-examples"])
 
 
+class Alternating(nn.Module):
+    """Returns its hidden layer too, every other time: what it returns cannot be compared."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head, self.calls = nn.Linear(8, 16), nn.Linear(16, 4), 0
+
+    def forward(self, x):
+        self.calls += 1
+        hidden = self.body(x / x.abs().amax()).relu()
+        return (self.head(hidden), *[hidden] * (self.calls % 2))
+
+
+def test_outputs_whose_number_changes_tell_nothing_of_the_neighbors():
+    data = torch.randn(64, 8), torch.randint(4, (64,))
+    report = check_model(Alternating(), data, lambda outputs, targets: nn.functional.cross_entropy(outputs[0], targets))
+    assert codes(report) == []
+
+
 class Rare(nn.Module):
     """Starts at a probability of 1 % and computes its loss itself."""
 
