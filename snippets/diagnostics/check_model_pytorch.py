@@ -959,9 +959,9 @@ class _Seen:
         with respect to the first and to the last step of the input.
         """
         self.mixed = 0.0
-        # How often that could be told.
-        self.compared = 0
         """By which part of its size an output changed with its neighbors."""
+        self.compared = 0
+        """How often that could be told."""
         self.apart: float | None = None
         """By which part of its size the output differs between examples."""
         self.mixed_further = math.inf
