@@ -1,7 +1,8 @@
 """Without $1/\\sqrt{d_k}$, wide attention heads saturate their softmax; with it, the width does not matter.
 
 Source: Vaswani et al. (2017), section 3.2.1 and its footnote on the variance of a dot product. Queries and keys of
-independent standard normal components, one query and 32 keys, 1,000 draws per width.
+independent standard normal components, one query and 32 keys, 1,000 draws per width; at the width 256 also 8 and 512
+keys, 300 draws each.
 """
 
 import math
@@ -13,6 +14,9 @@ from matplotlib.figure import Figure
 from snippets.laboratory.claim import Claim
 
 KEYS, DRAWS = 32, 1000
+FEW, MANY, AT, FEWER_DRAWS = 8, 512, 256, 300
+"""Other numbers of keys, the width at which they are tried, and how often."""
+
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -35,31 +39,49 @@ class Attention(NamedTuple):
     scaled_query: np.ndarray
     """The same with the logits divided by sqrt(d_k)."""
 
+    few_keys: float
+    """The first over the second at the width `AT`, with `FEW` keys."""
+
+    many_keys: float
+    """The same with `MANY` keys."""
+
+
+def _row(
+    width: int, number: int, draws: int, generator: np.random.Generator
+) -> tuple[float, ...]:
+    """The first six fields of `Attention` for one width, with `number` keys."""
+    query = generator.standard_normal((draws, width))
+    keys = generator.standard_normal((draws, number, width), dtype=np.float32)
+    incoming = generator.standard_normal((draws, number))
+    logits = np.einsum("nkd,nd->nk", keys, query)
+    medians = []
+    for scale in (1.0, 1.0 / math.sqrt(width)):
+        powers = np.exp(scale * (logits - logits.max(axis=1, keepdims=True)))
+        p = powers / powers.sum(axis=1, keepdims=True)
+        # |diag(p) - p p^T|^2 = sum p^2 (1 - 2 p) + (sum p^2)^2, without building the matrix.
+        square = (p**2).sum(axis=1)
+        frobenius = np.sqrt((p**2 * (1.0 - 2.0 * p)).sum(axis=1) + square**2)
+        delta = scale * p * (incoming - (p * incoming).sum(axis=1, keepdims=True))
+        query_gradient = np.linalg.norm(np.einsum("nk,nkd->nd", delta, keys), axis=1)
+        medians += [np.median(frobenius), np.median(query_gradient)]
+    return width, logits.std(), medians[0], medians[2], medians[1], medians[3]
+
 
 def measure(seed: int = 0) -> Attention:
     generator = np.random.default_rng(seed)
-    rows = []
-    for width in WIDTHS:
-        query = generator.standard_normal((DRAWS, width))
-        keys = generator.standard_normal((DRAWS, KEYS, width), dtype=np.float32)
-        incoming = generator.standard_normal((DRAWS, KEYS))
-        logits = np.einsum("nkd,nd->nk", keys, query)
-        medians = []
-        for scale in (1.0, 1.0 / math.sqrt(width)):
-            powers = np.exp(scale * (logits - logits.max(axis=1, keepdims=True)))
-            p = powers / powers.sum(axis=1, keepdims=True)
-            # |diag(p) - p p^T|^2 = sum p^2 (1 - 2 p) + (sum p^2)^2, without building the matrix.
-            square = (p**2).sum(axis=1)
-            frobenius = np.sqrt((p**2 * (1.0 - 2.0 * p)).sum(axis=1) + square**2)
-            delta = scale * p * (incoming - (p * incoming).sum(axis=1, keepdims=True))
-            query_gradient = np.linalg.norm(
-                np.einsum("nk,nkd->nd", delta, keys), axis=1
-            )
-            medians += [np.median(frobenius), np.median(query_gradient)]
-        rows.append(
-            (width, logits.std(), medians[0], medians[2], medians[1], medians[3])
-        )
-    return Attention(*np.array(rows).T)
+    rows = [_row(width, KEYS, DRAWS, generator) for width in WIDTHS]
+    few, many = (_row(AT, number, FEWER_DRAWS, generator) for number in (FEW, MANY))
+    width, spread, unscaled, scaled, unscaled_query, scaled_query = np.array(rows).T
+    return Attention(
+        width,
+        spread,
+        unscaled,
+        scaled,
+        unscaled_query,
+        scaled_query,
+        few[4] / few[5],
+        many[4] / many[5],
+    )
 
 
 def at(width: int, measured: Attention, name: str) -> float:
@@ -115,6 +137,23 @@ CLAIMS = (
         rival=32.0,
         rival_of="$\\sqrt{1024}$, the factor of the logits, if nothing saturated",
         reason="The spread over ten seeds, and its range again beyond either end.",
+    ),
+    Claim(
+        statement="The more keys, the wider a head may be: the same at $d_k=256$ with 8 keys",
+        value=lambda m: m.few_keys,
+        interval=(0.0, 0.5),
+        rival=lambda m: m.many_keys,
+        rival_of="512 keys",
+        reason="The spread over ten seeds, and its range again beyond either end.",
+    ),
+    Claim(
+        statement="With 512 keys",
+        value=lambda m: m.many_keys,
+        interval=(1.5, 40.0),
+        rival=lambda m: m.few_keys,
+        rival_of="8 keys",
+        reason="The largest of many logits has close neighbors, so the softmax is not yet flat. A median of 300 draws "
+        "scatters by a factor of 2.",
     ),
 )
 
