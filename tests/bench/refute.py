@@ -115,10 +115,6 @@ ROBUST = {
         "batch_normalization/gradient_growth",
         "scale",
     ): "a normalization takes no notice of the scale: that is its subject",
-    (
-        "batch_normalization/depth_limit",
-        "rate",
-    ): "with skips it learns at ten times the rate, without it does not either",
     ("batch_normalization/effective_learning_rate", "rate"): "the law holds at any rate",
     ("weight_initialization/mup_transfer", "rate"): "the claims are ratios of two best rates",
     ("batch_normalization/shattered_gradients", "axis"): "both means are near zero",
