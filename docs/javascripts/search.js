@@ -40,7 +40,8 @@ const bare = (html) => html.replace(/<[^>]*>/g, "")
 
 /** Formulas as `docs/hooks/show/search.py` writes them. */
 export const typed = (text) =>
-  text.replace(/(?:sqrt|√)\s*\(?\s*([\w./\s]+?)\s*\)?(?=\s|$)/g, (_, inside) =>
+  text.replace(/(^|\s)[∂d]([a-z])\/[∂d]([a-z])(?=\s|$)/g, "$1$2/$3")
+    .replace(/(?:sqrt|√)\s*\(?\s*((?:[\w./\s]|\([^()]*\))+?)\s*\)?(?=\s|$)/g, (_, inside) =>
     "sqrt" + inside.replace(/\s*\/\s*/g, "over").replace(/\s+|\W/g, ""))
     .replace(/(^|\s)(\w+)\/(\w+)(?=\s|$)/g, "$1$2over$3 $2/$3")
 

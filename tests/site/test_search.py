@@ -28,14 +28,23 @@ ASK = """async ([script, queries]) => {
 
 
 @pytest.fixture(scope="module")
-def answers(browser, site_url, built_site) -> dict[str, str | None]:
+def titles(built_site) -> dict[str, str]:
+    """The address of every page that the index knows, by its title."""
+    index = json.loads((built_site / search.INDEX).read_text(encoding="utf-8"))
+    pages = {entry["location"]: entry["title"] for entry in index["docs"] if "#" not in entry["location"]}
+    return {re.sub("<[^>]*>", "", title): address for address, title in pages.items() if address}
+
+
+@pytest.fixture(scope="module")
+def answers(browser, site_url, built_site, titles) -> dict[str, str | None]:
     """The first result of every query; from a place where nothing holds the worker back."""
     (script,) = built_site.rglob("workers/search.*.js")
+    queries = [*QUERIES, *titles]
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(site_url + search.INDEX.as_posix())
         address = "/" + script.relative_to(built_site).as_posix()
-        return dict(zip(QUERIES, page.evaluate(ASK, [address, list(map(str, QUERIES))]), strict=True))
+        return dict(zip(queries, page.evaluate(ASK, [address, list(map(str, queries))]), strict=True))
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
@@ -45,6 +54,17 @@ def test_the_right_section_is_first(answers, query):
     if found and any(one.startswith("chapters/") for one in right):
         found = re.sub("^(experiments|code)/", "chapters/", found)  # a further page of a chapter
     assert found is not None and any(found == one if "#" in one else found.startswith(one) for one in right), found
+
+
+def test_every_page_is_found_by_its_title(answers, titles):
+    assert {title: answers[title] for title, address in titles.items() if answers[title] != address} == {}
+
+
+def test_every_page_is_in_the_index(built_site, titles):
+    """But the files of the tools, whose pages are what a search should find, and the landing page."""
+    pages = {f"{path.parent.relative_to(built_site).as_posix()}/" for path in built_site.rglob("index.html")}
+    left_out = {page for page in pages - set(titles.values()) if not page.startswith("./")}
+    assert left_out == {"code/check-my-model/", "code/diagnose/"}
 
 
 def test_every_address_is_one(built_site):

@@ -36,6 +36,33 @@ def test_an_entry_gets_the_title_of_its_page_its_formulas_and_its_words(tmp_path
     assert answer["boost"] > page["boost"]
 
 
+def test_a_page_that_is_left_out_is_found_by_its_title(tmp_path):
+    head = '<meta name="description" content="Every paper.">'
+    for file, text in (
+        (search.INDEX, json.dumps({"config": {}, "docs": []})),
+        ("references/index.html", f'{head}<h1 id="r">References<a class="headerlink" href="#r">¶</a></h1>'),
+        ("code/check-my-model/index.html", f"{head}<h1>Check my model: the code</h1>"),
+        ("downloads/index.html", "no page"),
+    ):
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+
+    search.publish_index(tmp_path)
+
+    (entry,) = json.loads((tmp_path / search.INDEX).read_text(encoding="utf-8"))["docs"]
+    assert (entry["location"], entry["title"], entry["text"]) == ("references/", "References", "Every paper.")
+
+
+def test_the_page_of_symbols_is_found_by_a_letter_and_by_its_name():
+    html = '<h2 id="means"></h2><math><msup><mi>χ</mi><mn>2</mn></msup></math><math><mi>Σ</mi></math>'
+    assert search._formulas(html, letters=True) == {"means": {"χ", "chi", "Σ", "sigma"}}
+    assert search._formulas(html, letters=False) == {"means": set()}
+
+
+def test_a_root_among_the_words_is_one_word_more():
+    assert search._with_roots("he, sqrt(6/(n_in+n_out)), √2") == "he, sqrt(6/(n_in+n_out)), √2 sqrt6overn_inn_out"
+
+
 def test_a_site_without_a_search_stays_as_it_is(tmp_path):
     search.publish_index(tmp_path)
     assert list(tmp_path.iterdir()) == []
