@@ -228,7 +228,7 @@ def test_the_verdict_says_what_the_engine_measured(page: Page, url):
     result = engine_pass(page, depth=10, activation="sigmoid", gain=2)
     words = page.locator(".verdict").inner_text()
     factors = [float(number) for number in re.findall(r"factor of (\S+) per layer", words)]
-    predicted = [float(number) for number in re.findall(r"mean field: ([\d.]+)", words)]
+    predicted = [float(number) for number in re.findall(r"theory: ([\d.]+)", words)]
     assert factors == [pytest.approx(result["factor"][way], rel=6e-3) for way in ("backward", "forward")]
     assert predicted == [pytest.approx(result["theory"]["factor"][way], rel=6e-3) for way in ("backward", "forward")]
     assert words.startswith("The gradient vanishes. Gradients shrink")

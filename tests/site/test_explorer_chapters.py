@@ -15,7 +15,7 @@ POINTS = {
     "xavier-initialization": r"The gradient vanishes\. Gradients shrink .* a factor of 0\.5\d+ per layer",
     "activation-functions": r"Signal and gradient change their size\. .* Activations grow on the way up",
     "exploding-gradients": r"The signal overflows\. .* They are Inf in float32 from layer 6[2-6] up",
-    "weight-initialization": r"The gradient vanishes\. Gradients shrink .* \(mean field: 0\.5\)",
+    "weight-initialization": r"The gradient vanishes\. Gradients shrink .* \(theory: 0\.5\)",
     "batch-normalization": r"The gradient explodes\. .* Activations keep their size",
     "he-initialization": r"Signal and gradient keep their size\.",
 }

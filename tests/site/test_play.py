@@ -95,6 +95,13 @@ def test_the_text_without_javascript_says_the_numbers(bare, name):
     assert said and [one for one in said if f"<strong>{one.translate(lifted)}</strong>" not in plain] == []
 
 
+@pytest.mark.parametrize("name", PLAYS)
+def test_both_axes_say_what_they_are(bare, name):
+    body = """async ({ controls, show }) =>
+        show((await import('/javascripts/play/play.js')).values(controls)).axes.map(({ label }) => label)"""
+    assert all(call(bare, name, body))
+
+
 def test_the_forget_bias_opens_the_gate(bare):
     found = call(bare, "forget-bias", "({ gradients }) => [null, 1, 3].map((bias) => gradients(bias, 5).at(-1))")
     within(forget, "LSTM, PyTorch's defaults", found[0])

@@ -32,7 +32,7 @@ function markup(names, full) {
       <div class="seen">
         ${group("views", "View", views.join(""))}
         <svg class="chart" role="img" aria-label="Chart of the numbers below"></svg>
-        ${group("lines", "Lines", `${lines.join("")}<span>dotted: theory (mean field)</span>`)}
+        ${group("lines", "Lines", `${lines.join("")}<span>dotted: theory</span>`)}
         <p class="pinned"></p>
       </div>
       <p class="verdict"></p>

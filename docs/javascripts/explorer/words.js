@@ -20,7 +20,7 @@ export const degrees = (cosine) => (Math.acos(Math.max(-1, Math.min(1, cosine)))
 /** One signal on its way "up" or "down" the layers: factor per layer, and where it ends. */
 function travel(who, rms, way, factor, theory, overflow, zero) {
   const verb = factor > 1.005 ? "grow" : factor < 0.995 ? "shrink" : "keep their size"
-  const predicted = theory ? ` (mean field: ${number(theory)})` : ""
+  const predicted = theory ? ` (theory: ${number(theory)})` : ""
   const pace = factor ? `${who} ${verb} on the way ${way}: a factor of ${number(factor)} per layer${predicted}. ` : ""
   const from = (layer) => (layer === (way === "up" ? 1 : rms.length) ? "in every layer" : `from layer ${layer} ${way}`)
   if (zero) return `${pace}${pace ? "They" : who} are exactly 0 in float32 ${from(zero)}. `

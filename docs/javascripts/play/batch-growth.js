@@ -69,7 +69,7 @@ export function show({ batch, activation }) {
   const rate = activation === "linear" ? (batch > 3 ? (batch - 2) / (batch - 3) : Infinity) : Math.PI / (Math.PI - 1)
   const what = activation === "linear" ? "(B − 2)/(B − 3)" : "π/(π − 1), the limit of large batches"
   return {
-    axes: [{ label: "layer", low: 1, high: DEPTH, ticks: [1, 4, 7, 10, 14] }, { label: "", low: 1e-1, high: 1e6, log: true }],
+    axes: [{ label: "layer", low: 1, high: DEPTH, ticks: [1, 4, 7, 10, 14] }, { label: "mean squared gradient, that of the last layer = 1", low: 1e-1, high: 1e6, log: true }],
     lines: [
       { points: squares.map((_, i) => [i + 1, rate ** (DEPTH - 1 - i)]), color: "--c5", dashed: true },
       { points: squares.map((one, i) => [i + 1, one / squares.at(-1)]), color: "--c1", name: "squared gradient" },

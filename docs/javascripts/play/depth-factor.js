@@ -40,14 +40,14 @@ export function show({ depth, gain }) {
   const of = (variance) => known.slice(0, depth).map((one, i) => [i + 1, one * (variance / 2) ** (i + 1)])
   const [yours, he, xavier] = [gain, 2, 1].map(of)
   return {
-    axes: [{ label: "layer", low: 1, high: MOST, ticks: [1, 10, 20, 30, 40, 50] }, { label: "", low: 1e-15, high: 1e15, log: true }],
+    axes: [{ label: "layer", low: 1, high: MOST, ticks: [1, 10, 20, 30, 40, 50] }, { label: "mean square of the signal", low: 1e-15, high: 1e15, log: true }],
     lines: [
       { points: he, color: "--c0", name: "He, 2/n" },
       { points: xavier, color: "--c1", name: "Xavier, 1/n" },
       { points: yours, color: "--c2", dashed: true },
     ],
     words: `After ${depth} ReLU layers of ${WIDTH} units the mean square of the signal is <strong>${digits(he.at(-1)[1])}</strong> with
-      He, <strong>${digits(xavier.at(-1)[1])}</strong> with Xavier, and ${digits(yours.at(-1)[1])} with your variance of ${gain}/n:
+      He, <strong>${digits(xavier.at(-1)[1])}</strong> with Xavier, and ${digits(yours.at(-1)[1])} with your variance of ${gain}/n (dashed):
       in theory a factor of ${digits(gain / 2)} per layer. Two networks this narrow
       stray from it by a few percent per layer.`,
   }

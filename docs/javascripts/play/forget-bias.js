@@ -81,7 +81,7 @@ export function show({ bias }) {
   return {
     axes: [
       { label: "time steps back from the end", low: 0, high: STEPS },
-      { label: "", low: 1e-14, high: 100, log: true },
+      { label: "gradient, that of the last step = 1", low: 1e-14, high: 100, log: true },
     ],
     lines: [
       { points: found.map((_, i) => [i, gate ** i]), color: "--c5", dashed: true },

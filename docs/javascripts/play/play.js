@@ -8,7 +8,7 @@
  */
 import { sheet } from "../explorer/sheet.js"
 
-const WIDE = 560, NARROW = 340, H = 280, LEFT = 56, RIGHT = 14, TOP = 14, BOTTOM = 46
+const WIDE = 560, NARROW = 340, H = 280, LEFT = 56, RIGHT = 14, TOP = 30, BOTTOM = 46
 const EDGE = 6 // how far a line is seen beyond the axes
 const LETTER = 6.4 // the width of one, about
 const QUIET = 400
@@ -56,6 +56,7 @@ export function drawn({ axes: [across, up], lines }, W = WIDE) {
     inside += `<text x="${round(x(at))}" y="${H - BOTTOM + 18}" text-anchor="middle">${words}</text>`
   }
   inside += `<text x="${(LEFT + W - RIGHT) / 2}" y="${H - 6}" text-anchor="middle">${across.label}</text>`
+  inside += `<text x="0" y="13">${up.label}</text>`
   for (const { points, color, name, at = 0.62, dashed, dots, bars } of lines) {
     const places = points.filter(([, value]) => !Number.isNaN(value)).map(([a, b]) => [x(a), y(b)])
     if (!places.length) continue

@@ -41,7 +41,7 @@ export function show({ d, scale, temperature }) {
   const norm = median(all.map(stiffness))
   const typical = Array.from({ length: KEYS }, (_, i) => median(all.map((p) => p[i])))
   return {
-    axes: [{ label: "key, by its weight", low: 0, high: KEYS + 1, ticks: [1, 8, 16, 24, 32] }, { label: "", low: 0, high: 1 }],
+    axes: [{ label: "key, by its weight", low: 0, high: KEYS + 1, ticks: [1, 8, 16, 24, 32] }, { label: "weight", low: 0, high: 1 }],
     lines: [{ points: typical.map((one, i) => [i + 1, one]), color: "--c0", bars: true }],
     words: `Logits ${scale}${temperature === 1 ? "" : ` divided by ${temperature}`} at d = ${d}: the largest of 32 weights is
       <strong>${digits(typical[0])}</strong> and the norm of the Jacobian, by which the gradient comes back,

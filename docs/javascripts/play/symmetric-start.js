@@ -46,7 +46,7 @@ export function show({ noise }) {
   const all = paths.flat()
   const reach = Math.ceil(Math.max(...all.map(Math.abs), 1))
   return {
-    axes: [{ label: "step", low: 0, high: STEPS }, { label: "", low: -reach, high: reach }],
+    axes: [{ label: "step", low: 0, high: STEPS }, { label: "weight", low: -reach, high: reach }],
     lines: paths.map((path, i) => ({
       points: path.map((one, step) => [step, one]), color: `--c${i}`, name: i ? "" : "one weight of each unit",
     })),

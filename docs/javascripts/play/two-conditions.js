@@ -47,7 +47,7 @@ export function show({ fanIn, fanOut, rule }) {
   return {
     axes: [
       { label: "fan_in / fan_out", low: 1 / 32, high: 32, log: true, ticks: [0.1, 1, 10] },
-      { label: "", low: 1 / 32, high: 32, log: true, ticks: [0.1, 1, 10] },
+      { label: "factor on the mean square", low: 1 / 32, high: 32, log: true, ticks: [0.1, 1, 10] },
     ],
     lines: [
       { points: [[1 / 32, 1], [32, 1]], color: "--c5", dashed: true },
