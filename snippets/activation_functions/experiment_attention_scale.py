@@ -170,7 +170,7 @@ def plot(measured: Attention) -> Figure:
         axes.minorticks_off()
     top.set(ylabel="norm of $J$", ylim=(3e-5, 2))
     bottom.set(
-        ylabel="norm of $\\partial L/\\partial q$",
+        ylabel="norm of $\\partial\\mathcal{L}/\\partial q$",
         xlabel="width of the head, $d_k$",
         ylim=(5e-4, 3),
     )

@@ -218,7 +218,7 @@ def plot(measured: dict[str, Signal]) -> Figure:
             axes.text(x, y, name, color=f"C{index}", ha=side)
     top.set(ylabel="$E\\,z_l^2$", ylim=(0.1, 1e5))
     bottom.set(
-        ylabel="rms of $\\partial L/\\partial z_l$, last = 1",
+        ylabel="rms of $\\partial\\mathcal{L}/\\partial z_l$, last = 1",
         xlabel="layer $l$",
         ylim=(0.2, 500),
     )

@@ -87,7 +87,8 @@ def decades(sizes: list[float]) -> float:
 
 CLAIMS = (
     Claim(
-        statement=r"PyTorch's defaults: $\log_{10}$ of $\partial L/\partial x_1$ over $\partial L/\partial x_{200}$",
+        statement=r"PyTorch's defaults: $\log_{10}$ of $\partial\mathcal L/\partial x_1$ "
+        r"over $\partial\mathcal L/\partial x_{200}$",
         value=lambda result: decades(result.default),
         interval=(-42.6, -36.3),
         rival=lambda result: decades(result.chrono),

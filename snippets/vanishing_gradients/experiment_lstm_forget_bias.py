@@ -88,7 +88,8 @@ def per_step(result: Gradients, kind: str) -> float:
 
 CLAIMS = (
     Claim(
-        statement="LSTM, PyTorch's defaults: $\\partial L/\\partial x_1$ in units of $\\partial L/\\partial x_{50}$",
+        statement="LSTM, PyTorch's defaults: $\\partial\\mathcal L/\\partial x_1$ "
+        "in units of $\\partial\\mathcal L/\\partial x_{50}$",
         value=partial(whole, kind="default"),
         interval=(3e-11, 6e-10),
         rival=partial(whole, kind="bias_1"),
@@ -116,7 +117,7 @@ CLAIMS = (
         format=".3f",
     ),
     Claim(
-        statement="Forget bias 1: $\\partial L/\\partial x_1$ in units of $\\partial L/\\partial x_{50}$",
+        statement=r"Forget bias 1: $\partial\mathcal L/\partial x_1$ in units of $\partial\mathcal L/\partial x_{50}$",
         value=partial(whole, kind="bias_1"),
         interval=(5e-5, 6e-4),
         rival=partial(whole, kind="default"),
@@ -152,7 +153,7 @@ def plot(measured: Gradients) -> Figure:
     axes.set(
         yscale="log",
         xlabel="time steps back from the end",
-        ylabel=r"rms of $\partial L/\partial x_t$, relative to the last",
+        ylabel=r"rms of $\partial\mathcal{L}/\partial x_t$, relative to the last",
         xlim=(0, STEPS),
         ylim=(1e-14, 100),
     )

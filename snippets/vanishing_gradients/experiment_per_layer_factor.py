@@ -208,7 +208,7 @@ def plot(measured: Factors) -> Figure:
     axes.set_yscale("log")
     axes.set(
         xlabel="hidden layers that the gradient has come back through",
-        ylabel=r"rms of $\partial L/\partial z$, relative to the last",
+        ylabel=r"rms of $\partial\mathcal{L}/\partial z$, relative to the last",
         xlim=(-0.5, DEPTH + 8),
         xticks=range(0, DEPTH, 5),
     )

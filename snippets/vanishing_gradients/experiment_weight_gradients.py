@@ -93,16 +93,17 @@ def spread(values: list[float]) -> float:
 
 CLAIMS = (
     Claim(
-        statement="Linear network: $\\partial L/\\partial W$ is equally large in all layers, largest over smallest",
+        statement="Linear network: $\\partial\\mathcal L/\\partial W$ is equally large in all layers, "
+        "largest over smallest",
         value=lambda result: spread(result.linear.weight_gradients),
         interval=(1, 1.35),
         rival=lambda result: result.linear.deltas[-1] / result.linear.deltas[0],
-        rival_of="the ratio of $\\partial L/\\partial z$",
+        rival_of="the ratio of $\\partial\\mathcal L/\\partial z$",
         paper="equal (eq. 14)",
         reason="1 in expectation.",
     ),
     Claim(
-        statement="The same network: $\\partial L/\\partial z$, first layer over last",
+        statement="The same network: $\\partial\\mathcal L/\\partial z$, first layer over last",
         value=lambda result: result.linear.deltas[0] / result.linear.deltas[-1],
         interval=(0.0063, 0.0081),
         paper="1/(81√3) = 0.0071",
@@ -112,16 +113,16 @@ CLAIMS = (
         reason="$3^{-9/2}=0.00713$ from equation 13 with $n\\operatorname{Var}W=1/3$.",
     ),
     Claim(
-        statement="Tanh: $\\partial L/\\partial W$, largest over smallest",
+        statement="Tanh: $\\partial\\mathcal L/\\partial W$, largest over smallest",
         value=lambda result: spread(result.tanh.weight_gradients),
         interval=(1, 1.35),
         rival=lambda result: result.tanh.deltas[-1] / result.tanh.deltas[0],
-        rival_of="the ratio of $\\partial L/\\partial z$",
+        rival_of="the ratio of $\\partial\\mathcal L/\\partial z$",
         paper="flat (fig. 8)",
         reason="1 in the linear regime, where tanh with small weights works.",
     ),
     Claim(
-        statement="Tanh: $\\partial L/\\partial z$, first layer over last, in units of the theory's",
+        statement="Tanh: $\\partial\\mathcal L/\\partial z$, first layer over last, in units of the theory's",
         value=lambda result: (
             result.tanh.deltas[0] / result.tanh.deltas[-1] / result.predicted_tanh
         ),
@@ -133,7 +134,7 @@ CLAIMS = (
         reason="Theory's is the product of nine $\\sqrt\\chi$.",
     ),
     Claim(
-        statement="Ten more tanh layers: the flat line of $\\partial L/\\partial W$ sinks by this factor",
+        statement="Ten more tanh layers: the flat line of $\\partial\\mathcal L/\\partial W$ sinks by this factor",
         value=lambda result: (
             result.deep_tanh.weight_gradients[9] / result.tanh.weight_gradients[9]
         ),
@@ -145,7 +146,7 @@ CLAIMS = (
         reason="The factor $(n\\operatorname{Var}W)^{d/2}$ gives $3^{-5}=0.0041$ for ten layers.",
     ),
     Claim(
-        statement="Sigmoid under Xavier: $\\partial L/\\partial W$ shrinks as well, per layer by",
+        statement="Sigmoid under Xavier: $\\partial\\mathcal L/\\partial W$ shrinks as well, per layer by",
         value=lambda result: (
             (result.sigmoid.weight_gradients[1] / result.sigmoid.weight_gradients[-1])
             ** (1 / 8)
@@ -155,7 +156,8 @@ CLAIMS = (
         source="Schoenholz et al. (2017).",
         rival=1.0,
         rival_of="a flat line, as for tanh",
-        reason="Activations stay near 1/2, so $\\partial L/\\partial W$ follows $\\partial L/\\partial z$: 0.236.",
+        reason="Activations stay near 1/2, so $\\partial\\mathcal L/\\partial W$ follows "
+        "$\\partial\\mathcal L/\\partial z$: 0.236.",
     ),
 )
 
@@ -171,9 +173,11 @@ def plot(measured: Chains) -> Figure:
     for axes, chain, title, of_weights, of_preactivations in panels:
         axes.plot(layers, chain.weight_gradients, "o-", color="C0", markersize=4)
         axes.plot(layers, chain.deltas, "o-", color="C1", markersize=4)
-        axes.text(*of_weights, r"weights, $\partial L/\partial W$", color="C0")
+        axes.text(*of_weights, r"weights, $\partial\mathcal{L}/\partial W$", color="C0")
         axes.text(
-            *of_preactivations, r"preactivations, $\partial L/\partial z$", color="C1"
+            *of_preactivations,
+            r"preactivations, $\partial\mathcal{L}/\partial z$",
+            color="C1",
         )
         axes.set(yscale="log", ylabel="rms of the gradient", title=title)
     lower.set(xlabel="hidden layer, counted from the input", xticks=layers)

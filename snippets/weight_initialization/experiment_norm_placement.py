@@ -167,7 +167,7 @@ def plot(measured: NormPlacement) -> Figure:
     )
     axes.set(
         xlabel="block, of 24",
-        ylabel="norm of dL/dW",
+        ylabel=r"norm of $\partial\mathcal{L}/\partial W$",
         ylim=(0, 1.3 * max(measured.post[24])),
     )
     return figure

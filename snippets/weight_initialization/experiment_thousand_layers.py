@@ -255,7 +255,7 @@ def plot(measured: ThousandLayers) -> Figure:
         below.plot(range(1, len(start.loss) + 1), start.loss, color=colour)
     above.set(
         xlabel="layer",
-        ylabel="rms of dL/dz at the start",
+        ylabel=r"rms of $\partial\mathcal{L}/\partial z$ at the start",
         ylim=(1e-46, 1e6),
         yticks=[1e-40, 1e-20, 1],
     )

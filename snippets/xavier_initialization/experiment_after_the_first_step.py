@@ -153,7 +153,7 @@ def plot(measured: AfterTheFirstStep) -> Figure:
     below.set(
         yscale="log",
         ylabel="first / last",
-        title="Gradients: rms of $dL/dz_1$ over that of $dL/dz_5$",
+        title=r"Gradients: rms of $\partial\mathcal{L}/\partial z_1$ over that of $\partial\mathcal{L}/\partial z_5$",
     )
     below.set_xlabel("step")
     return figure

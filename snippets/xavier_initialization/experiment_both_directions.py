@@ -177,7 +177,7 @@ def plot(measured: BothDirections) -> Figure:
     )
     backward.set(
         yscale="log",
-        ylabel="rms of $dL/dz_l$",
+        ylabel=r"rms of $\partial\mathcal{L}/\partial z_l$",
         title="Backward: gradients, last layer = 1",
     )
     backward.set_xlabel("layer $l$")

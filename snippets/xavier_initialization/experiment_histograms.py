@@ -185,5 +185,5 @@ def plot(measured: Histograms) -> Figure:
     grid[0, 1].text(-1.9, 0.5, "layer 5", color="C1")
     grid[0, 1].text(-1.9, 4.0, "layer 1", color="C1")
     grid[1, 0].set(xlabel="activation $h_l$")
-    grid[1, 1].set(xlabel="gradient $dL/dz_l$")
+    grid[1, 1].set(xlabel=r"gradient $\partial\mathcal{L}/\partial z_l$")
     return figure

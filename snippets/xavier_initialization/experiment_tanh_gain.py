@@ -183,7 +183,7 @@ def plot(measured: TanhGain) -> Figure:
     forward.set_xlabel("layer $l$")
     backward.set(
         yscale="log",
-        ylabel="mean square of $dL/dz_l$",
+        ylabel=r"mean square of $\partial\mathcal{L}/\partial z_l$",
         title="Backward: gradients, last layer = 1",
     )
     backward.set_xlabel("layer $l$")
