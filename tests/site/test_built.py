@@ -63,6 +63,19 @@ def test_a_further_page_says_the_number_of_its_chapter(documents, folder):
         assert place(page.replace("chapters", folder, 1)) == place(page)
 
 
+@pytest.mark.parametrize("folder", ["experiments", "code"])
+def test_a_further_page_leads_on_at_its_end(documents, folder):
+    """No navigation holds it: to where it left the chapter, and to the next one."""
+    (menu,) = documents["index.html"].findall(".//ol[@class='questions']")
+    chapters = [link.get("href").strip("/").rpartition("/")[2] for link in menu.iter("a")]
+    for chapter, following in zip(chapters, [*chapters[1:], None], strict=True):
+        document = documents[f"{folder}/{chapter}/index.html"]
+        (end,) = document.findall(".//p[@class='learn-next']")
+        ways = [link.get("href") for link in end.iter("a")]
+        assert ways[0].endswith(f"chapters/{chapter}/#{'use' if folder == 'experiments' else 'recap'}")
+        assert [way.strip("/").rpartition("/")[2] for way in ways[1:]] == ([following] if following else [])
+
+
 def test_the_landing_page_leads_to_every_chapter_and_tool(documents):
     said = {
         card.get("href"): "".join(words.itertext()).strip()

@@ -128,7 +128,7 @@ def ledger(experiments: Sequence[Experiment], places: Mapping[str, Sequence[str]
 
 def _ledger_line(experiment: Experiment, places: Sequence[str], count: int) -> str:
     # Links of this class stand apart: what is behind one would begin the next line.
-    shown = f"{count} {'claim' if count == 1 else 'claims'}{': ' if places else ''}{' '.join(places)}"
+    shown = f"{count} {'claim' if count == 1 else 'claims'}{' in ' if places else ''}{' '.join(places)}"
     return f"""\
 ### {experiment.title.removesuffix(".")} {{ #{anchor(experiment)} }}
 
