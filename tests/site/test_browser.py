@@ -379,6 +379,18 @@ def test_the_landing_page_says_what_stands_there(browser, site_url):
     assert "With scripts" in said[False] and "With scripts" not in said[True]
 
 
+BROKEN = """(names) => {
+    const rows = (node) => {
+        const range = new Range()
+        range.selectNodeContents(node)
+        return range.getClientRects().length
+    }
+    const parts = names.flatMap((name) => [...name.childNodes])
+    return parts.filter((part) => rows(part) > 1).map((part) => part.textContent)
+}"""
+"""The parts of names, which may break behind a dot, that break elsewhere."""
+
+
 def test_the_table_of_bad_input_is_read_on_a_phone(page: Page, site_url):
     """Each sign beside the name of its column, and nothing to scroll."""
     page.set_viewport_size(PHONE)
@@ -391,6 +403,49 @@ def test_the_table_of_bad_input_is_read_on_a_phone(page: Page, site_url):
     page.set_viewport_size(WIDE)
     assert page.locator(".contract .md-typeset__scrollwrap").evaluate_all(wide) == 0
     assert page.locator(".contract thead th").nth(1).is_visible()
+    assert page.locator(".contract th code").evaluate_all(BROKEN) == []
+
+
+GAPS = """() => [...document.querySelectorAll(".md-content a")].filter((link) => {
+    const next = link.nextSibling
+    return next?.nodeType === Node.TEXT_NODE && next.data.trim() && parseFloat(getComputedStyle(link).marginInlineEnd)
+}).map((link) => link.textContent + link.nextSibling.data)"""
+"""Links that keep their distance although the sentence goes on behind them."""
+
+
+@pytest.mark.parametrize("path", ["toolbox/snippets/", "toolbox/diagnose/", "toolbox/evidence-ledger/", CODE_CHAPTER])
+def test_a_link_within_a_sentence_leaves_no_gap(page: Page, site_url, path):
+    page.goto(site_url + path)
+    assert page.evaluate(GAPS) == []
+
+
+def test_a_table_of_words_is_stacked_on_a_phone(page: Page, site_url):
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + "chapters/exploding-gradients/", wait_until="networkidle")
+    cells = page.locator(".stacked td")
+    assert min(cells.evaluate_all("(cells) => cells.map((cell) => cell.clientWidth)")) > 300
+    assert "test" in cells.nth(1).evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    page.set_viewport_size(WIDE)
+    assert page.locator(".stacked th").first.is_visible()
+
+
+def test_what_was_printed_has_no_button_to_copy_it(page: Page, site_url):
+    page.goto(site_url + CODE_CHAPTER, wait_until="networkidle")
+    output = page.locator(".output:visible").first
+    output.scroll_into_view_if_needed()
+    output.locator(".md-code__nav").wait_for(state="attached")
+    assert not output.locator(".md-code__nav").is_visible()
+
+
+def test_in_colors_of_the_readers_own_a_claim_is_no_link(browser, site_url):
+    with browser.new_context(viewport=WIDE, forced_colors="active") as context:
+        page = context.new_page()
+        page.goto(site_url + CODE_CHAPTER)
+        text = page.locator("h1").evaluate("(text) => getComputedStyle(text).color")
+        parts = page.locator("summary, summary :not(a, svg, svg *)")
+        colors = set(parts.evaluate_all("(parts) => parts.map((part) => getComputedStyle(part).color)"))
+        assert colors == {text}
+        assert page.locator(".md-content p > a").first.evaluate("(link) => getComputedStyle(link).color") != text
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("chapters/")])

@@ -227,13 +227,48 @@ def test_a_copyable_file_states_the_oldest_version_it_needs(snippet: Path):
     assert f"Needs Python 3.10 and {oldest}, or newer." in text
 
 
+CHAPTERS = [page for page in find_pages() if page.path.parent.name == "chapters"]
+every_chapter = pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.path.stem)
+
+
+@every_chapter
+def test_no_heading_of_a_chapter_stands_over_folds_alone(page: Page):
+    """Who skips what is folded reads one sentence there. The sources are a list, and so are the folds of `beyond`."""
+    bare = re.findall(r"^#{2,3} .*\{ #([\w-]+) \}\n+(?=\?\?\? deeper)", page.text, re.MULTILINE)
+    assert set(bare) <= {"sources", "beyond"}
+
+
+@every_chapter
+def test_a_chapter_leads_to_its_symbols_before_it_uses_them(page: Page):
+    (why,) = re.findall(r"^## .*\{ #why \}\n+(.*)$", page.text, re.MULTILINE)
+    assert "](../toolbox/notation.md)" in why
+
+
+STACKED = re.compile(r'<div class="(?:stacked|cheats|differences|learn-all)[^>]*>\n.*?\n</div>', re.DOTALL)
+
+
+@every_page
+def test_a_table_of_four_columns_has_a_form_for_a_phone(page: Page):
+    """Which has no room for four columns of words; numbers that an experiment includes are narrower."""
+    rest = STACKED.sub("", page.text)
+    assert re.findall(r"^(?:\|[ :-]+){4,}\|$", rest, re.MULTILINE) == []
+
+
+@every_page
+def test_quotation_marks_of_sentences_are_curved(page: Page):
+    text = re.sub(r"\A---.*?^---|^ *```.*?^ *```", "", page.text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ *(===|\?\?\?|!!!|--8<--).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"`[^`\n]*`|\{[^{}\n]*\}|</?[a-z][^>]*>|\]\([^)]*\)", "", text)
+    assert re.findall(r'.*".*', text) == []
+
+
 BRITISH = re.compile(
     r"\b\w*("
     r"(initial|normal|regular|optim|general|standard|summar|minim|maxim|organ|recogn|character|visual|vector|factor"
     r"|penal|quant|memor|random|stabil|special|parametr|orthogonal)is(e|ed|es|er|ing|ation)"
     r"|analys(e|ed|es|ing)|(col|fav|behavi|neighb|hon|lab|flav|rum)our(|ed|ing)|centre|centring|centred|grey|licence"
     r"|practise|(mode|labe|cance|trave|signa|leve)ll(ed|ing)|judgement|artefact|sceptic|learnt|spelt|whilst|amongst"
-    r"|programme|defence|fulfil)s?\b",
+    r"|programme|defence|fulfil|per cent)s?\b",
     re.IGNORECASE,
 )
 """Words that begin otherwise are found too, as `unlabelled`; `otherwise` and `emphasis` are none."""
@@ -292,7 +327,7 @@ def test_so_it_is_in_claims_figures_and_docstrings(path: Path):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["initialise", "Normalisation", "neighbours", "centred", "unlabelled", "licence", "grey"]
+    "wrong", ["initialise", "Normalisation", "neighbours", "centred", "unlabelled", "licence", "grey", "per cent"]
 )
 def test_british_spelling_is_noticed(wrong: str):
     assert BRITISH.search(f"a {wrong} b")
