@@ -17,8 +17,12 @@ nn.Linear does.
 import math
 
 import keras
-import tensorflow as tf
 from keras import initializers, layers
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise ImportError("this file needs TensorFlow, as the backend of Keras") from error
 
 SETTINGS = {
     "depth": 30,
@@ -82,7 +86,7 @@ def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense
     distribution that does not exist.
     """
     width, scheme, bias = settings["width"], settings["scheme"], settings["bias"]
-    if scheme not in STD:
+    if scheme not in list(STD):
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
     std = settings["gain"] * STD[scheme](width, width)
     if bias == "pytorch":
@@ -92,7 +96,35 @@ def make_layer(settings: dict, seed: keras.random.SeedGenerator) -> layers.Dense
     else:
         biases = initializers.RandomNormal(stddev=bias, seed=seed)
     kernel = weight_initializer(std, width, settings["distribution"], seed)
-    return layers.Dense(width, kernel_initializer=kernel, bias_initializer=biases)
+    return layers.Dense(
+        width, kernel_initializer=kernel, bias_initializer=biases, dtype="float32"
+    )
+
+
+def _check(settings: dict, batch: int) -> None:
+    """Raise ValueError, with its name, for a setting that there is not or that
+    has no such value.
+    """
+    if not isinstance(settings, dict) or settings.keys() != SETTINGS.keys():
+        raise ValueError(f"settings must name {list(SETTINGS)}, got {settings}")
+    for name, least in (("depth", 1), ("width", 1), ("batch", 1), ("seed", 0)):
+        size = batch if name == "batch" else settings[name]
+        if not isinstance(size, int) or size < least:
+            raise ValueError(f"{name} must be an integer from {least} on, got {size!r}")
+    for name, low in (("gain", 0.0), ("bias", 0.0), ("branch_scale", -math.inf)):
+        value = settings[name]
+        number = isinstance(value, int | float) and math.isfinite(value)
+        if not (number and value >= low) and (name, value) != ("bias", "pytorch"):
+            raise ValueError(f"{name} must be finite, from {low} on, got {value!r}")
+    for name in ("batch_norm", "skip"):
+        if not isinstance(settings[name], bool):
+            raise ValueError(f"{name} must be True or False, got {settings[name]!r}")
+    if settings["activation"] not in list(ACTIVATIONS):
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
+        )
+    if settings["batch_norm"] and batch < 2:
+        raise ValueError(f"batch must be 2 or more for batch_norm, got {batch}")
 
 
 def first_pass(
@@ -103,9 +135,10 @@ def first_pass(
 
     Raises ValueError for a setting that has no such choice.
     """
-    if settings["activation"] not in ACTIVATIONS:
+    _check(settings, batch)
+    if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
+            f"first_pass must run on the TensorFlow backend, got {keras.backend.backend()!r}"
         )
     phi = ACTIVATIONS[settings["activation"]]
     # A generator moves on from layer to layer; a plain number would give all
@@ -119,9 +152,9 @@ def first_pass(
         for layer in chain:
             z = layer(h)
             if settings["batch_norm"]:
-                z = layers.BatchNormalization(epsilon=1e-5, center=False, scale=False)(
-                    z, training=True
-                )
+                z = layers.BatchNormalization(
+                    epsilon=1e-5, center=False, scale=False, dtype="float32"
+                )(z, training=True)
             h = h + settings["branch_scale"] * phi(z) if settings["skip"] else phi(z)
             activations.append(h)
     weights = [layer.kernel for layer in chain]

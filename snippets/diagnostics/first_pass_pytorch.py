@@ -87,9 +87,9 @@ def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
     distribution that does not exist.
     """
     width, scheme, bias = settings["width"], settings["scheme"], settings["bias"]
-    if scheme not in STD:
+    if scheme not in list(STD):
         raise ValueError(f"scheme must be one of {', '.join(STD)}, got {scheme!r}")
-    layer = nn.utils.skip_init(nn.Linear, width, width)
+    layer = nn.utils.skip_init(nn.Linear, width, width, device="cpu")
     draw_(
         layer.weight,
         settings["gain"] * STD[scheme](width, width),
@@ -105,6 +105,32 @@ def make_layer(settings: dict, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
+def _check(settings: dict, batch: int) -> None:
+    """Raise ValueError, with its name, for a setting that there is not or that
+    has no such value.
+    """
+    if not isinstance(settings, dict) or settings.keys() != SETTINGS.keys():
+        raise ValueError(f"settings must name {list(SETTINGS)}, got {settings}")
+    for name, least in (("depth", 1), ("width", 1), ("batch", 1), ("seed", 0)):
+        size = batch if name == "batch" else settings[name]
+        if not isinstance(size, int) or size < least:
+            raise ValueError(f"{name} must be an integer from {least} on, got {size!r}")
+    for name, low in (("gain", 0.0), ("bias", 0.0), ("branch_scale", -math.inf)):
+        value = settings[name]
+        number = isinstance(value, int | float) and math.isfinite(value)
+        if not (number and value >= low) and (name, value) != ("bias", "pytorch"):
+            raise ValueError(f"{name} must be finite, from {low} on, got {value!r}")
+    for name in ("batch_norm", "skip"):
+        if not isinstance(settings[name], bool):
+            raise ValueError(f"{name} must be True or False, got {settings[name]!r}")
+    if settings["activation"] not in list(ACTIVATIONS):
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
+        )
+    if settings["batch_norm"] and batch < 2:
+        raise ValueError(f"batch must be 2 or more for batch_norm, got {batch}")
+
+
 def first_pass(
     settings: dict = SETTINGS, batch: int = 32
 ) -> list[tuple[float, float, float]]:
@@ -113,14 +139,11 @@ def first_pass(
 
     Raises ValueError for a setting that has no such choice.
     """
-    if settings["activation"] not in ACTIVATIONS:
-        raise ValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, got {settings['activation']!r}"
-        )
+    _check(settings, batch)
     phi = ACTIVATIONS[settings["activation"]]
-    generator = torch.Generator().manual_seed(settings["seed"])
+    generator = torch.Generator("cpu").manual_seed(settings["seed"])
     layers = [make_layer(settings, generator) for _ in range(settings["depth"])]
-    h = torch.randn(batch, settings["width"], generator=generator)
+    h = torch.randn(batch, settings["width"], generator=generator, device="cpu")
     activations = []
     for layer in layers:
         z = layer(h)
@@ -129,7 +152,7 @@ def first_pass(
         h = h + settings["branch_scale"] * phi(z) if settings["skip"] else phi(z)
         activations.append(h)
     weights = [layer.weight for layer in layers]
-    top = torch.randn(h.shape, generator=generator)
+    top = torch.randn(h.shape, generator=generator, device="cpu")
     gradients = torch.autograd.grad(h, activations + weights, top)
     outer, inner = gradients[: len(layers)], gradients[len(layers) :]
     return [

@@ -28,7 +28,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise ImportError("this file needs TensorFlow, as the backend of Keras") from error
 
 SHRUNK = 0.5
 """Of the norm of all weights at first: training makes it grow, as a rule."""
@@ -43,15 +47,17 @@ class TrainingMonitor(keras.callbacks.Callback):
     monitor. Several calls of `fit` are one record. If `fit` raises, `close`, or
     the end of a `with` block around it, gives the optimizer back.
 
-    Raises ValueError for an `every` below 1 and, when `fit` begins, for another
+    Raises ValueError for an `every` that is no integer from 1 on and, when `fit` begins, for another
     backend than TensorFlow, for several replicas and for an optimizer that
     another monitor watches.
     """
 
     def __init__(self, every: int = 50, writer: Any = None) -> None:
         super().__init__()
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every!r}")
+        if not isinstance(every, int | np.integer) or every < 1:
+            raise ValueError(f"every must be an integer from 1 on, got {every!r}")
+        if writer is not None and not hasattr(writer, "as_default"):
+            raise ValueError(f"writer must be a summary writer, got {writer!r}")
         self.layers: list[str] = []
         self.rows: list[dict[str, float]] = []
         """One dictionary per step that was watched, as `pandas.DataFrame` takes
@@ -293,6 +299,8 @@ def plot_rows(rows: list[dict[str, float]]) -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
+    if not isinstance(rows, list):
+        raise ValueError(f"rows must be those of a monitor, got {rows!r}")
     looks = [row for row in rows if "update_ratio" in row]
     if not looks:
         raise ValueError(
@@ -333,12 +341,15 @@ def plot_rows(rows: list[dict[str, float]]) -> Any:
 
 
 def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:
-    return tf.stack(
-        [
-            tf.sqrt(tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32))))
-            for tensor in tensors
-        ]
-    )
+    # the largest entry is taken out, so that no square overflows or is 0
+    norms = []
+    for tensor in tensors:
+        wide = tf.cast(tensor, tf.float32)
+        largest = tf.reduce_max(tf.abs(wide)) if 0 not in wide.shape else tf.ones(())
+        usable = tf.logical_and(largest > 0.0, tf.math.is_finite(largest))
+        unit = tf.where(usable, largest, 1.0)
+        norms.append(unit * tf.sqrt(tf.reduce_sum(tf.square(wide / unit))))
+    return tf.stack(norms)
 
 
 def _total(norms: np.ndarray) -> float:

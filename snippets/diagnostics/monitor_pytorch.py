@@ -55,8 +55,8 @@ class TrainingMonitor:
     or without a monitor; `close`, or the end of the `with` block, removes its
     hooks.
 
-    Raises ValueError for an `every` below 1, for an optimizer without
-    parameters of the model, and at a `step(closure)`, which computes its
+    Raises ValueError for an `every` that is no integer from 1 on, for an
+    optimizer without parameters of the model, for a lazy model, and at a `step(closure)`, which computes its
     gradients too late to be watched.
     """
 
@@ -67,8 +67,19 @@ class TrainingMonitor:
         every: int = 50,
         writer: Any = None,
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every!r}")
+        if not isinstance(every, int | np.integer) or every < 1:
+            raise ValueError(f"every must be an integer from 1 on, got {every!r}")
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"model must be a Module, got {type(model).__name__}")
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ValueError(
+                f"optimizer must be an Optimizer, got {type(optimizer).__name__}"
+            )
+        for name, parameter in model.named_parameters():
+            if isinstance(parameter, nn.UninitializedParameter):
+                raise ValueError(f"model must have seen a batch: {name!r} is lazy")
+        if writer is not None and not hasattr(writer, "add_scalar"):
+            raise ValueError(f"writer must have add_scalar, got {writer!r}")
         held = {
             id(parameter)
             for group in optimizer.param_groups
@@ -266,19 +277,21 @@ class TrainingMonitor:
         """Euclidean norms, shape (P,), in float32 or wider, on one device; 0
         for None.
         """
-        norms, device = [], self._parameters[0].device
+        device, wide = self._parameters[0].device, []
         for tensor in tensors:
-            if tensor is None:
-                tensor = torch.zeros(1)
+            if tensor is None or not tensor.numel():
+                tensor = torch.zeros(1, device=device)
             elif tensor.is_sparse:
                 tensor = tensor.coalesce().values()
-            dtype = (
-                torch.float32
-                if tensor.dtype in (torch.float16, torch.bfloat16)
-                else None
-            )
-            norms.append(torch.linalg.vector_norm(tensor, dtype=dtype).to(device))
-        return torch.stack(norms)
+            wide.append(tensor.to(torch.promote_types(tensor.dtype, torch.float32)))
+        # the largest entry is taken out, so that no square overflows or is 0
+        largest = torch.stack([one.abs().amax().to(device) for one in wide])
+        units = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
+        norms = [
+            torch.linalg.vector_norm(one / unit.to(one.device, one.dtype)).to(device)
+            for one, unit in zip(wide, units.unbind(), strict=True)
+        ]
+        return units * torch.stack(norms)
 
     def _collect(self) -> None:
         """Bring the norms that wait to the host, as rows."""
@@ -342,6 +355,8 @@ def plot_rows(rows: list[dict[str, float]]) -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
+    if not isinstance(rows, list):
+        raise ValueError(f"rows must be those of a monitor, got {rows!r}")
     looks = [row for row in rows if "update_ratio" in row]
     if not looks:
         raise ValueError(

@@ -55,3 +55,26 @@ def test_a_choice_that_does_not_exist_is_named(name):
 
 def test_as_a_file_it_prints_its_rows(capsys):
     assert_prints_its_rows(module, capsys)
+
+
+WRONG = {"depth": 0, "width": 1.5, "gain": math.nan, "bias": -1.0, "batch_norm": "no", "skip": 2}
+WRONG |= {"branch_scale": math.inf, "seed": None, "activation": ["relu"], "scheme": None}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_setting_with_no_such_value_is_named(name):
+    with pytest.raises(ValueError, match=f"{name} must be "):
+        first_pass(SETTINGS | {name: WRONG[name]})
+
+
+@pytest.mark.parametrize("batch", [0, 1.5, "3"])
+def test_a_batch_of_no_such_size_is_named(batch):
+    with pytest.raises(ValueError, match="batch must be an integer from 1 on, got"):
+        first_pass(SETTINGS, batch)
+    with pytest.raises(ValueError, match="batch must be 2 or more for batch_norm, got 1"):
+        first_pass(SETTINGS | {"batch_norm": True}, 1)
+
+
+def test_a_setting_that_there_is_not_is_not_passed_over():
+    with pytest.raises(ValueError, match=r"settings must name .*'activation'.*, got .*'phi'"):
+        first_pass(SETTINGS | {"phi": "relu"})

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from snippets.diagnostics.monitor_keras import TrainingMonitor
+from snippets.diagnostics.monitor_keras import TrainingMonitor, plot_rows
 
 pytestmark = pytest.mark.keras
 
@@ -109,9 +109,10 @@ def test_the_first_gradient_that_is_not_finite_is_named_with_its_step():
                 self.model.get_layer("last").kernel.assign(np.full((8, 3), 1e30))
 
     model, monitor = network(), TrainingMonitor(every=1)
-    with pytest.warns(RuntimeWarning, match=r"step 2: the gradient of \['net/first', 'net/last'\] is not finite"):
+    with pytest.warns(RuntimeWarning, match=r"step 2: the gradient of \['net/first'\] is not finite"):
         fit(model, keras.optimizers.SGD(0.1), monitor, Poison(), batches=4, jit_compile=False)
-    assert monitor.non_finite == (2, ["net/first", "net/last"])
+    # that of the last layer is 1e30: finite, though its square is not
+    assert monitor.non_finite == (2, ["net/first"])
 
 
 def test_accumulated_gradients_are_seen_once_and_whole():
@@ -234,7 +235,7 @@ def test_a_model_that_fit_builds_is_watched_too():
 
 
 def test_bad_input_is_named(monkeypatch):
-    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="every must be an integer from 1 on, got 0"):
         TrainingMonitor(every=0)
     with pytest.raises(ValueError, match="nothing was recorded"):
         TrainingMonitor().plot()
@@ -278,3 +279,23 @@ def test_there_is_nothing_to_note_of_a_usual_training(settings):
 def test_what_is_wrong_with_a_training_is_noted(settings, words):
     (note,) = noted(**settings)
     assert re.match(words, note)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_a_norm_is_right_where_its_squares_do_not_fit(scale):
+    model, monitor = network(), TrainingMonitor(every=1)
+    slopes = gradients(model)
+    model.compile(keras.optimizers.SGD(0.0), lambda y, z: scale * keras.ops.mean(keras.ops.square(y - z)))
+    model.fit(X, Y, batch_size=8, verbose=0, callbacks=[monitor])
+    assert monitor.rows[0]["gradient_norm"] == pytest.approx(scale * norm(*slopes), rel=1e-4)
+    assert monitor.non_finite is None
+
+
+def test_wrong_arguments_are_named():
+    for every in (math.nan, 1.5, "1", None):
+        with pytest.raises(ValueError, match="every must be an integer from 1 on, got"):
+            TrainingMonitor(every=every)
+    with pytest.raises(ValueError, match="writer must be a summary writer, got 3"):
+        TrainingMonitor(writer=3)
+    with pytest.raises(ValueError, match="rows must be those of a monitor"):
+        plot_rows(TrainingMonitor())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from snippets.diagnostics.monitor_pytorch import TrainingMonitor
+from snippets.diagnostics.monitor_pytorch import TrainingMonitor, plot_rows
 
 
 def network() -> nn.Sequential:
@@ -250,7 +250,7 @@ def test_the_plot_shows_every_layer_and_the_whole():
 def test_bad_input_is_named():
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="every must be an integer from 1 on, got 0"):
         TrainingMonitor(model, optimizer, every=0)
     with pytest.raises(ValueError, match="optimizer must hold parameters of model"):
         TrainingMonitor(network(), optimizer)
@@ -318,3 +318,36 @@ def test_passes_are_counted_too_where_the_layer_at_one_end_gets_no_gradient(used
         optimizer.step()
         (note,) = monitor.notes
     assert note.startswith("2 backward passes in a step")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_norm_is_right_where_its_squares_do_not_fit(scale):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1 / scale)
+    with TrainingMonitor(model, optimizer) as monitor:
+        (loss_of(model) * scale).backward()
+        gradients = [parameter.grad.clone() for parameter in model.parameters()]
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        optimizer.step()
+    changes = [new - old for new, old in zip(model.parameters(), before, strict=True)]
+    assert monitor.rows[0]["gradient_norm"] == pytest.approx(norm(*gradients))
+    assert monitor.rows[0]["update_ratio"] == pytest.approx(norm(*changes) / norm(*before), rel=1e-4)
+    assert monitor.non_finite is None
+
+
+def test_wrong_arguments_are_named():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for every in (math.nan, 1.5, "1", None):
+        with pytest.raises(ValueError, match="every must be an integer from 1 on, got"):
+            TrainingMonitor(model, optimizer, every=every)
+    for given, name in (((optimizer, model), "model"), ((model, [optimizer]), "optimizer")):
+        with pytest.raises(ValueError, match=f"{name} must be an? "):
+            TrainingMonitor(*given)
+    with pytest.raises(ValueError, match="writer must have add_scalar, got 3"):
+        TrainingMonitor(model, optimizer, writer=3)
+    lazy = nn.Sequential(nn.LazyLinear(2))
+    with pytest.raises(ValueError, match=r"model must have seen a batch: '0.weight' is lazy"):
+        TrainingMonitor(lazy, torch.optim.SGD(lazy.parameters()))
+    with pytest.raises(ValueError, match="rows must be those of a monitor"):
+        plot_rows(TrainingMonitor(model, optimizer))
