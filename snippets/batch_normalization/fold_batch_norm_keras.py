@@ -16,6 +16,7 @@ Source: Ioffe & Szegedy (2015), "Batch Normalization", section 3.1 and algorithm
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 LINEAR = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -28,8 +29,8 @@ def fold_batch_norm(layer: keras.Layer, norm: layers.BatchNormalization) -> kera
     ValueError if `layer` is another one (with a `call` of its own or a kernel
     computed from others) or has an activation, which would stand between the
     two, if one of the two is not built, and if `norm` normalizes another axis
-    than that of the outputs or has another number of features than `layer` has
-    outputs.
+    than that of the outputs, has another number of features than `layer` has
+    outputs or does more, as one with an activation inside.
     """
     if misfit := _misfit(layer, norm):
         raise ValueError(misfit)
@@ -123,7 +124,32 @@ def _misfit(layer: keras.Layer, norm: keras.Layer) -> str | None:
         return f"norm must normalize {'axis 1' if first else 'the last axis'}, got axis {norm.axis}"
     if norm.moving_mean.shape != (outputs,):
         return f"norm must have {outputs} features, as layer has outputs, got {norm.moving_mean.shape[0]}"
+    if not _norm_alone(norm):
+        return (
+            f"norm must do no more than normalize, got {norm!r} with a call of its own"
+        )
     return None
+
+
+def _norm_alone(norm: layers.BatchNormalization) -> bool:
+    """Whether no activation follows inside, by its `call`: what comes out far
+    to both sides of the mean says so.
+    """
+    if type(norm).call is layers.BatchNormalization.call:
+        return True
+    copied = _copy(norm, norm.get_weights(), dtype="float32")
+    mean, var = copied.moving_mean, copied.moving_variance
+    far = 30.0 * ops.sqrt(var + norm.epsilon)
+    shape = [1 for _ in norm.get_build_config()["input_shape"]]
+    shape[norm.axis] = -1
+    x = ops.concatenate(
+        [ops.reshape(mean - far, shape), ops.reshape(mean + far, shape)], axis=0
+    )
+    beta, gamma = (getattr(copied, name, None) for name in ("beta", "gamma"))
+    wanted = ops.batch_normalization(x, mean, var, norm.axis, beta, gamma, norm.epsilon)
+    given = copied(x, training=False)
+    given, wanted = map(ops.convert_to_numpy, (given, wanted))
+    return np.allclose(given, wanted, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 def _holds_floats(kernel: keras.Variable) -> bool:

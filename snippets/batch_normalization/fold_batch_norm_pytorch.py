@@ -37,10 +37,10 @@ def fold_batch_norm(layer: Any, norm: Any) -> Layer:
 
     A folded Linear takes rows (B, in) alone: on more axes the two would not
     normalize what it puts out, and it raises ValueError. ValueError also if
-    `layer` is another one (transposed, with a `forward` of its own or a weight
-    computed from other parameters), if `norm` is not of its kind, keeps no
-    running statistics or has another number of features than `layer` has
-    outputs.
+    `layer` is another one (transposed, with a `forward` or a forward hook of its
+    own or a weight computed from other parameters), if `norm` is not of its
+    kind, keeps no running statistics, has another number of features than
+    `layer` has outputs or does more, as one with an activation inside.
     """
     if misfit := _misfit(layer, norm):
         raise ValueError(misfit)
@@ -82,6 +82,8 @@ def _misfit(layer: Any, norm: Any) -> str | None:
         return (
             f"layer must be one of {[kind.__name__ for kind in NORM_OF]}, got {layer}"
         )
+    if layer._forward_hooks:
+        return f"layer must have no forward hook, which would see another output, got {layer}"
     # weight_norm and others put a tensor computed anew at every call there
     weight = layer._parameters.get("weight")
     if weight is None or isinstance(weight, nn.UninitializedParameter):
@@ -102,7 +104,27 @@ def _misfit(layer: Any, norm: Any) -> str | None:
         return f"layer and norm must hold values on one device, got {weight.device} and {norm.running_var.device}"
     if norm.num_features != len(layer.weight):
         return f"norm must have {len(layer.weight)} features, as layer has outputs, got {norm.num_features}"
+    if not _norm_alone(norm, weight.dim()):
+        return f"norm must do no more than normalize, got {norm} with a forward or a hook of its own"
     return None
+
+
+@torch.no_grad()
+def _norm_alone(norm: Norm, rank: int) -> bool:
+    """Whether no activation follows inside, by its `forward` or a hook: what
+    comes out far to both sides of the mean says so.
+    """
+    plain = type(norm).forward in (Norm.forward, nn.SyncBatchNorm.forward)
+    if plain and not (norm._forward_hooks or norm._forward_pre_hooks):
+        return True
+    copied: Any = copy.deepcopy(norm).to("cpu", torch.float64).eval()
+    mean, var = copied.running_mean, copied.running_var
+    far = 30.0 * (var + norm.eps).sqrt()
+    x = torch.stack([mean - far, mean + far]).reshape(2, -1, *[1] * (rank - 2))
+    wanted = nn.functional.batch_norm(
+        x, mean, var, copied.weight, copied.bias, eps=norm.eps
+    )
+    return torch.allclose(copied(x), wanted, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 class Report(NamedTuple):
@@ -122,14 +144,14 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
 
     Goes into nested Sequentials, and takes their order for the order of
     computation. Names stay, where they are no numbers. What `fold_batch_norm`
-    refuses stays as it is, and so does a nested Sequential with a `forward` of
-    its own. ValueError if `model` is not a Sequential or has such a `forward`,
-    for a lazy or sharded parameter, and for a layer that cannot be copied, as
-    one with a weight that a hook computes.
+    refuses stays as it is, and so does a nested Sequential with a `forward` or a
+    hook of its own. ValueError if `model` is not a Sequential or has one, for a
+    lazy or sharded parameter, and for a layer that cannot be copied, as one
+    with a weight that a hook computes.
     """
     if not _in_order(model):
         raise ValueError(
-            f"model must be a Sequential without a forward of its own, got {type(model).__name__}"
+            f"model must be a Sequential without a forward or a hook of its own, got {type(model).__name__}"
         )
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
@@ -161,7 +183,7 @@ def _folded(model: nn.Sequential, place: str, report: Report) -> nn.Sequential:
                 ) from error
             for inner, norm in layer.named_modules(prefix=name):
                 if isinstance(norm, Norm):
-                    inside = f"{name!r} has a forward of its own around it"
+                    inside = f"{name!r} has a forward or a hook of its own around it"
                     report.left[inner] = why if norm is layer else inside
         before = key
     # numbers count on without a gap, since `append` goes by the length
@@ -174,4 +196,5 @@ def _in_order(model: nn.Module) -> TypeGuard[nn.Sequential]:
     return (
         isinstance(model, nn.Sequential)
         and type(model).forward is nn.Sequential.forward
+        and not (model._forward_hooks or model._forward_pre_hooks)
     )

@@ -137,7 +137,7 @@ def test_what_is_no_plain_pair_stays_as_it_is():
     torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
     assert [type(layer) for layer in folded] == [type(layer) for layer in model]
     assert not report.reached and list(report.left) == ["0.1", "2", "4", "7", "9", "12"]
-    assert report.left["0.1"] == "'0' has a forward of its own around it"
+    assert report.left["0.1"] == "'0' has a forward or a hook of its own around it"
     for name, why in {"2": "a weight of its own", "4": "Masked", "9": "running statistics", "12": "6 features"}.items():
         assert why in report.left[name]
 
@@ -244,3 +244,44 @@ def test_a_small_eps_counts_in_float16():
     torch.testing.assert_close(
         fold_batch_norm(layer, norm).weight.float(), torch.full((2, 3), 5_000.0), rtol=1e-3, atol=0
     )
+
+
+class Active(nn.BatchNorm1d):
+    """A norm with an activation inside, as libraries have them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+class Renamed(nn.BatchNorm1d):
+    """A norm with a `forward` of its own that is one."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.Conv1d])
+def test_a_norm_that_does_more_stays(kind):
+    layer = trained(kind(3, 4, *[1] * (kind is nn.Conv1d)))
+    x = torch.randn(5, 3, *[6] * (kind is nn.Conv1d), generator=torch.Generator().manual_seed(1))
+    folded, report = fold_model(nn.Sequential(layer, trained(Active(4))))
+    assert report.reached == {} and "norm must do no more than normalize" in report.left["1"]
+    torch.testing.assert_close(folded(x), nn.Sequential(layer, trained(Active(4)))(x))
+    renamed = trained(Renamed(4))
+    torch.testing.assert_close(fold_batch_norm(layer, renamed)(x), renamed(layer(x)))
+
+
+def test_a_hook_is_not_lost():
+    layer, norm, x = trained(nn.Linear(3, 4)), trained(nn.BatchNorm1d(4)), torch.ones(2, 3)
+    watched = copy.deepcopy(layer)
+    watched.register_forward_hook(lambda _layer, _inputs, output: output + 1.0)
+    with pytest.raises(ValueError, match="layer must have no forward hook"):
+        fold_batch_norm(watched, norm)
+    doubling = nn.Sequential(copy.deepcopy(layer), copy.deepcopy(norm))
+    doubling.register_forward_hook(lambda _model, _inputs, output: 2.0 * output)
+    model = nn.Sequential(doubling)
+    folded, report = fold_model(model.eval())
+    torch.testing.assert_close(folded(x), model(x))
+    assert list(report.left) == ["0.1"]
+    with pytest.raises(ValueError, match="model must be a Sequential without a forward or a hook"):
+        fold_model(doubling)
