@@ -63,7 +63,8 @@ def unit_health(model: keras.Model, batch, threshold: float = 0.05) -> Report:
     are recurrent layers, softmax, layers that did not run, and what the `call`
     of a layer of your own does by itself. Raises ValueError if no layer is seen
     and, with the layer's name, for an output that is empty, not finite or has
-    no axis of examples.
+    no axis of examples and for an activation that does not act on every entry
+    by itself.
     """
     threshold = float(threshold + 0.0)  # text is no number
     if not threshold > 0.0:
@@ -117,6 +118,13 @@ def _watched(
                 return ops.where(x > 0, x, ops.cast(layer.alpha, x.dtype) * x)
 
         slopes = np.abs(_left_slope(function, z))
+        moved = np.random.default_rng(0).random(shape) < 0.5
+        others = ops.where(moved, -1.0 - z, z)
+        change = np.abs(np.abs(_left_slope(function, others)) - slopes)[~moved]
+        if not change.max(initial=0.0) < 1e-2:
+            raise ValueError(
+                f"model must act on every entry by itself in the activation of {layer.name!r}, got {activation}"
+            )
         order = getattr(
             layer,
             "data_format",
@@ -138,9 +146,13 @@ def _watched(
 
 def _places(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
     """The layers with an activation, and the attribute that holds it."""
-    for layer in model._flatten_layers():
+    every = model._flatten_layers()
+    # a layer that is the activation of another has its row there
+    held = {id(vars(layer).get("activation")) for layer in every}
+    for layer in every:
         if isinstance(layer, ACTIVATION_LAYERS):
-            yield layer, "call"
+            if id(layer) not in held:
+                yield layer, "call"
         # a recurrent cell runs its activation at every step
         elif hasattr(layer, "recurrent_kernel") or isinstance(layer, CELLS):
             continue
@@ -168,6 +180,17 @@ def _left_slope(activation: Callable, z) -> np.ndarray:
     0, as automatic derivatives have it.
     """
     z = ops.cast(z, "float64")
-    precision = np.finfo(keras.backend.standardize_dtype(z.dtype)).eps ** 0.5
-    step = precision * ops.maximum(1.0, ops.abs(z))
-    return ops.convert_to_numpy((activation(z) - activation(z - step)) / step)
+    right = activation(z)
+    if tuple(right.shape) != tuple(z.shape):
+        raise ValueError(
+            f"model must keep the shape {tuple(z.shape)} in an activation, got {tuple(right.shape)}"
+        )
+    # in the precision that the activation computes in, which JAX limits too
+    dtypes = [keras.backend.standardize_dtype(some.dtype) for some in (z, right)]
+    step = max(map(_precision, dtypes)) ** 0.5 * ops.maximum(1.0, ops.abs(z))
+    change = ops.cast(right, z.dtype) - ops.cast(activation(z - step), z.dtype)
+    return ops.convert_to_numpy(change / step)
+
+
+def _precision(dtype: str) -> float:
+    return 2.0**-7 if dtype == "bfloat16" else float(np.finfo(dtype).eps)

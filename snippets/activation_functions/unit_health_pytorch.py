@@ -109,15 +109,21 @@ def unit_health(
     the second of four or five, else the last. The model runs in the mode
     it is in (call `model.eval()` first to spare the statistics of BatchNorm),
     not compiled, and keeps its gradients. Functional activations, as F.relu,
-    and recurrent layers have no row: they are among what is left. Raises
-    ValueError if no module is seen and, with the module's name, for an input
-    that is empty, not finite or has no dimension of examples.
+    and recurrent layers have no row: they are among what is left. The random
+    state stays. Raises ValueError if no module is seen and, with the module's
+    name, for an input that is empty, not finite or has no dimension of examples
+    and for one of `kinds` that does not act on every entry by itself.
     """
     threshold = float(threshold + 0.0)  # text is no number
     if not threshold > 0.0:
         raise ValueError(f"threshold must be positive, got {threshold}")
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not all(
+        isinstance(kind, type) and issubclass(kind, nn.Module) for kind in kinds
+    ):
+        raise ValueError(f"kinds must be classes of modules, got {kinds}")
     rows: list[Row] = []
     left: dict[str, str] = {}
     running: list[tuple[str, nn.Module]] = []
@@ -148,11 +154,13 @@ def unit_health(
         enter_it = partial(enter, name)
         hooks.append(module.register_forward_pre_hook(enter_it, with_kwargs=True))
         hooks.append(module.register_forward_hook(leave))
+    devices = {one.device for one in model.parameters() if one.is_cuda}
     try:
         # a compiled model would run without these hooks
         with (
             torch.inference_mode(False),
             torch.no_grad(),
+            torch.random.fork_rng(devices),
             torch.compiler.set_stance("force_eager"),
             _Functions(running, kinds, left),
         ):
@@ -205,8 +213,24 @@ def _row(
     with torch.enable_grad():
         # not the hooks; a copy, since the module may work in place
         values = module.forward(z.clone())
+    if not isinstance(module, ACTIVATIONS):
+        _check_elementwise(name, module, z.detach(), values.detach())
     slopes = torch.autograd.grad(values, z, torch.ones_like(values))[0].abs()
     dead = slopes.amax(dim=[axis for axis in range(len(shape)) if axis != units]) == 0.0
     return Row(
         name, dead.double().mean().item(), (slopes < threshold).double().mean().item()
     )
+
+
+@torch.no_grad()
+def _check_elementwise(name: str, module: nn.Module, z: Tensor, values: Tensor) -> None:
+    """Move about half of the entries: the others must not notice."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    moved = torch.rand(z.shape, generator=generator, device="cpu").to(z.device) < 0.5
+    others = module.forward(torch.where(moved, -1.0 - z, z))
+    if others.shape != z.shape or not torch.allclose(
+        others[~moved], values[~moved], rtol=1e-2, atol=1e-2
+    ):
+        raise ValueError(
+            f"kinds must act on every entry by itself and draw nothing, {name!r} is {module}"
+        )

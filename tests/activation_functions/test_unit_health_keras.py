@@ -139,3 +139,29 @@ def test_prelu_is_seen_with_its_slopes():
     model.layers[0].alpha.assign([0.0, 0.01, 0.25, 0.0])
     (row,) = unit_health(model, -np.ones((8, 4), "float32")).reached
     assert (row.dead, row.saturated) == (0.5, 0.75)
+
+
+def test_a_layer_that_is_the_activation_of_another_has_one_row():
+    built = [layers.Dense(8, activation=layers.LeakyReLU(negative_slope=0.01)), layers.Dense(8), layers.LeakyReLU(0.01)]
+    model = keras.Sequential([keras.Input((4,)), *built])
+    model.layers[1].set_weights([np.eye(8), np.zeros(8)])
+    rows = unit_health(model, draws(64, 4)).reached
+    # the second takes the positive values of the first, and the negative ones smaller
+    assert [row.name for row in rows] == [model.layers[0].name, model.layers[2].name]
+    assert rows[0].saturated == pytest.approx(rows[1].saturated, abs=0.01) and rows[0].dead == 0.0
+    assert isinstance(model.layers[0].activation, layers.LeakyReLU)
+
+
+def test_an_activation_that_computes_in_float32_is_measured_in_its_precision():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "tanh")])
+    (wanted,) = unit_health(model, draws(64, 4)).reached
+    model.layers[0].activation = lambda z: keras.ops.tanh(keras.ops.cast(z, "float32"))
+    (row,) = unit_health(model, draws(64, 4)).reached
+    assert row.saturated == pytest.approx(wanted.saturated, abs=0.01)
+
+
+@pytest.mark.parametrize("activation", ["sparsemax", lambda z: z / keras.ops.sum(z), "glu"], ids=["max", "sum", "glu"])
+def test_an_activation_over_an_axis_is_refused(activation):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, activation)])
+    with pytest.raises(ValueError, match=r"model must (act on every entry by itself|keep the shape)"):
+        unit_health(model, draws(64, 4))

@@ -85,3 +85,17 @@ def test_only_an_axis_behind_the_first_counts_units(axis):
 def test_an_activation_keeps_the_shape(change):
     with pytest.raises(ValueError, match="activation must give a real number for every point"):
         left_slope(change, np.ones((3, 4)))
+
+
+def test_an_activation_that_computes_in_float32_is_measured_in_its_precision():
+    z = np.random.default_rng(0).standard_normal((64, 8))
+    assert unit_health(lambda x: np.tanh(x.astype(np.float32)), z) == unit_health(np.tanh, z)
+    with pytest.raises(ValueError, match="in float32 or wider, got float16"):
+        unit_health(lambda x: np.tanh(x.astype(np.float16)), z)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_activation_over_an_axis_is_refused(axis):
+    z = np.random.default_rng(0).standard_normal((64, 8))
+    with pytest.raises(ValueError, match="act on every entry by itself"):
+        unit_health(lambda x: np.exp(x) / np.exp(x).sum(axis, keepdims=True), z)

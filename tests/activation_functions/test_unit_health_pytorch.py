@@ -236,3 +236,29 @@ def test_as_many_positions_as_channels_are_no_transposition():
     with torch.no_grad():
         convolution.bias[:2] = -1e6
     assert unit_health(nn.Sequential(convolution, nn.ReLU()), draws(7, 3, 6)).reached[0].dead == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("kind", [nn.Softmax, nn.Dropout, nn.RReLU, nn.GLU])
+def test_what_is_no_function_of_one_entry_is_refused_by_name(kind):
+    model = nn.Sequential(nn.Linear(3, 4), kind(-1) if kind in (nn.Softmax, nn.GLU) else kind())
+    with pytest.raises(ValueError, match="kinds must act on every entry by itself and draw nothing, '1' is"):
+        unit_health(model, draws(9, 3), kinds=(kind,))
+
+
+def test_other_kinds_that_act_on_entries_have_rows():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanhshrink(), nn.Linear(4, 4), nn.Dropout()).eval()
+    report = unit_health(model, draws(9, 3), kinds=(nn.Tanhshrink, nn.Dropout))
+    assert [row.name for row in report.reached] == ["1", "3"]
+    assert unit_health(model, draws(9, 3), kinds=nn.Tanhshrink).reached == report.reached[:1]
+
+
+@pytest.mark.parametrize("kinds", [["relu"], None, (nn.ReLU(),), (int,)])
+def test_kinds_that_are_no_classes_of_modules_are_refused(kinds):
+    with pytest.raises(ValueError, match="kinds must be classes of modules, got"):
+        unit_health(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), draws(9, 3), kinds=kinds)
+
+
+def test_the_random_state_stays():
+    model, state = nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.ReLU()), torch.get_rng_state()
+    unit_health(model, draws(9, 3))
+    assert torch.equal(torch.get_rng_state(), state)
