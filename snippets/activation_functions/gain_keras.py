@@ -82,6 +82,8 @@ def _values(
         raise ValueError(
             f"activation must be a function or its name in Keras, got {activation!r}"
         ) from error
+    if isinstance(function, type):
+        raise ValueError(f"activation must be a function, got the class {function}")
     if isinstance(function, keras.Layer):
         if not function.built or function.weights:
             raise ValueError(
@@ -90,10 +92,12 @@ def _values(
         function = partial(function, training=True)
     with keras.StatelessScope():  # the seeds of a layer stay as they are
         given, alone = (
-            keras.ops.convert_to_tensor(
-                function(keras.ops.convert_to_tensor(some, "float64"))
-            )
+            function(keras.ops.convert_to_tensor(some, "float64"))
             for some in (points, points[3:-1])
+        )
+    if not hasattr(given, "dtype"):
+        raise ValueError(
+            f"activation must give a tensor, got {type(given).__name__} from {activation!r}"
         )
     dtype = keras.backend.standardize_dtype(given.dtype)
     if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):

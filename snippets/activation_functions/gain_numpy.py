@@ -28,7 +28,6 @@ probability of 4e-33.
 """
 
 
-@cache
 def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights, float64 of shape (768,), for the mean over a standard
     normal variable.
@@ -37,6 +36,12 @@ def gaussian_rule() -> tuple[np.ndarray, np.ndarray]:
     of hard tanh, 3 of hard sigmoid) are edges of panels and cost no accuracy,
     as they do with Gauss-Hermite.
     """
+    points, weights = _rule()
+    return points.copy(), weights.copy()
+
+
+@cache
+def _rule() -> tuple[np.ndarray, np.ndarray]:
     nodes, weights = np.polynomial.legendre.leggauss(16)
     edges = np.arange(-REACH, REACH, 0.5)
     points = (edges[:, None] + 0.25 * (nodes + 1.0)).ravel()
@@ -50,7 +55,7 @@ def gaussian_mean(function: Function) -> float:
     multiples of 1/2 cost no accuracy.
     """
     points, weights = gaussian_rule()
-    values = np.asarray(function(points.copy()))
+    values = _called(function, points, "function")
     if values.shape != points.shape or values.dtype.kind not in "fiu":
         raise ValueError(
             f"function must give a real number for every point, got {values.dtype} {values.shape}"
@@ -98,8 +103,8 @@ def slope(activation: Function, points: np.ndarray, step: float = 1e-3) -> np.nd
 
 def _values(activation: Function, points: np.ndarray, size: int = 1) -> np.ndarray:
     """In the dtype of the activation, which takes `size` bytes or more."""
-    values = np.asarray(activation(points.copy()))
-    alone = np.asarray(activation(points[3:-1].copy()))
+    values = _called(activation, points)
+    alone = _called(activation, points[3:-1])
     if values.dtype.kind not in "fiu":
         raise ValueError(f"activation must give real numbers, got {values.dtype}")
     if values.dtype.itemsize < size:
@@ -115,6 +120,19 @@ def _values(activation: Function, points: np.ndarray, size: int = 1) -> np.ndarr
             f"activation must act on every entry by itself and draw nothing, got {activation}"
         )
     return values
+
+
+def _called(
+    activation: Function, points: np.ndarray, name: str = "activation"
+) -> np.ndarray:
+    if not callable(activation):
+        raise ValueError(f"{name} must be a function, got {activation!r}")
+    values = activation(points.copy())
+    if isinstance(values, np.matrix | np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} must give a plain array, got a {type(values).__name__}"
+        )
+    return np.asarray(values)
 
 
 def _gain(factors: np.ndarray) -> float:

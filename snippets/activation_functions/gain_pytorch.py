@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Function = Callable[[Tensor], Tensor]
 
@@ -35,7 +35,7 @@ def gaussian_rule() -> tuple[Tensor, Tensor]:
     nodes, weights = (
         torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(16)
     )
-    edges = torch.arange(-12.0, 12.0, 0.5, dtype=torch.float64)
+    edges = torch.arange(-12.0, 12.0, 0.5, dtype=torch.float64, device="cpu")
     points = (edges[:, None] + 0.25 * (nodes + 1.0)).flatten()
     return points, 0.25 * weights.repeat(len(edges)) * torch.exp(
         -0.5 * points**2
@@ -51,10 +51,10 @@ def forward_gain(
 
     A function or a module; one with parameters is called with their `dtype` and
     `device`. The mean is in float64. Raises ValueError for a `dtype` that is
-    not floating, for an activation without such a mean square and for one that
-    draws numbers, as Dropout does in training.
+    not floating or not that of the parameters, for an activation without such a
+    mean square and for one that draws numbers, as Dropout does in training.
     """
-    return _gain(_values(activation, _points(dtype, device)))
+    return _gain(_values(activation, _points(activation, dtype, device)))
 
 
 @torch.inference_mode(False)
@@ -65,7 +65,7 @@ def backward_gain(
     """Factor that makes up for what the slope of the elementwise `activation`
     does to the mean square of a gradient.
     """
-    points = _points(dtype, device).requires_grad_()
+    points = _points(activation, dtype, device).requires_grad_()
     values = _values(activation, points)
     if not values.requires_grad:
         raise ValueError(
@@ -74,17 +74,27 @@ def backward_gain(
     return _gain(torch.autograd.grad(values.sum(), points)[0])
 
 
-def _points(dtype: torch.dtype, device: str) -> Tensor:
+def _points(activation: Function, dtype: torch.dtype, device: str) -> Tensor:
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"dtype must be a torch.dtype, got {dtype!r}")
     if not dtype.is_floating_point:
         raise ValueError(f"dtype must be floating, got {dtype}")
+    own = activation.parameters() if isinstance(activation, nn.Module) else ()
+    if other := {parameter.dtype for parameter in own} - {dtype}:
+        raise ValueError(
+            f"dtype must be that of the parameters of activation, {other}, got {dtype}"
+        )
     return gaussian_rule()[0].to(device, dtype)
 
 
 def _values(activation: Function, points: Tensor) -> Tensor:
+    if not callable(activation):
+        raise ValueError(f"activation must be a function, got {activation!r}")
     values = activation(points.clone())  # an activation may work in place
-    if not values.is_floating_point():
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(
-            f"activation must return floating numbers, got {values.dtype} from {activation}"
+            f"activation must return floating numbers, got {kind} from {activation}"
         )
     alone = activation(points[3:-1].clone())
     # libraries may round the last digit another way in another place

@@ -55,7 +55,9 @@ def softmax_cross_entropy(logits, labels):
         raise ValueError(
             f"logits must hold an example and a class, got shape {tuple(logits.shape)}"
         )
-    labels, classes = ops.cast(labels, "int32"), logits.shape[1]
+    # in 32 bits a label of 2^32 would be 0
+    index = "int64" if kind in ("int64", "uint32", "uint64") else "int32"
+    labels, classes = ops.cast(labels, index), logits.shape[1]
     valid = ops.logical_and(labels >= 0, labels < classes)[:, None]
     try:
         inside = bool(ops.all(valid))
@@ -72,9 +74,8 @@ def softmax_cross_entropy(logits, labels):
     shifted = wide - ops.max(wide, axis=1, keepdims=True)
     log_p = shifted - ops.log(ops.sum(ops.exp(shifted), axis=1, keepdims=True))
     log_p = ops.where(valid, log_p, float("nan"))
+    labels = ops.cast(ops.clip(labels, 0, classes - 1), "int32")
     target = ops.one_hot(labels, classes, dtype=precise)
-    loss = -ops.mean(
-        ops.take_along_axis(log_p, ops.clip(labels, 0, classes - 1)[:, None], axis=1)
-    )
+    loss = -ops.mean(ops.take_along_axis(log_p, labels[:, None], axis=1))
     gradient = (ops.exp(log_p) - target) / ops.cast(ops.shape(logits)[0], precise)
     return ops.cast(loss, dtype), ops.cast(gradient, dtype)

@@ -134,6 +134,9 @@ def _check(x, eps, **channels):
 
 def _normalized(x, running_mean, running_var, training, eps):
     """x_hat, and the mean and variance that made it."""
+    # a number that was meant for `momentum` would count as true
+    if not isinstance(training, bool | int) or training not in (0, 1):
+        raise ValueError(f"training must be True or False, got {training!r}")
     wide = ops.cast(x, backend.result_type(x.dtype, "float32"))
     mean, var = running_mean, running_var
     if training:

@@ -12,6 +12,7 @@ Source: documentation of torch.nn.BatchNorm1d and of
 keras.layers.BatchNormalization.
 """
 
+import operator
 from typing import Any
 
 import torch
@@ -31,8 +32,17 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
     def __init__(
         self, num_features: int, momentum: float = 0.99, epsilon: float = 1e-3
     ) -> None:
+        given = num_features
         momentum = float(momentum + 0.0)  # text is no number
         epsilon = float(epsilon + 0.0)  # text is no number
+        try:
+            num_features = operator.index(num_features)
+        except TypeError:
+            num_features = 0
+        if num_features < 1:
+            raise ValueError(
+                f"num_features must be an integer from 1 on, got {given!r}"
+            )
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
         if not 0.0 < epsilon < float("inf"):
@@ -96,21 +106,28 @@ class _LikeKeras(nn.modules.batchnorm._BatchNorm):
         (n,). ValueError for another shape, and nothing is copied.
         """
         given = (gamma, beta, moving_mean, moving_variance)
-        for name, values in zip(
-            ("gamma", "beta", "moving_mean", "moving_variance"), given, strict=True
-        ):
-            if tuple(torch.as_tensor(values).shape) != (self.num_features,):
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        tensors = []
+        for name, values in zip(names, given, strict=True):
+            try:
+                tensor = torch.as_tensor(values)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"{name} must be an array, got {values!r}") from error
+            if tuple(tensor.shape) != (self.num_features,):
                 raise ValueError(
-                    f"{name} must have shape ({self.num_features},), got {tuple(torch.as_tensor(values).shape)}"
+                    f"{name} must have shape ({self.num_features},), got {tuple(tensor.shape)}"
                 )
+            if tensor.is_complex():
+                raise ValueError(f"{name} must be real, got {tensor.dtype}")
+            tensors.append(tensor)
         held: tuple[Any, ...] = (
             self.weight,
             self.bias,
             self.running_mean,
             self.running_var,
         )
-        for own, values in zip(held, given, strict=True):
-            own.copy_(torch.as_tensor(values))
+        for own, values in zip(held, tensors, strict=True):
+            own.copy_(values)
 
 
 class BatchNorm1dLikeKeras(_LikeKeras, nn.BatchNorm1d):

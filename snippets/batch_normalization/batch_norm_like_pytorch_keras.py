@@ -16,6 +16,7 @@ keras.layers.BatchNormalization.
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -39,6 +40,8 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
             raise ValueError(f"momentum must lie between 0 and 1, got {momentum}")
         if not 0.0 <= eps < math.inf:
             raise ValueError(f"eps must be finite and not negative, got {eps}")
+        if not isinstance(axis, int | np.integer):
+            raise ValueError(f"axis must be an integer, got {axis!r}")
         super().__init__(axis=axis, momentum=1.0 - momentum, epsilon=eps, **settings)
 
     def build(self, input_shape) -> None:
@@ -99,12 +102,26 @@ class BatchNormLikePyTorch(keras.layers.BatchNormalization):
 
     def load_pytorch(self, weight, bias, running_mean, running_var) -> None:
         """Copy what `torch.nn.BatchNorm` holds under these names, each of shape
-        (n,); the layer must be built.
+        (n,); the layer must be built. ValueError for another shape, and nothing
+        is copied.
         """
-        self.set_weights([weight, bias, running_mean, running_var])
+        if not self.built or not (self.scale and self.center):
+            raise ValueError(
+                f"weight and bias must have their place: build a layer with scale and center first, got {self!r}"
+            )
+        given = {"weight": weight, "bias": bias}
+        given |= {"running_mean": running_mean, "running_var": running_var}
+        for name, values in given.items():
+            array = np.asarray(values)
+            if array.shape != self.moving_mean.shape or array.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"{name} must be real, of shape {self.moving_mean.shape}, got {array.dtype} {array.shape}"
+                )
+        self.set_weights([np.asarray(values) for values in given.values()])
 
     def get_config(self) -> dict:
         """What rebuilds this layer."""
         config = super().get_config()
         eps, momentum = config.pop("epsilon"), config.pop("momentum")
-        return config | {"momentum": 1.0 - momentum, "eps": eps}
+        # 1 - 0.7 is 0.30000000000000004
+        return config | {"momentum": round(1.0 - momentum, 15), "eps": eps}

@@ -101,6 +101,7 @@ def _check(x, axis, eps, **channels):
     if (
         not np.issubdtype(x.dtype, np.floating)
         or x.ndim < 2
+        or not isinstance(axis, int | np.integer)
         or axis not in range(-x.ndim, x.ndim)
     ):
         raise ValueError(
@@ -119,6 +120,9 @@ def _check(x, axis, eps, **channels):
 
 def _normalized(x, running_mean, running_var, training, eps, axis):
     """x_hat, the mean and variance that made it, and the axes they run over."""
+    # a number that was meant for `momentum` would count as true
+    if not isinstance(training, bool | int | np.bool_) or training not in (0, 1):
+        raise ValueError(f"training must be True or False, got {training!r}")
     axes = tuple(index for index in range(x.ndim) if index != axis % x.ndim)
     wide = x.astype(np.result_type(x, np.float32))
     mean, var = running_mean, running_var

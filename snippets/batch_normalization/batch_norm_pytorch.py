@@ -121,6 +121,9 @@ def _kind(tensor):
 
 def _normalized(x, running_mean, running_var, training, eps):
     """x_hat, and the mean and variance that made it."""
+    # a number that was meant for `momentum` would count as true
+    if not isinstance(training, bool | int) or training not in (0, 1):
+        raise ValueError(f"training must be True or False, got {training!r}")
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     mean, var = running_mean, running_var
     if training:

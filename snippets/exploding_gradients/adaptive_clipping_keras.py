@@ -30,6 +30,12 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     another axis, for a dtype that is not floating and for slices of an
     embedding.
     """
+    largest, relative = _norm(tensor, unit_axis)
+    return largest * relative
+
+
+def _norm(tensor: Any, unit_axis: int) -> tuple[Any, Any]:
+    """The largest entry of each unit, and the norm in units of it."""
     _check("tensor", tensor)
     if hasattr(tensor, "dense_shape"):
         raise ValueError(f"tensor must be dense, got {type(tensor).__name__}")
@@ -41,14 +47,14 @@ def unit_norm(tensor: Any, unit_axis: int = -1) -> Any:
     axes = tuple(axis for axis in range(rank) if rank < 2 or axis != unit_axis % rank)
     wide = ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
     if not axes:
-        return ops.abs(wide)
+        return ops.ones_like(wide), ops.abs(wide)
     largest = ops.max(ops.abs(wide), axis=axes, keepdims=True, initial=0.0)
     largest = ops.where(
         ops.logical_and(largest > 0.0, largest < float("inf")),
         largest,
         ops.ones_like(largest),
     )
-    return largest * ops.sqrt(
+    return largest, ops.sqrt(
         ops.sum(ops.square(wide / largest), axis=axes, keepdims=True)
     )
 
@@ -82,9 +88,12 @@ def clip_adaptively(
     if hasattr(gradient, "dense_shape"):
         gradient = ops.add(gradient, ops.zeros(weight.shape, gradient.dtype))
     limit = clipping * ops.maximum(unit_norm(weight, unit_axis), eps)
-    # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
-    factor = 1.0 / ops.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
-    return ops.cast(ops.multiply(gradient, factor), gradient.dtype)
+    unit, relative = _norm(gradient, unit_axis)
+    short = unit * relative <= ops.cast(limit, unit.dtype)
+    # in two steps, since limit / norm may be 0 or Inf where the result is not
+    unit = ops.where(short, ops.ones_like(unit), unit)
+    factor = ops.where(short, ops.ones_like(unit), limit / relative)
+    return ops.cast(ops.divide(gradient, unit) * factor, gradient.dtype)
 
 
 def _check(name: str, tensor: Any) -> None:

@@ -25,6 +25,12 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     entry is taken out first, so that no square overflows. Raises ValueError for
     another axis and for a dtype that is not floating.
     """
+    unit, relative = _norm(array, unit_axis)
+    return unit * relative
+
+
+def _norm(array: np.ndarray, unit_axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest entry of each unit, and the norm in units of it."""
     _plain(array=array)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"array must have a floating dtype, got {array.dtype}")
@@ -40,9 +46,7 @@ def unit_norm(array: np.ndarray, unit_axis: int = 0) -> np.ndarray:
     wide = np.asarray(array, np.float64)
     largest = np.abs(wide).max(axis=axes, keepdims=True, initial=0.0)
     largest = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
-    return largest * np.sqrt(
-        np.sum(np.square(wide / largest), axis=axes, keepdims=True)
-    )
+    return largest, np.sqrt(np.sum(np.square(wide / largest), axis=axes, keepdims=True))
 
 
 def clip_adaptively(
@@ -73,9 +77,13 @@ def clip_adaptively(
         if not np.issubdtype(array.dtype, np.floating):
             raise ValueError(f"{name} must have a floating dtype, got {array.dtype}")
     limit = clipping * np.maximum(unit_norm(weight, unit_axis), eps)
-    # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
-    factor = 1.0 / np.maximum(unit_norm(gradient, unit_axis) / limit, 1.0)
-    return (gradient * factor).astype(gradient.dtype)
+    unit, relative = _norm(gradient, unit_axis)
+    with np.errstate(over="ignore"):
+        short = unit * relative <= limit
+    # in two steps, since limit / norm may be 0 or Inf where the result is not
+    unit = np.where(short, 1.0, unit)
+    factor = np.where(short, 1.0, limit / np.where(short, 1.0, relative))
+    return (gradient / unit * factor).astype(gradient.dtype)
 
 
 def _plain(**arrays) -> None:

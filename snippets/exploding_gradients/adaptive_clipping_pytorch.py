@@ -31,6 +31,12 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
     largest entry is taken out first, so that no square overflows. Raises
     ValueError for another axis.
     """
+    largest, relative = _norm(tensor, unit_axis)
+    return largest * relative
+
+
+def _norm(tensor: Tensor, unit_axis: int) -> tuple[Tensor, Tensor]:
+    """The largest entry of each unit, and the norm in units of it."""
     _check(tensor, "tensor")
     if tensor.dim() > 1 and unit_axis not in range(-tensor.dim(), tensor.dim()):
         raise ValueError(
@@ -43,10 +49,11 @@ def unit_norm(tensor: Tensor, unit_axis: int = 0) -> Tensor:
         if tensor.dim() < 2 or axis != unit_axis % tensor.dim()
     ]
     if not tensor.numel():
-        return torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
+        norm = torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
+        return torch.ones_like(norm), norm
     largest = wide.abs().amax(dim=axes, keepdim=True)
     largest = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
-    return largest * torch.linalg.vector_norm(wide / largest, dim=axes, keepdim=True)
+    return largest, torch.linalg.vector_norm(wide / largest, dim=axes, keepdim=True)
 
 
 @torch.no_grad()
@@ -84,14 +91,20 @@ def clip_adaptively_(
         for parameter in listed
         if parameter.grad is not None
     }.values()
-    factors = []
+    parts = []
     for parameter, grad in clipped:
         _wide(grad.coalesce().values() if grad.is_sparse else grad, "parameters")
-        limit = clipping * unit_norm(parameter, unit_axis).clamp(min=eps)
+        size = unit_norm(parameter, unit_axis)
+        # what does not fit into the dtype is no limit
+        least = eps if eps <= torch.finfo(size.dtype).max else float("inf")
+        limit = clipping * size.clamp(min=least)
         # of an embedding: a row looked up twice stands there in two parts
-        norm = unit_norm(grad.to_dense() if grad.is_sparse else grad, unit_axis)
-        # min(1, limit / norm), for a norm of 0 and a limit of Inf as well
-        factors.append(1.0 / (norm / limit).clamp(min=1.0))
+        unit, relative = _norm(grad.to_dense() if grad.is_sparse else grad, unit_axis)
+        short = unit * relative <= limit
+        # in two steps, since limit / norm may be 0 or Inf where the result is not
+        parts.append(
+            [torch.where(short, 1.0, part) for part in (unit, limit / relative)]
+        )
     held: set[int] = set()
     gradients = []
     for parameter, grad in clipped:
@@ -101,12 +114,13 @@ def clip_adaptively_(
             parameter.grad = grad = grad.clone()
         held.add(id(grad))
         gradients.append(grad)
-    for (parameter, _), grad, factor in zip(clipped, gradients, factors, strict=True):
+    for (parameter, _), grad, part in zip(clipped, gradients, parts, strict=True):
+        unit, factor = part
         if grad.is_sparse:
-            dense = (grad.to_dense() * factor).to(grad.dtype)
+            dense = (grad.to_dense() / unit * factor).to(grad.dtype)
             parameter.grad = dense.sparse_mask(grad.coalesce())
         else:
-            grad.copy_(grad * factor)
+            grad.copy_(grad / unit * factor)
 
 
 def _check(tensor: Tensor, name: str) -> None:

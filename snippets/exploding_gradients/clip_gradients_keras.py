@@ -41,11 +41,15 @@ def global_norm(gradients: Any) -> Any:
     ValueError for a generator that is exhausted and for a dtype that is not
     floating.
     """
-    values = [
-        _wide(gradient) for gradient in _listed(gradients) if gradient is not None
-    ]
+    unit, relative = _norm(_listed(gradients))
+    return unit * relative
+
+
+def _norm(gradients: list[Any]) -> tuple[Any, Any]:
+    """The largest entry, and the norm in units of it."""
+    values = [_wide(gradient) for gradient in gradients if gradient is not None]
     if not values:
-        return ops.zeros(())
+        return ops.ones(()), ops.zeros(())
     widest = keras.backend.result_type(*(value.dtype for value in values))
     largest = ops.max(
         ops.stack(
@@ -61,32 +65,36 @@ def global_norm(gradients: Any) -> Any:
         ops.cast(ops.sum(ops.square(value / ops.cast(unit, value.dtype))), widest)
         for value in values
     ]
-    return unit * ops.sqrt(sum(squares))
+    return unit, ops.sqrt(sum(squares))
 
 
 def clip_by_global_norm(gradients: Any, max_norm: float) -> tuple[list[Any], Any]:
     """The tensors scaled to a global norm of at most `max_norm`, in their
     dtypes, and the norm before that. One tensor counts as a list of one.
 
-    None stays None. As with tf.clip_by_global_norm, a norm of Inf or NaN makes
-    every gradient NaN, so that it cannot go unnoticed: in a compiled step there
-    is no error to raise. Raises ValueError if `max_norm` is not positive.
+    None stays None. As with tf.clip_by_global_norm, an entry of Inf or NaN
+    makes every gradient NaN, so that it cannot go unnoticed: in a compiled step
+    there is no error to raise. Raises ValueError if `max_norm` is not positive.
     """
     max_norm = float(max_norm + 0.0)  # text is no number
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _listed(gradients)
-    norm = global_norm(gradients)
+    unit, relative = _norm(gradients)
+    norm = unit * relative
     # what does not fit into the dtype is no limit
     largest = float(np.finfo(keras.backend.standardize_dtype(norm.dtype)).max)
     # A cast would round a Python number to float32 first.
     limit = ops.convert_to_tensor(
         max_norm if max_norm <= largest else math.inf, norm.dtype
     )
-    short = ops.where(norm <= limit, 1.0, limit / norm)
-    factor = ops.where(norm < math.inf, short, math.nan)
+    short = norm <= limit
+    # in two steps, since limit / norm may be 0 or Inf where the result is not
+    unit = ops.where(short, ops.ones_like(unit), unit)
+    factor = ops.where(short, ops.ones_like(limit), limit / relative)
+    factor = ops.where(relative < math.inf, factor, math.nan)
     return [
-        None if gradient is None else _scaled(gradient, factor)
+        None if gradient is None else _scaled(gradient, unit, factor)
         for gradient in gradients
     ], norm
 
@@ -135,6 +143,7 @@ def _wide(gradient: Any) -> Any:
     return ops.cast(gradient, keras.backend.result_type(gradient.dtype, "float32"))
 
 
-def _scaled(gradient: Any, factor: Any) -> Any:
+def _scaled(gradient: Any, unit: Any, factor: Any) -> Any:
     wide = _wide(gradient)
-    return ops.cast(wide * ops.cast(factor, wide.dtype), gradient.dtype)
+    unit, factor = ops.cast(unit, wide.dtype), ops.cast(factor, wide.dtype)
+    return ops.cast(wide / unit * factor, gradient.dtype)

@@ -27,7 +27,12 @@ def global_norm(gradients: np.ndarray | Iterable[np.ndarray]) -> float:
     overflow. Raises ValueError for a generator that is exhausted and for a
     dtype that is not floating.
     """
-    listed = _listed(gradients)
+    unit, relative = _norm(_listed(gradients))
+    return unit * relative
+
+
+def _norm(listed: list[np.ndarray]) -> tuple[float, float]:
+    """A power of two, and the norm in units of it."""
     largest = max(
         (float(np.abs(gradient).max(initial=0.0)) for gradient in listed), default=0.0
     )
@@ -38,7 +43,7 @@ def global_norm(gradients: np.ndarray | Iterable[np.ndarray]) -> float:
         np.sum(np.square(np.asarray(gradient, np.float64) / unit))
         for gradient in listed
     )
-    return unit * math.sqrt(sum(map(float, squares)))
+    return unit, math.sqrt(sum(map(float, squares)))
 
 
 def clip_by_global_norm(
@@ -54,14 +59,19 @@ def clip_by_global_norm(
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _listed(gradients)
-    norm = global_norm(gradients)
+    unit, relative = _norm(gradients)
+    norm = unit * relative
     if not math.isfinite(norm):
         raise FloatingPointError(
             f"the gradients have the norm {norm}: there is nothing to clip"
         )
-    # float64, since a factor of 1e-8 is 0 in float16
-    factor = np.float64(min(1.0, max_norm / norm) if norm else 1.0)
-    return [(gradient * factor).astype(gradient.dtype) for gradient in gradients], norm
+    # in two steps, since max_norm / norm may be 0 or Inf where the result is not
+    unit, factor = (1.0, 1.0) if norm <= max_norm else (unit, max_norm / relative)
+    return [
+        # float64, since a factor of 1e-8 is 0 in float16
+        (np.asarray(gradient, np.float64) / unit * factor).astype(gradient.dtype)
+        for gradient in gradients
+    ], norm
 
 
 def clip_by_value(

@@ -38,13 +38,19 @@ def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
         for tensor in _listed(tensors, "tensors")
         if tensor is not None
     ]
+    unit, relative = _norm(values)
+    return unit * relative
+
+
+def _norm(values: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The largest entry, and the norm in units of it."""
     wide = [
         tensor.to(torch.promote_types(tensor.dtype, torch.float32))
         for tensor in values
         if tensor.numel()
     ]
     if not wide:
-        return torch.zeros(())
+        return torch.ones(()), torch.zeros(())
     if len({tensor.is_meta for tensor in wide}) > 1:
         raise ValueError(
             "tensors, or gradients of parameters, must hold values, got one on the meta device"
@@ -56,7 +62,7 @@ def global_norm(tensors: Tensor | Iterable[Tensor | None]) -> Tensor:
         torch.linalg.vector_norm(tensor / unit.to(tensor.device, tensor.dtype)).to(home)
         for tensor in wide
     ]
-    return unit * torch.linalg.vector_norm(torch.stack(parts))
+    return unit, torch.linalg.vector_norm(torch.stack(parts))
 
 
 @torch.no_grad()
@@ -68,26 +74,34 @@ def clip_by_global_norm_(
     """Scale the gradients of one or many `parameters` in place to a global norm
     of at most `max_norm`; return the norm before that.
 
-    Parameters without a gradient are passed over. As in PyTorch, a norm of Inf
-    makes finite entries 0 and infinite ones NaN, and a norm of NaN makes all
-    NaN: a GradScaler, which has seen the Inf, skips that step. Without one, ask
-    for `error_if_nonfinite`: then FloatingPointError is raised and the
-    gradients stay. Raises ValueError if `max_norm` is not positive and for a
-    generator that is exhausted.
+    Parameters without a gradient are passed over. As in PyTorch, an entry of
+    Inf becomes NaN and makes the finite ones 0, and one of NaN makes all NaN: a
+    GradScaler, which has seen the Inf, skips that step. Without one, ask for
+    `error_if_nonfinite`: then FloatingPointError is raised and the gradients
+    stay. Raises ValueError if `max_norm` is not positive and for a generator
+    that is exhausted.
     """
     max_norm = float(max_norm + 0.0)  # text is no number
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be positive, got {max_norm!r}")
     gradients = _gradients(parameters)
-    norm = global_norm(gradients)
+    unit, relative = _norm(gradients)
+    norm = unit * relative
     if error_if_nonfinite and not torch.isfinite(norm):
         raise FloatingPointError(
             f"the gradients have the norm {norm.item()}: there is nothing to clip"
         )
+    # what does not fit into the dtype is no limit
+    limit = max_norm if max_norm <= torch.finfo(norm.dtype).max else float("inf")
     # no branch on the norm: a compiled step keeps it, and no device waits
-    factor = torch.where(norm <= max_norm, 1.0, max_norm / norm)
+    short = norm <= limit
+    # in two steps, since limit / norm may be 0 or Inf where the result is not
+    unit, factor = (torch.where(short, 1.0, part) for part in (unit, limit / relative))
     for gradient in gradients:
-        gradient.mul_(factor.to(gradient.device))
+        wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+        wide.div_(unit.to(gradient.device)).mul_(factor.to(gradient.device))
+        if wide is not gradient:
+            gradient.copy_(wide)
     return norm
 
 

@@ -35,8 +35,8 @@ class FiniteGuard(keras.callbacks.Callback):
 
     def __init__(self, every: int = 1) -> None:
         super().__init__()
-        if not every >= 1:
-            raise ValueError(f"every must be at least 1, got {every!r}")
+        if not isinstance(every, int | np.integer) or every < 1:
+            raise ValueError(f"every must be an integer from 1 on, got {every!r}")
         self.every, self.epoch, self.due = every, 0, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

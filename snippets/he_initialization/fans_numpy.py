@@ -18,10 +18,10 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 to convolution arithmetic for deep learning", for strides.
 """
 
+import math
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 
 class Fans(NamedTuple):
@@ -42,11 +42,18 @@ def true_fans(
     """Fans counted in the layer itself, for `inputs` and `outputs` channels (or
     features of a linear layer).
     """
-    every = (inputs, outputs, groups, *kernel, *stride)
-    if not all(size >= 1 and size % 1 == 0 for size in every):
+    given = f"{inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
+    try:
+        # Python's integers: those of NumPy would overflow
+        inputs, outputs, groups = map(operator.index, (inputs, outputs, groups))
+        kernel, stride = (
+            tuple(map(operator.index, sizes)) for sizes in (kernel, stride)
+        )
+    except TypeError:
+        inputs, outputs, groups, kernel, stride = 0, 0, 0, (), ()
+    if min(inputs, outputs, groups, *kernel, *stride) < 1:
         raise ValueError(
-            "inputs, outputs, kernel, stride and groups must be integers from 1 on, "
-            f"got {inputs=}, {outputs=}, {kernel=}, {stride=}, {groups=}"
+            f"inputs, outputs, kernel, stride and groups must be integers from 1 on, got {given}"
         )
     if len(stride) not in (0, len(kernel)):
         raise ValueError(
@@ -56,9 +63,8 @@ def true_fans(
         raise ValueError(
             f"groups must divide inputs and outputs, got {groups=}, {inputs=}, {outputs=}"
         )
-    taps, thinned = _product(kernel), _product(kernel) / _product(stride)
+    taps, thinned = math.prod(kernel), math.prod(kernel) / math.prod(stride)
     into, out_of = (thinned, taps) if transposed else (taps, thinned)
-    inputs, outputs, groups = int(inputs), int(outputs), int(groups)
     return Fans(inputs // groups * into, outputs // groups * out_of)
 
 
@@ -68,9 +74,8 @@ def pytorch_fans(shape: Sequence[int]) -> Fans:
     Linear (out, in); Conv (out, in/groups, *kernel); ConvTranspose (in,
     out/groups, *kernel), taken for a Conv.
     """
-    _check(shape)
-    taps = _product(shape[2:])
-    return Fans(int(shape[1]) * taps, int(shape[0]) * taps)
+    outputs, inputs, *taps = _sizes(shape)
+    return Fans(inputs * math.prod(taps), outputs * math.prod(taps))
 
 
 def keras_fans(shape: Sequence[int]) -> Fans:
@@ -80,18 +85,18 @@ def keras_fans(shape: Sequence[int]) -> Fans:
     out, in) and
     DepthwiseConv (*kernel, in, multiplier), both taken for a Conv.
     """
-    _check(shape)
-    taps = _product(shape[:-2])
-    return Fans(int(shape[-2]) * taps, int(shape[-1]) * taps)
+    *taps, inputs, outputs = _sizes(shape)
+    return Fans(inputs * math.prod(taps), outputs * math.prod(taps))
 
 
-def _check(shape: Sequence[int]) -> None:
-    if len(shape) < 2 or not all(size >= 0 and size % 1 == 0 for size in shape):
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 0:
         raise ValueError(
-            f"shape must have 2 or more dimensions, integers from 0 on, got {tuple(shape)}"
+            f"shape must be 2 or more numbers, integers from 0 on, got {shape}"
         )
-
-
-def _product(sizes: Sequence[int]) -> int:
-    # Python's integers: those of NumPy would overflow
-    return int(np.prod([int(size) for size in sizes], dtype=object))
+    return sizes

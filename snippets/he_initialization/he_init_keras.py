@@ -23,13 +23,28 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 
 import math
 import numbers
+import operator
 import random
+from collections.abc import Sequence
 from functools import partial
 
 import keras
 
 # Standard deviation of N(0, 1) cut off at -2 and 2.
 TRUNCATED_STD = 0.87962566103423978
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (*kernel, in, out), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 class _He(keras.initializers.VarianceScaling):
@@ -77,16 +92,15 @@ class _He(keras.initializers.VarianceScaling):
         """Variance for a kernel of `shape` (*kernel, in, out), as Dense and
         Conv store it, none of them 0.
         """
-        if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-            raise ValueError(
-                f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
-            )
-        sizes = [int(size) for size in shape]  # NumPy's integers would overflow
-        axes = self.input_axes if self.mode == "fan_in" else self.output_axes
+        sizes = _sizes(shape)
+        name = "input_axes" if self.mode == "fan_in" else "output_axes"
+        axes = getattr(self, name)
         if axes is None:
-            fan = math.prod(sizes[:-2]) * sizes[-2 if self.mode == "fan_in" else -1]
-        else:
-            fan = math.prod(sizes[axis] for axis in axes)
+            axes = (*range(len(sizes) - 2), -2 if self.mode == "fan_in" else -1)
+        try:
+            fan = math.prod([sizes[operator.index(axis)] for axis in axes])
+        except (TypeError, IndexError) as error:
+            raise ValueError(f"{name} must be axes of {sizes}, got {axes!r}") from error
         return 2.0 / (1.0 + self.a**2) / fan
 
     def _draw(self, sample, dtype):
@@ -123,7 +137,7 @@ class HeNormal(_He):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        stddev = math.sqrt(self.variance(shape)) / TRUNCATED_STD
+        stddev = math.sqrt(self.variance(shape := _sizes(shape))) / TRUNCATED_STD
         return self._draw(
             partial(keras.random.truncated_normal, shape, stddev=stddev), dtype
         )
@@ -139,5 +153,5 @@ class HeUniform(_He):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        bound = math.sqrt(3.0 * self.variance(shape))
+        bound = math.sqrt(3.0 * self.variance(shape := _sizes(shape)))
         return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)

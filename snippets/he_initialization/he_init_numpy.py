@@ -12,7 +12,9 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 """
 
 import math
+import operator
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -32,15 +34,10 @@ def kaiming_std(
     """Standard deviation for a weight of `shape` (out, in, *kernel). `a` counts
     only with "leaky_relu".
     """
-    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-        raise ValueError(
-            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
-        )
+    outputs, inputs, *taps = _sizes(shape)
     a = float(a + 0.0)  # text is no number
     if not math.isfinite(a * a):
         raise ValueError(f"a must be finite, got {a}, and so must its square")
-    # NumPy's integers would overflow
-    outputs, inputs, *taps = (int(size) for size in shape)
     kernel = math.prod(taps)
     fans = {"fan_in": inputs * kernel, "fan_out": outputs * kernel}
     gains = {
@@ -48,13 +45,26 @@ def kaiming_std(
         "relu": math.sqrt(2.0),
         "leaky_relu": math.sqrt(2.0 / (1.0 + a**2)),
     }
-    if mode not in fans:
+    if not isinstance(mode, str) or mode not in fans:
         raise ValueError(f"mode must be one of {list(fans)}, got {mode!r}")
-    if nonlinearity not in gains:
+    if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
         )
     return gains[nonlinearity] / math.sqrt(fans[mode])
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (out, in, *kernel), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 def kaiming_normal(
@@ -67,9 +77,9 @@ def kaiming_normal(
     dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (
-        kaiming_std(shape, a, mode, nonlinearity) * generator.standard_normal(shape)
-    ).astype(_floating(dtype))
+    std = kaiming_std(shape := _sizes(shape), a, mode, nonlinearity)
+    draws = _generator(generator).standard_normal(shape)
+    return (std * draws).astype(_floating(dtype))
 
 
 def kaiming_uniform(
@@ -84,8 +94,10 @@ def kaiming_uniform(
     """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since
     U(-b, b) has the variance b^2 / 3.
     """
-    bound = math.sqrt(3.0) * kaiming_std(shape, a, mode, nonlinearity)
-    return generator.uniform(-bound, bound, shape).astype(_floating(dtype))
+    std = kaiming_std(shape := _sizes(shape), a, mode, nonlinearity)
+    bound = math.sqrt(3.0) * std
+    draws = _generator(generator).uniform(-bound, bound, shape)
+    return draws.astype(_floating(dtype))
 
 
 def kaiming_truncated_normal(
@@ -100,11 +112,22 @@ def kaiming_truncated_normal(
     """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
     up for what the cut takes away.
     """
-    std = kaiming_std(shape, a, mode, nonlinearity)
-    draws = generator.standard_normal(shape)
+    std = kaiming_std(shape := _sizes(shape), a, mode, nonlinearity)
+    draws = _generator(generator).standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
     return (std / TRUNCATED_STD * draws).astype(_floating(dtype))
+
+
+def _generator(generator: np.random.Generator) -> np.random.Generator:
+    # np.random itself draws from the global state
+    if isinstance(generator, type | ModuleType) or not hasattr(
+        generator, "standard_normal"
+    ):
+        raise ValueError(
+            f"generator must be a generator, as of np.random.default_rng(0), got {generator!r}"
+        )
+    return generator
 
 
 def _floating(dtype: type) -> type:

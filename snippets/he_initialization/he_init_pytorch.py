@@ -15,6 +15,7 @@ Source: He, Zhang, Ren & Sun (2015), "Delving Deep into Rectifiers", section
 """
 
 import math
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -35,15 +36,10 @@ def kaiming_std(
     `a` counts only with "leaky_relu". "linear" has gain 1, "relu" sqrt(2). The
     derivation covers no other activation.
     """
-    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-        raise ValueError(
-            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
-        )
+    outputs, inputs, *taps = _sizes(shape)
     a = float(a + 0.0)  # text is no number
     if not math.isfinite(a * a):
         raise ValueError(f"a must be finite, got {a}, and so must its square")
-    # NumPy's integers would overflow
-    outputs, inputs, *taps = (int(size) for size in shape)
     kernel = math.prod(taps)
     fans = {"fan_in": inputs * kernel, "fan_out": outputs * kernel}
     gains = {
@@ -51,13 +47,26 @@ def kaiming_std(
         "relu": math.sqrt(2.0),
         "leaky_relu": math.sqrt(2.0 / (1.0 + a**2)),
     }
-    if mode not in fans:
+    if not isinstance(mode, str) or mode not in fans:
         raise ValueError(f"mode must be one of {list(fans)}, got {mode!r}")
-    if nonlinearity not in gains:
+    if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
         )
     return gains[nonlinearity] / math.sqrt(fans[mode])
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (out, in, *kernel), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 def kaiming_normal_(

@@ -22,13 +22,17 @@ feedforward neural networks", equations 2 and 3.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise ImportError("this file needs TensorFlow, as the backend of Keras") from error
 
 
 class LayerGradient(NamedTuple):
@@ -73,6 +77,12 @@ def layer_gradients(
         raise ValueError(
             f"model must be built first, by a batch or an Input, got {model.name!r}"
         )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"model must run on the TensorFlow backend, got {keras.backend.backend()!r}"
+        )
+    if not callable(loss):
+        raise ValueError(f"loss must be a function of the output, got {loss!r}")
     ran: list[tuple[keras.Layer, tf.Tensor]] = []
 
     def _keep(
@@ -101,6 +111,8 @@ def layer_gradients(
         raise ValueError(
             f"model must run a layer with a kernel and an activation, got {model.name!r}"
         )
+    if not tf.is_tensor(value) or not value.dtype.is_floating:
+        raise ValueError(f"loss must return a floating tensor, got {value!r}")
     if value.shape.rank != 0:
         raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
     outputs = [preactivation for _, preactivation in ran]
@@ -133,7 +145,7 @@ def layer_gradients(
     return Report(rows, left)
 
 
-def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
+def factor_per_layer(rows: Iterable[LayerGradient]) -> float:
     """Geometric mean of the factor by which one layer multiplies the size of
     dL/d(preactivation) on the way back.
 
@@ -141,11 +153,15 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     Raises ValueError for fewer than two rows and for a last row that has no
     gradient.
     """
-    if len(rows) < 2 or rows[-1].output_rms == 0.0:
+    listed = list(rows) if isinstance(rows, Iterable) else []
+    sizes = [row.output_rms for row in listed if isinstance(row, LayerGradient)]
+    if len(sizes) < 2 or len(sizes) != len(listed) or sizes[-1] == 0.0:
         raise ValueError(
-            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+            f"rows must be two or more, with a gradient in the last, got {rows}"
         )
-    return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
+    # the ratio itself may overflow
+    power = 1.0 / (len(sizes) - 1)
+    return sizes[0] ** power / sizes[-1] ** power
 
 
 def _kernel(layer: keras.Layer) -> keras.Variable | None:

@@ -21,7 +21,7 @@ feedforward neural networks", equations 2 and 3.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +77,11 @@ def layer_gradients(
         raise ValueError(
             f"inputs must be floating, of shape (batch, fan_in), got {np.asarray(inputs).dtype} {np.shape(inputs)}"
         )
-    if model.activation not in ACTIVATIONS:
+    if not isinstance(model, Perceptron):
+        raise ValueError(f"model must be a Perceptron, got {type(model).__name__}")
+    if not callable(loss):
+        raise ValueError(f"loss must be a function of the output, got {loss!r}")
+    if not isinstance(model.activation, str) or model.activation not in ACTIVATIONS:
         raise ValueError(
             f"activation must be one of {list(ACTIVATIONS)}, got {model.activation!r}"
         )
@@ -94,6 +98,10 @@ def layer_gradients(
                 f"model must have the weight (fan_out, {width}) and the bias (fan_out,) in layer {i}, "
                 f"got {np.shape(weight)} and {np.shape(bias)}"
             )
+        if weight.dtype.kind != "f" or bias.dtype.kind != "f":
+            raise ValueError(
+                f"model must have floating weights and biases, got {weight.dtype} and {bias.dtype} in layer {i}"
+            )
         width = len(weight)
     phi, slope = ACTIVATIONS[model.activation]
     into = [inputs]  # h_0, h_1, ...: what each layer reads
@@ -101,10 +109,15 @@ def layer_gradients(
         output = into[-1] @ weight.T + bias
         into.append(phi(output))
     delta = loss(output)
-    if delta.shape != output.shape:
+    if np.shape(delta) != output.shape:
         raise ValueError(
-            f"loss must return dL/d(output) of shape {output.shape}, got {delta.shape}"
+            f"loss must return dL/d(output) of shape {output.shape}, got {np.shape(delta)}"
         )
+    if np.asarray(delta).dtype.kind != "f":
+        raise ValueError(
+            f"loss must return floating numbers, got {np.asarray(delta).dtype}"
+        )
+    _plain(loss=delta)
     rows = []
     for layer in reversed(range(len(model.weights))):
         rows.append(LayerGradient(str(layer), _rms(delta), _rms(delta.T @ into[layer])))
@@ -113,7 +126,7 @@ def layer_gradients(
     return rows[::-1]
 
 
-def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
+def factor_per_layer(rows: Iterable[LayerGradient]) -> float:
     """Geometric mean of the factor by which one layer multiplies the size of
     dL/d(preactivation) on the way back.
 
@@ -121,11 +134,15 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     Raises ValueError for fewer than two rows and for a last row that has no
     gradient.
     """
-    if len(rows) < 2 or rows[-1].output_rms == 0.0:
+    listed = list(rows) if isinstance(rows, Iterable) else []
+    sizes = [row.output_rms for row in listed if isinstance(row, LayerGradient)]
+    if len(sizes) < 2 or len(sizes) != len(listed) or sizes[-1] == 0.0:
         raise ValueError(
-            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+            f"rows must be two or more, with a gradient in the last, got {rows}"
         )
-    return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
+    # the ratio itself may overflow
+    power = 1.0 / (len(sizes) - 1)
+    return sizes[0] ** power / sizes[-1] ** power
 
 
 def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ feedforward neural networks", equations 2 and 3.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -77,6 +77,8 @@ def layer_gradients(
 
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
+    if not callable(loss):
+        raise ValueError(f"loss must be a function of the output, got {loss!r}")
     if isinstance(model, nn.DataParallel):
         raise ValueError(
             f"model must not be wrapped in {type(model).__name__}, got one: give model.module"
@@ -126,6 +128,10 @@ def layer_gradients(
         raise ValueError(
             f"model must run a layer with a weight of two or more dimensions, got {model}"
         )
+    if not isinstance(value, Tensor) or not value.requires_grad or value.is_complex():
+        raise ValueError(
+            f"loss must return a real tensor that autograd follows, got {value!r}"
+        )
     if value.numel() != 1:
         raise ValueError(f"loss must return a scalar, got shape {tuple(value.shape)}")
     outputs = [output for *_, output in ran]
@@ -155,7 +161,7 @@ def layer_gradients(
     return Report(rows, left)
 
 
-def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
+def factor_per_layer(rows: Iterable[LayerGradient]) -> float:
     """Geometric mean of the factor by which one layer multiplies the size of
     dL/d(output) on the way back.
 
@@ -163,11 +169,15 @@ def factor_per_layer(rows: Sequence[LayerGradient]) -> float:
     Raises ValueError for fewer than two rows and for a last row that has no
     gradient.
     """
-    if len(rows) < 2 or rows[-1].output_rms == 0.0:
+    listed = list(rows) if isinstance(rows, Iterable) else []
+    sizes = [row.output_rms for row in listed if isinstance(row, LayerGradient)]
+    if len(sizes) < 2 or len(sizes) != len(listed) or sizes[-1] == 0.0:
         raise ValueError(
-            f"rows must be two or more, with a gradient in the last, got {list(rows)}"
+            f"rows must be two or more, with a gradient in the last, got {rows}"
         )
-    return (rows[0].output_rms / rows[-1].output_rms) ** (1.0 / (len(rows) - 1))
+    # the ratio itself may overflow
+    power = 1.0 / (len(sizes) - 1)
+    return sizes[0] ** power / sizes[-1] ** power
 
 
 def _weight(layer: nn.Module) -> Tensor | None:
@@ -185,7 +195,9 @@ def _parameters(layer: nn.Module) -> set[int]:
 
 
 def _rms(gradient: Tensor) -> float:
-    values = gradient.detach().to("cpu", torch.float64)
+    dense = gradient.detach().to_dense() if gradient.is_sparse else gradient.detach()
+    real = torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
+    values = real.to("cpu", torch.float64)
     if not values.numel():
         raise ValueError(
             f"inputs must hold an example, got a gradient of shape {tuple(values.shape)}"

@@ -11,7 +11,24 @@ Source: Xiao et al. (2018), "Dynamical Isometry and a Mean Field Theory of
 CNNs", arXiv:1806.05393.
 """
 
+import numbers
+import operator
+from collections.abc import Sequence
+
 import keras
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (*kernel, in, out), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 @keras.saving.register_keras_serializable(package="well_initialized")
@@ -25,6 +42,10 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
     """
 
     def __init__(self, gain: float = 1.0, seed=None) -> None:
+        if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+            seed = int(seed)  # Keras refuses NumPy's
+        if isinstance(seed, bool) or (isinstance(seed, int) and abs(seed) >= 2**63):
+            raise ValueError(f"seed must be an integer of 64 bits, got {seed!r}")
         super().__init__(float(gain + 0.0), seed)
 
     def __call__(self, shape, dtype=None):
@@ -33,22 +54,18 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         Raises ValueError if there are fewer outputs than inputs (then no map
         keeps the norm) or a kernel has no middle.
         """
-        if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-            raise ValueError(
-                f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
-            )
+        *kernel, inputs, outputs = shape = _sizes(shape)
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"dtype must be floating, got {dtype!r}")
         if not 0.0 <= self.gain < float("inf"):
             raise ValueError(f"gain must be finite and not negative, got {self.gain}")
-        *kernel, inputs, outputs = shape
         if outputs < inputs:
             raise ValueError(
-                f"shape must have at least as many outputs as inputs, got {tuple(shape)}"
+                f"shape must have at least as many outputs as inputs, got {shape}"
             )
         if not all(size % 2 for size in kernel):
-            raise ValueError(f"shape must have odd kernel sizes, got {tuple(shape)}")
+            raise ValueError(f"shape must have odd kernel sizes, got {shape}")
         # TensorFlow has no QR in bfloat16, so short dtypes are rounded
         precise = keras.backend.result_type(dtype, "float32")
         matrix = keras.ops.cast(super().__call__((inputs, outputs), precise), dtype)

@@ -25,6 +25,7 @@ gate).
 """
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -200,7 +201,7 @@ def init_weights(
             known = rules.get(id(variable), rule)
             rules[id(variable)] = min(known, rule, key=lambda candidate: candidate.std)
 
-    generator = np.random.default_rng(seed)
+    generator = _seeded(seed)
     report = Report([], {})
     for variable in model.weights:
         chosen = rules.get(id(variable))
@@ -218,6 +219,13 @@ def init_weights(
     return report
 
 
+def _seeded(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"seed must be an integer from 0 on, got {seed!r}") from error
+
+
 def _walk(layer: keras.Layer, seen: set[int]) -> Iterator[keras.Layer]:
     # `model.layers` stops at wrappers and custom layers; `_layers` holds the
     # children of every layer.
@@ -233,6 +241,8 @@ def _rules(
 ) -> Iterator[tuple[keras.Variable, Rule]]:
     zero, one = Rule("zero", None, 0.0), Rule("one", None, 0.0)
     wanted: dict[str, Rule] = {}
+    if any(0 in weight.shape for weight in layer._trainable_variables):
+        return  # nothing to draw
     if isinstance(layer, LINEAR):
         fan_in = true_fan_in(layer)
         wanted = {"kernel": Rule(role, fan_in, gain / math.sqrt(fan_in)), "bias": zero}

@@ -160,7 +160,7 @@ def init_weights_(
         if isinstance(layer, LINEAR) and id(layer) not in projections
     }
     for argument, wanted in (("output", output), ("first", first)):
-        if wanted is not None and wanted not in layers:
+        if wanted is not None and wanted not in list(layers):
             raise ValueError(
                 f"{argument} must be one of {list(layers)}, got {wanted!r}"
             )
@@ -191,8 +191,7 @@ def init_weights_(
         for layer in model.modules()
         if isinstance(layer, nn.Embedding)
     }
-    # PyTorch refuses NumPy's integers
-    generator = torch.Generator().manual_seed(operator.index(seed))
+    generator = _seeded(seed)
     report = Report([], {})
     for name, parameter in model.named_parameters():
         chosen = rules.get(parameter)
@@ -269,12 +268,15 @@ def _rules(
 
 def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor:
     if rule.name == "one":
-        return torch.ones(parameter.shape)
+        return torch.ones(parameter.shape, device="cpu")
     # the gates of an LSTM come in the order input, forget, cell, output
     if rule.name == "forget":
-        return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(len(parameter) // 4)
+        gates = torch.tensor([0.0, 1.0, 0.0, 0.0], device="cpu")
+        return gates.repeat_interleave(len(parameter) // 4)
     values = torch.empty(
-        parameter.shape, dtype=torch.promote_types(parameter.dtype, torch.float32)
+        parameter.shape,
+        dtype=torch.promote_types(parameter.dtype, torch.float32),
+        device="cpu",
     )
     if rule.name == "orthogonal":
         hidden = round(rule.std**-2)
@@ -285,6 +287,13 @@ def _values(rule: Rule, parameter: Tensor, generator: torch.Generator) -> Tensor
             ]
         )
     return values.normal_(0.0, rule.std, generator=generator)
+
+
+def _seeded(seed: int) -> torch.Generator:
+    try:
+        return torch.Generator("cpu").manual_seed(operator.index(seed))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"seed must be an integer of 64 bits, got {seed!r}") from error
 
 
 def _unwritable(parameter: Tensor | None) -> str | None:

@@ -15,6 +15,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 """
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -76,6 +77,13 @@ def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
             )
 
 
+def _seeded(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"seed must be an integer from 0 on, got {seed!r}") from error
+
+
 def looks_linear(model: keras.Model, *, seed: int) -> Report:
     """Initialize the Dense layers of `model`, which must be built, in place;
     they form a chain with ReLU in between.
@@ -92,11 +100,9 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
     """
     if not isinstance(model, keras.Layer):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
-    chain = list(_chain(model))
+    chain = list(_chain(model)) if isinstance(model, keras.Model) else []
     if not chain or not model.built:
-        raise ValueError(
-            f"model must be built and hold a Dense layer, got {model.layers}"
-        )
+        raise ValueError(f"model must be built and hold a Dense layer, got {model}")
     for i, layer in enumerate(chain):
         kernel = layer.kernel
         if (
@@ -115,7 +121,7 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
             )
         if outputs % 2:
             raise ValueError(f"hidden widths must be even, got {outputs}")
-    generator = np.random.default_rng(seed)
+    generator = _seeded(seed)
     blocks: dict[int, str] = {}
     for layer, (fan_in, fan_out) in zip(chain, shapes, strict=True):
         rows, columns = layer is not chain[-1], layer is not chain[0]

@@ -14,6 +14,7 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 """
 
 import itertools
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,13 +63,17 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
     Raises ValueError for an odd hidden width, for fewer than two widths and for
     one below 1.
     """
-    if len(widths) < 2 or not all(width >= 1 and width % 1 == 0 for width in widths):
-        raise ValueError(
-            f"widths must be two or more integers from 1 on, got {list(widths)}"
-        )
+    given = widths
+    try:
+        # Python's integers: those of NumPy would overflow
+        widths = [operator.index(width) for width in given]
+    except TypeError:
+        widths = []
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"widths must be two or more integers from 1 on, got {given}")
     if odd := [width for width in widths[1:-1] if width % 2]:
         raise ValueError(f"hidden widths must be even, got {odd[0]}")
-    generator = np.random.default_rng(seed)
+    generator = _seeded(seed)
     last = len(widths) - 2
     weights = []
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
@@ -78,6 +83,13 @@ def looks_linear(widths: Sequence[int], *, seed: int) -> list[np.ndarray]:
             mirrored(orthogonal_factor(generator.standard_normal(shape)), rows, columns)
         )
     return weights
+
+
+def _seeded(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"seed must be an integer from 0 on, got {seed!r}") from error
 
 
 def _plain(**arrays) -> None:

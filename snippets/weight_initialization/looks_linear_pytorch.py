@@ -101,14 +101,15 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
             )
         if layer.out_features % 2:
             raise ValueError(f"hidden widths must be even, got {layer.out_features}")
-    # PyTorch refuses NumPy's integers
-    generator = torch.Generator().manual_seed(operator.index(seed))
+    generator = _seeded(seed)
     blocks: dict[Tensor, str] = {}
     for layer in chain:
         rows, columns = layer is not chain[-1], layer is not chain[0]
         shape = layer.out_features // (1 + rows), layer.in_features // (1 + columns)
         block = torch.empty(
-            shape, dtype=torch.promote_types(layer.weight.dtype, torch.float32)
+            shape,
+            dtype=torch.promote_types(layer.weight.dtype, torch.float32),
+            device="cpu",
         )
         layer.weight.copy_(
             mirrored(nn.init.orthogonal_(block, generator=generator), rows, columns)
@@ -122,6 +123,13 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
         {name: blocks[one] for name, one in names if one in blocks},
         {name: "belongs to no Linear" for name, one in names if one not in blocks},
     )
+
+
+def _seeded(seed: int) -> torch.Generator:
+    try:
+        return torch.Generator("cpu").manual_seed(operator.index(seed))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"seed must be an integer of 64 bits, got {seed!r}") from error
 
 
 def _unwritable(parameter: Tensor | None) -> str | None:

@@ -50,10 +50,11 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
     """
     if not isinstance(model, keras.Layer):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
-    reached = [layer for layer in model.layers if isinstance(layer, SUMMING)]
+    inside = model.layers if isinstance(model, keras.Model) else []
+    reached = [layer for layer in inside if isinstance(layer, SUMMING)]
     if not reached or not model.built:
         raise ValueError(
-            f"model must be built and hold a Dense or Conv layer, got {model.layers}"
+            f"model must be built and hold a Dense or Conv layer, got {model}"
         )
     for layer in model._flatten_layers():
         if isinstance(layer, SUMMING) and (
@@ -65,11 +66,16 @@ def lsuv(model: keras.Model, inputs, *, seed: int) -> Report:
             raise ValueError(
                 f"model must hold every Dense and Conv itself, once, with its kernel, got {layer.path!r}"
             )
-    seed = operator.index(seed)  # Keras refuses NumPy's integers
+    try:
+        start = operator.index(seed)  # Keras refuses NumPy's integers
+    except TypeError:
+        start = -1
+    if not 0 <= start < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2^31 - 1, got {seed!r}")
     own = [variable for layer in reached for variable in layer.weights]
     before = [keras.ops.copy(keras.ops.convert_to_tensor(variable)) for variable in own]
     try:
-        found = _scaled(model, reached, inputs, seed)
+        found = _scaled(model, reached, inputs, start)
     except BaseException:
         for variable, values in zip(own, before, strict=True):
             variable.assign(values)

@@ -46,8 +46,8 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
     it has dropout or batch norm. Raises ValueError if an output does not vary:
     the signal died before it; if no layer runs; and for a layer, by name, whose
     weight is shared, lazy, sharded, no floating one or computed from other
-    parameters (weight_norm). After an error, also one of the model, parameters
-    and buffers are what they were.
+    parameters (weight_norm). The global random state stays. After an error,
+    also one of the model, parameters and buffers are what they were.
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
@@ -68,8 +68,7 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
         for name, layer in model.named_modules()
         if isinstance(layer, SUMMING)
     }
-    # PyTorch refuses NumPy's integers
-    generator = torch.Generator().manual_seed(operator.index(seed))
+    generator = _seeded(seed)
     found: dict[str, float] = {}
 
     def unit_variance(layer: Any, _: tuple, output: Tensor) -> Tensor | None:
@@ -95,13 +94,18 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
             orthogonal = torch.empty(
                 layer.weight.shape,
                 dtype=torch.promote_types(layer.weight.dtype, torch.float32),
+                device="cpu",
             )
             layer.weight.copy_(nn.init.orthogonal_(orthogonal, generator=generator))
             if layer.bias is not None:
                 layer.bias.zero_()
             hooks.append(layer.register_forward_hook(unit_variance))
         # a compiled model would run without these hooks
-        with torch.compiler.set_stance("force_eager"):
+        devices = {one.device for one in model.parameters() if one.is_cuda}
+        with (
+            torch.random.fork_rng(devices),
+            torch.compiler.set_stance("force_eager"),
+        ):
             model(inputs)
         if not found:
             raise ValueError(
@@ -124,6 +128,13 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
         if name not in found:
             left[name] = "did not run: its weight is orthogonal, its bias zero"
     return Report(found, left)
+
+
+def _seeded(seed: int) -> torch.Generator:
+    try:
+        return torch.Generator("cpu").manual_seed(operator.index(seed))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"seed must be an integer of 64 bits, got {seed!r}") from error
 
 
 def _unwritable(parameter: Tensor | None) -> str | None:

@@ -19,6 +19,7 @@ import math
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 
 def sigmoid_bias(frequency: float) -> float:
@@ -39,19 +40,22 @@ def softmax_bias(counts):
         raise ValueError(f"counts must be dense, got {type(counts).__name__}")
     if not isinstance(counts, Sequence) and not hasattr(counts, "dtype"):
         raise ValueError(f"counts must be numbers, got {type(counts).__name__}")
-    counts = keras.ops.convert_to_tensor(counts)
+    if not isinstance(counts, np.ndarray):  # a float64 would become a float32
+        counts = keras.ops.convert_to_tensor(counts)
     dtype = keras.backend.standardize_dtype(counts.dtype)
     if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
         raise ValueError(f"counts must be real numbers, got {dtype}")
-    counts = keras.ops.cast(counts, "float32")
-    if (
-        len(counts.shape) != 1
-        or 0 in counts.shape
-        or not bool(keras.ops.all(keras.ops.isfinite(counts)))
-    ):
-        raise ValueError(f"counts must be finite, one for each class, got {counts}")
-    if not bool(keras.ops.all(counts > 0)):
+    # in float32, 16,777,217 is 16,777,216
+    if not isinstance(counts, np.ndarray):
+        counts = keras.ops.convert_to_numpy(keras.ops.cast(counts, "float64"))
+    values = counts.astype("float64")
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ValueError(f"counts must be finite, one for each class, got {values}")
+    if not (values > 0.0).all():
         raise ValueError(
-            f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
+            f"counts must be positive, got {values}; give a class that was not seen a count below 1"
         )
-    return keras.ops.log(counts / keras.ops.sum(counts))
+    # of the ratios 1e300 : 1e-300 one would be 0, and a sum may be Inf
+    logs = np.log(values)
+    logs -= logs.max()
+    return keras.ops.convert_to_tensor(logs - np.log(np.exp(logs).sum()), "float32")

@@ -41,7 +41,10 @@ def softmax_bias(counts: Sequence[float]) -> np.ndarray:
         raise ValueError(
             f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
         )
-    return np.log(values / values.sum())
+    # of the ratios 1e300 : 1e-300 one would be 0, and a sum may be Inf
+    logs = np.log(values)
+    logs -= logs.max()
+    return logs - np.log(np.exp(logs).sum())
 
 
 def _plain(**arrays) -> None:

@@ -59,5 +59,5 @@ def softmax_bias(counts: Tensor) -> Tensor:
         raise ValueError(
             f"counts must be positive, got {counts}; give a class that was not seen a count below 1"
         )
-    counts = counts.double()
-    return (counts / counts.sum()).log()
+    # of the ratios 1e300 : 1e-300 one would be 0, and a sum may be Inf
+    return counts.double().log().log_softmax(0)

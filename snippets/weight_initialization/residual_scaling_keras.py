@@ -77,10 +77,16 @@ def zero_gamma(branches: Iterable[Branch]) -> Report:
 
 
 def _listed(branches: Iterable[Branch]) -> list[list[keras.Layer]]:
-    listed = [
-        [branch] if isinstance(branch, keras.Layer) else list(branch)
-        for branch in branches
-    ]
+    if isinstance(branches, keras.Layer | type):
+        raise ValueError(f"branches must be a list of branches, got one {branches}")
+    listed = []
+    for branch in branches:
+        several = isinstance(branch, Sequence | Iterator)
+        if not (several or isinstance(branch, keras.Layer)):
+            raise ValueError(
+                f"branches must be layers or lists of them, got {type(branch).__name__}"
+            )
+        listed.append([branch] if isinstance(branch, keras.Layer) else list(branch))
     if not listed:
         raise ValueError(
             "branches must each hold a built layer with a weight, got none"

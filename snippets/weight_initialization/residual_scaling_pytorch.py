@@ -107,7 +107,8 @@ def zero_gamma_(branches: Iterable[nn.Module]) -> Report:
 
 def _listed(branches: Iterable[nn.Module]) -> list[nn.Module]:
     # a Sequential would be taken apart
-    if isinstance(branches, nn.Module) and not isinstance(branches, nn.ModuleList):
+    one = isinstance(branches, nn.Module) and not isinstance(branches, nn.ModuleList)
+    if one or isinstance(branches, type):
         raise ValueError(
             f"branches must be a list of modules, got one {type(branches).__name__}"
         )

@@ -16,6 +16,7 @@ pull request 22789 of keras-team/keras (2026).
 """
 
 import math
+import operator
 from collections.abc import Iterator
 
 import keras
@@ -56,7 +57,7 @@ def xavier_attention(
     gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    generator = np.random.default_rng(seed)
+    generator = _seeded(seed)
     for name, dense, _ in every:
         if not isinstance(
             dense.kernel, keras.Variable
@@ -73,6 +74,13 @@ def xavier_attention(
         if dense.bias is not None:
             dense.bias.assign(np.zeros(dense.bias.shape))
     return attention
+
+
+def _seeded(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"seed must be an integer from 0 on, got {seed!r}") from error
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ theirs: the frameworks added it.
 
 import math
 import numbers
+import operator
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -48,7 +49,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
         raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
-    if nonlinearity not in gains:
+    if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
         )
@@ -59,17 +60,33 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a kernel of `shape` (*kernel, in, out), as Dense
     and Conv store it, none of them 0.
     """
-    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-        raise ValueError(
-            f"shape must be (*kernel, in, out), integers from 1 on, got {tuple(shape)}"
-        )
+    *taps, inputs, outputs = _sizes(shape)
     gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    # NumPy's integers would overflow
-    *taps, inputs, outputs = (int(size) for size in shape)
     fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (*kernel, in, out), integers from 1 on, got {shape}"
+        )
+    return sizes
+
+
+def _product(shape: Sequence[int], axes: Sequence[int], name: str) -> int:
+    sizes = _sizes(shape)
+    try:
+        return math.prod([sizes[operator.index(axis)] for axis in axes])
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"{name} must be axes of {sizes}, got {axes!r}") from error
 
 
 class _Xavier(keras.initializers.VarianceScaling):
@@ -114,13 +131,14 @@ class _Xavier(keras.initializers.VarianceScaling):
         if self.input_axes is None or self.output_axes is None:
             return xavier_std(shape, self.gain)
         # as a matrix (in, out)
-        return xavier_std(
-            [
-                math.prod(int(shape[i]) for i in axes)
-                for axes in (self.input_axes, self.output_axes)
-            ],
-            self.gain,
-        )
+        fans = [
+            _product(shape, axes, name)
+            for axes, name in (
+                (self.input_axes, "input_axes"),
+                (self.output_axes, "output_axes"),
+            )
+        ]
+        return xavier_std(fans, self.gain)
 
     def _draw(self, sample, dtype):
         # TensorFlow knows only 128 values of a uniform bfloat16, so short
@@ -155,7 +173,7 @@ class XavierUniform(_Xavier):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        bound = math.sqrt(3.0) * self.std(shape)
+        bound = math.sqrt(3.0) * self.std(shape := _sizes(shape))
         return self._draw(partial(keras.random.uniform, shape, -bound, bound), dtype)
 
 
@@ -169,7 +187,7 @@ class XavierNormal(_Xavier):
         """Return a tensor of `shape` and floating `dtype` (default:
         keras.config.floatx()).
         """
-        stddev = self.std(shape) / TRUNCATED_STD
+        stddev = self.std(shape := _sizes(shape)) / TRUNCATED_STD
         return self._draw(
             partial(keras.random.truncated_normal, shape, stddev=stddev), dtype
         )

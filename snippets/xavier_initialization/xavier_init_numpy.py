@@ -14,7 +14,9 @@ theirs: the frameworks added it.
 
 import math
 import numbers
+import operator
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -41,7 +43,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
         raise ValueError(f"param must be a finite number, got {param!r}")
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "selu": 3.0 / 4.0}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
-    if nonlinearity not in gains:
+    if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
         )
@@ -52,17 +54,25 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel), none of
     them 0.
     """
-    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-        raise ValueError(
-            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
-        )
+    outputs, inputs, *taps = _sizes(shape)
     gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    # NumPy's integers would overflow
-    outputs, inputs, *taps = (int(size) for size in shape)
     fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (out, in, *kernel), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 def xavier_uniform(
@@ -75,8 +85,9 @@ def xavier_uniform(
     """An array of `shape` from U(-bound, bound); bound = sqrt(3) std, since
     U(-b, b) has the variance b^2 / 3.
     """
-    bound = math.sqrt(3.0) * xavier_std(shape, gain)
-    return generator.uniform(-bound, bound, shape).astype(_floating(dtype))
+    bound = math.sqrt(3.0) * xavier_std(shape := _sizes(shape), gain)
+    draws = _generator(generator).uniform(-bound, bound, shape)
+    return draws.astype(_floating(dtype))
 
 
 def xavier_normal(
@@ -87,9 +98,9 @@ def xavier_normal(
     dtype: type = np.float32,
 ) -> np.ndarray:
     """An array of `shape` (out, in, *kernel) from N(0, std^2)."""
-    return (xavier_std(shape, gain) * generator.standard_normal(shape)).astype(
-        _floating(dtype)
-    )
+    std = xavier_std(shape := _sizes(shape), gain)
+    draws = _generator(generator).standard_normal(shape)
+    return (std * draws).astype(_floating(dtype))
 
 
 def xavier_truncated_normal(
@@ -102,11 +113,22 @@ def xavier_truncated_normal(
     """An array of `shape` from N(0, s^2) cut off at 2 s. s = std / 0.8796 makes
     up for what the cut takes away.
     """
-    std = xavier_std(shape, gain)
-    draws = generator.standard_normal(shape)
+    std = xavier_std(shape := _sizes(shape), gain)
+    draws = _generator(generator).standard_normal(shape)
     while (outside := np.abs(draws) > 2.0).any():
         draws[outside] = generator.standard_normal(np.count_nonzero(outside))
     return (std / TRUNCATED_STD * draws).astype(_floating(dtype))
+
+
+def _generator(generator: np.random.Generator) -> np.random.Generator:
+    # np.random itself draws from the global state
+    if isinstance(generator, type | ModuleType) or not hasattr(
+        generator, "standard_normal"
+    ):
+        raise ValueError(
+            f"generator must be a generator, as of np.random.default_rng(0), got {generator!r}"
+        )
+    return generator
 
 
 def _floating(dtype: type) -> type:

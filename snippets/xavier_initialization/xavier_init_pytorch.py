@@ -14,6 +14,7 @@ theirs: the frameworks added it.
 
 import math
 import numbers
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -41,7 +42,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     kinds = ("conv", "conv_transpose")
     gains |= {f"{kind}{rank}d": 1.0 for kind in kinds for rank in (1, 2, 3)}
     gains |= {"relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2))}
-    if nonlinearity not in gains:
+    if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"nonlinearity must be one of {list(gains)}, got {nonlinearity!r}"
         )
@@ -52,17 +53,25 @@ def xavier_std(shape: Sequence[int], gain: float = 1.0) -> float:
     """Standard deviation for a weight of `shape` (out, in, *kernel), as Linear
     and Conv store it, none of them 0.
     """
-    if len(shape) < 2 or not all(size >= 1 and size % 1 == 0 for size in shape):
-        raise ValueError(
-            f"shape must be (out, in, *kernel), integers from 1 on, got {tuple(shape)}"
-        )
+    outputs, inputs, *taps = _sizes(shape)
     gain = float(gain + 0.0)  # text is no number
     if not 0.0 <= gain < math.inf:
         raise ValueError(f"gain must be finite and not negative, got {gain}")
-    # NumPy's integers would overflow
-    outputs, inputs, *taps = (int(size) for size in shape)
     fan_in, fan_out = (fan * math.prod(taps) for fan in (inputs, outputs))
     return gain * math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """As Python's integers: those of NumPy would overflow."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"shape must be (out, in, *kernel), integers from 1 on, got {shape}"
+        )
+    return sizes
 
 
 def xavier_uniform_(

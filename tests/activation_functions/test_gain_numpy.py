@@ -118,3 +118,14 @@ def test_half_precision_has_a_mean_square_but_no_slope_from_differences():
     with pytest.raises(ValueError, match="float32 or wider, got float16"):
         backward_gain(steep)
     assert backward_gain(lambda x: np.tanh(x.astype(np.float32))) == pytest.approx(backward_gain(np.tanh), rel=2e-5)
+
+
+def test_a_rule_that_a_caller_changes_is_the_old_one_for_the_next():
+    for array in gaussian_rule():
+        array[:] = 99.0
+    assert forward_gain(np.tanh) == pytest.approx(1.5925374, rel=1e-7)
+
+
+def test_a_mask_is_refused_and_not_dropped():
+    with pytest.raises(ValueError, match="activation must give a plain array, got a MaskedArray"):
+        forward_gain(lambda x: np.ma.masked_array(x, mask=x < 0.0))

@@ -86,3 +86,10 @@ def test_a_step_has_no_backward_gain():
 def test_a_dtype_must_be_floating(gain):
     with pytest.raises(ValueError, match=r"dtype must be floating, got torch\.int64"):
         gain(torch.relu, torch.int64)
+
+
+def test_the_dtype_of_the_parameters_is_asked_for():
+    with pytest.raises(ValueError, match=r"dtype must be that of the parameters of activation, .*float32.*float64"):
+        forward_gain(nn.PReLU())
+    with pytest.raises(ValueError, match=r"dtype must be a torch.dtype, got 'float32'"):
+        forward_gain(torch.tanh, "float32")

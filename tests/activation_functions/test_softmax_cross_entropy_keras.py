@@ -90,3 +90,12 @@ def test_more_classes_than_float16_can_sum(dtype):
     assert keras.backend.standardize_dtype(loss.dtype) == keras.backend.standardize_dtype(gradient.dtype) == dtype
     assert float(loss) == pytest.approx(np.log(70_000), rel=0.01)
     np.testing.assert_allclose(keras.ops.cast(gradient[:, 0], "float32"), [-0.5, 0.5 / 70_000], rtol=0.01)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_a_label_of_more_than_32_bits_is_no_other_label(dtype):
+    logits, labels = np.zeros((2, 3), "float32"), np.array([0, 2**32], dtype)
+    with pytest.raises(ValueError, match=r"labels must lie in 0 ... 2, got 0 ... 4294967296"):
+        softmax_cross_entropy(logits, labels)
+    loss, _ = tf.function(softmax_cross_entropy)(tf.constant(logits), tf.constant(labels))
+    assert np.isnan(float(loss))

@@ -132,3 +132,17 @@ def test_one_value_per_channel_has_no_deviation(kind, shape):
         with pytest.raises(ValueError, match="x must hold at least 2 values per channel in training"):
             layer(x)
     assert layer.running_var.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, "3", None])
+def test_a_number_of_features_that_is_none_is_refused(number):
+    with pytest.raises(ValueError, match="num_features must be an integer from 1 on, got"):
+        BatchNorm1dLikeKeras(number)
+
+
+@pytest.mark.parametrize("wrong", ["abc", None, np.ones(3) * 1j, [1.0, 2.0], np.array(["a", "b", "c"])])
+def test_what_is_no_real_vector_is_not_loaded(wrong):
+    layer, ones = BatchNorm1dLikeKeras(3), np.ones(3)
+    with pytest.raises(ValueError, match="moving_variance must "):
+        layer.load_keras(ones + 1.0, ones, ones, wrong)
+    assert (layer.weight == 1.0).all()

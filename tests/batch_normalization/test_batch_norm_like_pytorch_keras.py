@@ -151,3 +151,28 @@ def test_a_masking_layer_hides_positions_in_fit():
 def test_an_axis_that_is_not_there_is_refused(axis):
     with pytest.raises(ValueError, match=rf"axis must be one of shape \(None, 3\), got {axis}"):
         BatchNormLikePyTorch(axis=axis).build((None, 3))
+
+
+@pytest.mark.parametrize("wrong", ["abc", None, np.ones(3) * 1j, np.ones(2)], ids=str)
+def test_what_is_no_real_vector_is_not_loaded(wrong):
+    layer, ones = BatchNormLikePyTorch(), [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="weight and bias must have their place"):
+        layer.load_pytorch(ones, ones, ones, ones)
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=r"running_var must be real, of shape \(3,\)"):
+        layer.load_pytorch([2.0, 2.0, 2.0], ones, ones, wrong)
+    assert (np.asarray(layer.gamma) == 1.0).all()
+    layer.load_pytorch([2.0, 2.0, 2.0], ones, ones, ones)
+    assert (np.asarray(layer.gamma) == 2.0).all()
+
+
+@pytest.mark.parametrize("axis", [1.5, "1", None])
+def test_an_axis_that_is_no_integer_is_refused(axis):
+    with pytest.raises(ValueError, match="axis must be an integer, got"):
+        BatchNormLikePyTorch(axis=axis)
+
+
+def test_a_config_is_that_of_the_layer_it_rebuilds():
+    config = BatchNormLikePyTorch(0.3).get_config()
+    assert config["momentum"] == 0.3
+    assert BatchNormLikePyTorch.from_config(config).get_config() == config

@@ -21,11 +21,11 @@ class Call(NamedTuple):
 
 
 def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+    return torch.Generator("cpu").manual_seed(0)
 
 
 def draws(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=generator())
+    return torch.randn(*shape, generator=generator(), device="cpu")
 
 
 def positive(*shape: int) -> Tensor:

@@ -40,6 +40,15 @@ SCALARS: dict[str, Any] = {
     "several": np.array([0.3, 0.4]),
 }
 """What stands there instead of a float. `=`: what the float of the same value gives, to the bit."""
+SEEDS: dict[str, Any] = {"None": None, "fraction": 1.5, "text": "1", "huge": 2**70, "numpy": np.int64(1)}
+"""What stands there instead of the seed 1."""
+FLAGS: dict[str, Any] = {"None": None, "text": "no", "fraction": 0.1, "one": 1}
+"""What stands there instead of True."""
+MAGNITUDES = {
+    "float32": {"factor": (1e30, 1e-31), "over": (3e38, 1.0), "under": (1e-36, 2e-38)},
+    "float64": {"factor": (1e200, 1e-200), "over": (1e308, 1.0), "under": (1e-306, 3e-308)},
+}
+"""The entries of four equal ones, and what they are to be: their ratio or their norm leaves the range of the dtype."""
 
 
 COLLECTIONS: dict[str, Callable[[list], Any]] = {
@@ -134,6 +143,12 @@ def scalar(cell: Cell, call: Callable[[Any], object]) -> None:
 def number(column: str) -> Any:
     """What the head of a column of numbers stands for."""
     return NO_NUMBERS[column] if column in NO_NUMBERS else float(column)
+
+
+def magnitude(cell: Cell, dtype: str, clip: Callable[[float, float], object], rtol: float = 1e-5) -> None:
+    """As `hold`, for four entries that `clip` takes from one value to another."""
+    before, after = MAGNITUDES[dtype][cell.column]
+    hold(cell, lambda: np.ones(4), lambda: [value / after for value in flat(clip(before, after))], rtol)
 
 
 def integer(value: Any) -> Any:

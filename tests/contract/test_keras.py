@@ -28,7 +28,7 @@ from snippets.weight_initialization import lsuv_keras as lsuv
 from snippets.weight_initialization import output_bias_keras as output
 from snippets.xavier_initialization import packed_attention_keras as attention
 from snippets.xavier_initialization import xavier_init_keras as xavier
-from tests.contract.table import COLLECTIONS, Cell, every, hold, holds, integer, number, scalar
+from tests.contract.table import COLLECTIONS, FLAGS, SEEDS, Cell, every, hold, holds, integer, magnitude, number, scalar
 
 pytestmark = pytest.mark.keras
 
@@ -272,7 +272,7 @@ NAMES: dict[str, Callable[..., object]] = {
 
 @every("keras", "names")
 def test_names(cell: Cell):
-    holds(cell, lambda: NAMES[cell.function](**{cell.argument: "swish-7"}))
+    holds(cell, lambda: NAMES[cell.function](**{cell.argument: ["relu"] if cell.column == "list" else "swish-7"}))
 
 
 SHAPED: dict[str, Callable[..., object]] = {
@@ -283,7 +283,17 @@ SHAPED: dict[str, Callable[..., object]] = {
     "xavier_init.XavierUniform": xavier.XavierUniform(seed=0),
     "delta_orthogonal.DeltaOrthogonal": delta.DeltaOrthogonal(seed=0),
 }
-SHAPES = {"rank0": (), "rank1": (4,), "zero-sized": (0, 4), "negative": (-3, 4), "fraction": (2.5, 4)}
+SHAPES: dict[str, Any] = {
+    "rank0": (),
+    "rank1": (4,),
+    "zero-sized": (0, 4),
+    "negative": (-3, 4),
+    "fraction": (2.5, 4),
+    "int": 4,
+    "whole": (3.0, 4.0),
+    "array": np.ones((3, 4)),
+    "None": (None, 4),
+}
 
 
 @every("keras", "shapes")
@@ -303,6 +313,8 @@ ACTIVATIONS: dict[str, Any] = {
     "scalar": ops.sum,
     "complex": lambda z: tf.cast(z, tf.complex128) * 1j,
     "unknown": "swish-7",
+    "class": keras.layers.ReLU,
+    "one": lambda z: 1.0,
 }
 
 
@@ -317,8 +329,78 @@ ROWS = {"none": [], "one": [1.0], "zero": [1.0, 0.0], "nan": [1.0, math.nan], "i
 
 @every("keras", "rows")
 def test_rows(cell: Cell):
-    rows = [gradients.LayerGradient(str(i), size, None) for i, size in enumerate(ROWS[cell.column])]
+    rows: Any = [
+        gradients.LayerGradient(str(i), size, None) for i, size in enumerate(ROWS.get(cell.column, [1.0, 1.0]))
+    ]
+    rows = gradients.Report(rows, {}) if cell.column == "report" else rows
     if cell.sign == "~":
         assert not math.isfinite(gradients.factor_per_layer(rows))
     else:
         holds(cell, lambda: gradients.factor_per_layer(rows))
+
+
+MAGNITUDES: dict[str, Callable[[float, float], object]] = {
+    "adaptive_clipping.clip_adaptively gradient": lambda before, after: adaptive.clip_adaptively(
+        ops.full((4,), before), ops.ones((4,)), after
+    ),
+    "clip_gradients.clip_by_global_norm gradients": lambda before, after: clip.clip_by_global_norm(
+        ops.full((4,), before), 2.0 * after
+    )[0],
+    "clip_gradients.clip_by_value gradients": lambda before, after: clip.clip_by_value(ops.full((4,), before), after),
+}
+
+
+@every("keras", "magnitudes")
+def test_magnitudes(cell: Cell):
+    magnitude(cell, "float32", MAGNITUDES[cell.row])
+
+
+def weights(initialize: Callable[[keras.Model], object]) -> list[Any]:
+    model = network()
+    initialize(model)
+    return list(model.weights)
+
+
+def attending_from(seed: Any) -> object:
+    layer = keras.layers.MultiHeadAttention(2, 3)
+    layer(draws(1, 2, 4), draws(1, 2, 4))
+    return attention.xavier_attention(layer, seed=seed).weights
+
+
+SEEDED: dict[str, Callable[[Any], object]] = {
+    "init_weights.init_weights seed": lambda seed: weights(lambda model: whole.init_weights(model, seed=seed)),
+    "looks_linear.looks_linear seed": lambda seed: weights(lambda model: linear.looks_linear(model, seed=seed)),
+    "lsuv.lsuv seed": lambda seed: weights(lambda model: lsuv.lsuv(model, draws(5, 6), seed=seed)),
+    "packed_attention.xavier_attention seed": attending_from,
+}
+
+
+@every("keras", "seeds")
+def test_seeds(cell: Cell):
+    hold(cell, lambda: SEEDED[cell.row](1), lambda: SEEDED[cell.row](SEEDS[cell.column]))
+
+
+@every("keras", "flags")
+def test_flags(cell: Cell):
+    function = {"batch_norm.batch_norm": norm.batch_norm, "batch_norm.batch_norm_backward": norm.batch_norm_backward}
+    backward = {name: value for name, value in NORMALIZED.items() if name != "beta"} | {"grad_y": positive(5, 3)}
+    given = NORMALIZED if cell.function == "batch_norm.batch_norm" else backward
+
+    def call(training: Any) -> object:
+        return function[cell.function](**given, training=training)
+
+    hold(cell, lambda: call(True), lambda: call(FLAGS[cell.column]))
+
+
+LOSSES: dict[str, Any] = {
+    "value": tf.ones(()),
+    "None": None,
+    "number": lambda z: float(ops.sum(z)),
+    "vector": lambda z: ops.mean(z, 1),
+    "complex": lambda z: tf.cast(ops.sum(z), tf.complex64),
+}
+
+
+@every("keras", "losses")
+def test_losses(cell: Cell):
+    holds(cell, lambda: gradients.layer_gradients(network(), draws(5, 6), LOSSES[cell.column]))

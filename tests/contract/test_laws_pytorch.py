@@ -225,7 +225,7 @@ def test_a_seed_may_be_an_integer_of_numpy_and_nothing_else(function):
         function(model, seed=seed)
     before = copy.deepcopy(models[1].state_dict())
     for seed in (None, "3", 3.0):
-        with pytest.raises(TypeError):
+        with pytest.raises(ValueError, match="seed must be an integer of 64 bits, got"):
             function(models[1], seed=seed)
     for name, value in models[0].state_dict().items():
         assert torch.equal(value, before[name]) and torch.equal(models[1].state_dict()[name], before[name])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from snippets.batch_normalization import fold_batch_norm_pytorch as fold
 from snippets.vanishing_gradients import forget_bias_pytorch as forget
-from snippets.vanishing_gradients.layer_gradients_pytorch import LayerGradient, factor_per_layer
+from snippets.vanishing_gradients.layer_gradients_pytorch import LayerGradient, Report, factor_per_layer
 from snippets.weight_initialization import init_weights_pytorch as whole
 from snippets.xavier_initialization import packed_attention_pytorch as attention
 from tests.contract.plain_pytorch import draws, generator, overlapping, positive, sharded, touching
@@ -91,7 +92,14 @@ COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "infer": lambda layer: inferred(layer),
     "sharded": sharded,
     "float8": replaced(lambda values: values.to(torch.float8_e4m3fn)),
+    "active": lambda layer: active(layer),
 }
+
+
+def active(layer: nn.Module) -> nn.Module:
+    """With an activation in a hook, which what is read off its parameters does not show."""
+    layer.register_forward_hook(lambda _layer, _inputs, output: output.relu())
+    return layer
 
 
 def inferred(layer: nn.Module) -> nn.Module:
@@ -123,7 +131,8 @@ ROWS = {"none": [], "one": [1.0], "zero": [1.0, 0.0], "nan": [1.0, math.nan], "i
 
 @every("pytorch", "rows")
 def test_rows(cell: Cell):
-    rows = [LayerGradient(str(i), size, None) for i, size in enumerate(ROWS[cell.column])]
+    rows: Any = [LayerGradient(str(i), size, None) for i, size in enumerate(ROWS.get(cell.column, [1.0, 1.0]))]
+    rows = Report(rows, {}) if cell.column == "report" else rows
     if cell.sign == "~":
         assert not math.isfinite(factor_per_layer(rows))
     else:

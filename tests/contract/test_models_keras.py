@@ -235,7 +235,22 @@ COLUMNS: dict[str, Callable[[keras.Layer], keras.Layer]] = {
     "other": lambda _: layers.PReLU(),
     "unbuilt": lambda layer: type(layer).from_config(layer.get_config()),
     "lora": with_lora,
+    "active": lambda layer: active(layer),
 }
+
+
+class Active(layers.BatchNormalization):
+    """A norm with an activation inside."""
+
+    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return keras.ops.relu(super().call(x, training=training, mask=mask))
+
+
+def active(layer: keras.Layer) -> keras.Layer:
+    other = Active()
+    other.build(layer.get_build_config()["input_shape"])
+    other.set_weights(layer.get_weights())
+    return other
 
 
 @every("keras", "layers")

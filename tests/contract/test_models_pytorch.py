@@ -144,6 +144,7 @@ MODEL_COLUMNS: dict[str, Callable[[], nn.Module]] = {
     "hooked": hooked,
     "float8": replaced(lambda weight: weight.to(torch.float8_e4m3fn)),
     "within": lambda: nn.Sequential(*chain()),
+    "device": lambda: nn.Sequential(*chain()),
 }
 
 
@@ -205,7 +206,8 @@ def test_models(cell: Cell):
             return call(model)
 
     def given() -> object:
-        with torch.inference_mode(cell.column == "within"):
+        # what is made in between must not follow the default
+        with torch.inference_mode(cell.column == "within"), torch.device("meta" if cell.column == "device" else "cpu"):
             return seeded(model)
 
     hold(

@@ -22,7 +22,20 @@ from snippets.weight_initialization import delta_orthogonal_numpy as delta
 from snippets.weight_initialization import looks_linear_numpy as linear
 from snippets.weight_initialization import output_bias_numpy as output
 from snippets.xavier_initialization import xavier_init_numpy as xavier
-from tests.contract.table import COLLECTIONS, TYPES, Cell, every, hold, holds, integer, number, scalar
+from tests.contract.table import (
+    COLLECTIONS,
+    FLAGS,
+    SEEDS,
+    TYPES,
+    Cell,
+    every,
+    hold,
+    holds,
+    integer,
+    magnitude,
+    number,
+    scalar,
+)
 
 Array = np.ndarray
 
@@ -262,7 +275,7 @@ NAMES = {
 
 @every("numpy", "names")
 def test_names(cell: Cell):
-    holds(cell, lambda: NAMES[cell.function](**{cell.argument: "swish-7"}))
+    holds(cell, lambda: NAMES[cell.function](**{cell.argument: ["relu"] if cell.column == "list" else "swish-7"}))
 
 
 SHAPES: dict[str, Callable[..., object]] = {
@@ -281,7 +294,17 @@ SHAPES: dict[str, Callable[..., object]] = {
     "fans.keras_fans shape": fans.keras_fans,
     "looks_linear.looks_linear widths": lambda widths: linear.looks_linear(widths, seed=0),
 }
-SIZES = {"rank0": (), "rank1": (4,), "zero-sized": (4, 0), "negative": (4, -3), "fraction": (4, 2.5)}
+SIZES: dict[str, Any] = {
+    "rank0": (),
+    "rank1": (4,),
+    "zero-sized": (4, 0),
+    "negative": (4, -3),
+    "fraction": (4, 2.5),
+    "int": 4,
+    "whole": (4.0, 3.0),
+    "array": np.ones((4, 3)),
+    "None": (4, None),
+}
 
 
 @every("numpy", "shapes")
@@ -305,13 +328,16 @@ def test_dtypes(cell: Cell):
     holds(cell, lambda: DTYPES[cell.row]((4, 3), generator=generator(), dtype=np.dtype(cell.column).type))
 
 
-ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
+ACTIVATIONS: dict[str, Any] = {
     "constant": np.ones_like,
     "nan": lambda z: z * math.nan,
     "reduces": lambda z: z / np.abs(z).sum(),
     "scalar": lambda z: float(z.sum()),
     "complex": lambda z: z * 1j,
     "changes": lambda z: np.maximum(z, 0.0, out=z),
+    "class": np.ma.masked_array,
+    "one": lambda z: 1.0,
+    "text": "relu",
 }
 
 
@@ -337,8 +363,82 @@ ROWS = {"none": [], "one": [1.0], "zero": [1.0, 0.0], "nan": [1.0, math.nan], "i
 
 @every("numpy", "rows")
 def test_rows(cell: Cell):
-    rows = [gradients.LayerGradient(str(i), size, size) for i, size in enumerate(ROWS[cell.column])]
+    rows: Any = [
+        gradients.LayerGradient(str(i), size, size) for i, size in enumerate(ROWS.get(cell.column, [1.0, 1.0]))
+    ]
+    rows = list(enumerate(rows)) if cell.column == "pairs" else rows
     if cell.sign == "~":
         assert not math.isfinite(gradients.factor_per_layer(rows))
     else:
         holds(cell, lambda: gradients.factor_per_layer(rows))
+
+
+MAGNITUDES: dict[str, Callable[[float, float], object]] = {
+    "adaptive_clipping.clip_adaptively gradient": lambda before, after: adaptive.clip_adaptively(
+        np.full(4, before), np.ones(4), after
+    ),
+    "clip_gradients.clip_by_global_norm gradients": lambda before, after: clip.clip_by_global_norm(
+        np.full(4, before), 2.0 * after
+    )[0],
+    "clip_gradients.clip_by_value gradients": lambda before, after: clip.clip_by_value(np.full(4, before), after),
+}
+
+
+@every("numpy", "magnitudes")
+def test_magnitudes(cell: Cell):
+    magnitude(cell, "float64", MAGNITUDES[cell.row])
+
+
+@every("numpy", "seeds")
+def test_seeds(cell: Cell):
+    hold(
+        cell,
+        lambda: linear.looks_linear((4, 6, 2), seed=1),
+        lambda: linear.looks_linear((4, 6, 2), seed=SEEDS[cell.column]),
+    )
+
+
+GENERATORS: dict[str, Any] = {
+    "seed": 0,
+    "None": None,
+    "module": np.random,
+    "class": np.random.Generator,
+    "state": np.random.RandomState(0),
+}
+
+
+@every("numpy", "generators")
+def test_generators(cell: Cell):
+    draw = DTYPES[f"{cell.function} dtype"]
+    holds(cell, lambda: draw((4, 3), generator=GENERATORS[cell.column]))
+
+
+@every("numpy", "flags")
+def test_flags(cell: Cell):
+    function: dict[str, Callable[..., object]] = {
+        "batch_norm.batch_norm": norm.batch_norm,
+        "batch_norm.batch_norm_backward": norm.batch_norm_backward,
+    }
+    backward = {name: value for name, value in NORMALIZED.items() if name != "beta"} | {"grad_y": positive(5, 3)}
+    given = NORMALIZED if cell.function == "batch_norm.batch_norm" else backward
+
+    def call(training: Any) -> object:
+        return function[cell.function](**given, training=training)
+
+    hold(cell, lambda: call(True), lambda: call(FLAGS[cell.column]))
+
+
+LOSSES: dict[str, Any] = {
+    "value": np.ones((5, 2)),
+    "None": None,
+    "number": lambda z: float(z.sum()),
+    "vector": lambda z: z.mean(1),
+    "int": lambda z: z.astype(int),
+    "complex": lambda z: z * 1j,
+    "masked": lambda z: np.ma.masked_array(z, mask=z > 0),
+}
+
+
+@every("numpy", "losses")
+def test_losses(cell: Cell):
+    holds(cell, lambda: gradients.layer_gradients(PERCEPTRON, draws(5, 6), LOSSES[cell.column]))

@@ -232,3 +232,10 @@ def test_gradients_with_and_without_values_have_no_norm():
     with pytest.raises(ValueError, match="parameters, must hold values, got one on the meta device"):
         clip_by_global_norm_([here, nowhere], 0.5)
     assert here.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_norm_whose_reciprocal_overflows_is_clipped():
+    parameter = nn.Parameter(torch.ones(4))
+    parameter.grad = torch.full((4,), 1e-40)
+    clip_by_global_norm_(parameter, 2e-41)
+    torch.testing.assert_close(parameter.grad, torch.full((4,), 1e-41), rtol=1e-3, atol=0)

@@ -87,7 +87,7 @@ def test_integers_are_never_lost():
 
 
 def test_every_must_count():
-    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="every must be an integer from 1 on, got 0"):
         FiniteGuard(0)
 
 

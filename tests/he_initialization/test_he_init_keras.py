@@ -232,3 +232,9 @@ def test_the_integers_of_numpy_do_not_wrap():
     assert HeNormal().variance(np.array(sizes, np.int32)) == HeNormal().variance(sizes)
     axes = HeNormal(input_axes=(0, 1), output_axes=(2,))
     assert axes.variance(np.array(sizes, np.int32)) == HeNormal().variance(sizes)
+
+
+@pytest.mark.parametrize("axes", [5, (0, 9), "01", (0.5,)], ids=str)
+def test_axes_that_the_kernel_does_not_have_are_named(axes):
+    with pytest.raises(ValueError, match=r"input_axes must be axes of \(4, 3\), got"):
+        HeNormal(input_axes=axes, output_axes=(1,))((4, 3))

@@ -215,3 +215,10 @@ def test_an_empty_batch_is_refused():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="inputs must hold an example"):
         layer_gradients(model, np.ones((0, 3), "float32"), keras.ops.sum)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_the_factor_fits_where_the_ratio_does_not(size):
+    rows = [LayerGradient(str(layer), rms, None) for layer, rms in enumerate([size, 1.0, 1.0 / size])]
+    assert factor_per_layer(rows) == pytest.approx(size, rel=1e-12, abs=0)
+    assert factor_per_layer(iter(rows)) == factor_per_layer(rows)

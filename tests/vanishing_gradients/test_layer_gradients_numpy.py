@@ -169,3 +169,10 @@ def test_more_classes_than_float16_can_sum_and_memory_can_hold_as_a_square():
 def test_layers_that_do_not_fit_are_refused(weights, biases, named):
     with pytest.raises(ValueError, match=f"model must .*{named}"):
         layer_gradients(Perceptron(weights, biases, "relu"), np.ones((4, 3)), np.ones_like)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_the_factor_fits_where_the_ratio_does_not(size):
+    rows = [LayerGradient(str(layer), rms, 1.0) for layer, rms in enumerate([size, 1.0, 1.0 / size])]
+    assert factor_per_layer(rows) == pytest.approx(size, rel=1e-12, abs=0)
+    assert factor_per_layer(iter(rows)) == factor_per_layer(rows)

@@ -257,3 +257,27 @@ def test_what_has_no_row_is_named():
 def test_a_data_parallel_model_is_refused():
     with pytest.raises(ValueError, match=r"model must not be wrapped in DataParallel, got one: give model\.module"):
         layer_gradients(nn.DataParallel(chain("relu")), batch()[0], lambda z: z.square().mean())
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_the_factor_fits_where_the_ratio_does_not(size):
+    rows = [LayerGradient(str(layer), rms, None) for layer, rms in enumerate([size, 1.0, 1.0 / size])]
+    assert factor_per_layer(rows) == pytest.approx(size, rel=1e-12, abs=0)
+    assert factor_per_layer(iter(rows)) == factor_per_layer(rows)
+
+
+def test_a_complex_gradient_counts_with_both_parts():
+    model = nn.Linear(3, 2, dtype=torch.complex64)
+    x = torch.randn(5, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    (row,) = layer_gradients(model, x, lambda z: z.abs().square().sum()).reached
+    model(x).abs().square().sum().backward()
+    assert row.weight_rms == pytest.approx(torch.view_as_real(model.weight.grad).square().mean().sqrt().item())
+
+
+def test_the_sparse_gradient_of_an_embedding_counts_in_all_its_rows():
+    tokens = torch.tensor([1, 2, 1])
+    reports = [
+        layer_gradients(nn.Embedding(5, 3, sparse=sparse), tokens, lambda z: z.sum()).reached
+        for sparse in (False, True)
+    ]
+    assert reports[0][0].weight_rms == reports[1][0].weight_rms == pytest.approx(1.0)

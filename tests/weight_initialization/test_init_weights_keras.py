@@ -329,3 +329,8 @@ def test_the_first_layer_may_have_a_gain_of_one():
         init_weights(model, seed=0, first="none")
     with pytest.raises(ValueError, match="gain must be positive and finite, got inf"):
         init_weights(model, seed=0, gain=float("inf"))
+
+
+def test_a_layer_without_entries_is_left():
+    model = keras.Sequential([keras.Input((0,)), layers.Dense(2)])
+    assert "no rule covers it" in init_weights(model, seed=0).left.values()

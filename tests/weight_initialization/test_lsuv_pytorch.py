@@ -124,3 +124,9 @@ def test_a_bias_that_a_write_would_not_reach_is_refused():
     nn.utils.parametrize.register_parametrization(model[1], "bias", nn.Softplus())
     with pytest.raises(ValueError, match="'1' does not: it or the bias is computed from other parameters"):
         lsuv_(model, torch.randn(8, 3), seed=0)
+
+
+def test_the_random_state_stays():
+    model, state = nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 2)), torch.get_rng_state()
+    lsuv_(model, torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), seed=0)
+    assert torch.equal(torch.get_rng_state(), state)

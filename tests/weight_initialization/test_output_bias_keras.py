@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -38,3 +40,13 @@ def test_counts_are_finite_and_one_for_each_class(counts):
 
 def test_the_smallest_frequency_has_a_finite_bias():
     assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)
+
+
+def test_neither_the_sum_nor_the_ratio_of_the_counts_has_to_fit():
+    wanted = [math.log(0.5), math.log(0.5), math.log(0.5) - 608 * math.log(10)]
+    np.testing.assert_allclose(softmax_bias(np.array([1e308, 1e308, 1e-300])), wanted, rtol=1e-6)
+
+
+def test_counts_beyond_the_precision_of_float32_are_told_apart():
+    few, many = softmax_bias(np.array([2**24, 2**24 + 2**3]))
+    assert float(many - few) == pytest.approx(2**-21, rel=0.3)

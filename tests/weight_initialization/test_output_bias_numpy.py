@@ -49,3 +49,8 @@ def test_negative_counts_are_refused():
 
 def test_the_smallest_frequency_has_a_finite_bias():
     assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)
+
+
+def test_neither_the_sum_nor_the_ratio_of_the_counts_has_to_fit():
+    wanted = [math.log(0.5), math.log(0.5), math.log(0.5) - 608 * math.log(10)]
+    np.testing.assert_allclose(softmax_bias([1e308, 1e308, 1e-300]), wanted, rtol=1e-12)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -43,3 +45,9 @@ def test_biases_are_float64_for_every_dtype(dtype):
 
 def test_the_smallest_frequency_has_a_finite_bias():
     assert sigmoid_bias(5e-324) == pytest.approx(-744.4400719, abs=1e-6)
+
+
+def test_neither_the_sum_nor_the_ratio_of_the_counts_has_to_fit():
+    counts = torch.tensor([1e308, 1e308, 1e-300], dtype=torch.float64)
+    wanted = [math.log(0.5), math.log(0.5), math.log(0.5) - 608 * math.log(10)]
+    torch.testing.assert_close(softmax_bias(counts), torch.tensor(wanted, dtype=torch.float64))

@@ -117,3 +117,16 @@ def test_of_attention_fixup_takes_the_values_and_the_output():
         np.testing.assert_array_equal(layer.key_dense.kernel, keys)
         np.testing.assert_allclose(layer.value_dense.kernel, values / 2, rtol=1e-6)
         assert not np.any(layer.output_dense.kernel)
+
+
+@pytest.mark.parametrize("scale", [gpt2_scale, fixup, zero_gamma])
+def test_one_branch_instead_of_a_list_is_refused(scale):
+    for given in (
+        built_layer(layers.Dense(4)),
+        layers.Dense,
+        [None],
+        [layers.Dense],
+        built_layer(layers.Dense(4)).weights,
+    ):
+        with pytest.raises(ValueError, match="branches must be (a list of branches|layers or lists of them), got"):
+            scale(given)

@@ -251,3 +251,9 @@ def test_a_slope_is_a_number(param):
 def test_the_integers_of_numpy_do_not_wrap():
     sizes = [2**12, 2**20, 2**12]
     assert xavier_std(np.array(sizes, np.int32)) == xavier_std(sizes)
+
+
+@pytest.mark.parametrize("axes", [5, (0, 9), "01", (0.5,)], ids=str)
+def test_axes_that_the_kernel_does_not_have_are_named(axes):
+    with pytest.raises(ValueError, match=r"input_axes must be axes of \(4, 3\), got"):
+        XavierNormal(input_axes=axes, output_axes=(1,))((4, 3))
