@@ -898,7 +898,15 @@ def test_a_batch_that_is_no_pair_is_its_own_target():
         (nn.LSTM(64, 8), batch(), None, "must be a scalar, got tuple.*pass a loss_fn"),
         (mlp(nn.ReLU()), batch(), None, "must be a scalar, got shape"),
         (mlp(nn.ReLU()), batch(), lambda *_: 1.0, "must be a scalar, got float"),
-        (mlp(nn.ReLU()), batch(), lambda out, _: out.detach().mean(), "loss has no gradient"),
+        (mlp(nn.ReLU()), batch(), lambda out, _: out.detach().mean(), "loss has no gradient.*at detach in the loss"),
+        (mlp(nn.ReLU()), batch(), lambda out, _: out.data.mean().requires_grad_(), "no gradient.*at data in the loss"),
+        (mlp(nn.ReLU()), batch(), lambda out, _: (out > 0).float().mean(), "no gradient.*at gt in the loss"),
+        (
+            mlp(nn.ReLU()),
+            batch(),
+            lambda out, _: torch.tensor(out.mean().item(), requires_grad=True),
+            r"requires_grad=True on the result brings nothing back\)$",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_checked_says_what_to_pass(model, data, loss, message):

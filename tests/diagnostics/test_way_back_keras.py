@@ -82,6 +82,8 @@ def test_a_loss_without_any_gradient_says_where_it_ends():
         ValueError, match=r"stop no gradient on the way \(it ends at StopGradient in the loss, of shape"
     ):
         check_model(generator(), (NOISE, ONES), lambda wanted, made: REAL(wanted, judge(ops.stop_gradient(made))))
+    with pytest.raises(ValueError, match=r"stop no gradient on the way \(it ends at Greater in the loss, of shape"):
+        check_model(generator(), (NOISE, ONES), lambda _, made: tf.reduce_mean(tf.where(made > 0.5, 1.0, 0.0)))
     with pytest.raises(ValueError, match="stop no gradient on the way$"):
         check_model(generator(), (NOISE, ONES), lambda wanted, made: tf.reduce_mean(tf.constant(made.numpy())))
 

@@ -199,7 +199,8 @@ def check_model(
                     [*(variable.value for variable in trained), *outputs, *products],
                 )
             if all(slope is None for slope in slopes[: len(trained)]):
-                end = f" (it ends at {watch.cuts[0][2]})" if watch.cuts else ""
+                ends = [*(what for *_, what in watch.cuts), watch.compared_at]
+                end = f" (it ends at {ends[0]})" if ends[0] else ""
                 raise ValueError(
                     "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
                     + end
@@ -297,6 +298,10 @@ _CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
 """Operations without a way back."""
 
 
+_COMPARISONS = ("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual")
+"""Others, which stand beside most ways as masks."""
+
+
 _LOGITS = {
     "SparseSoftmaxCrossEntropyWithLogits": "sparse_categorical_crossentropy",
     "SoftmaxCrossEntropyWithLogits": "categorical_crossentropy",
@@ -364,6 +369,8 @@ class _Watch(_Seen):
         self.inside_keras = self.evaluating = False
         self.loose: dict[int, tuple[int, bool, str]] = {}
         """Cuts whose result nobody has read yet, by the number of it."""
+        self.compared_at = ""
+        """The first comparison of what weights had a part in, or cut."""
         self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
         self.steps = _steps(model, self.layers)
         # Of the loss, by the number of a tensor: logarithms of what weights had
@@ -778,11 +785,13 @@ class _Watch(_Seen):
             self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
         self.readers.update(numbers)
         self.cuts += [self.loose.pop(one) for one in numbers if one in self.loose]
-        if learned and kind in _CUTS:
+        if learned and kind in (*_CUTS, *_COMPARISONS):
             place = "the loss" if self.in_loss else self.where()
             what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
             cut = len(self.rows), kind != "StopGradient", what
-            self.loose[outputs[0]._id] = cut
+            if kind in _CUTS:
+                self.loose[outputs[0]._id] = cut
+            self.compared_at = self.compared_at or what
         if kind == "MatMul":
             turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
             one, other = (part.numpy() for part in inputs)

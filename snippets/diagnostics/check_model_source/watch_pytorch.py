@@ -446,10 +446,14 @@ class _Watch(_Seen, TorchFunctionMode):
             raise ValueError(
                 f"loss_fn(output, targets), or without it the output's loss, must be a scalar, got {got}: {_LOSS}"
             )
-        if not value.requires_grad and self.trained:
+        # A new tensor with requires_grad=True is a beginning of its own.
+        own = value.grad_fn is None and all(value is not part for part in self.names)
+        if self.trained and (own or not value.requires_grad):
+            end = f"; it ends at {self.cuts[0][2]}" if self.cuts else ""
             raise ValueError(
                 "loss has no gradient: leave parameters trainable, and do not detach in loss_fn "
-                "(argmax, comparisons and NumPy do)"
+                "(argmax, comparisons and NumPy do; requires_grad=True on the result brings nothing back)"
+                + end
             )
         return value
 
@@ -1321,6 +1325,7 @@ class _Watch(_Seen, TorchFunctionMode):
             at.setdefault(row["node"], []).append(place)
         readers = Counter(source for node in graph for source, _ in node.next_functions)
         paths: dict[Any, tuple[int, Any]] = {None: (0, None)}
+        path = paths[None]
         for node in graph:
             sources = (paths[source] for source, _ in node.next_functions)
             path = max(sources, key=lambda path: path[0], default=(0, None))
