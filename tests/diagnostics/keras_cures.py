@@ -160,6 +160,7 @@ CURES: dict[str, Made] = {
         chain(dense(1, "relu"), layers.Dense(1, "softplus")), (normal(16, 64), planted.counts()), losses.Poisson()
     ),
     "raw targets": regression,
+    "raw series": lambda: planted.series(1.0),
     "raw pixels": lambda: vectors(he(1)),
     "NaN in the batch": clean,
     "NaN in a weight": finite,

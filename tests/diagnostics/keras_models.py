@@ -284,6 +284,13 @@ def scales(stddev: float) -> Case:
     return vectors([part for block in zip(blocks[::2], blocks[1::2], strict=True) for part in (*block, layers.ReLU())])
 
 
+def series(size: float) -> Case:
+    """Numbers of this size, such as the indices of words, before a recurrent layer."""
+    recurrent = layers.Bidirectional(layers.LSTM(32))
+    model = keras.Sequential([keras.Input((20, 1)), recurrent, layers.Dense(10)])
+    return Case(model, (size * normal(16, 20, 1), labels()), losses.SparseCategoricalCrossentropy(from_logits=True))
+
+
 def heads(size: float) -> Case:
     """Two outputs of one trunk, with targets of this size and of size 1."""
     inputs = keras.Input((64,))
@@ -456,6 +463,7 @@ FAULTS = {
             chain(dense(1, "relu"), layers.Dense(1)), (normal(16, 64), 1000 + normal(16, 1)), losses.MeanSquaredError()
         ),
     ),
+    "raw series": ("input-scale", lambda: series(300.0)),
     "raw pixels": ("input-scale", lambda: Case(chain(dense(1, "relu")), (100 + 50 * normal(16, 64), labels()))),
     "NaN in the batch": ("non-finite-input", lambda: with_nan(vectors(dense(1, "relu")))),
     "NaN in a weight": ("non-finite-weight", poisoned),

@@ -647,8 +647,12 @@ class _Watch(_Seen):
             ]
             if isinstance(layer, layers.Embedding):
                 self.quietly(self.check_indices, layer, *arguments, **keywords)
-            elif weights and not any(
-                _weights(part) for part in layer._flatten_layers(include_self=False)
+            elif weights and (
+                # Its cell is not looked into.
+                isinstance(layer, layers.RNN)
+                or not any(
+                    _weights(part) for part in layer._flatten_layers(include_self=False)
+                )
             ):
                 self.quietly(self.look_at_inputs, given)
             frame = dict[str, Any].fromkeys(
