@@ -106,6 +106,10 @@ UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
 UNEVEN = 0.9
 """Share of the commonest class: to say it always is right as often."""
+COMMONER, ALONG = 2.0, 0.5
+"""Of the commonest class over the rarest one, in number and in weight: what
+balances goes the other way; and the correlation of both over all classes.
+"""
 ALIKE = 16
 """Examples: so many may not all have the same target."""
 SMALL = 0.1
@@ -172,6 +176,13 @@ CURES = {
         "One class has nearly all examples: to name it always is right nearly always.",
         "Rare classes. The loss falls, the accuracy stays, and the rare ones may never be named.",
         "Judge by recall or balanced accuracy; weigh the rare classes more, or draw them more often.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "reversed-weights": (
+        "note",
+        "Common classes weigh more in the loss than rare ones.",
+        "Weights in another order than the classes, or shares in place of their inverse; rare classes hardly count.",
+        "Of n examples in k classes weigh a class by n / (k * its count), in the order of the class numbers.",
         "toolbox/symptom-finder/#loss",
     ),
     "target-among-inputs": (
@@ -492,6 +503,10 @@ class _Facts(NamedTuple):
     """
     weights: np.ndarray | None = None
     """Of the classes."""
+    classes: tuple[np.ndarray, np.ndarray] | None = None
+    """How many examples of each class there are, and what they count in the
+    mean, where examples have weights.
+    """
     smoothing: float = 0.0
     unit: float = 1.0
     """The loss of a batch over its mean."""
@@ -551,6 +566,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found(
             "uneven-classes", f"{share:.1%} of the labels are one, limit {UNEVEN:.0%}"
         )
+    inside = kind != "labels" or 0 <= low <= high < units
+    turned = _turned(facts, hard, exclusive, units) if y.size and inside else ""
+    if turned:
+        yield _found("reversed-weights", turned)
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -612,6 +631,38 @@ def _commonest(
     if kind in ("classes", "binary") and exclusive:
         return float(y.reshape(-1, units).mean(0).max())
     return 0.0
+
+
+def _turned(facts: _Facts, hard: bool, exclusive: bool, units: int) -> str:
+    """Evidence that common classes weigh more than rare ones, empty if not."""
+    y, weights = facts.targets, facts.weights
+    if facts.classes:
+        counts, weights = facts.classes
+    elif weights is None:
+        return ""
+    elif facts.kind == "labels":
+        counts = np.bincount(y.reshape(-1).astype(int), minlength=units)
+    elif facts.kind == "binary" and hard and units == weights.size == 1:
+        counts = np.array([(y == 0).sum(), (y == 1).sum()])
+        weights = np.array([1.0, weights.item()])
+    elif facts.kind == "classes" and exclusive:
+        counts = y.reshape(-1, units).sum(0)
+    else:
+        return ""
+    # What weighs nothing is left out.
+    known = np.flatnonzero((counts > 0) & (weights > 0)) if counts.size else counts
+    if counts.size != weights.size or len(known) < 2:
+        return ""
+    common, rare = known[counts[known].argmax()], known[counts[known].argmin()]
+    if min(counts[common] / counts[rare], weights[common] / weights[rare]) < COMMONER:
+        return ""
+    if np.corrcoef(np.log(counts[known]), np.log(weights[known]))[0, 1] < ALONG:
+        return ""
+    shown = (
+        f"class {one}: {counts[one] / counts.sum():.0%} of the labels, weight {weights[one]:.3g}"
+        for one in (common, rare)
+    )
+    return f"{'; '.join(shown)}; limit {COMMONER:g} times as much"
 
 
 def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
@@ -996,7 +1047,7 @@ class _Probe:
             # Steps that need the loss several times are fewer.
             self.own = min(self.own, len(losses))
         own = self.own
-        if self.constant is None and min(losses) <= 0:
+        if self.constant is None and (min(losses) < 0 or not losses[0]):
             # Of such a loss no ratio says anything.
             self.learned = math.isfinite(losses[-1])
             if not math.isfinite(losses[-1]):
@@ -1231,13 +1282,15 @@ class _Program:
     """
 
     probe: _Probe
-    checked: Callable[[], ModelReport]
+    checked: Callable[[], ModelReport | None]
     find_facts: Callable[[], Any]
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
     by_heart: Callable[[int, float], tuple[list[float], str]]
     judge_optimizer: Callable[[], list[Finding]]
+    is_trained: Callable[[str], bool]
+    """Does a step change the weights of a layer of this name?"""
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1286,7 +1339,7 @@ class _Program:
         failure, checked = None, tuple[Finding, ...]()
         try:
             self.check = self.checked()
-            checked = self.check.findings
+            checked = self.check.findings if self.check else ()
         except ValueError as error:
             failure = error
         # A loss that reads beyond a table may end the process on a GPU.
@@ -1298,6 +1351,9 @@ class _Program:
                 failure = failure or failed.__cause__
             if self.facts:
                 self.found += _judge_facts(self.facts)
+            if self.ends_still():
+                # A critic is to call all that a generator makes real.
+                self.found = [one for one in self.found if one.code != "one-target"]
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
@@ -1315,6 +1371,12 @@ class _Program:
         self.found += [finding for finding in checked if finding.code not in own]
         if failure and not self.faults():
             self.found.append(_failure(failure))
+
+    def ends_still(self) -> bool:
+        """What runs last is not trained, unlike what runs before it."""
+        rows = self.check.layers if self.check else ()
+        last = rows[-1].name.partition(" (")[0] if rows else ""
+        return bool(rows) and not self.is_trained(last)
 
     def faults(self) -> set[str]:
         return {finding.code for finding in self.found if finding.level == "fault"}
@@ -1371,6 +1433,7 @@ def diagnose(
     tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
     `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches; or the
     loss is what layers add (`add_loss`), and the model is compiled without one.
+    A model with a `train_step` of its own makes its steps by it.
     `batch_size` is 32 for arrays, as in `fit`; `epochs` is the length of the
     training (without it, nothing is said of the length). Of a learning rate
     with a schedule the highest one is tried. Ctrl-C ends the trials, and the
@@ -1384,12 +1447,15 @@ def diagnose(
         _Clock(progress) as clock,
         _untouched(model, _leaves(model), None, losses.get(_only(model.loss))),
     ):
-        if model.loss is None and y is None and not isinstance(x, _BATCHED):
+        alone = y is None and not isinstance(x, _BATCHED)
+        alone &= model.loss is None and not _is_pair(x)
+        if alone:
             y = x  # No loss reads it.
         batches, per_epoch, examples = _batches(x, y, batch_size)
         planned = None if epochs is None or per_epoch is None else epochs * per_epoch
         training = _Training(clock, planned, model, batches, examples)
-        if model.loss is None and not training.added():
+        training.alone = alone
+        if model.loss is None and not training.own and not training.added():
             raise ValueError(_COMPILED.format(model.name))
         return training.diagnosis()
 
@@ -1411,16 +1477,29 @@ def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
         )
     if not model.compiled:
         raise ValueError(_COMPILED.format(model.name))
-    if type(model).train_step is not keras.Model.train_step:
+    several = [
+        name
+        for name, part in vars(model).items()
+        if isinstance(part, keras.optimizers.Optimizer) and part is not model.optimizer
+    ]
+    if _has_own_step(model) and several:
         raise ValueError(
-            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own: "
-            "check_model(model, batch, loss_fn) looks at it without a step"
+            f"model must train by the optimizer that it is compiled with, got {type(model).__name__} with a train_step "
+            f"of its own and {', '.join(several)}: check_model(model, batch, loss_fn) looks at it without a step"
         )
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if value is not None and (
             not isinstance(value, int) or isinstance(value, bool) or value < 1
         ):
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def _has_own_step(model: keras.Model) -> bool:
+    return type(model).train_step is not keras.Model.train_step
+
+
+def _is_pair(x: Any) -> bool:
+    return isinstance(x, tuple | list) and len(x) == 2
 
 
 _COMPILED = "model must be compiled with an optimizer and a loss, got {!r}"
@@ -1588,23 +1667,38 @@ class _Training(_Program):
         self.output: Any = None
         """Of the last step."""
         self.loss_fn = losses.get(_only(model.loss))
+        self.own, self.alone = _has_own_step(model), False
+        """The model trains by a train_step of its own, and from inputs alone."""
         self.optimizer, self.peak = _twin(model, planned)
-        self.step = tf.function(self.eager_step, reduce_retracing=True)
+        self.eagerly = self.own_step if self.own else self.eager_step
+        self.step = tf.function(self.eagerly, reduce_retracing=True)
         if model.run_eagerly:
-            self.step = self.eager_step
+            self.step = self.eagerly
 
     def judge_optimizer(self) -> list[Finding]:
         """The optimizer of a compiled model gets all weights that train."""
         return []
 
-    def checked(self) -> ModelReport:
+    def is_trained(self, name: str) -> bool:
+        layer = next((one for one in _leaves(self.model) if one.path == name), None)
+        return layer is None or bool(layer.trainable_weights)
+
+    def checked(self) -> ModelReport | None:
+        """None if the loss stands in a train_step alone."""
+        if self.own and self.model.loss is None and not self.added():
+            return None
         x, y, _ = self.batches[0]
         y = x if y is None else y
         if self.examples and _count(tree.flatten(x)[0]) < 32:
-            # A batch as the training draws it, but not a small one.
+            # A batch as the training draws it, but not a small one; some models
+            # take batches of one size alone.
             count = _count(tree.flatten(self.examples)[0])
             order = np.random.default_rng(0).permutation(count)[:32]
-            x, y = _taken(self.examples, order)
+            with suppress(ValueError):
+                return self.checked_on(*_taken(self.examples, order))
+        return self.checked_on(x, y)
+
+    def checked_on(self, x: Any, y: Any) -> ModelReport:
         if tree.is_nested(y) or _only(self.model.loss) is None:
             return check_model(self.model, (x, y))
         shape = getattr(self.model, "output_shape", None)
@@ -1644,6 +1738,33 @@ class _Training(_Program):
         )
         return bare, output
 
+    def own_step(self, *batch: Any) -> Any:
+        """A step of the model's own, by the twin of its optimizer; the loss that
+        it returns, and no output."""
+        x, y, weights = batch
+        known, kept = vars(self.model), self.model.optimizer
+        known["optimizer"] = self.optimizer
+        try:
+            # Most return the mean since the last reset.
+            self.model.reset_metrics()
+            pack = keras.utils.pack_x_y_sample_weight
+            logs = self.model.train_step(pack(x, None if self.alone else y, weights))
+        finally:
+            known["optimizer"] = kept
+        names = [name for name in logs if "loss" in name]
+        if "loss" not in logs and len(names) != 1:
+            raise ValueError(
+                f"train_step must return its loss as 'loss', got {list(logs)}"
+            )
+        loss = logs["loss" if "loss" in logs else names[0]]
+        return tf.reduce_mean(tf.cast(loss, tf.float32)), tf.zeros(())
+
+    def is_compiled_loss(self, whole: Any) -> bool:
+        """Is the loss of the model's own step the compiled one?"""
+        with self.trial_of(1.0):
+            own = self.one_step(self.batches[0], "looking at the loss")
+        return math.isclose(own, float(whole), rel_tol=1e-3)
+
     def called(self, batch: Any, training: bool) -> Any:
         takes = getattr(self.model, "_call_has_training_arg", True)
         return self.model(batch[0], **({"training": training} if takes else {}))
@@ -1652,6 +1773,8 @@ class _Training(_Program):
         """Fill `facts`; return the gradient norms of loss and penalty."""
         self.clock.tick(2, "looking at the loss")
         batch = tuple(tree.map_structure(_tensor, part) for part in self.batches[0])
+        if self.own and self.model.loss is None:
+            return None
         failure = output = bare = None
         makers = dict[int, tuple[str, int]]()
 
@@ -1673,7 +1796,10 @@ class _Training(_Program):
                 bare, penalty = self.losses(batch, output)
             except (*_FAILURES, tf.errors.OpError) as error:
                 failure = error
-        if output is not None:
+        if failure and self.own:
+            return None
+        told = failure or not self.own or self.is_compiled_loss(bare + penalty)
+        if output is not None and told:
             self.facts = self.facts_of(output, makers, bare)
         if failure:
             raise _Failed from failure
@@ -1713,6 +1839,7 @@ class _Training(_Program):
             output=_numbers(first[1]),
             targets=y,
             value=unit and partial(_value, mean, config, kind, unit),
+            classes=self.weighed(kind),
             smoothing=config.get("label_smoothing") or 0.0,
             unit=unit or 1.0,
             sums=config.get("reduction") == "sum",
@@ -1759,6 +1886,23 @@ class _Training(_Program):
         target = _numbers(target).reshape(-1, *target.shape[len(places) :])
         output = tf.reshape(output, (-1, output.shape[-1]))
         return target[chosen], tf.gather(output, chosen), counts
+
+    def weighed(self, kind: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """How many examples of each class there are, and their mean weight."""
+        parts = [(tree.flatten(y)[0], weights) for _, y, weights in self.batches]
+        if kind not in ("labels", "classes", "binary") or any(
+            weights is None or _numbers(weights).size != len(y) for y, weights in parts
+        ):
+            return None
+        labels, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if kind == "classes":
+            labels = labels.argmax(-1)
+        labels, weights = labels.reshape(-1), _numbers(weights).reshape(-1)
+        if labels.size != weights.size or (labels != np.round(abs(labels))).any():
+            return None
+        labels = labels.astype(int)
+        counts = np.bincount(labels)
+        return counts, np.bincount(labels, weights) / np.maximum(counts, 1)
 
     def counted_targets(self, first: tuple[Any, Any, Any]) -> np.ndarray:
         """As often as they count, of some batches."""
@@ -1814,7 +1958,7 @@ class _Training(_Program):
             if alone:
                 self.optimizer = keras.optimizers.Adam(factor)
                 self.optimizer.build(self.model.trainable_variables)
-                self.step = self.eager_step
+                self.step = self.eagerly
             else:
                 before.look([("optimizer", optimizer)])
                 optimizer.learning_rate = self.peak * factor
@@ -1883,7 +2027,10 @@ class _Training(_Program):
         return evidence
 
     def rate(self) -> None:
-        """Loss and accuracy of some examples, in both modes."""
+        """Loss and accuracy of some examples, in both modes, unless the loss is
+        known to a train_step alone."""
+        if self.own and not self.facts:
+            return
         count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):

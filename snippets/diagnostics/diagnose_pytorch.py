@@ -114,6 +114,10 @@ UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
 UNEVEN = 0.9
 """Share of the commonest class: to say it always is right as often."""
+COMMONER, ALONG = 2.0, 0.5
+"""Of the commonest class over the rarest one, in number and in weight: what
+balances goes the other way; and the correlation of both over all classes.
+"""
 ALIKE = 16
 """Examples: so many may not all have the same target."""
 SMALL = 0.1
@@ -180,6 +184,13 @@ CURES = {
         "One class has nearly all examples: to name it always is right nearly always.",
         "Rare classes. The loss falls, the accuracy stays, and the rare ones may never be named.",
         "Judge by recall or balanced accuracy; weigh the rare classes more, or draw them more often.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "reversed-weights": (
+        "note",
+        "Common classes weigh more in the loss than rare ones.",
+        "Weights in another order than the classes, or shares in place of their inverse; rare classes hardly count.",
+        "Of n examples in k classes weigh a class by n / (k * its count), in the order of the class numbers.",
         "toolbox/symptom-finder/#loss",
     ),
     "target-among-inputs": (
@@ -500,6 +511,10 @@ class _Facts(NamedTuple):
     """
     weights: np.ndarray | None = None
     """Of the classes."""
+    classes: tuple[np.ndarray, np.ndarray] | None = None
+    """How many examples of each class there are, and what they count in the
+    mean, where examples have weights.
+    """
     smoothing: float = 0.0
     unit: float = 1.0
     """The loss of a batch over its mean."""
@@ -559,6 +574,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found(
             "uneven-classes", f"{share:.1%} of the labels are one, limit {UNEVEN:.0%}"
         )
+    inside = kind != "labels" or 0 <= low <= high < units
+    turned = _turned(facts, hard, exclusive, units) if y.size and inside else ""
+    if turned:
+        yield _found("reversed-weights", turned)
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -620,6 +639,38 @@ def _commonest(
     if kind in ("classes", "binary") and exclusive:
         return float(y.reshape(-1, units).mean(0).max())
     return 0.0
+
+
+def _turned(facts: _Facts, hard: bool, exclusive: bool, units: int) -> str:
+    """Evidence that common classes weigh more than rare ones, empty if not."""
+    y, weights = facts.targets, facts.weights
+    if facts.classes:
+        counts, weights = facts.classes
+    elif weights is None:
+        return ""
+    elif facts.kind == "labels":
+        counts = np.bincount(y.reshape(-1).astype(int), minlength=units)
+    elif facts.kind == "binary" and hard and units == weights.size == 1:
+        counts = np.array([(y == 0).sum(), (y == 1).sum()])
+        weights = np.array([1.0, weights.item()])
+    elif facts.kind == "classes" and exclusive:
+        counts = y.reshape(-1, units).sum(0)
+    else:
+        return ""
+    # What weighs nothing is left out.
+    known = np.flatnonzero((counts > 0) & (weights > 0)) if counts.size else counts
+    if counts.size != weights.size or len(known) < 2:
+        return ""
+    common, rare = known[counts[known].argmax()], known[counts[known].argmin()]
+    if min(counts[common] / counts[rare], weights[common] / weights[rare]) < COMMONER:
+        return ""
+    if np.corrcoef(np.log(counts[known]), np.log(weights[known]))[0, 1] < ALONG:
+        return ""
+    shown = (
+        f"class {one}: {counts[one] / counts.sum():.0%} of the labels, weight {weights[one]:.3g}"
+        for one in (common, rare)
+    )
+    return f"{'; '.join(shown)}; limit {COMMONER:g} times as much"
 
 
 def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:
@@ -1004,7 +1055,7 @@ class _Probe:
             # Steps that need the loss several times are fewer.
             self.own = min(self.own, len(losses))
         own = self.own
-        if self.constant is None and min(losses) <= 0:
+        if self.constant is None and (min(losses) < 0 or not losses[0]):
             # Of such a loss no ratio says anything.
             self.learned = math.isfinite(losses[-1])
             if not math.isfinite(losses[-1]):
@@ -1239,13 +1290,15 @@ class _Program:
     """
 
     probe: _Probe
-    checked: Callable[[], ModelReport]
+    checked: Callable[[], ModelReport | None]
     find_facts: Callable[[], Any]
     looks: Callable[[Any], _Looks]
     run: Callable[[float, int, bool], list[float]]
     unrelated: Callable[[], str]
     by_heart: Callable[[int, float], tuple[list[float], str]]
     judge_optimizer: Callable[[], list[Finding]]
+    is_trained: Callable[[str], bool]
+    """Does a step change the weights of a layer of this name?"""
 
     def __init__(self, clock: _Clock, planned: int | None) -> None:
         self.clock, self.planned = clock, planned
@@ -1294,7 +1347,7 @@ class _Program:
         failure, checked = None, tuple[Finding, ...]()
         try:
             self.check = self.checked()
-            checked = self.check.findings
+            checked = self.check.findings if self.check else ()
         except ValueError as error:
             failure = error
         # A loss that reads beyond a table may end the process on a GPU.
@@ -1306,6 +1359,9 @@ class _Program:
                 failure = failure or failed.__cause__
             if self.facts:
                 self.found += _judge_facts(self.facts)
+            if self.ends_still():
+                # A critic is to call all that a generator makes real.
+                self.found = [one for one in self.found if one.code != "one-target"]
             targets = self.facts.targets if self.facts else np.zeros(0)
             self.found += _judge_looks(self.looks(value), targets)
             self.found += self.judge_optimizer()
@@ -1323,6 +1379,12 @@ class _Program:
         self.found += [finding for finding in checked if finding.code not in own]
         if failure and not self.faults():
             self.found.append(_failure(failure))
+
+    def ends_still(self) -> bool:
+        """What runs last is not trained, unlike what runs before it."""
+        rows = self.check.layers if self.check else ()
+        last = rows[-1].name.partition(" (")[0] if rows else ""
+        return bool(rows) and not self.is_trained(last)
 
     def faults(self) -> set[str]:
         return {finding.code for finding in self.found if finding.level == "fault"}
@@ -1419,6 +1481,13 @@ def _check_arguments(
 ) -> None:
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    parts = list(model.parameters())
+    if not parts or any(
+        isinstance(part, nn.parameter.UninitializedParameter) for part in parts
+    ):
+        raise ValueError(
+            f"model must have parameters (run a lazy model once before), got {type(model).__name__}"
+        )
     if isinstance(loss_fn, type) or not (loss_fn is None or callable(loss_fn)):
         raise ValueError(
             f"loss_fn must be a function or an instance such as nn.MSELoss(), got {loss_fn!r}"
@@ -1652,8 +1721,18 @@ class _Training(_Program):
             if part.requires_grad and id(part) in known
         ]
 
+    def is_trained(self, name: str) -> bool:
+        known = {id(part) for part in self.held()}
+        layer = dict(self.model.named_modules()).get(name, self.model)
+        return any(id(part) in known for part in layer.parameters())
+
     def checked(self) -> ModelReport:
-        return check_model(self.model, self.some_examples(), self.loss_fn)
+        batch, some = self.batches[0](), self.some_examples()
+        if len(next(_tensors(some))) != len(next(_tensors(batch))):
+            # Some models take batches of one size alone.
+            with suppress(ValueError):
+                return check_model(self.model, some, self.loss_fn)
+        return check_model(self.model, batch, self.loss_fn)
 
     def some_examples(self) -> Any:
         """A batch as the training draws it, but not a small one."""

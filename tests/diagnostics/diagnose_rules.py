@@ -101,6 +101,30 @@ def check_looks(snippet):
     assert [finding.code for finding in snippet._judge_looks(many, ONE * np.inf)] == ["non-finite-input", "input-scale"]
 
 
+def check_reversed_weights(snippet):
+    labels, rare = np.repeat(np.arange(4), [40, 16, 6, 2]), np.arange(64) % 4 == 0
+    counts = np.bincount(labels).astype(float)
+    balanced, binary = counts.sum() / counts / counts.size, rare[:, None].astype(float)
+    for given, weights, fires in (
+        (("labels", SCORES, labels, "Addmm"), counts / counts.sum(), True),
+        (("labels", SCORES, labels, "Addmm"), balanced, False),
+        (("labels", SCORES, labels, "Addmm"), np.array([1.0, 2.0, 2.0, 1.0]), False),
+        (("labels", SCORES, labels, "Addmm"), np.array([5.0, 0.0, 0.0, 0.0]), False),
+        (("labels", SCORES, LABELS, "Addmm"), np.array([4.0, 1.0, 1.0, 1.0]), False),
+        (("classes", SCORES, np.eye(4)[labels], "Addmm"), counts, True),
+        (("classes", SCORES, softmax(SCORES), "Addmm"), counts, False),
+        (("binary", ONE, binary, "Addmm"), np.array([1 / 3]), True),
+        (("binary", ONE, binary, "Addmm"), np.array([3.0]), False),
+        (("binary", SCORES, MANY, "Addmm"), np.array([0.1, 0.1, 0.1, 0.1]), False),
+        (("squared", ONE, ONE, "Addmm"), None, False),
+    ):
+        found = list(snippet._judge_facts(facts(snippet, *given, weights=weights)))
+        assert [(one.code, one.level) for one in found] == [("reversed-weights", "note")] * fires, (given[0], weights)
+    counted = facts(snippet, "binary", ONE, binary, classes=(np.array([48, 16]), np.array([3.0, 1.0])))
+    (found,) = snippet._judge_facts(counted)
+    assert found.evidence.startswith("class 0: 75% of the labels, weight 3; class 1: 25% of the labels, weight 1;")
+
+
 def check_uneven_classes(snippet):
     rare = np.arange(64) % 16 == 0
     labels, hot = rare.astype(int), np.eye(4)[rare.astype(int)]
@@ -392,6 +416,7 @@ RULES = (
     *(check_facts, check_looks, check_constants, check_scores, check_neighbours, check_wavers, check_left_steps),
     *(check_log_of_zero, check_flat_trials, check_noisy_trials, check_falling_trials, check_high_rates),
     *(
+        check_reversed_weights,
         check_uneven_classes,
         check_leaks,
         check_added_terms,

@@ -483,15 +483,122 @@ def test_a_loss_below_zero():
     assert codes(look(mlp(dense(1), loss=exploding, optimizer=optimizers.SGD(1e9)), x, y)) == ["non-finite-training"]
 
 
+def test_a_model_of_one_batch_size_is_looked_at_with_that():
+    """A recurrent layer that keeps its state from batch to batch has a state for each example."""
+    stack = [keras.Input(batch_shape=(16, 8, 1)), layers.LSTM(16, stateful=True), layers.Dense(2)]
+    report = look(compiled(stack, SPARSE), x[..., None], y, batch_size=16)
+    assert codes(report) == [] and report.check
+
+
 class OwnStep(keras.Sequential):
+    """The cross-entropy by hand, or the compiled loss; `named` is what the step calls it."""
+
+    named, compiled_loss = "loss", False
+
     def train_step(self, data):
-        return {}
+        x, y = data
+        with tf.GradientTape() as tape:
+            output = self(x, training=True)
+            value = self.compute_loss(x, y, output) if self.compiled_loss else SPARSE(y, output)
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
+        if not hasattr(self, "mean"):
+            return {self.named: value}
+        self.mean.update_state(value)
+        return {self.named: self.mean.result()}
 
 
-def own_step():
-    model = OwnStep([keras.Input((8,)), dense(2)])
-    model.compile("adam", SPARSE)
+def own_step(optimizer=None, loss=None, mean=False):
+    model = OwnStep([keras.Input((8,)), layers.Dense(32, "relu"), layers.Dropout(0.1), layers.Dense(2)])
+    model.compiled_loss = loss is not None
+    if mean:
+        model.mean = keras.metrics.Mean()
+    model.compile(optimizer or optimizers.Adam(0.01), loss)
     return model
+
+
+@pytest.mark.parametrize("mean", [False, True], ids=["its own", "a mean"])
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (lambda: optimizers.Adam(0.01), []),
+        (lambda: optimizers.SGD(1e-4), ["steps-too-short"]),
+        (lambda: optimizers.Adam(10.0), ["rate-too-high"]),
+    ],
+)
+def test_a_model_with_a_step_of_its_own_makes_its_trials_by_it(optimizer, expected, mean):
+    model = own_step(optimizer(), mean=mean)
+    model.optimizer.build(model.trainable_variables)
+    parts = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    before, own = [part.numpy() for part in parts], model.optimizer
+    report = look(model, x, y)
+    assert codes(report) == expected
+    # Its loss is known to the step alone.
+    assert report.check is None and report.best_constant is None
+    assert model.optimizer is own and all(map(np.array_equal, before, (part.numpy() for part in parts)))
+
+
+def test_a_step_of_its_own_by_the_compiled_loss_is_judged_by_both():
+    report = look(own_step(loss=SPARSE), x, y)
+    assert codes(report) == [] and report.check and report.best_constant == pytest.approx(math.log(2), abs=0.02)
+    report = look(own_step(loss=losses.SparseCategoricalCrossentropy()), x, y)
+    assert "logits-without-from-logits" in codes(report)
+    # A compiled loss that the step does not take says nothing of its constant.
+    model = own_step(loss=losses.MeanSquaredError())
+    model.compiled_loss = False
+    assert look(model, x, y).best_constant is None
+
+
+class OnInputs(keras.Sequential):
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_mean(tf.square(self(data, training=True) - data))
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
+        return {"reconstruction_loss": value}
+
+
+def test_a_step_of_its_own_gets_what_fit_gives_it():
+    model = OnInputs([keras.Input((8,)), layers.Dense(32, "relu"), layers.Dense(8)])
+    model.compile(optimizers.Adam(0.01))
+    assert codes(look(model, x)) == []
+
+
+def test_a_step_without_a_loss_says_what_to_return():
+    model = own_step()
+    model.named = "accuracy"
+    report = look(model, x, y)
+    assert codes(report) == ["error"]
+    assert report.findings[0].evidence == "ValueError: train_step must return its loss as 'loss', got ['accuracy']"
+
+
+def test_weights_of_examples_that_go_the_wrong_way():
+    rare = (x[:, 0] > 0.5).astype("int32")
+    share = rare.mean()
+    for weights, expected in (((1 / share, 1 / (1 - share)), ["reversed-weights"]), ((1.0, (1 - share) / share), [])):
+        parts = x, rare, np.where(rare, weights[1], weights[0]).astype("float32")
+        data = tf.data.Dataset.from_tensor_slices(parts).batch(32)
+        assert codes(look(mlp(), data), "note") == expected
+
+
+def two_optimizers():
+    model = own_step()
+    model.critic_optimizer = optimizers.Adam()
+    return model
+
+
+def adversaries(still):
+    """What a generator makes, judged by a critic that another model trains."""
+    critic = keras.Sequential([keras.Input((8,)), layers.Dense(32, "relu"), layers.Dense(1)])
+    critic.trainable = not still
+    stack = [keras.Input((8,)), layers.Dense(32, "relu"), layers.Dense(8), critic]
+    return compiled(stack, losses.BinaryCrossentropy(from_logits=True), optimizers.Adam(0.01))
+
+
+def test_one_target_is_what_a_critic_gets():
+    ones = np.ones((len(x), 1))
+    assert codes(look(adversaries(True), x, ones)) == []
+    assert "one-target" in codes(look(adversaries(False), x, ones))
 
 
 BAD = {
@@ -502,7 +609,7 @@ BAD = {
     "model must be compiled with an optimizer and a loss": lambda: look(
         keras.Sequential([keras.Input((8,)), dense(2)]), x, y
     ),
-    r"own: check_model\(model, batch, loss_fn\) looks at it without a step": lambda: look(own_step(), x, y),
+    r"own and critic_optimizer: check_model\(model, batch, loss_fn\) looks": lambda: look(two_optimizers(), x, y),
     "batch_size must be a positive integer, got 0": lambda: look(mlp(), x, y, batch_size=0),
     "epochs must be a positive integer, got True": lambda: look(mlp(), x, y, epochs=True),
     "y must be given, or x must be a pair .* got ndarray": lambda: look(mlp(), x),

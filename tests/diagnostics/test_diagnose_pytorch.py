@@ -526,6 +526,7 @@ model = mlp()
 adam = torch.optim.Adam(model.parameters())
 BAD = {
     "model must be a torch.nn.Module, got str": ("model", (x, y), nn.MSELoss(), adam, {}),
+    "run a lazy model once before": (nn.LazyLinear(2), (x, y), nn.MSELoss(), adam, {}),
     "loss_fn must be a function or an instance": (model, (x, y), nn.MSELoss, adam, {}),
     "loss_fn must be a function or an instance such as nn.MSELoss\\(\\), got 'mse'": (model, (x, y), "mse", adam, {}),
     "optimizer must be a torch optimizer, got str": (model, (x, y), nn.MSELoss(), "adam", {}),
@@ -541,6 +542,44 @@ BAD = {
     "an example at least": (model, (x[:0], y[:0]), nn.MSELoss(), adam, {}),
     "of an array, got ndarray and Tensor": (model, (x.numpy(), y), nn.MSELoss(), adam, {}),
 }
+
+
+class Remembers(nn.Module):
+    """Keeps a state for each example from batch to batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head, self.state = nn.GRUCell(8, 16), nn.Linear(16, 2), torch.zeros(16, 16)
+
+    def forward(self, x):
+        hidden = self.rnn(x, self.state)
+        self.state = hidden.detach()
+        return self.head(hidden)
+
+
+def test_a_model_of_one_batch_size_is_looked_at_with_that():
+    report = look(Remembers(), draw(), nn.CrossEntropyLoss(), batch_size=16)
+    assert codes(report) == [] and report.check
+
+
+class Adversaries(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.generator, self.critic = mlp(classes=8), mlp(classes=1)
+
+    def forward(self, x):
+        return self.critic(self.generator(x))
+
+
+def test_one_target_is_what_a_critic_gets():
+    """It is frozen, or another optimizer trains it."""
+    (x, _), adversaries = draw(), Adversaries()
+    data, loss = (x, torch.ones(len(x), 1)), nn.BCEWithLogitsLoss()
+    parts = adversaries.generator.parameters()
+    assert codes(look(adversaries, data, loss, lambda _: torch.optim.Adam(parts, 0.01))) == []
+    assert "one-target" in codes(look(adversaries, data, loss))
+    adversaries.critic.requires_grad_(False)
+    assert codes(look(adversaries, data, loss)) == []
 
 
 @pytest.mark.parametrize("message", BAD)

@@ -47,6 +47,13 @@ CURES = {
         "Judge by recall or balanced accuracy; weigh the rare classes more, or draw them more often.",
         "toolbox/symptom-finder/#loss",
     ),
+    "reversed-weights": (
+        "note",
+        "Common classes weigh more in the loss than rare ones.",
+        "Weights in another order than the classes, or shares in place of their inverse; rare classes hardly count.",
+        "Of n examples in k classes weigh a class by n / (k * its count), in the order of the class numbers.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "target-among-inputs": (
         "note",
         "A column of the inputs is the target.",

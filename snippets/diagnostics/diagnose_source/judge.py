@@ -9,7 +9,9 @@ import numpy as np
 from snippets.diagnostics.check_model_source.report import Finding
 from snippets.diagnostics.diagnose_source.limits import (
     ALIKE,
+    ALONG,
     CHANCE,
+    COMMONER,
     DROPPED,
     HELD_OUT,
     HOLDS,
@@ -46,6 +48,10 @@ class _Facts(NamedTuple):
     """
     weights: np.ndarray | None = None
     """Of the classes."""
+    classes: tuple[np.ndarray, np.ndarray] | None = None
+    """How many examples of each class there are, and what they count in the
+    mean, where examples have weights.
+    """
     smoothing: float = 0.0
     unit: float = 1.0
     """The loss of a batch over its mean."""
@@ -105,6 +111,10 @@ def _judge_facts(facts: _Facts) -> Iterator[Finding]:
         yield _found(
             "uneven-classes", f"{share:.1%} of the labels are one, limit {UNEVEN:.0%}"
         )
+    inside = kind != "labels" or 0 <= low <= high < units
+    turned = _turned(facts, hard, exclusive, units) if y.size and inside else ""
+    if turned:
+        yield _found("reversed-weights", turned)
     if maker == "Softmax" and units == 1:
         yield _found("softmax-over-one-unit", f"output of shape {output.shape}")
     elif maker == "Softmax" and (kind in _CROSS_ENTROPY or output.ndim == 2):
@@ -166,6 +176,38 @@ def _commonest(
     if kind in ("classes", "binary") and exclusive:
         return float(y.reshape(-1, units).mean(0).max())
     return 0.0
+
+
+def _turned(facts: _Facts, hard: bool, exclusive: bool, units: int) -> str:
+    """Evidence that common classes weigh more than rare ones, empty if not."""
+    y, weights = facts.targets, facts.weights
+    if facts.classes:
+        counts, weights = facts.classes
+    elif weights is None:
+        return ""
+    elif facts.kind == "labels":
+        counts = np.bincount(y.reshape(-1).astype(int), minlength=units)
+    elif facts.kind == "binary" and hard and units == weights.size == 1:
+        counts = np.array([(y == 0).sum(), (y == 1).sum()])
+        weights = np.array([1.0, weights.item()])
+    elif facts.kind == "classes" and exclusive:
+        counts = y.reshape(-1, units).sum(0)
+    else:
+        return ""
+    # What weighs nothing is left out.
+    known = np.flatnonzero((counts > 0) & (weights > 0)) if counts.size else counts
+    if counts.size != weights.size or len(known) < 2:
+        return ""
+    common, rare = known[counts[known].argmax()], known[counts[known].argmin()]
+    if min(counts[common] / counts[rare], weights[common] / weights[rare]) < COMMONER:
+        return ""
+    if np.corrcoef(np.log(counts[known]), np.log(weights[known]))[0, 1] < ALONG:
+        return ""
+    shown = (
+        f"class {one}: {counts[one] / counts.sum():.0%} of the labels, weight {weights[one]:.3g}"
+        for one in (common, rare)
+    )
+    return f"{'; '.join(shown)}; limit {COMMONER:g} times as much"
 
 
 def _judge_looks(looks: _Looks, targets: np.ndarray) -> Iterator[Finding]:

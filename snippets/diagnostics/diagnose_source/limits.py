@@ -42,6 +42,10 @@ UNREACHED = 0.05
 """Of the examples: as many may be outliers."""
 UNEVEN = 0.9
 """Share of the commonest class: to say it always is right as often."""
+COMMONER, ALONG = 2.0, 0.5
+"""Of the commonest class over the rarest one, in number and in weight: what
+balances goes the other way; and the correlation of both over all classes.
+"""
 ALIKE = 16
 """Examples: so many may not all have the same target."""
 SMALL = 0.1

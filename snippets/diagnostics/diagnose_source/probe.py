@@ -145,7 +145,7 @@ class _Probe:
             # Steps that need the loss several times are fewer.
             self.own = min(self.own, len(losses))
         own = self.own
-        if self.constant is None and min(losses) <= 0:
+        if self.constant is None and (min(losses) < 0 or not losses[0]):
             # Of such a loss no ratio says anything.
             self.learned = math.isfinite(losses[-1])
             if not math.isfinite(losses[-1]):

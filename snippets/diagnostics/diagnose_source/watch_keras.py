@@ -73,6 +73,7 @@ def diagnose(
     tuple, list or dictionary of arrays; or `x` is the pair `(x, y)`. Without
     `y`, `x` may be a `tf.data.Dataset` or a `PyDataset` of batches; or the
     loss is what layers add (`add_loss`), and the model is compiled without one.
+    A model with a `train_step` of its own makes its steps by it.
     `batch_size` is 32 for arrays, as in `fit`; `epochs` is the length of the
     training (without it, nothing is said of the length). Of a learning rate
     with a schedule the highest one is tried. Ctrl-C ends the trials, and the
@@ -86,12 +87,15 @@ def diagnose(
         _Clock(progress) as clock,
         _untouched(model, _leaves(model), None, losses.get(_only(model.loss))),
     ):
-        if model.loss is None and y is None and not isinstance(x, _BATCHED):
+        alone = y is None and not isinstance(x, _BATCHED)
+        alone &= model.loss is None and not _is_pair(x)
+        if alone:
             y = x  # No loss reads it.
         batches, per_epoch, examples = _batches(x, y, batch_size)
         planned = None if epochs is None or per_epoch is None else epochs * per_epoch
         training = _Training(clock, planned, model, batches, examples)
-        if model.loss is None and not training.added():
+        training.alone = alone
+        if model.loss is None and not training.own and not training.added():
             raise ValueError(_COMPILED.format(model.name))
         return training.diagnosis()
 
@@ -113,16 +117,29 @@ def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
         )
     if not model.compiled:
         raise ValueError(_COMPILED.format(model.name))
-    if type(model).train_step is not keras.Model.train_step:
+    several = [
+        name
+        for name, part in vars(model).items()
+        if isinstance(part, keras.optimizers.Optimizer) and part is not model.optimizer
+    ]
+    if _has_own_step(model) and several:
         raise ValueError(
-            f"model must train by its compiled loss, got {type(model).__name__} with a train_step of its own: "
-            "check_model(model, batch, loss_fn) looks at it without a step"
+            f"model must train by the optimizer that it is compiled with, got {type(model).__name__} with a train_step "
+            f"of its own and {', '.join(several)}: check_model(model, batch, loss_fn) looks at it without a step"
         )
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if value is not None and (
             not isinstance(value, int) or isinstance(value, bool) or value < 1
         ):
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def _has_own_step(model: keras.Model) -> bool:
+    return type(model).train_step is not keras.Model.train_step
+
+
+def _is_pair(x: Any) -> bool:
+    return isinstance(x, tuple | list) and len(x) == 2
 
 
 _COMPILED = "model must be compiled with an optimizer and a loss, got {!r}"
@@ -290,23 +307,38 @@ class _Training(_Program):
         self.output: Any = None
         """Of the last step."""
         self.loss_fn = losses.get(_only(model.loss))
+        self.own, self.alone = _has_own_step(model), False
+        """The model trains by a train_step of its own, and from inputs alone."""
         self.optimizer, self.peak = _twin(model, planned)
-        self.step = tf.function(self.eager_step, reduce_retracing=True)
+        self.eagerly = self.own_step if self.own else self.eager_step
+        self.step = tf.function(self.eagerly, reduce_retracing=True)
         if model.run_eagerly:
-            self.step = self.eager_step
+            self.step = self.eagerly
 
     def judge_optimizer(self) -> list[Finding]:
         """The optimizer of a compiled model gets all weights that train."""
         return []
 
-    def checked(self) -> ModelReport:
+    def is_trained(self, name: str) -> bool:
+        layer = next((one for one in _leaves(self.model) if one.path == name), None)
+        return layer is None or bool(layer.trainable_weights)
+
+    def checked(self) -> ModelReport | None:
+        """None if the loss stands in a train_step alone."""
+        if self.own and self.model.loss is None and not self.added():
+            return None
         x, y, _ = self.batches[0]
         y = x if y is None else y
         if self.examples and _count(tree.flatten(x)[0]) < 32:
-            # A batch as the training draws it, but not a small one.
+            # A batch as the training draws it, but not a small one; some models
+            # take batches of one size alone.
             count = _count(tree.flatten(self.examples)[0])
             order = np.random.default_rng(0).permutation(count)[:32]
-            x, y = _taken(self.examples, order)
+            with suppress(ValueError):
+                return self.checked_on(*_taken(self.examples, order))
+        return self.checked_on(x, y)
+
+    def checked_on(self, x: Any, y: Any) -> ModelReport:
         if tree.is_nested(y) or _only(self.model.loss) is None:
             return check_model(self.model, (x, y))
         shape = getattr(self.model, "output_shape", None)
@@ -346,6 +378,33 @@ class _Training(_Program):
         )
         return bare, output
 
+    def own_step(self, *batch: Any) -> Any:
+        """A step of the model's own, by the twin of its optimizer; the loss that
+        it returns, and no output."""
+        x, y, weights = batch
+        known, kept = vars(self.model), self.model.optimizer
+        known["optimizer"] = self.optimizer
+        try:
+            # Most return the mean since the last reset.
+            self.model.reset_metrics()
+            pack = keras.utils.pack_x_y_sample_weight
+            logs = self.model.train_step(pack(x, None if self.alone else y, weights))
+        finally:
+            known["optimizer"] = kept
+        names = [name for name in logs if "loss" in name]
+        if "loss" not in logs and len(names) != 1:
+            raise ValueError(
+                f"train_step must return its loss as 'loss', got {list(logs)}"
+            )
+        loss = logs["loss" if "loss" in logs else names[0]]
+        return tf.reduce_mean(tf.cast(loss, tf.float32)), tf.zeros(())
+
+    def is_compiled_loss(self, whole: Any) -> bool:
+        """Is the loss of the model's own step the compiled one?"""
+        with self.trial_of(1.0):
+            own = self.one_step(self.batches[0], "looking at the loss")
+        return math.isclose(own, float(whole), rel_tol=1e-3)
+
     def called(self, batch: Any, training: bool) -> Any:
         takes = getattr(self.model, "_call_has_training_arg", True)
         return self.model(batch[0], **({"training": training} if takes else {}))
@@ -354,6 +413,8 @@ class _Training(_Program):
         """Fill `facts`; return the gradient norms of loss and penalty."""
         self.clock.tick(2, "looking at the loss")
         batch = tuple(tree.map_structure(_tensor, part) for part in self.batches[0])
+        if self.own and self.model.loss is None:
+            return None
         failure = output = bare = None
         makers = dict[int, tuple[str, int]]()
 
@@ -375,7 +436,10 @@ class _Training(_Program):
                 bare, penalty = self.losses(batch, output)
             except (*_FAILURES, tf.errors.OpError) as error:
                 failure = error
-        if output is not None:
+        if failure and self.own:
+            return None
+        told = failure or not self.own or self.is_compiled_loss(bare + penalty)
+        if output is not None and told:
             self.facts = self.facts_of(output, makers, bare)
         if failure:
             raise _Failed from failure
@@ -415,6 +479,7 @@ class _Training(_Program):
             output=_numbers(first[1]),
             targets=y,
             value=unit and partial(_value, mean, config, kind, unit),
+            classes=self.weighed(kind),
             smoothing=config.get("label_smoothing") or 0.0,
             unit=unit or 1.0,
             sums=config.get("reduction") == "sum",
@@ -461,6 +526,23 @@ class _Training(_Program):
         target = _numbers(target).reshape(-1, *target.shape[len(places) :])
         output = tf.reshape(output, (-1, output.shape[-1]))
         return target[chosen], tf.gather(output, chosen), counts
+
+    def weighed(self, kind: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """How many examples of each class there are, and their mean weight."""
+        parts = [(tree.flatten(y)[0], weights) for _, y, weights in self.batches]
+        if kind not in ("labels", "classes", "binary") or any(
+            weights is None or _numbers(weights).size != len(y) for y, weights in parts
+        ):
+            return None
+        labels, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if kind == "classes":
+            labels = labels.argmax(-1)
+        labels, weights = labels.reshape(-1), _numbers(weights).reshape(-1)
+        if labels.size != weights.size or (labels != np.round(abs(labels))).any():
+            return None
+        labels = labels.astype(int)
+        counts = np.bincount(labels)
+        return counts, np.bincount(labels, weights) / np.maximum(counts, 1)
 
     def counted_targets(self, first: tuple[Any, Any, Any]) -> np.ndarray:
         """As often as they count, of some batches."""
@@ -516,7 +598,7 @@ class _Training(_Program):
             if alone:
                 self.optimizer = keras.optimizers.Adam(factor)
                 self.optimizer.build(self.model.trainable_variables)
-                self.step = self.eager_step
+                self.step = self.eagerly
             else:
                 before.look([("optimizer", optimizer)])
                 optimizer.learning_rate = self.peak * factor
@@ -585,7 +667,10 @@ class _Training(_Program):
         return evidence
 
     def rate(self) -> None:
-        """Loss and accuracy of some examples, in both modes."""
+        """Loss and accuracy of some examples, in both modes, unless the loss is
+        known to a train_step alone."""
+        if self.own and not self.facts:
+            return
         count = _count(tree.flatten(self.batches[0])[0])
         some = self.batches[: max(1, LOOKED_AT // max(count, 1))]
         for training in (False, True):

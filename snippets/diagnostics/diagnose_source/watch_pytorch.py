@@ -117,6 +117,13 @@ def _check_arguments(
 ) -> None:
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    parts = list(model.parameters())
+    if not parts or any(
+        isinstance(part, nn.parameter.UninitializedParameter) for part in parts
+    ):
+        raise ValueError(
+            f"model must have parameters (run a lazy model once before), got {type(model).__name__}"
+        )
     if isinstance(loss_fn, type) or not (loss_fn is None or callable(loss_fn)):
         raise ValueError(
             f"loss_fn must be a function or an instance such as nn.MSELoss(), got {loss_fn!r}"
@@ -350,8 +357,18 @@ class _Training(_Program):
             if part.requires_grad and id(part) in known
         ]
 
+    def is_trained(self, name: str) -> bool:
+        known = {id(part) for part in self.held()}
+        layer = dict(self.model.named_modules()).get(name, self.model)
+        return any(id(part) in known for part in layer.parameters())
+
     def checked(self) -> ModelReport:
-        return check_model(self.model, self.some_examples(), self.loss_fn)
+        batch, some = self.batches[0](), self.some_examples()
+        if len(next(_tensors(some))) != len(next(_tensors(batch))):
+            # Some models take batches of one size alone.
+            with suppress(ValueError):
+                return check_model(self.model, some, self.loss_fn)
+        return check_model(self.model, batch, self.loss_fn)
 
     def some_examples(self) -> Any:
         """A batch as the training draws it, but not a small one."""
