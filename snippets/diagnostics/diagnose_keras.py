@@ -164,6 +164,14 @@ CURES = {
         "Freeze what is to stay: requires_grad_(False). Else make the optimizer last, from model.parameters().",
         "toolbox/symptom-finder/#weights",
     ),
+    "idle-term": (
+        "note",
+        "A term of the loss reaches no weight that the optimizer holds: it grows and falls, and trains nothing.",
+        "detach(), .data or torch.no_grad() before it, as of the fakes in a generator's own step; or another optimizer "
+        "trains what it reaches.",
+        "In the step of a generator give the critic the fakes themselves; detach them in the step of the critic alone.",
+        "toolbox/symptom-finder/#weights",
+    ),
     "labels-not-whole": (
         "fault",
         "Labels with a fraction are cut to whole numbers.",

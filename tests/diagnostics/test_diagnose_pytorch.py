@@ -562,6 +562,51 @@ def test_a_model_of_one_batch_size_is_looked_at_with_that():
     assert codes(report) == [] and report.check
 
 
+class Translator(nn.Module):
+    """A generator that its critic and the targets train."""
+
+    def __init__(self, cut):
+        super().__init__()
+        self.generator, self.critic, self.cut = mlp(classes=8), mlp(classes=1), cut
+
+    def forward(self, x):
+        fake = self.generator(x)
+        return fake, self.critic(fake.detach() if self.cut else fake)
+
+
+def both_terms(output, y):
+    fake, score = output
+    return F.binary_cross_entropy_with_logits(score, torch.ones_like(score)) + 10 * F.l1_loss(fake, y)
+
+
+def stacked_terms(output, y):
+    fake, score = output
+    return torch.stack([(1 - score).square().mean() / 2, F.l1_loss(fake, y)]).sum() - 0.1
+
+
+@pytest.mark.parametrize("loss", [both_terms, stacked_terms])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_term_that_reaches_no_weight_of_the_optimizer(cut, loss):
+    (x, _), model = draw(), Translator(cut)
+    settings = {"batch_size": 32, "progress": False}
+    one = torch.optim.Adam(model.generator.parameters(), 0.01)
+    notes = codes(diagnose(model, (x, x.roll(1, 1)), loss, one, **settings), "note")
+    assert notes == ["part-not-in-optimizer"] + ["idle-term"] * cut
+    both = torch.optim.Adam(model.parameters(), 0.01)
+    assert codes(diagnose(model, (x, x.roll(1, 1)), loss, both, **settings), "note") == []
+
+
+def test_a_bias_that_a_loss_reads_is_no_term_of_it():
+    class Biased(Translator):
+        def forward(self, x):
+            return self.critic[:2](self.generator(x)) @ self.critic[2].weight.T + self.critic[2].bias
+
+    (x, _), model = draw(), Biased(False)
+    one = torch.optim.Adam(model.generator.parameters(), 0.01)
+    report = diagnose(model, (x, x), lambda made, _: -made.mean(), one, batch_size=32, progress=False)
+    assert codes(report, "note") == ["part-not-in-optimizer"]
+
+
 class Adversaries(nn.Module):
     def __init__(self):
         super().__init__()

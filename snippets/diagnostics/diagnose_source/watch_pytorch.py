@@ -310,6 +310,8 @@ class _Training(_Program):
         """The loss adds up what a loss of torch gives for each example."""
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
+        self.terms: list[tuple[str, set[int]]] = []
+        """Of the loss: what made each, and the weights that it reaches."""
 
     def judge_optimizer(self) -> list[Finding]:
         """Weights that get a gradient, and are in no group of the optimizer.
@@ -345,7 +347,15 @@ class _Training(_Program):
                 ", which holds weights of the same width that are not the model's"
             )
         code = "not-in-optimizer" if split or replaced else "part-not-in-optimizer"
-        return [_found(code, evidence, *strays)]
+        found = [_found(code, evidence, *strays)]
+        names = {id(part): name for name, part in own.items()}
+        some = any(known & reached for _, reached in self.terms)
+        for maker, reached in self.terms if some else ():
+            others = [names[part] for part in names if part in reached]
+            if others and not known & reached:
+                what = f"{maker} reaches {len(others)} weights, 0 of the optimizer's"
+                found.append(_found("idle-term", what, *others))
+        return found
 
     def held(self) -> list[Tensor]:
         """The weights of the model that the optimizer trains."""
@@ -411,6 +421,10 @@ class _Training(_Program):
             self.facts = self.facts_of(call, batch, value)
         if isinstance(value, Tensor):
             self.reached = _reached(value.grad_fn)
+            self.terms = [
+                (type(term).__name__.partition("Backward")[0], _reached(term))
+                for term in _terms(value.grad_fn)
+            ]
         if failure:
             raise _Failed from failure
         return value
@@ -876,6 +890,23 @@ def _reached(graph: Any) -> set[int]:
         found.add(id(getattr(node, "variable", None)))
         todo += [source for source, _ in node.next_functions]
     return found
+
+
+def _terms(graph: Any) -> Iterator[Any]:
+    """What a loss adds up, without constant factors."""
+    todo = [graph]
+    while todo:
+        node = todo.pop()
+        sources = [source for source, _ in getattr(node, "next_functions", ())]
+        given = [source for source in sources if source is not None]
+        kind = type(node).__name__.partition("Backward")[0]
+        scaled = kind in ("Mul", "Div", "Neg") and len(given) == 1
+        # Of a stack of losses; what else is reduced is a loss by itself.
+        stacked = kind in ("Sum", "Mean") and "Stack" in type(given[0]).__name__
+        if scaled or stacked or kind in ("Add", "Sub", "Stack"):
+            todo += given
+        elif node is not None:
+            yield node
 
 
 _PASSED = (
