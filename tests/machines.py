@@ -74,7 +74,8 @@ def environment(settings: dict[str, str], threads: str) -> dict[str, str]:
     """That of this process with the switches of one stand-in, and with no other switch that may have been set."""
     switches = {"OPENBLAS_L2_SIZE", *(name for machine in X86.values() for name in machine)}
     kept = {name: text for name, text in os.environ.items() if name not in switches}
-    return kept | settings | {"TEST_THREADS": threads}
+    # A thread that waits for another sleeps; else it keeps a core busy that the other may wait for.
+    return kept | settings | {"TEST_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def passes(settings: dict[str, str], threads: str, arguments: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -42,6 +43,12 @@ def site_url(server: Server) -> str:
     return server.url
 
 
+@lru_cache
+def body_of(file: Path, changed: int) -> bytes:
+    """What is sent for a file as it was at this time; every page asks for the same styles and scripts."""
+    return gzip.compress(file.read_bytes(), 6) if file.suffix in COMPRESSED else file.read_bytes()
+
+
 def serve(folder: Path) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -50,10 +57,9 @@ def serve(folder: Path) -> Iterator[Server]:
             status = 200 if file.is_file() else 404
             if status == 404:
                 file = folder / "404.html"
-            body = file.read_bytes()
+            body = body_of(file, file.stat().st_mtime_ns)
             headers = {"Content-Type": mimetypes.guess_type(file.name)[0] or "application/octet-stream"}
             if file.suffix in COMPRESSED:
-                body = gzip.compress(body, 6)
                 headers["Content-Encoding"] = "gzip"
             headers["Content-Length"] = str(len(body))
             self.send_response(status)
