@@ -104,7 +104,7 @@ CLAIMS = (
     Claim(
         statement="Pre-LN: the same ratio",
         value=lambda measured: measured.pre[24][-1] / measured.pre[6][-1],
-        interval=(0.5, 0.8),
+        interval=(0.5, 0.9),
         paper="√(6/24) = 0.5",
         source="Xiong et al. (2020), theorem 1.",
         rival=1.0,

@@ -75,7 +75,7 @@ CLAIMS = (
     Claim(
         statement="`orthogonal_`: the largest singular value",
         value=lambda measured: measured.flattened[0],
-        interval=(1.69, 2.12),
+        interval=(1.55, 2.3),
         rival=1.0,
         rival_of="an orthogonal map",
         reason="The spread over ten seeds, and its range again beyond either end.",
