@@ -37,8 +37,8 @@ def fold_batch_norm(layer: Any, norm: Any) -> Layer:
 
     A folded Linear takes rows (B, in) alone: on more axes the two would not
     normalize what it puts out, and it raises ValueError. ValueError also if
-    `layer` is another one (transposed, with a `forward` or a forward hook of its
-    own or a weight computed from other parameters), if `norm` is not of its
+    `layer` is another one (transposed, with a `forward` or a forward hook of
+    its own or a weight computed from other parameters), if `norm` is not of its
     kind, keeps no running statistics, has another number of features than
     `layer` has outputs or does more, as one with an activation inside.
     """
@@ -144,9 +144,9 @@ def fold_model(model: nn.Sequential) -> tuple[nn.Sequential, Report]:
 
     Goes into nested Sequentials, and takes their order for the order of
     computation. Names stay, where they are no numbers. What `fold_batch_norm`
-    refuses stays as it is, and so does a nested Sequential with a `forward` or a
-    hook of its own. ValueError if `model` is not a Sequential or has one, for a
-    lazy or sharded parameter, and for a layer that cannot be copied, as one
+    refuses stays as it is, and so does a nested Sequential with a `forward` or
+    a hook of its own. ValueError if `model` is not a Sequential or has one, for
+    a lazy or sharded parameter, and for a layer that cannot be copied, as one
     with a weight that a hook computes.
     """
     if not _in_order(model):

@@ -1676,7 +1676,7 @@ class _Training(_Program):
         """Of the last step."""
         self.loss_fn = losses.get(_only(model.loss))
         self.own, self.alone = _has_own_step(model), False
-        """The model trains by a train_step of its own, and from inputs alone."""
+        """It trains by a train_step of its own, and from inputs alone."""
         self.optimizer, self.peak = _twin(model, planned)
         self.eagerly = self.own_step if self.own else self.eager_step
         self.step = tf.function(self.eagerly, reduce_retracing=True)
@@ -1747,8 +1747,8 @@ class _Training(_Program):
         return bare, output
 
     def own_step(self, *batch: Any) -> Any:
-        """A step of the model's own, by the twin of its optimizer; the loss that
-        it returns, and no output."""
+        """A step of the model's own, by the twin of its optimizer: the loss
+        that it returns, and no output."""
         x, y, weights = batch
         known, kept = vars(self.model), self.model.optimizer
         known["optimizer"] = self.optimizer

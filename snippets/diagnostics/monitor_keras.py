@@ -47,9 +47,9 @@ class TrainingMonitor(keras.callbacks.Callback):
     monitor. Several calls of `fit` are one record. If `fit` raises, `close`, or
     the end of a `with` block around it, gives the optimizer back.
 
-    Raises ValueError for an `every` that is no integer from 1 on and, when `fit` begins, for another
-    backend than TensorFlow, for several replicas and for an optimizer that
-    another monitor watches.
+    Raises ValueError for an `every` that is no integer from 1 on and, when
+    `fit` begins, for another backend than TensorFlow, for several replicas and
+    for an optimizer that another monitor watches.
     """
 
     def __init__(self, every: int = 50, writer: Any = None) -> None:

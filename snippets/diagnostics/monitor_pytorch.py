@@ -56,8 +56,8 @@ class TrainingMonitor:
     hooks.
 
     Raises ValueError for an `every` that is no integer from 1 on, for an
-    optimizer without parameters of the model, for a lazy model, and at a `step(closure)`, which computes its
-    gradients too late to be watched.
+    optimizer without parameters of the model, for a lazy model, and at a
+    `step(closure)`, which computes its gradients too late to be watched.
     """
 
     def __init__(

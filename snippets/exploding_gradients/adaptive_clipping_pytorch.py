@@ -101,7 +101,7 @@ def clip_adaptively_(
         # of an embedding: a row looked up twice stands there in two parts
         unit, relative = _norm(grad.to_dense() if grad.is_sparse else grad, unit_axis)
         short = unit * relative <= limit
-        # in two steps, since limit / norm may be 0 or Inf where the result is not
+        # in two steps: limit / norm may be 0 or Inf where the result is not
         parts.append(
             [torch.where(short, 1.0, part) for part in (unit, limit / relative)]
         )

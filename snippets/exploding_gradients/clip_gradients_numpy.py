@@ -65,7 +65,7 @@ def clip_by_global_norm(
         raise FloatingPointError(
             f"the gradients have the norm {norm}: there is nothing to clip"
         )
-    # in two steps, since max_norm / norm may be 0 or Inf where the result is not
+    # in two steps: max_norm / norm may be 0 or Inf where the result is not
     unit, factor = (1.0, 1.0) if norm <= max_norm else (unit, max_norm / relative)
     return [
         # float64, since a factor of 1e-8 is 0 in float16

