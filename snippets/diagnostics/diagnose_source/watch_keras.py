@@ -378,6 +378,7 @@ class _Training(_Program):
         )
         return bare, output
 
+    @tf.autograph.experimental.do_not_convert  # nor does fit
     def own_step(self, *batch: Any) -> Any:
         """A step of the model's own, by the twin of its optimizer: the loss
         that it returns, and no output."""
