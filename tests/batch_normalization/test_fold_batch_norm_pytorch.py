@@ -285,3 +285,10 @@ def test_a_hook_is_not_lost():
     assert list(report.left) == ["0.1"]
     with pytest.raises(ValueError, match="model must be a Sequential without a forward or a hook"):
         fold_model(doubling)
+
+
+def test_a_sharded_model_is_named():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).eval()
+    model[0].weight.device_mesh = "as a DTensor has"
+    with pytest.raises(ValueError, match="model must not be sharded, got '0.weight'"):
+        fold_model(model)

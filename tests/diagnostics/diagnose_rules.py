@@ -105,11 +105,15 @@ def check_reversed_weights(snippet):
     labels, rare = np.repeat(np.arange(4), [40, 16, 6, 2]), np.arange(64) % 4 == 0
     counts = np.bincount(labels).astype(float)
     balanced, binary = counts.sum() / counts / counts.size, rare[:, None].astype(float)
+    # The ends go the wrong way, what lies between them does not.
+    aside = np.empty(4)
+    aside[counts.argsort()] = 1.0, 100.0, 0.01, 4.0
     for given, weights, fires in (
         (("labels", SCORES, labels, "Addmm"), counts / counts.sum(), True),
         (("labels", SCORES, labels, "Addmm"), balanced, False),
         (("labels", SCORES, labels, "Addmm"), np.array([1.0, 2.0, 2.0, 1.0]), False),
         (("labels", SCORES, labels, "Addmm"), np.array([5.0, 0.0, 0.0, 0.0]), False),
+        (("labels", SCORES, labels, "Addmm"), aside, False),
         (("labels", SCORES, LABELS, "Addmm"), np.array([4.0, 1.0, 1.0, 1.0]), False),
         (("classes", SCORES, np.eye(4)[labels], "Addmm"), counts, True),
         (("classes", SCORES, softmax(SCORES), "Addmm"), counts, False),

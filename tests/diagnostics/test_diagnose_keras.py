@@ -581,6 +581,14 @@ def test_weights_of_examples_that_go_the_wrong_way():
         assert codes(look(mlp(), data), "note") == expected
 
 
+def test_weights_of_examples_with_one_hot_classes():
+    rare = (x[:, 0] > 0.5).astype("int32")
+    weights = np.where(rare, 1 / (1 - rare.mean()), 1 / rare.mean()).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices((x, np.eye(2, dtype="float32")[rare], weights)).batch(32)
+    model = mlp(loss=losses.CategoricalCrossentropy(from_logits=True))
+    assert codes(look(model, data), "note") == ["reversed-weights"]
+
+
 def two_optimizers():
     model = own_step()
     model.critic_optimizer = optimizers.Adam()

@@ -176,3 +176,11 @@ def test_the_factor_fits_where_the_ratio_does_not(size):
     rows = [LayerGradient(str(layer), rms, 1.0) for layer, rms in enumerate([size, 1.0, 1.0 / size])]
     assert factor_per_layer(rows) == pytest.approx(size, rel=1e-12, abs=0)
     assert factor_per_layer(iter(rows)) == factor_per_layer(rows)
+
+
+def test_a_model_of_another_kind_or_of_integers_is_named():
+    with pytest.raises(ValueError, match="model must be a Perceptron, got list"):
+        layer_gradients([np.eye(3)], np.ones((2, 3)), lambda output: output)
+    whole = Perceptron([np.eye(3, dtype=int)], [np.zeros(3)], "tanh")
+    with pytest.raises(ValueError, match="floating weights and biases, got int64 and float64 in layer 0"):
+        layer_gradients(whole, np.ones((2, 3)), lambda output: output)

@@ -54,3 +54,9 @@ def test_other_shapes_dtypes_and_gains_are_refused():
         DeltaOrthogonal()((3, 3, 4), "int64")
     with pytest.raises(ValueError, match="gain must be finite and not negative, got nan"):
         DeltaOrthogonal(gain=float("nan"))((3, 3, 4))
+
+
+@pytest.mark.parametrize("seed", [True, 2**63])
+def test_a_seed_that_no_generator_takes_is_named(seed):
+    with pytest.raises(ValueError, match=f"seed must be an integer of 64 bits, got {seed}"):
+        DeltaOrthogonal(seed=seed)
