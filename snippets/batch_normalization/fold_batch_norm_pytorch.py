@@ -37,10 +37,11 @@ def fold_batch_norm(layer: Any, norm: Any) -> Layer:
 
     A folded Linear takes rows (B, in) alone: on more axes the two would not
     normalize what it puts out, and it raises ValueError. ValueError also if
-    `layer` is another one (transposed, with a `forward` or a forward hook of
-    its own or a weight computed from other parameters), if `norm` is not of its
-    kind, keeps no running statistics, has another number of features than
-    `layer` has outputs or does more, as one with an activation inside.
+    `layer` is another one (transposed, with a `forward` of its own or a weight
+    computed from other parameters), if `norm` is not of its kind, keeps no
+    running statistics, has another number of features than `layer` has outputs
+    or does more, as one with an activation inside, and if one of the two has a
+    forward hook.
     """
     if misfit := _misfit(layer, norm):
         raise ValueError(misfit)
@@ -104,18 +105,21 @@ def _misfit(layer: Any, norm: Any) -> str | None:
         return f"layer and norm must hold values on one device, got {weight.device} and {norm.running_var.device}"
     if norm.num_features != len(layer.weight):
         return f"norm must have {len(layer.weight)} features, as layer has outputs, got {norm.num_features}"
+    if norm._forward_hooks or norm._forward_pre_hooks:
+        return f"norm must have no forward hook, which nothing would call, got {norm}"
     if not _norm_alone(norm, weight.dim()):
-        return f"norm must do no more than normalize, got {norm} with a forward or a hook of its own"
+        return (
+            f"norm must do no more than normalize, got {norm} with a forward of its own"
+        )
     return None
 
 
 @torch.no_grad()
 def _norm_alone(norm: Norm, rank: int) -> bool:
-    """Whether no activation follows inside, by its `forward` or a hook: what
-    comes out far to both sides of the mean says so.
+    """Whether no activation follows inside its `forward`: what comes out far
+    to both sides of the mean says so.
     """
-    plain = type(norm).forward in (Norm.forward, nn.SyncBatchNorm.forward)
-    if plain and not (norm._forward_hooks or norm._forward_pre_hooks):
+    if type(norm).forward in (Norm.forward, nn.SyncBatchNorm.forward):
         return True
     copied: Any = copy.deepcopy(norm).to("cpu", torch.float64).eval()
     mean, var = copied.running_mean, copied.running_var

@@ -277,6 +277,15 @@ def test_a_hook_is_not_lost():
     watched.register_forward_hook(lambda _layer, _inputs, output: output + 1.0)
     with pytest.raises(ValueError, match="layer must have no forward hook"):
         fold_batch_norm(watched, norm)
+    for register in ("register_forward_hook", "register_forward_pre_hook"):
+        called = []
+        noted = copy.deepcopy(norm)
+        getattr(noted, register)(lambda *_, called=called: called.append(1))
+        folded, report = fold_model(nn.Sequential(layer, noted).eval())
+        assert "norm must have no forward hook" in report.left["1"]
+        assert not called  # folding runs nothing of the reader's
+        folded(x)
+        assert called
     doubling = nn.Sequential(copy.deepcopy(layer), copy.deepcopy(norm))
     doubling.register_forward_hook(lambda _model, _inputs, output: 2.0 * output)
     model = nn.Sequential(doubling)
