@@ -277,21 +277,14 @@ class TrainingMonitor:
         """Euclidean norms, shape (P,), in float32 or wider, on one device; 0
         for None.
         """
-        device, wide = self._parameters[0].device, []
+        device, norms = self._parameters[0].device, []
         for tensor in tensors:
             if tensor is None or not tensor.numel():
-                tensor = torch.zeros(1, device=device)
+                tensor = torch.zeros(1)
             elif tensor.is_sparse:
                 tensor = tensor.coalesce().values()
-            wide.append(tensor.to(torch.promote_types(tensor.dtype, torch.float32)))
-        # the largest entry is taken out, so that no square overflows or is 0
-        largest = torch.stack([one.abs().amax().to(device) for one in wide])
-        units = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
-        norms = [
-            torch.linalg.vector_norm(one / unit.to(one.device, one.dtype)).to(device)
-            for one, unit in zip(wide, units.unbind(), strict=True)
-        ]
-        return units * torch.stack(norms)
+            norms.append(_norm(tensor).to(device))
+        return torch.stack(norms)
 
     def _collect(self) -> None:
         """Bring the norms that wait to the host, as rows."""
@@ -344,6 +337,18 @@ class TrainingMonitor:
 
     def _by_layer(self, norms: Tensor) -> np.ndarray:
         return np.sqrt(np.bincount(self._layer_of, norms.cpu().double().numpy() ** 2))
+
+
+def _norm(tensor: Tensor) -> Tensor:
+    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+    norm = torch.linalg.vector_norm(wide)
+    # most norms are far from where squares overflow or are 0; to ask an
+    # accelerator for its number would make it wait
+    if norm.device.type == "cpu" and 1e-12 < norm < 1e15:
+        return norm
+    largest = wide.abs().amax()
+    unit = torch.where((largest > 0.0) & largest.isfinite(), largest, 1.0)
+    return unit * torch.linalg.vector_norm(wide / unit)
 
 
 def plot_rows(rows: list[dict[str, float]]) -> Any:
