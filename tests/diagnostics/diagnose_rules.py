@@ -114,6 +114,7 @@ def check_reversed_weights(snippet):
         (("labels", SCORES, labels, "Addmm"), np.array([1.0, 2.0, 2.0, 1.0]), False),
         (("labels", SCORES, labels, "Addmm"), np.array([5.0, 0.0, 0.0, 0.0]), False),
         (("labels", SCORES, labels, "Addmm"), aside, False),
+        (("labels", SCORES, labels, "Addmm"), np.array([1.5, 1.3, 1.1, 1.0]), False),
         (("labels", SCORES, LABELS, "Addmm"), np.array([4.0, 1.0, 1.0, 1.0]), False),
         (("classes", SCORES, np.eye(4)[labels], "Addmm"), counts, True),
         (("classes", SCORES, softmax(SCORES), "Addmm"), counts, False),
