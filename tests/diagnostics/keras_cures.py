@@ -202,6 +202,8 @@ def trained(case: Case, steps: int = 40) -> tuple[float, float]:
     """First and last loss on the one batch, by Adam."""
     model, (x, y), loss_fn = case.model, case.batch, losses.get(case.loss) or case.model.loss
     optimizer = keras.optimizers.Adam(2e-3)
+    # Else TensorFlow writes the graph of a step twice, the first time with what the optimizer keeps.
+    optimizer.build(model.trainable_variables)
     model.compile(optimizer, loss_fn)
     history = model.fit(x, y, batch_size=len(y), epochs=steps, verbose=0).history["loss"]
     return history[0], history[-1]
