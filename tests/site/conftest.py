@@ -3,6 +3,7 @@
 import gzip
 import mimetypes
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,11 @@ from docs.hooks.show import explorer
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000
 """Milliseconds that a test waits for what should come: long, since it says that something hangs."""
+
+SHEETS = re.findall(r"^  - (stylesheets/\w+\.css)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+"""The project's own style sheets, in their order."""
+LINKED = "".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in SHEETS)
+"""They all, for the head of a page without the site."""
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".py", ".ipynb"}
 

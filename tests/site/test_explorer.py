@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from docs.hooks.show.explorer import MODULES, digits_json, publish_modules
 from tests.bench import explorer as bench_explorer
-from tests.site.conftest import serve
+from tests.site.conftest import LINKED, serve
 from tests.site.test_browser import AXE, PHONE, ROOT, WIDE, axe
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ PAGE = """<!doctype html>
 <html lang="en" class="js" style="font-size: 125%"><head><meta charset="utf-8"><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width">
 <title>Explorer</title>
-<link rel="stylesheet" href="stylesheets/palette.css"><link rel="stylesheet" href="stylesheets/theme.css">
+{sheets}
 <script type="module" src="javascripts/explorer/loader.js"></script></head>
 <body data-md-color-scheme="default">
 <main class="md-content__inner md-typeset" style="background: var(--paper); color: var(--ink)">
@@ -44,7 +44,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Two bare pages with the explorer, all controls and few, and the files that they need, without the site."""
     folder = tmp_path_factory.mktemp("explorer")
     for name, attributes in (("index.html", ""), ("embed.html", EMBED), ("404.html", "")):
-        (folder / name).write_text(PAGE.format(attributes=attributes), encoding="utf-8")
+        (folder / name).write_text(PAGE.format(sheets=LINKED, attributes=attributes), encoding="utf-8")
     (folder / "figure.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 442 326"/>')
     publish_modules(ROOT / "docs" / MODULES, folder / MODULES)
     for name in ("stylesheets", "fonts"):

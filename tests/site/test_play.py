@@ -17,7 +17,7 @@ from snippets.he_initialization import experiment_signal_per_layer as signal
 from snippets.vanishing_gradients import experiment_lstm_forget_bias as forget
 from snippets.weight_initialization import experiment_symmetry as symmetry
 from snippets.xavier_initialization import experiment_rectangular_layers as rectangular
-from tests.site.conftest import serve
+from tests.site.conftest import LINKED, serve
 from tests.site.test_browser import AXE, PHONE, ROOT, axe
 
 pytestmark = pytest.mark.browser
@@ -27,9 +27,9 @@ PLAYS = sorted(file.stem for file in (ROOT / "docs" / PLAY).glob("*.js") if file
 LIGHT = 6_000
 """Bytes, gzipped, of one with all that it needs."""
 
-HEAD = """<!doctype html><html lang="en" class="js" style="font-size: 125%"><head><meta charset="utf-8">
+HEAD = f"""<!doctype html><html lang="en" class="js" style="font-size: 125%"><head><meta charset="utf-8">
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"><title>Play</title>
-<link rel="stylesheet" href="stylesheets/palette.css"><link rel="stylesheet" href="stylesheets/theme.css">
+{LINKED}
 <script type="module" src="javascripts/explorer/loader.js"></script></head>
 <body data-md-color-scheme="default">
 <main class="md-content__inner md-typeset" style="background: var(--paper); color: var(--ink)">

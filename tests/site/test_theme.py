@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from docs.hooks.draw import palette, theme
+from tests.site.conftest import SHEETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -28,6 +29,13 @@ def test_the_site_has_both(built_site):
     assert all(palette.NAMED[name] == tuple(pair) for name, *pair in found)
 
 
-def test_every_font_in_the_stylesheet_is_in_the_folder():
-    named = re.findall(r"fonts/([\w-]+\.woff2)", (DOCS / "stylesheets" / "theme.css").read_text(encoding="utf-8"))
+def test_every_style_sheet_is_linked():
+    """The explorer's comes with its script."""
+    files = {f"stylesheets/{file.name}" for file in (DOCS / "stylesheets").glob("*.css")}
+    assert files - {"stylesheets/explorer.css"} == set(SHEETS)
+
+
+def test_every_font_in_a_style_sheet_is_in_the_folder():
+    sheets = "".join((DOCS / sheet).read_text(encoding="utf-8") for sheet in SHEETS)
+    named = re.findall(r"fonts/([\w-]+\.woff2)", sheets)
     assert sorted(named) == sorted(file.name for file in (DOCS / "fonts").glob("*.woff2"))

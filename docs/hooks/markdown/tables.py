@@ -1,6 +1,6 @@
 """Markdown extension: the cells of a table in `<div class="stacked" markdown="1">` know the names of their columns.
 
-Four columns of words leave a phone a word to a line. `theme.css` gives each cell a line of its own there, behind the
+Four columns of words leave a phone a word to a line. `tables.css` gives each cell a line of its own there, behind the
 name of its column, which it takes from the cell.
 """
 

@@ -1,8 +1,8 @@
 """One style sheet for each kind of page, with the rules that a page of this kind can use.
 
-MkDocs links ten sheets; each delays the first paint, and a third of their bytes has a use. After the build those of a
-page become one, in their order. A rule stays if each class, id, element and attribute that its selector asks for is on
-a page of the kind or is a word of a script, which may add it. So do custom properties, animations and fonts that
+MkDocs links a score of sheets; each delays the first paint, and a third of their bytes has a use. After the build those
+of a page become one, in their order. A rule stays if each class, id, element and attribute that its selector asks for
+is on a page of the kind or is a word of a script, which may add it. So do custom properties, animations and fonts that
 something names. What the rules say is not touched. On the way the pages lose the indents of the templates.
 """
 
