@@ -34,6 +34,30 @@ DIVIDED = {"tests/diagnostics/test_cures_keras.py", "tests/site/test_browser.py"
 """Long files whose tests share what they found for one parameter and nothing else: a fault, a page."""
 
 
+OF_BOTH_HALVES = {
+    "bench/test_monitor.py",
+    "site/test_contract.py",
+    "test_claims.py",
+    "test_experiments.py",
+    "test_spread.py",
+}
+"""Files outside `test_*_keras.py` with tests that import TensorFlow when they run."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of the half that is not asked for no file is read: PyTorch and TensorFlow take seconds of every process."""
+    asked = config.getoption("markexpr") or ""
+    if not collection_path.name.startswith("test_") or collection_path.suffix != ".py":
+        return None
+    of_keras = collection_path.stem.endswith("_keras")
+    if asked.startswith("not keras"):
+        return of_keras or None
+    if asked == "keras":
+        of_both = collection_path.relative_to(ROOT / "tests").as_posix() in OF_BOTH_HALVES
+        return not (of_keras or of_both) or None
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW.intersection(item.fixturenames) or item.path.name in MEASURING:

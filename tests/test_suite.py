@@ -1,5 +1,6 @@
 """Every test is run: pytest passes a folder with an unlucky name over, such as `build`, without a word."""
 
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def test_every_file_of_tests_has_the_name_that_pytest_looks_for(request):
     for path in Path(__file__).parent.rglob("*.py"):
         if "\ndef test_" in path.read_text(encoding="utf-8"):
             assert any(fnmatch(path.name, pattern) for pattern in request.config.getini("python_files")), path
+
+
+def test_no_test_lies_in_a_file_that_its_half_does_not_read():
+    tests = Path(__file__).parent
+    marked = re.compile(r"^pytestmark = (\[\n)?.*mark[.]keras", re.MULTILINE)
+    some = re.compile(r"^@every_experiment|marks?=.*mark[.]keras", re.MULTILINE)
+    of_both = set()
+    for path in tests.rglob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert bool(marked.search(text)) == path.stem.endswith("_keras"), path
+        if not marked.search(text) and some.search(text):
+            of_both.add(path.relative_to(tests).as_posix())
+    assert of_both == conftest.OF_BOTH_HALVES
 
 
 @pytest.mark.parametrize(

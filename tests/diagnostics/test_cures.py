@@ -7,6 +7,8 @@ from snippets.laboratory.healthy_models import build
 from snippets.laboratory.planted_faults import FAULTS
 from tests.diagnostics.cures import CURES, trained
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_planted_fault_has_a_cure():
     assert CURES.keys() == FAULTS.keys()

@@ -14,6 +14,8 @@ from docs.hooks import package
 from docs.hooks.show.catalogue import find_snippets
 from docs.hooks.store import ROOT
 
+pytestmark = pytest.mark.slow
+
 FRAMEWORKS = ["pytorch", "keras", "numpy"]
 
 

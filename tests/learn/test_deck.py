@@ -12,6 +12,8 @@ import pytest
 from docs.hooks.learn import deck
 from docs.hooks.learn.source import find_sources
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory) -> dict:

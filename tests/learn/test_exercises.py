@@ -49,6 +49,7 @@ def test_every_file_belongs_to_an_exercise(source):
     assert found == named
 
 
+@pytest.mark.slow
 def test_the_solutions_pass_as_a_reader_runs_them(tmp_path: Path):
     """One isolated pytest in a folder that holds a reader's files and nothing else."""
     for source, name in all_code():

@@ -114,6 +114,7 @@ def test_the_prose_of_a_copyable_file_fits_a_page(snippet: Path):
     assert [lines[number] for number in prose if len(lines[number]) > 80] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", [pytest.param("keras", marks=pytest.mark.keras), "torch", "numpy"])
 def test_copyable_files_run_alone_in_an_empty_folder(framework: str, tmp_path: Path):
     """One isolated process per framework runs each file by itself: no installed project, no script folder."""

@@ -13,6 +13,8 @@ import pytest
 from docs.hooks import store
 from docs.hooks.markdown import fonts, katex
 
+pytestmark = pytest.mark.slow
+
 FORMULAS = [
     r"x",
     r"\sqrt{2/n}",

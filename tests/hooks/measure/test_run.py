@@ -12,6 +12,8 @@ from docs.hooks.measure.experiment import find_experiments
 from docs.hooks.measure.imports import imported_modules
 from tests.hooks.halving import MEASURE, PATH, SOUND, figure, made, posix_only, products
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_imported_through_another_measures_again(sound):
     sound.write("snippets/laboratory/inner.py", "SIZE = 10.0\n")
