@@ -4,8 +4,8 @@
     python -m tests.spread "as it is"         on this processor alone
     python -m tests.spread --part cliff AVX2  experiments whose name contains a text
 
-An experiment is measured again where its code changed. All of them from nothing take about twenty minutes of a core for
-each setting. The table is written after each experiment, so the run may be interrupted.
+An experiment is measured again where its code changed or fewer seeds were taken. All of them from nothing take about
+twenty minutes of a core for each setting. The table is written after each experiment, so the run may be interrupted.
 """
 
 import argparse
@@ -33,15 +33,15 @@ ALL = (AS_IT_IS, spread.UNTRAINED, *machines.machines(), spread.LONGER)
 def main(settings: list[str], part: str, seeds: int) -> int:
     for setting in settings or ALL:
         for keras in (False, True):
-            stale = list(_stale(setting, part, keras))
+            stale = list(_stale(setting, part, keras, seeds))
             if stale:
                 _measure(setting, stale, seeds)
     return 0
 
 
-def _stale(setting: str, part: str, keras: bool) -> Iterator[Experiment]:
-    """The experiments whose rows are missing or older than their code. The frameworks do not share a process."""
-    known = {(row.experiment, row.setting, row.code) for row in spread.read()}
+def _stale(setting: str, part: str, keras: bool, seeds: int) -> Iterator[Experiment]:
+    """The experiments whose rows are missing, older than their code, or of fewer seeds; of one framework."""
+    known = {(row.experiment, row.setting, row.code) for row in spread.read() if row.seeds == 1 or row.seeds >= seeds}
     for experiment in find_experiments():
         if part not in str(experiment) or _uses_keras(experiment) != keras:
             continue

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from docs.hooks.measure.experiment import Experiment
 from docs.hooks.measure.imports import imported_files
-from docs.hooks.store import ROOT
+from docs.hooks.store import ROOT, write_if_changed
 
 TABLE = Path("docs", "hooks", "measure", "spread.csv")
 SHARED = {
@@ -79,11 +79,12 @@ def read() -> list[Row]:
 
 def write(rows: Iterable[Row]) -> None:
     """One line for each row, sorted, so that a diff shows what changed."""
-    with (ROOT / TABLE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in sorted(rows):
-            writer.writerow([*row[:-2], f"{row.lowest:.9g}", f"{row.highest:.9g}"])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row._fields)
+    for row in sorted(rows):
+        writer.writerow([*row[:-2], f"{row.lowest:.9g}", f"{row.highest:.9g}"])
+    write_if_changed(ROOT / TABLE, text.getvalue())
 
 
 def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
