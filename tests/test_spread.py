@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import math
 import re
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from docs.hooks.measure import spread
+from docs.hooks.measure.experiment import find_experiments
 from docs.hooks.store import ROOT, load
+from tests import spread as make_spread
 from tests.experiments import every_experiment, module
 
 ROWS = spread.read()
@@ -24,6 +27,13 @@ def test_the_table_is_not_older_than_the_experiment(experiment):
     known = spread.of(ROWS, experiment)
     assert known, f"make spread: the table was measured with other code than {experiment} has now"
     assert len(known) == len(list(claims(experiment)))
+
+
+@every_experiment
+def test_ten_seeds_are_ten(experiment):
+    takes_a_seed = "seed" in inspect.signature(module(experiment).measure).parameters
+    for rows in spread.of(ROWS, experiment).values():
+        assert {row.seeds for row in rows} == {spread.SEEDS if takes_a_seed else 1}
 
 
 @every_experiment
@@ -118,6 +128,15 @@ def test_the_digest_sees_what_is_measured_and_not_how_it_is_told(tmp_path, monke
         assert decisive(code.replace(old, new)) == same, old
     for old, new in (("= 3", "= 4"), ("m[0]", "m[1]")):
         assert decisive(code.replace(old, new)) != same, old
+
+
+@pytest.mark.parametrize(("seeds", "stale"), [(1, False), (3, True), (10, False)])
+def test_what_fewer_seeds_were_taken_of_is_measured_again(monkeypatch, seeds, stale):
+    """A single seed is all that an experiment without one has."""
+    (experiment,) = (e for e in find_experiments() if str(e) == "exploding_gradients/cliff")
+    row = spread.Row(str(experiment), spread.digest(experiment), "as it is", seeds, 0, "one", 0.0, 1.0)
+    monkeypatch.setattr(spread, "read", lambda: [row])
+    assert list(make_spread._stale("as it is", "exploding_gradients/cliff", False, 10)) == [experiment] * stale
 
 
 def test_the_table_is_written_as_it_was_read(tmp_path, monkeypatch):
