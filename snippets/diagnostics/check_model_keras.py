@@ -47,13 +47,23 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, losses, tree
 
 # No public name has what these have.
 from keras.src import backend
 from keras.src.random.seed_generator import global_seed_generator
-from tensorflow.python.framework import op_callbacks
+
+try:
+    import tensorflow as tf
+
+    # No public name has what these have.
+    from tensorflow.python.framework import op_callbacks
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{__name__} needs TensorFlow: pip install tensorflow, and set "
+        "KERAS_BACKEND=tensorflow before keras is imported"
+    ) from error
+
 
 DECADES = 3.0
 """Powers of ten by which a signal may fall or grow from the first layer to the
@@ -2331,7 +2341,8 @@ def check_model(
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before keras is imported"
         )
     if not model.built or not model.weights:
         raise ValueError(

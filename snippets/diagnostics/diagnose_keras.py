@@ -35,11 +35,19 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, losses, tree
 
-# No public name has what these have.
-from tensorflow.python.framework import op_callbacks
+try:
+    import tensorflow as tf
+
+    # No public name has what these have.
+    from tensorflow.python.framework import op_callbacks
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{__name__} needs TensorFlow: pip install tensorflow, and set "
+        "KERAS_BACKEND=tensorflow before keras is imported"
+    ) from error
+
 
 if __package__:
     from .check_model_keras import (
@@ -1471,7 +1479,8 @@ def diagnose(
 def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before keras is imported"
         )
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")

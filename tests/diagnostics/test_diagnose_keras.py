@@ -634,8 +634,16 @@ def test_bad_input_is_refused_with_its_name_and_value(message):
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="backend must be tensorflow, got jax"):
+    with pytest.raises(ValueError, match="backend must be tensorflow, got jax: set KERAS_BACKEND=tensorflow"):
         look(mlp(), x, y)
+
+
+@pytest.mark.parametrize("module", ["check_model_keras", "diagnose_keras"])
+def test_without_tensorflow_a_file_says_what_it_needs(module, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    spec = importlib.util.spec_from_file_location(module, Path(snippet.__file__).with_name(f"{module}.py"))
+    with pytest.raises(ModuleNotFoundError, match=f"{module} needs TensorFlow: .*KERAS_BACKEND=tensorflow before keras"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def test_both_files_in_one_folder_serve_without_a_package(monkeypatch):

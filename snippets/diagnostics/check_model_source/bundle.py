@@ -18,6 +18,16 @@ FRAMEWORKS = ("pytorch", "keras")
 
 
 PRIVATE = "# No public name has what these have."
+GUARDED = "tensorflow"
+"""Keras runs without it, on another backend."""
+GUARD = """try:
+    {}
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{{__name__}} needs TensorFlow: pip install tensorflow, and set "
+        "KERAS_BACKEND=tensorflow before keras is imported"
+    ) from error
+"""
 
 
 class Part(NamedTuple):
@@ -51,11 +61,14 @@ def text(place: Path, watch: Part, parts: list[Part], beside: str = "") -> str:
     """Of a bundled file; `beside` imports from others."""
     nodes = [node for one in (*parts, watch) for node in one.imports]
     standard = [node for node in nodes if _module(node) in sys.stdlib_module_names]
+    guarded = [node for node in nodes if _module(node) == GUARDED]
+    others = [node for node in nodes if node not in (*standard, *guarded)]
     head = [
         f'"""{watch.docstring}"""',
         f"# Made of the parts in {place.stem.rpartition('_')[0]}_source/: change those, then run bundle.py.",
         "\n".join(_merged(standard)),
-        "\n".join(_merged([node for node in nodes if node not in standard])),
+        "\n".join(_merged(others)),
+        GUARD.format("\n    ".join(_merged(guarded))) if guarded else "",
         beside,
     ]
     bodies = "\n\n\n".join(one.body for one in (*parts, watch))

@@ -129,7 +129,8 @@ def check_model(
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before keras is imported"
         )
     if not model.built or not model.weights:
         raise ValueError(

@@ -103,7 +103,8 @@ def diagnose(
 def _check_arguments(model: Any, batch_size: Any, epochs: Any) -> None:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"the Keras backend must be tensorflow, got {keras.backend.backend()}"
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before keras is imported"
         )
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
