@@ -596,6 +596,53 @@ def test_a_term_that_reaches_no_weight_of_the_optimizer(cut, loss):
     assert codes(diagnose(model, (x, x.roll(1, 1)), loss, both, **settings), "note") == []
 
 
+def test_the_cure_of_an_idle_term_lets_it_train():
+    """The critic gets the fakes themselves: its term falls with the generator's steps, and did not before."""
+
+    def loss(output, y):
+        return (1 - output[1]).square().mean() + 0.01 * F.l1_loss(output[0], y)
+
+    (x, _), fallen = draw(), []
+    for cut in (True, False):
+        torch.manual_seed(1)
+        model = Translator(cut)
+        optimizer = torch.optim.Adam(model.generator.parameters(), 0.01)
+        report = diagnose(model, (x, x.roll(1, 1)), loss, optimizer, batch_size=32, progress=False)
+        assert ("idle-term" in codes(report, "note")) is cut
+        terms = []
+        for _ in range(60):
+            optimizer.zero_grad()
+            fake, score = model(x)
+            terms.append((1 - score).square().mean().item())
+            loss((fake, score), x.roll(1, 1)).backward()
+            optimizer.step()
+        fallen.append(terms[-1] / terms[0])
+    assert fallen[1] < 0.9 < fallen[0]
+
+
+def test_the_cure_of_reversed_weights_lets_the_rare_class_be_learned():
+    """Of n examples in k classes a class weighs n / (k * its count)."""
+    x = torch.randn(1024, 8)
+    y = (x[:, 0] + torch.randn(1024) > 2.0).long()
+    counts = torch.bincount(y)
+    recalls = []
+    for weights in (counts / len(y), len(y) / (2 * counts)):
+        torch.manual_seed(1)
+        model, loss = mlp(), nn.CrossEntropyLoss(weights)
+        optimizer = torch.optim.Adam(model.parameters(), 0.01)
+        report = diagnose(model, (x, y), loss, optimizer, batch_size=64, progress=False)
+        assert ("reversed-weights" in codes(report, "note")) is (not recalls)
+        losses = []
+        for _ in range(60):
+            optimizer.zero_grad()
+            losses.append(loss(model(x), y))
+            losses[-1].backward()
+            optimizer.step()
+        assert losses[-1] < 0.9 * losses[0]
+        recalls.append((model(x).argmax(1)[y == 1] == 1).double().mean().item())
+    assert recalls[0] < 0.2 and recalls[1] > 0.6
+
+
 def test_a_bias_that_a_loss_reads_is_no_term_of_it():
     class Biased(Translator):
         def forward(self, x):
