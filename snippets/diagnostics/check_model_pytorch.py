@@ -122,6 +122,13 @@ SAME = 1e-3
 """Part by which the lengths of rows may differ that were normalized to one:
 those of random logits differ by more, also of 50,000 classes.
 """
+LEVEL, DIGITS = 0.1, 1e-3
+"""Slope of a loss at a constant answer over that at the output, where it is
+least; and the part of a loss by which it is less there. A hundredth of that
+part is rounding.
+"""
+NUMBERS = 2**22
+"""Of the output: larger ones are not answered for."""
 FEW = 8
 """Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0
@@ -491,6 +498,13 @@ ADVICE = {
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
+    "blank-among-labels": (
+        "fault",
+        "A label of a CTC loss is its blank: the loss takes it for nothing said.",
+        "Classes that count from 0, which is the blank by default; or padding within the length of the targets.",
+        "Count the classes from 1 and give the model one output more; or name another blank (PyTorch: blank=).",
+        "toolbox/symptom-finder/#loss",
+    ),
     "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
@@ -572,12 +586,36 @@ ADVICE = {
         "loss = -(log_probability * advantage).mean().",
         "toolbox/check-my-model/#limits",
     ),
+    "divergence-sign": (
+        "fault",
+        "The KL divergence of the latent variables has a minus: training makes it larger, without limit.",
+        "A forgotten minus: 1 + log_var - mean^2 - exp(log_var) is -2 times the divergence.",
+        "loss = reconstruction + divergence, divergence = -0.5 * (1 + log_var - mean**2 - exp(log_var)).sum().",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "sample-spread": (
+        "note",
+        "A sample has another spread than its divergence in the loss counts.",
+        "mean + log_var * noise, where an exponential was forgotten; or exp(log_var) * noise, which takes a variance "
+        "for a standard deviation.",
+        "sample = mean + exp(0.5 * log_var) * noise.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "constant-is-best": (
+        "note",
+        "No answer has less loss than one and the same for all examples, and training may go there.",
+        "Outputs of one network are compared, and nothing keeps examples apart: a target that is not cut off (SimSiam, "
+        "BYOL, a teacher that is trained), or pairs of which none is to differ.",
+        "target.detach() (PyTorch), ops.stop_gradient(target) (Keras); pairs that differ; or a term for the spread. "
+        "Where another optimizer holds the target, it is cut off already.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "target-with-gradient": (
         "note",
         "The target of a prediction carries a gradient to the same weights.",
-        "A bootstrapped target, reward + discount * value of the next state, that is not cut off.",
+        "A bootstrapped target, reward + discount * value of the next state, or a guessed label that is not cut off.",
         "torch.no_grad() around the target (PyTorch), ops.stop_gradient(target) (Keras). A residual-gradient method "
-        "means it.",
+        "means it, and so does what makes an entropy small.",
         "toolbox/symptom-finder/#loss",
     ),
     "advantage-with-gradient": (
@@ -1058,6 +1096,58 @@ class _Seen:
             given = given if positive else f"rates down to {low:.3g}"
             self.find_once("poisson-rate", f"the loss takes {given}")
 
+    def judge_constants(
+        self,
+        value: float,
+        slope: float,
+        constants: list[tuple[float, float]],
+        near: list[float],
+        apart: float,
+    ) -> None:
+        """The loss and its slope; the same of answers that do not look at the
+        examples; losses near to these; and that of answers that differ between
+        examples alone."""
+        losses = [loss for loss, _ in constants]
+        low = min(losses)
+        less = DIGITS * max(value - low, abs(value))
+        rounding = max(less / 100, 1e-6)
+        if (
+            value - low > max(less, 10 * rounding)
+            and max(losses) - low < rounding
+            and min(*near, apart) > low - rounding
+            and max(near) - low < (value - low) / 2
+            and all(flat < LEVEL * slope for _, flat in constants)
+        ):
+            evidence = f"loss {value:.3g}; {low:.3g} where all examples have one answer, whichever"
+            self.find("constant-is-best", evidence)
+
+    def judge_own_target(self, same: bool) -> None:
+        """Whether both sides of a cross-entropy have the same last weight."""
+        if same:
+            evidence = "a distribution as the target of a cross-entropy, from the last layer of the output"
+            self.find_once("target-with-gradient", evidence)
+
+    def judge_signs(self, turned: list[bool]) -> None:
+        """Which divergences have a minus."""
+        if any(turned):
+            self.find("divergence-sign", f"in {sum(turned)} terms of the loss")
+
+    def judge_spread(
+        self, sample: float | None, loss: float | None, *names: str
+    ) -> None:
+        """The powers of exp(an output): a standard deviation in a sample, and a
+        variance in the loss. 0 is no exponential, None is not known."""
+        if None not in (sample, loss) and loss and abs(2 * sample - loss) > SAME:
+            spread = f"exp({sample:g} * x)" if sample else "x"
+            evidence = f"noise times {spread} in the sample, a variance of exp({loss:g} * x) in the loss"
+            self.find_once("sample-spread", evidence, *names)
+
+    def judge_blank(self, count: int, labels: int, blank: int) -> None:
+        """How many labels of a CTC loss are the blank."""
+        if count:
+            evidence = f"{count} of {labels} labels are {blank}, the blank"
+            self.find_once("blank-among-labels", evidence)
+
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""
         if 0 in self.shifts and (causal or self.copies):
@@ -1157,6 +1247,7 @@ class _Seen:
 
 _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("blank-among-labels", "divergence-sign"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
     *("poisson-rate", "overlap-of-logits"),
@@ -1329,6 +1420,24 @@ def _collapse(angles: list[float]) -> bool:
     # all examples from the start, while others beside it are not.
     first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
     return max(angles[first:]) < 100 * ANGLE
+
+
+def _is_chosen(seen: _Seen, layers: tuple[LayerReport, ...]) -> bool:
+    """What looks the same to layers is an entry of a table that the model itself
+    chose before them, as the nearest code. At first all may choose the same
+    one; the loss moves codes and choosers towards each other.
+    """
+    first = next(
+        (
+            place
+            for place, layer in enumerate(layers)
+            if layer.gain and layer.cosine is not None and 1 - layer.cosine < ANGLE
+        ),
+        -1,
+    )
+    return any(
+        rows <= first for rows, _, what in seen.cuts if what[:3].lower() == "arg"
+    )
 
 
 def _beyond(
@@ -1650,7 +1759,11 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     # next step changes that.
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
-    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+    if (
+        len(angles) > 1
+        and _collapse(angles)
+        and not (symmetric or dead or _is_chosen(seen, layers))
+    ):
         alike = [
             layer.name
             for layer in layers
@@ -1661,7 +1774,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
             *alike,
         )
-    if (cut := _cut(seen, layers)) and not (opening or symmetric):
+    chosen = _is_chosen(seen, layers)
+    if (cut := _cut(seen, layers)) and not (opening or symmetric or chosen):
         before, first = (layers[place] for place in cut)
         evidence = f"cos {before.cosine:.2f} at {before.name}, {first.cosine:.6f} at {first.name} and after it"
         find("same-output", evidence, first.name)
@@ -2029,6 +2143,123 @@ def _summed(ends: Any, node: Any) -> tuple[set[Any], set[str]]:
     return found, kinds
 
 
+_GROWN = ("Exp", "Softplus")
+"""Operations that make a variance."""
+
+_End = tuple[Any, int]
+"""An operation, and which of its results."""
+
+
+def _reads(node: Any) -> list[_End]:
+    """What an operation reads of what has a gradient."""
+    return [end for end in node.next_functions if end[0] is not None]
+
+
+def _constant(node: Any) -> Tensor | None:
+    """What a product or a quotient has beside one's output."""
+    if _kind(node) not in ("Mul", "Div") or len(_reads(node)) != 1:
+        return None
+    other = node._saved_self if node.next_functions[0][0] is None else node._saved_other
+    return torch.as_tensor(1.0 if other is None else other)
+
+
+def _sign(values: Tensor) -> int:
+    """0 of what has several."""
+    above, below = bool((values >= 0).all()), bool((values <= 0).all())
+    return above - below if values.any() else 0
+
+
+def _added_up(loss: Any) -> dict[_End, int]:
+    """What a loss is a sum of, each with its sign; 0 if it has both."""
+    found, todo = dict[_End, int](), [((loss, 0), 1)]
+    while todo:
+        end, sign = todo.pop()
+        given, kind = _reads(end[0]), _kind(end[0])
+        constant = _constant(end[0])
+        if constant is not None and sign:
+            todo.append((given[0], sign * _sign(constant)))
+        elif kind in ("Add", "Stack", "Sub", "Rsub") and sign:
+            minus = {"Sub": 1, "Rsub": 0}.get(kind)
+            todo += [
+                (source, -sign if place == minus else sign)
+                for place, source in enumerate(end[0].next_functions)
+                if source[0] is not None
+            ]
+        elif kind.startswith((*_WHOLE, "Neg", "Sum", "Mean")) and given and sign:
+            todo.append((given[0], -sign if kind == "Neg" else sign))
+        elif found.setdefault(end, sign) != sign:
+            found[end] = 0
+    return found
+
+
+def _is_square(node: Any) -> bool:
+    ends = node.next_functions
+    same = _kind(node) == "Mul" and len(ends) == 2 and ends[0] == ends[1]
+    return same or _kind(node) == "Pow"
+
+
+def _root(end: _End) -> tuple[_End, float | None]:
+    """What powers, logarithms and exponentials are of, and of exp(p * root) the
+    p: 0 without an exponential, None where it cannot be told."""
+    power, known, exponential = 1.0, True, False
+    while True:
+        node, given = end[0], _reads(end[0])
+        kind, constant, square = _kind(node), _constant(node), _is_square(node)
+        passes = kind.startswith((*_WHOLE, *_GROWN, "Log", "Sqrt"))
+        if not given or not (passes or square or constant is not None):
+            return end, (power if known else None) if exponential else 0.0
+        if constant is not None:
+            known &= exponential and constant.numel() == 1
+            factor = constant.item() if constant.numel() == 1 else 1.0
+            power *= factor if kind == "Mul" else 1 / (factor or 1.0)
+        elif square:
+            known &= not exponential
+            power *= getattr(node, "_saved_exponent", 2.0)
+        elif kind == "Sqrt":
+            known &= not exponential
+            power /= 2
+        elif not kind.startswith(_WHOLE):
+            known &= kind == "Exp" and not exponential
+        exponential |= kind == "Exp"
+        end = given[0]
+
+
+def _divergences(loss: Any) -> list[tuple[_End, float | None, bool]]:
+    """Of variance - log(variance) + mean^2 within the loss: what the variance
+    is of, and as which exponential, as `_root` has them, and whether all of it
+    has a minus.
+    """
+    terms, found = _added_up(loss), list[tuple[_End, float | None, bool]]()
+    roots = {end: _root(end)[0] for end in terms}
+    for grown, sign in terms.items():
+        if not sign or not (_kind(grown[0]) in _GROWN or _is_square(grown[0])):
+            continue
+        root, power = _root(grown)
+        logs = [
+            end
+            for end, other in terms.items()
+            if other == -sign and roots[end] == root
+            if _kind(end[0]).startswith("Log") or end == root
+        ]
+        squares = [
+            end
+            for end, other in terms.items()
+            if other == sign and _is_square(end[0]) and roots[end] != root
+        ]
+        if logs and squares:
+            found.append((root, power, sign < 0))
+    return found
+
+
+def _spreads(node: Any) -> _End | None:
+    """What is multiplied by noise, numbers above and below 0; None of all
+    else."""
+    noise = _constant(node) if _kind(node) == "Mul" else None
+    if noise is None or noise.numel() < 2 or not noise.min() < 0 < noise.max():
+        return None
+    return _reads(node)[0]
+
+
 _SUMMING = ("Add", "Sub", "Rsub", "Sum", "Mean", "Mul", "Select", "Slice", "Index")
 """What an overlap is made of."""
 
@@ -2161,13 +2392,13 @@ def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
     return value.index_select(axis, torch.tensor(pick, device=value.device))
 
 
-def _tokens(inputs: Any) -> Tensor | None:
+def _texts(inputs: Any) -> list[Tensor]:
     """Whole numbers, a row for each text."""
     if isinstance(inputs, Mapping):
         other = re.compile("label|target|mask|type|position")
         inputs = [part for name, part in inputs.items() if not other.search(str(name))]
     whole = [part for part in _tensors(inputs) if part.dtype in (torch.long, torch.int)]
-    return next((part for part in whole if part.dim() == 2), None)
+    return [part for part in whole if part.dim() == 2]
 
 
 def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
@@ -2449,18 +2680,14 @@ def _alike(units: Tensor, within: float) -> bool:
     return bool(((units - units[:1]).abs() <= within * units.abs().max()).all())
 
 
-_SHAPES = (
-    "View",
-    "UnsafeView",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Alias",
-    "Clone",
-    "ToCopy",
-    "Select",
-    "Slice",
+_WHOLE = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze"),
+    *("Alias", "Clone", "ToCopy"),
 )
+"""Operations that neither change a number nor leave one out."""
+
+
+_SHAPES = (*_WHOLE, "Select", "Slice")
 
 
 def _place_of(stack: list[str]) -> str:
@@ -2895,6 +3122,7 @@ def check_model(
             watch.quietly(watch.judge_bootstrap, graph)
             watch.quietly(watch.judge_advantage, graph)
             watch.quietly(watch.judge_overlap, graph)
+            watch.quietly(watch.judge_divergence, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -3013,7 +3241,9 @@ class _Watch(_Seen, TorchFunctionMode):
         """Of outputs that may go below 0, what made them, and their range."""
         self.places = set[int]()
         """Where the output lies in memory."""
-        self.tokens = _tokens(inputs)
+        self.output: Any = None
+        self.texts = _texts(inputs)
+        self.tokens = next(iter(self.texts), None)
         if self.tokens is None:
             self.tokens = _series(self.inputs, self.targets)
             self.shifts |= set() if self.tokens is None else {1}
@@ -3066,7 +3296,7 @@ class _Watch(_Seen, TorchFunctionMode):
         }
         for row, place in self.squashed:
             row["predicts"] = place in results
-        self.places = results
+        self.places, self.output = results, output
         self.signed = {
             part.grad_fn: (_maker(part).lower(), part.min().item(), part.max().item())
             for part in _tensors(output)
@@ -3149,7 +3379,10 @@ class _Watch(_Seen, TorchFunctionMode):
             self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbors."""
+        """What one pass does not show: other outputs, memory, evaluation, and
+        neighbors."""
+        if loss_fn is not None:
+            self.quietly(self.look_at_constants, targets, loss_fn)
         for name, (module, given) in self.recurrent.items():
             self.quietly(self.look_through_time, name, module, given)
         batches = any(
@@ -3178,6 +3411,68 @@ class _Watch(_Seen, TorchFunctionMode):
         output = _called(model, inputs)
         value = loss_fn(output, targets) if loss_fn else output
         self.evaluation = float(_own_loss(value))
+
+    def look_at_constants(self, targets: Any, loss_fn: Any) -> None:
+        """Is a loss least where all examples, and all outputs of a shape, are
+        answered alike?"""
+        outputs, count = list(_tensors(self.output)), self.examples
+        small = sum(part.numel() for part in outputs) <= NUMBERS
+        if (
+            not small
+            or count < FEW
+            or not all(
+                part.requires_grad and part.dim() > 1 and len(part) == count
+                for part in outputs
+            )
+        ):
+            return
+        own = [part.detach() for part in outputs]
+
+        def loss(parts: list[Tensor], wanted: Any = targets) -> Tensor:
+            given = self.output
+            for old, new in zip(outputs, parts, strict=True):
+                given = _exchanged(given, old, new)
+            with _same_draws():
+                torch.default_generator.manual_seed(0)
+                return _own_loss(loss_fn(given, wanted))
+
+        def steep(parts: list[Tensor]) -> tuple[float, list[Tensor]]:
+            """A loss and its slopes."""
+            parts = [part.clone().requires_grad_() for part in parts]
+            value = loss(parts)
+            return value.item(), list(torch.autograd.grad(value, parts))
+
+        order = torch.arange(count, device=own[0].device)
+        moved = _taken(targets, 0, count, order.roll(1).tolist())
+        # Of targets that all are alike nothing is read, either.
+        if loss(own, moved).item() != loss(own).item():
+            return
+        value, slopes = steep(own)
+        # What is cut off in the loss may be a part of an output.
+        if not all(
+            (slope != 0).any(0).all() and (slope != 0).flatten(1).any(1).all()
+            for slope in slopes
+        ):
+            return
+        # By shape, the output whose rows answer for all.
+        firsts = {part.shape: part for part in reversed(own)}
+        constants = [
+            [firsts[part.shape][torch.full_like(order, row)] for part in own]
+            for row in range(0, count, count // 4)
+        ]
+        draw, near = torch.Generator(order.device).manual_seed(0), list[float]()
+        for constant in constants * 4:
+            others = []
+            for part in constant:
+                pick = torch.randperm(count, generator=draw, device=order.device)
+                others.append(0.95 * part + 0.05 * firsts[part.shape][pick])
+            near.append(loss(others).item())
+        apart = loss([firsts[part.shape] for part in own]).item()
+        answered = [
+            (low, math.hypot(*map(_norm, flat))) for low, flat in map(steep, constants)
+        ]
+        size = math.hypot(*map(_norm, slopes))
+        self.judge_constants(value, size, answered, near, apart)
 
     def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
         """What of the last output depends on the first step, and on the
@@ -3659,6 +3954,9 @@ class _Watch(_Seen, TorchFunctionMode):
             self.look_at_activation(input)
         if target.is_floating_point():
             self.judge_targets(target.detach(), 0, 1)
+            if target.requires_grad and input.requires_grad:
+                ends = map(_last_weight, (target.grad_fn, input.grad_fn))
+                self.judge_own_target(next(ends) is next(ends))
             labels = (
                 target.movedim(1, -1).flatten(0, -2)[places]
                 if target.dim() > 1
@@ -3704,7 +4002,16 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"the probabilities of a row have the sum {total.exp().mean():.3g}",
             )
 
-    def before_ctc_loss(self, log_probs: Tensor, *_: Any, **__: Any) -> None:
+    def before_ctc_loss(
+        self,
+        log_probs: Tensor,
+        targets: Tensor,
+        input_lengths: Any,
+        target_lengths: Any,
+        blank: int = 0,
+        *_: Any,
+        **__: Any,
+    ) -> None:
         # Steps after the first may be padded with anything.
         total = log_probs[0].detach().double().logsumexp(-1)
         if (total.abs() > 1e-2).any():
@@ -3712,6 +4019,11 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"the probabilities of a step have the sum {total.exp().mean():.3g}"
             )
             self.find_once("nll-without-log-softmax", evidence)
+        lengths = torch.as_tensor(target_lengths).cpu()
+        known = targets.detach().cpu()
+        if known.dim() == 2:
+            known = known[torch.arange(known.shape[1]) < lengths[:, None]]
+        self.judge_blank(int((known == blank).sum()), known.numel(), blank)
 
     def check_labels(self, classes: int, target: Tensor, ignore_index: int) -> None:
         labels = target[target != ignore_index]
@@ -3745,25 +4057,33 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def look_at_shift(self, target: Tensor, ignore_index: int) -> None:
         """Are the targets the tokens themselves, those next to them, or those
-        after?"""
-        tokens = self.tokens
-        if tokens is None or target.is_floating_point() or not tokens.numel():
+        after? A decoder reads its tokens beside those of another text."""
+        if target.is_floating_point():
             return
+        for number, tokens in enumerate(self.texts):
+            for shift in (1, 0, 2) if number else range(3):
+                if self.stands_at(shift, tokens, target, ignore_index):
+                    self.shifts.add(shift)
+                    self.tokens = tokens
+                    return
+
+    def stands_at(
+        self, shift: int, tokens: Tensor, target: Tensor, ignore_index: int
+    ) -> bool:
         # The loss may have left out the last ones.
-        width, length = target.numel() // len(tokens), tokens.shape[1]
+        width, length = target.numel() // max(len(tokens), 1), tokens.shape[1]
         if not length - 2 <= width <= length or target.numel() % len(tokens):
-            return
+            return False
         target = target.reshape(len(tokens), width)
-        for shift in range(3):
-            some = target[:, : length - shift]
-            given = tokens[:, shift : shift + width]
-            kept = some != ignore_index
-            if kept.sum() >= FEW and torch.equal(some[kept], given[kept]):
-                self.shifts.add(shift)
-                # Padding is one token; what a mask leaves out is many.
-                left = given[~kept].unique().numel() > 2
-                self.copies |= shift == 0 and left
-                return
+        some = target[:, : length - shift]
+        given = tokens[:, shift : shift + width]
+        kept = some != ignore_index
+        same = kept.sum() >= FEW and torch.equal(some[kept], given[kept])
+        if same:
+            # Padding is one token; what a mask leaves out is many.
+            left = given[~kept].unique().numel() > 2
+            self.copies |= shift == 0 and left
+        return bool(same)
 
     def look_at_order(self, model: nn.Module, inputs: Any) -> None:
         """A causal model says of the first half of a text the same whatever
@@ -3942,6 +4262,18 @@ class _Watch(_Seen, TorchFunctionMode):
             if span and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
                 evidence = "outputs of {}, here {:.3g} to {:.3g}".format(*span)
                 self.find_once("overlap-of-logits", evidence)
+
+    def judge_divergence(self, graph: list[Any]) -> None:
+        """A KL divergence between Gaussians that the training makes larger, or
+        that knows another spread than the sample has."""
+        known = _divergences(graph[-1])
+        powers = {root: power for root, power, _ in known}
+        self.judge_signs([turned for *_, turned in known])
+        for spread in map(_spreads, graph if known else ()):
+            root, power = (None, None) if spread is None else _root(spread)
+            if root in powers:
+                names = (row["name"] for row in self.rows if row["node"] is root[0])
+                self.judge_spread(power, powers[root], *names)
 
     def judge_advantage(self, graph: list[Any]) -> None:
         """Products of log-probabilities and data less an output, of which both

@@ -595,6 +595,14 @@ FAULTS: dict[str, Fault] = {
     "an advantage with a gradient": Fault(
         "advantage-with-gradient", losses.advantage_with_gradient
     ),
+    "a network compared with itself": Fault("constant-is-best", losses.nothing_cut),
+    "a KL divergence with a minus": Fault(
+        "divergence-sign", losses.divergence_with_a_minus
+    ),
+    "a logarithm for a standard deviation": Fault(
+        "sample-spread", losses.logarithm_for_a_deviation
+    ),
+    "CTC labels from 0": Fault("blank-among-labels", losses.labels_with_the_blank),
     "a skip connection behind a ReLU in place": Fault(
         "overwritten-input", losses.overwritten_skip
     ),

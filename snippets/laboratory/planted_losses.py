@@ -1,5 +1,7 @@
 """Healthy networks whose loss does not get what it needs: targets, order, index, shift or sign are wrong."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
@@ -201,6 +203,100 @@ def target_with_gradient() -> Case:
 
 def advantage_with_gradient() -> Case:
     return _case(network(CLASSES + 1), _acted(), actor_critic)
+
+
+class Views(nn.Module):
+    """Two halves of each example, encoded alike, and a guess of each from the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 16), nn.Tanh()
+        )
+        self.guess = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 16))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        one, other = self.encoder(x[:, :32]), self.encoder(x[:, 32:])
+        return self.guess(one), self.guess(other), one, other
+
+
+def compared(output: tuple[Tensor, ...], _: object, cut: bool = False) -> Tensor:
+    """Each guess against the code of the other half."""
+    *guesses, one, other = output
+    one, other = (part.detach() if cut else part for part in (one, other))
+    return F.mse_loss(guesses[0], other) + F.mse_loss(guesses[1], one)
+
+
+def nothing_cut() -> Case:
+    return _case(Views(), _classes(), compared)
+
+
+def deviation(log_variance: Tensor) -> Tensor:
+    return (0.5 * log_variance).exp()
+
+
+class Variational(nn.Module):
+    """An autoencoder whose codes are drawn, with a deviation from the last output."""
+
+    def __init__(self, spread: Callable[[Tensor], Tensor] = deviation) -> None:
+        super().__init__()
+        self.spread = spread
+        self.encoder = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+        self.mean, self.log_variance = nn.Linear(64, 8), nn.Linear(64, 8)
+        self.decoder = network(64)
+        self.decoder[0] = nn.Linear(8, 128)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = self.encoder(x)
+        mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+        code = mean + self.spread(log_variance) * torch.randn_like(mean)
+        return self.decoder(code), mean, log_variance
+
+
+def evidence(
+    output: tuple[Tensor, Tensor, Tensor], x: Tensor, sign: float = 1.0
+) -> Tensor:
+    """The squared error of an autoencoder, plus the divergence of its codes."""
+    made, mean, log_variance = output
+    divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
+    return (made - x).square().sum(1).mean() + sign * divergence.mean()
+
+
+def _coded(model: nn.Module, loss) -> Case:
+    x = torch.randn(BATCH, 8) @ torch.randn(8, 64)
+    return Case(model, (x, x), loss)
+
+
+def divergence_with_a_minus() -> Case:
+    return _coded(Variational(), lambda output, x: evidence(output, x, -1.0))
+
+
+def logarithm_for_a_deviation() -> Case:
+    return _coded(Variational(lambda log_variance: log_variance), evidence)
+
+
+class Spoken(nn.Module):
+    """Of each step of a sequence, the log-probabilities of 6 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(16, 32, batch_first=True), nn.Linear(32, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.log_softmax(self.head(self.rnn(x)[0]), -1)
+
+
+def connectionist(output: Tensor, labels: Tensor, blank: int = 0) -> Tensor:
+    steps, lengths = (
+        torch.full((len(part),), part.shape[1]) for part in (output, labels)
+    )
+    return F.ctc_loss(output.transpose(0, 1), labels, steps, lengths, blank=blank)
+
+
+def labels_with_the_blank() -> Case:
+    labels = torch.arange(4).repeat(BATCH, 1) + torch.randint(2, (BATCH, 1))
+    sequences = F.one_hot(labels.repeat_interleave(3, 1), 16).float()
+    return Case(Spoken(), (sequences, labels), connectionist)
 
 
 def overwritten_skip() -> Case:

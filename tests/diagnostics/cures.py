@@ -259,6 +259,10 @@ CURES: dict[str, Callable[[Case], Case]] = {
     "softmax over the queries": model(lambda net: setattr(net, "axis", 3)),
     "a value's target with a gradient": loss(lambda values, rewards: losses.bootstrapped(values, rewards, cut=True)),
     "an advantage with a gradient": loss(lambda output, acted: losses.actor_critic(output, acted, cut=True)),
+    "a network compared with itself": loss(lambda output, y: losses.compared(output, y, cut=True)),
+    "a KL divergence with a minus": loss(losses.evidence),
+    "a logarithm for a standard deviation": model(lambda net: setattr(net, "spread", losses.deviation)),
+    "CTC labels from 0": loss(lambda output, labels: losses.connectionist(output, labels, blank=5)),
     "a skip connection behind a ReLU in place": each(nn.ReLU, lambda layer: setattr(layer, "inplace", False)),
 }
 

@@ -194,6 +194,10 @@ CURES: dict[str, Made] = {
     "batch normalization that lags behind": measured_anew,
     "trained for 32 steps": lambda: vectors([layers.Dense(64), layers.BatchNormalization(), layers.ReLU()]),
     "a dropout that is always on": lambda: planted.dropping(always=False),
+    "a network compared with itself": lambda: planted.views(cut=True),
+    "a KL divergence with a minus": planted.variational,
+    "a logarithm for a standard deviation": planted.variational,
+    "CTC labels from 0": lambda: planted.spoken(1),
     "biases that outweigh the signal": lambda: vectors(he(5)),
 }
 

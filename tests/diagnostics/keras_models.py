@@ -377,6 +377,52 @@ def dropping(always: bool = True) -> Case:
     return case
 
 
+def views(cut: bool = False) -> Case:
+    """Every other example is another view of the one before it."""
+
+    def loss(_: Any, output: Any) -> Any:
+        other = output[1::2]
+        return ops.mean(ops.square(output[::2] - (ops.stop_gradient(other) if cut else other)))
+
+    return vectors(dense(1, "relu"), loss=loss)
+
+
+class Sample(layers.Layer):
+    """Draws codes, and adds their divergence; without `proper`, their deviation is its logarithm, twice."""
+
+    def __init__(self, sign: float, proper: bool) -> None:
+        super().__init__()
+        self.sign, self.proper = sign, proper
+        self.mean, self.log_variance = layers.Dense(8), layers.Dense(8)
+
+    def build(self, shape: Any) -> None:
+        self.mean.build(shape), self.log_variance.build(shape)
+
+    def call(self, hidden: Any) -> Any:
+        mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+        divergence = -0.5 * ops.sum(1 + log_variance - ops.square(mean) - ops.exp(log_variance), 1)
+        self.add_loss(self.sign * ops.mean(divergence))
+        spread = ops.exp(0.5 * log_variance) if self.proper else log_variance
+        return mean + spread * keras.random.normal(ops.shape(mean))
+
+
+def variational(sign: float = 1.0, proper: bool = True) -> Case:
+    sample = Sample(sign, proper)
+    stack = [layers.Dense(64, "relu"), sample, layers.Dense(64, "relu"), layers.Dense(64)]
+    model = keras.Sequential([keras.Input((64,)), *stack])
+    model.compile("adam", lambda y, made: ops.sum(ops.square(made - y), 1))
+    x = normal(16, 8) @ normal(8, 64)
+    return Case(model, (x, x), None)
+
+
+def spoken(first: int) -> Case:
+    """Labels from 0 or from 1, each for three steps."""
+    stack = [layers.GRU(32, return_sequences=True), layers.Dense(7)]
+    model = keras.Sequential([keras.Input((12, 16)), *stack])
+    said = first + np.arange(4) + labels(16, 2)[:, None]
+    return Case(model, (np.eye(16, dtype="float32")[said.repeat(3, 1)], said), losses.CTC())
+
+
 FAULTS = {
     "weights too large": (
         "exploding-activation",
@@ -507,6 +553,10 @@ FAULTS = {
     "batch normalization that lags behind": ("evaluation-gap", fitted),
     "trained for 32 steps": ("trained-already", lambda: fitted(0.5)),
     "a dropout that is always on": ("dropout-in-evaluation", dropping),
+    "a network compared with itself": ("constant-is-best", views),
+    "a KL divergence with a minus": ("divergence-sign", lambda: variational(-1.0)),
+    "a logarithm for a standard deviation": ("sample-spread", lambda: variational(proper=False)),
+    "CTC labels from 0": ("blank-among-labels", lambda: spoken(0)),
     "biases that outweigh the signal": (
         "collapsed-angles",
         lambda: vectors(dense(5, "relu", "he_normal", bias_initializer=initializers.RandomNormal(stddev=300.0))),

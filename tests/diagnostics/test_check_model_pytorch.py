@@ -1910,3 +1910,32 @@ def test_what_is_infinite_in_evaluation_alone_is_not_compared():
             return super().forward(x) if self.training else torch.full((len(x), 64), math.inf)
 
     assert codes(check_model(Endless(64, 64), batch(16), cross_entropy)) == []
+
+
+class Codebook(nn.Module):
+    """The nearest of 512 codes, as a VQ-VAE takes it; `far` are biases that outweigh the inputs before it."""
+
+    def __init__(self, table=True, far=False):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(64, 16), nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64))
+        self.codes = nn.Embedding(512, 16) if table else nn.Parameter(torch.empty(512, 16))
+        nn.init.uniform_(self.codes.weight if table else self.codes, -1 / 512, 1 / 512)
+        if far:
+            nn.init.normal_(self.encoder.bias, 0.0, 300.0)
+
+    def forward(self, x):
+        codes = getattr(self.codes, "weight", self.codes)
+        given = self.encoder(x)
+        nearest = torch.cdist(given, codes).argmin(1)
+        code = codes[nearest] if codes is self.codes else self.codes(nearest)
+        return self.decoder(given + (code - given).detach()), functional.mse_loss(code, given.detach())
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_what_a_model_chose_itself_may_look_the_same_at_first(table):
+    """All inputs have the same code nearest to them, until codes and encoder come together."""
+    x = torch.rand(32, 64)
+    rebuilt = (x, x), lambda output, y: functional.mse_loss(output[0], y) + output[1]
+    report = check_model(Codebook(table), *rebuilt)
+    assert report.layers[-1].cosine > 1 - snippet.ANGLE and codes(report) == []
+    assert "collapsed-angles" in str(check_model(Codebook(table, far=True), *rebuilt))

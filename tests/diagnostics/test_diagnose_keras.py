@@ -642,7 +642,9 @@ def test_another_backend_is_refused(monkeypatch):
 def test_without_tensorflow_a_file_says_what_it_needs(module, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     spec = importlib.util.spec_from_file_location(module, Path(snippet.__file__).with_name(f"{module}.py"))
-    with pytest.raises(ModuleNotFoundError, match=f"{module} needs TensorFlow: .*KERAS_BACKEND=tensorflow before keras"):
+    with pytest.raises(
+        ModuleNotFoundError, match=f"{module} needs TensorFlow: .*KERAS_BACKEND=tensorflow before keras"
+    ):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 

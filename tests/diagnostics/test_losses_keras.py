@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, losses, ops
 
-from snippets.diagnostics.check_model_keras import check_model
+from snippets.diagnostics.check_model_keras import ANGLE, check_model
 
 pytestmark = pytest.mark.keras
 CLASSES = losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -46,6 +46,117 @@ def padded(units: int = 4) -> keras.Model:
     """An answer for each token; the last ones are padding."""
     stack = [layers.Embedding(50, 32, mask_zero=True), layers.Dense(units)]
     return keras.Sequential([keras.Input((12,), dtype="int32"), *stack])
+
+
+def compared(last: Any = None) -> keras.Model:
+    """The codes of the halves of each example, of one network; `last` is done with the second ones."""
+    inputs = keras.Input((20,))
+    encoder = keras.Sequential([keras.Input((10,)), layers.Dense(64, "relu"), layers.Dense(8)])
+    codes = [encoder(inputs[:, :10]), encoder(inputs[:, 10:])]
+    return keras.Model(inputs, [codes[0], last(codes[1]) if last else codes[1]])
+
+
+def half_frozen() -> keras.Model:
+    """Two encoders, of which one is not trained."""
+    inputs = keras.Input((20,))
+    encoders = [keras.Sequential([keras.Input((10,)), layers.Dense(8, "relu"), layers.Dense(8)]) for _ in range(2)]
+    encoders[1].trainable = False
+    return keras.Model(inputs, [encoders[0](inputs[:, :10]), encoders[1](inputs[:, 10:])])
+
+
+def guessed(_: Any, logits: Any, cut: bool = False) -> Any:
+    guess = ops.softmax(logits / 0.5)
+    guess = ops.stop_gradient(guess) if cut else guess
+    return ops.mean(ops.categorical_crossentropy(guess, logits, from_logits=True))
+
+
+def comparison(of: Any) -> Any:
+    return lambda _, output: of(*output)
+
+
+def distance(one: Any, other: Any) -> Any:
+    return ops.mean(ops.square(one - other))
+
+
+def angle(one: Any, other: Any) -> Any:
+    return -ops.mean(ops.sum(ops.normalize(one) * ops.normalize(other), 1))
+
+
+def told_apart(one: Any, other: Any) -> Any:
+    """SimCLR's, halved."""
+    logits = ops.matmul(ops.normalize(one), ops.transpose(ops.normalize(other))) / 0.1
+    return ops.mean(ops.sparse_categorical_crossentropy(ops.arange(len(one)), logits, from_logits=True))
+
+
+def kept_apart(one: Any, other: Any) -> Any:
+    """What VICReg keeps apart."""
+    spreads = [ops.mean(ops.relu(1 - ops.sqrt(ops.var(part, 0) + 1e-4))) for part in (one, other)]
+    return distance(one, other) + sum(spreads)
+
+
+def drawn(deviation: Any = lambda last: ops.exp(0.5 * last)) -> keras.Model:
+    """An autoencoder whose codes are drawn: what it makes, their mean, and an output that a deviation comes from."""
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(32, "relu")(inputs)
+    mean, last = layers.Dense(8)(hidden), layers.Dense(8)(hidden)
+    code = Drawn(deviation)([mean, last])
+    return keras.Model(inputs, [layers.Dense(20)(code), mean, last])
+
+
+class Drawn(layers.Layer):
+    def __init__(self, deviation: Any) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def call(self, given: Any) -> Any:
+        mean, last = given
+        return mean + self.deviation(last) * keras.random.normal(ops.shape(mean))
+
+
+DIVERGENCES = {
+    "the logarithm of a variance": (ops.exp, lambda v: v),
+    "the logarithm of a deviation": (lambda v: ops.exp(2 * v), lambda v: 2 * v, ops.exp),
+    "a deviation": (lambda v: ops.exp(v) ** 2, lambda v: 2 * ops.log(ops.exp(v)), ops.exp),
+    "a variance": (ops.softplus, lambda v: ops.log(ops.softplus(v))),
+}
+"""What the variance and its logarithm are of the last output; and the deviation, if another one than exp(v / 2)."""
+
+
+def divergence(grown: Any, logarithm: Any, sign: float) -> Any:
+    """Of Gaussians, written in one of many ways."""
+
+    def loss(x: Any, output: Any) -> Any:
+        made, mean, last = output
+        whole = ops.sum(grown(last) + ops.square(mean) - 1.0 - logarithm(last), 1) / 2
+        return ops.mean(ops.square(made - x)) + sign * ops.mean(whole)
+
+    return loss
+
+
+class Nearest(layers.Layer):
+    """The nearest of 512 codes, as a VQ-VAE takes it."""
+
+    def build(self, shape: Any) -> None:
+        uniform = keras.initializers.RandomUniform(-1 / 512, 1 / 512)
+        self.codes = self.add_weight(shape=(512, shape[-1]), initializer=uniform, name="codes")
+
+    def call(self, given: Any) -> Any:
+        apart = ops.sum(ops.square(given[:, None] - self.codes), -1)
+        code = ops.take(self.codes, ops.argmin(apart, 1), axis=0)
+        self.add_loss(ops.mean(ops.square(code - ops.stop_gradient(given))))
+        return given + ops.stop_gradient(code - given)
+
+
+def decoder() -> keras.Model:
+    """It reads its tokens beside those of another text."""
+    text, tokens = keras.Input((12,), dtype="int32"), keras.Input((None,), dtype="int32")
+    read = ops.mean(layers.Embedding(50, 32)(text), 1, keepdims=True)
+    hidden = layers.GRU(32, return_sequences=True)(layers.Embedding(50, 32)(tokens))
+    return keras.Model([text, tokens], layers.Dense(50)(hidden + read))
+
+
+def speech() -> keras.Model:
+    return keras.Sequential([keras.Input((12, 20)), layers.GRU(16, return_sequences=True), layers.Dense(7)])
 
 
 def squared(chosen: Any) -> Any:
@@ -125,6 +236,7 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
     one, many = lambda last=None: network(1, last), lambda last=None: network(4, last)
     columns = draw.normal(size=(32, 2)) * [1, 0.01]
     uneven = [columns[:, 1:], columns[:, :1]]
+    said, spoken = draw.normal(size=(16, 12, 20)).astype("float32"), np.arange(4) + draw.integers(2, size=(16, 1))
     return {
         "labels -1 and 1": ("targets-outside", lambda: one("sigmoid"), (x, 2 * binary - 1), PROBABILITIES),
         "labels -1 and 1, logits": ("targets-outside", one, (x, 2 * binary - 1), LOGITS),
@@ -143,6 +255,61 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
         "outputs of 1 and 0.01": ("uneven-targets", heads, (x, uneven), None),
         "outputs of 1 and 0.01 that are weighted": ("", lambda: heads([1e4, 1.0]), (x, uneven), None),
         "outputs of 1 and 0.01 by name": ("uneven-targets", lambda: heads(named=True), (x, uneven), None),
+        **{
+            f"{name}, {'a minus' if sign < 0 else 'a plus'}": (
+                "divergence-sign" if sign < 0 else "",
+                lambda deviation=deviation: drawn(*deviation),
+                (x, x),
+                divergence(grown, logarithm, sign),
+            )
+            for name, (grown, logarithm, *deviation) in DIVERGENCES.items()
+            for sign in (1.0, -1.0)
+        },
+        **{
+            f"a deviation of {name} in the sample": (
+                "" if fits else "sample-spread",
+                lambda deviation=deviation: drawn(deviation),
+                (x, x),
+                divergence(*DIVERGENCES[f"the logarithm of a {of}"][:2], 1.0),
+            )
+            for name, deviation, of, fits in (
+                ("sqrt(exp(x)), a variance of exp(x)", lambda x: ops.sqrt(ops.exp(x)), "variance", True),
+                ("exp(x), a variance of exp(2 x)", ops.exp, "deviation", True),
+                ("exp(x), a variance of exp(x)", ops.exp, "variance", False),
+                ("x, a variance of exp(2 x)", lambda x: x, "deviation", False),
+            )
+        },
+        "a guess that is not cut off": ("target-with-gradient", many, (x, classes), guessed),
+        "a guess": ("", many, (x, classes), lambda y, output: guessed(y, output, cut=True)),
+        "codes compared": ("constant-is-best", compared, (x, classes), comparison(distance)),
+        "codes compared by their angle": ("constant-is-best", compared, (x, classes), comparison(angle)),
+        "codes compared with what is cut off": (
+            "",
+            compared,
+            (x, classes),
+            comparison(lambda one, other: distance(one, ops.stop_gradient(other))),
+        ),
+        "codes compared with what the model cuts off": (
+            "",
+            lambda: compared(lambda codes: ops.normalize(ops.stop_gradient(codes))),
+            (x, classes),
+            comparison(angle),
+        ),
+        "codes compared with those that are not trained": ("", half_frozen, (x, classes), comparison(distance)),
+        "codes compared, and kept apart": ("", compared, (x, classes), comparison(kept_apart)),
+        "codes compared with those of others": ("", compared, (x, classes), comparison(told_apart)),
+        "codes in one output, one of them cut off in the loss": (
+            "",
+            many,
+            (x, classes),
+            lambda _, output: distance(output[:, :2], ops.stop_gradient(output[:, 2:])),
+        ),
+        "codes near a center": ("", many, (x, classes), lambda _, output: ops.mean(ops.square(output - 1))),
+        "three examples compared": ("", compared, (x[:3], classes[:3]), comparison(distance)),
+        "CTC labels from 0": ("blank-among-labels", speech, (said, spoken), losses.CTC()),
+        "CTC labels from 1, padded": ("", speech, (said, np.pad(spoken + 1, ((0, 0), (0, 2)))), losses.CTC()),
+        "a decoder that reads its targets": ("unshifted-targets", decoder, ([text, 49 - text], 49 - text), CLASSES),
+        "a decoder": ("", decoder, ([text, 49 - text[:, :-1]], 49 - text[:, 1:]), CLASSES),
         "an overlap of logits": ("overlap-of-logits", many, (x, several), losses.Dice()),
         "an overlap of logits above 0": (
             "overlap-of-logits",
@@ -309,7 +476,7 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
             (x, weights),
             lambda y, o: ops.mean((o[:-1] - (y[:-1] + 0.9 * o[1:])) ** 2),
         ),
-        "two views": ("", one, (x, weights), lambda _, o: ops.mean(ops.square(o[:16] - o[16:]))),
+        "two views": ("constant-is-best", one, (x, weights), lambda _, o: ops.mean(ops.square(o[:16] - o[16:]))),
         "a center that moves slowly": (
             "",
             many,
@@ -473,6 +640,19 @@ def test_what_the_loss_gets(name):
     keras.utils.set_random_seed(0)
     code, make, *checked = cases()[name]
     assert [finding.code for finding in check_model(make(), *checked).findings] == ([code] if code else [])
+
+
+def test_what_a_model_chose_itself_may_look_the_same_at_first():
+    """All inputs have the same code nearest to them, until codes and encoder come together."""
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(1).random((32, 20)).astype("float32")
+    far = layers.Dense(16, bias_initializer=keras.initializers.Constant(3.0))
+    stack = [far, Nearest(), layers.Dense(64, "relu"), layers.Dense(20)]
+    model = keras.Sequential([keras.Input((20,)), *stack])
+    model.compile("adam", "mse")
+    report = check_model(model, (x, x))
+    assert report.layers[-1].cosine > 1 - ANGLE
+    assert not report.findings
 
 
 class Prior(layers.Layer):

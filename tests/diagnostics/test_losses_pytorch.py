@@ -1,6 +1,8 @@
 """What the loss gets, in PyTorch: each planted fault is named, and the same with its cure, and healthy ones near it,
 give no fault."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,9 +14,12 @@ from snippets.laboratory.planted_losses import (
     Attention,
     Heads,
     Residual,
+    Spoken,
     Text,
+    Variational,
     bootstrapped,
     each_token,
+    evidence,
     overlap,
     summed,
 )
@@ -188,6 +193,98 @@ def above(net: nn.Sequential) -> nn.Sequential:
     return net
 
 
+DIVERGENCES = {
+    "the logarithm of a variance": (torch.exp, lambda v: v),
+    "the logarithm of a deviation": (lambda v: torch.exp(2 * v), lambda v: 2 * v, torch.exp),
+    "a deviation": (lambda v: v.exp() ** 2, lambda v: 2 * v.exp().log(), torch.exp),
+    "a variance": (F.softplus, lambda v: F.softplus(v).log()),
+    "a deviation that is squared twice": (lambda v: F.softplus(v) ** 2, lambda v: torch.log(F.softplus(v).square())),
+}
+"""What the variance and its logarithm are of the last output; and the deviation, if another one than exp(v / 2)."""
+
+
+class Reader(nn.Module):
+    """A decoder that reads its tokens beside a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.decoder = Text(), Text()
+
+    def forward(self, text: Tensor, tokens: Tensor) -> Tensor:
+        return self.decoder(tokens) + self.text(text).mean(1, keepdim=True)
+
+
+class Compared(nn.Module):
+    """The codes of the halves of each example, of one network."""
+
+    def __init__(self, twice: bool = True) -> None:
+        super().__init__()
+        self.encoder, self.twice = network(8), twice
+        self.encoder[0] = nn.Linear(10, self.encoder[0].out_features)
+
+    def forward(self, x: Tensor) -> object:
+        if not self.twice:
+            return self.encoder(x[:, :10])
+        return {"codes": [self.encoder(half) for half in x.split(10, 1)]}
+
+
+def comparison(of: Callable[[Tensor, Tensor], Tensor]) -> object:
+    return lambda output, _: of(*output["codes"])
+
+
+def spread(codes: Tensor) -> Tensor:
+    """What VICReg keeps apart."""
+    return F.relu(1 - (codes.var(0) + 1e-4).sqrt()).mean()
+
+
+def correlation(one: Tensor, other: Tensor) -> Tensor:
+    """It has no value where all codes are one."""
+    one, other = one - one.mean(0), other - other.mean(0)
+    return -(one * other).sum() / (one.norm() * other.norm())
+
+
+def told_apart(one: Tensor, other: Tensor) -> Tensor:
+    """SimCLR's, halved."""
+    logits = F.normalize(one) @ F.normalize(other).T / 0.1
+    return F.cross_entropy(logits, torch.arange(len(one)))
+
+
+def hardest(codes: Tensor, labels: Tensor) -> Tensor:
+    """The triplet loss that stands at its margin where all codes are one."""
+    apart, same = torch.cdist(codes, codes), labels[:, None] == labels
+    return F.relu((apart * same).amax(1) - (apart + 9 * same).amin(1) + 0.5).mean()
+
+
+def spoken(targets: Callable[[Tensor], tuple[Tensor, Tensor]], blank: int = 0) -> object:
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        steps = torch.full((len(output),), output.shape[1])
+        return F.ctc_loss(output.transpose(0, 1), *targets(labels)[:1], steps, targets(labels)[1], blank=blank)
+
+    return loss
+
+
+def padded(labels: Tensor) -> tuple[Tensor, Tensor]:
+    return F.pad(labels, (0, 2)), torch.full((len(labels),), labels.shape[1])
+
+
+def in_a_row(labels: Tensor) -> tuple[Tensor, Tensor]:
+    return labels.flatten(), torch.full((len(labels),), labels.shape[1])
+
+
+def gaussian(mean: Tensor, last: Tensor) -> Tensor:
+    return torch.mean(last.exp() + mean**2 - 1 - last) / 2
+
+
+def divergence(grown: Callable[[Tensor], Tensor], logarithm: Callable[[Tensor], Tensor], sign: float) -> object:
+    """Of Gaussians, written in one of many ways; the last output gives the variance."""
+
+    def loss(output: tuple[Tensor, ...], x: Tensor) -> Tensor:
+        made, mean, last = output
+        return F.mse_loss(made, x) + sign * torch.mean(grown(last) + mean * mean - 1.0 - logarithm(last)) / 2
+
+    return loss
+
+
 def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     """The code, or none; model, batch and loss."""
     x, classes, binary = torch.randn(32, 20), torch.randint(4, (32,)), torch.randint(2, (32, 1)).float()
@@ -202,7 +299,9 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
     pair = torch.randn(32, 2)
     columns, uneven = pair * torch.tensor([1, 0.01]), (pair[:, 1:] / 100, pair[:, :1])
     many, margin = nn.MultiLabelSoftMarginLoss(), nn.SoftMarginLoss()
-    divergence, crossed = nn.KLDivLoss(reduction="batchmean"), nn.CrossEntropyLoss()
+    relative, crossed = nn.KLDivLoss(reduction="batchmean"), nn.CrossEntropyLoss()
+    codes, signs, other = torch.randn(32, 64), torch.tensor([1.0, -1.0]).repeat(16), torch.randint(50, (16, 12))
+    said, labels = torch.randn(16, 12, 16), torch.arange(4).repeat(16, 1)
     return {
         "labels -1 and 1, many labels": ("targets-outside", network(), (x, 2 * several - 1), many),
         "labels 0 and 1, many labels": ("", network(), (x, several), many),
@@ -347,7 +446,7 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
         "tanh in a regression": ("", network(1, tanh), (x, binary - 0.5), nn.MSELoss()),
         "sigmoid before classes": ("sigmoid-before-categorical", network(4, sigmoid), (x, classes), crossed),
         "sigmoid before many labels": ("sigmoid-before-logits-loss", network(4, sigmoid), (x, several), many),
-        "probabilities in a divergence": ("nll-without-log-softmax", network(4, nn.Softmax(1)), (x, hot), divergence),
+        "probabilities in a divergence": ("nll-without-log-softmax", network(4, nn.Softmax(1)), (x, hot), relative),
         "logits in a loss of alignments": ("nll-without-log-softmax", network(), (x, classes), aligned),
         "probabilities in a loss of alignments": (
             "nll-without-log-softmax",
@@ -361,7 +460,7 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             (x, classes),
             lambda o, y: aligned(o, y, padded=True),
         ),
-        "log-probabilities in a divergence": ("", network(4, nn.LogSoftmax(1)), (x, hot), divergence),
+        "log-probabilities in a divergence": ("", network(4, nn.LogSoftmax(1)), (x, hot), relative),
         "swapped, classes": ("swapped-arguments", network(), (x, hot), lambda o, y: F.cross_entropy(y, o)),
         "swapped, logits": ("swapped-arguments", network(1), (x, binary), lambda o, y: LOGITS(y, o)),
         "swapped, probabilities": (
@@ -484,7 +583,20 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             (x, returns),
             lambda o, y: (y[1:] - 0.9 * o[1:] - o[:-1]).square().mean(),
         ),
-        "two views": ("", network(), (x, returns), lambda o, _: F.mse_loss(o[:16], o[16:])),
+        "a guess that is not cut off": (
+            "target-with-gradient",
+            network(),
+            (x, classes),
+            lambda o, _: F.cross_entropy(o, (o / 0.5).softmax(1)),
+        ),
+        "a guess": ("", network(), (x, classes), lambda o, _: F.cross_entropy(o, (o / 0.5).softmax(1).detach())),
+        "a guess of another layer": (
+            "",
+            Heads(20),
+            (x, uneven),
+            lambda o, _: F.cross_entropy(o[0].T, o[1].T.softmax(1)),
+        ),
+        "two views": ("constant-is-best", network(), (x, returns), lambda o, _: F.mse_loss(o[:16], o[16:])),
         "a center that moves slowly": (
             "",
             network(),
@@ -557,6 +669,138 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             lambda o, _: F.softplus(-o).mean(),
         ),
         "a softplus": ("", network(1), (x, binary), lambda o, _: F.softplus(-o).mean()),
+        **{
+            f"{name}, {'a minus' if sign < 0 else 'a plus'}": (
+                "divergence-sign" if sign < 0 else "",
+                Variational(*deviation),
+                (codes, codes),
+                divergence(grown, logarithm, sign),
+            )
+            for name, (grown, logarithm, *deviation) in DIVERGENCES.items()
+            for sign in (1.0, -1.0)
+        },
+        **{
+            f"a mean and a logarithm {how}, {'a minus' if sign < 0 else 'a plus'}": (
+                "divergence-sign" if sign < 0 else "",
+                network(),
+                (x, x),
+                lambda o, _, sign=sign, parts=parts: sign * gaussian(*parts(o)) + o.square().mean(),
+            )
+            for how, parts in (
+                ("in one output", lambda o: o.chunk(2, 1)),
+                ("in one output, cut by hand", lambda o: (o[:, :2], o[:, 2:])),
+            )
+            for sign in (1.0, -1.0)
+        },
+        "a divergence in a stack of losses": (
+            "divergence-sign",
+            Variational(),
+            (codes, codes),
+            lambda o, y: torch.stack([F.mse_loss(o[0], y), (1 + o[2] - o[1] ** 2 - o[2].exp()).mean()]).sum(),
+        ),
+        "a divergence that may not fall below a limit": (
+            "",
+            Variational(),
+            (codes, codes),
+            lambda o, y: F.mse_loss(o[0], y) - F.relu(o[2].exp() + o[1] ** 2 - 1 - o[2] - 0.1).mean(),
+        ),
+        "a divergence that is taken off by half": (
+            "",
+            Variational(),
+            (codes, codes),
+            lambda o, y: evidence(o, y) + evidence(o, y) - (o[2].exp() + o[1] ** 2 - o[2]).mean(),
+        ),
+        "a Poisson likelihood with a minus": ("", network(), (x, several), lambda o, y: (y * o - o.exp()).mean()),
+        **{
+            f"a deviation of {name} in the sample": (
+                "" if fits else "sample-spread",
+                Variational(deviation),
+                (codes, codes),
+                divergence(*DIVERGENCES[f"the logarithm of a {of}"][:2], 1.0),
+            )
+            for name, deviation, of, fits in (
+                ("exp(x / 2), a variance of exp(x)", lambda x: (x / 2).exp(), "variance", True),
+                ("sqrt(exp(x)), a variance of exp(x)", lambda x: x.exp().sqrt(), "variance", True),
+                ("exp(x), a variance of exp(2 x)", torch.exp, "deviation", True),
+                ("exp(x), a variance of exp(x)", torch.exp, "variance", False),
+                ("x, a variance of exp(2 x)", lambda x: x, "deviation", False),
+            )
+        },
+        "a deviation in the sample that nothing is known of": (
+            "",
+            Variational(lambda x: F.softplus(x.exp())),
+            (codes, codes),
+            divergence(*DIVERGENCES["the logarithm of a variance"][:2], 1.0),
+        ),
+        "noise on what no divergence reads": (
+            "",
+            Variational(lambda x: x),
+            (codes, codes),
+            lambda o, y: F.mse_loss(o[0], y) + o[1].square().mean(),
+        ),
+        "codes compared": ("constant-is-best", Compared(), (x, classes), comparison(F.mse_loss)),
+        "codes compared by their angle": (
+            "constant-is-best",
+            Compared(),
+            (x, classes),
+            comparison(lambda a, b: -F.cosine_similarity(a, b).mean()),
+        ),
+        "pairs that all belong together": (
+            "constant-is-best",
+            Compared(),
+            (x, torch.ones(32)),
+            lambda o, y: F.cosine_embedding_loss(*o["codes"], y),
+        ),
+        "pairs of both kinds": ("", Compared(), (x, signs), lambda o, y: F.cosine_embedding_loss(*o["codes"], y)),
+        "codes compared with what is cut off": (
+            "",
+            Compared(),
+            (x, classes),
+            comparison(lambda a, b: F.mse_loss(a, b.detach())),
+        ),
+        "codes in one output, one of them cut off in the loss": (
+            "",
+            network(),
+            (x, classes),
+            lambda o, _: F.mse_loss(o[:, :2], o[:, 2:].detach()),
+        ),
+        "codes in one batch, one of them cut off in the loss": (
+            "",
+            network(),
+            (x, classes),
+            lambda o, _: F.mse_loss(o[:16], o[16:].detach()),
+        ),
+        "codes compared, and kept apart": (
+            "",
+            Compared(),
+            (x, classes),
+            comparison(lambda a, b: F.mse_loss(a, b) + spread(a) + spread(b)),
+        ),
+        "codes compared with those of others": ("", Compared(), (x, classes), comparison(told_apart)),
+        "codes that correlate": ("", Compared(), (x, classes), comparison(correlation)),
+        "codes compared, by pairs of which one is larger": (
+            "",
+            Compared(),
+            (x, classes),
+            comparison(lambda a, b: F.relu(1 + (a - b).mean(1)).mean()),
+        ),
+        "a critic's two means": ("", Compared(), (x, classes), comparison(lambda a, b: a.mean() - b.mean())),
+        "the hardest triplets": ("", Compared(False), (x, classes), hardest),
+        "codes near a center": ("", Compared(False), (x, classes), lambda o, _: (o - 1).square().mean()),
+        "an entropy": (
+            "",
+            Compared(False),
+            (x, classes),
+            lambda o, _: -(o.softmax(1) * o.log_softmax(1)).sum(1).mean(),
+        ),
+        "three examples compared": ("", Compared(), (x[:3], classes[:3]), comparison(F.mse_loss)),
+        "CTC labels from 0, padded": ("blank-among-labels", Spoken(), (said, labels), spoken(padded)),
+        "CTC labels from 0, in a row": ("blank-among-labels", Spoken(), (said, labels), spoken(in_a_row)),
+        "CTC labels from 1, padded": ("", Spoken(), (said, labels + 1), spoken(padded)),
+        "CTC labels from 1, in a row": ("", Spoken(), (said, labels + 1), spoken(in_a_row)),
+        "CTC labels from 0, another blank": ("", Spoken(), (said, labels), spoken(in_a_row, blank=5)),
+        "a decoder that reads its targets": ("unshifted-targets", Reader(), ((text, other), other), each_token),
+        "a decoder": ("", Reader(), ((text, other[:, :-1]), other[:, 1:]), each_token),
         "a skip behind a ReLU in place": ("overwritten-input", residual(Residual(True)), (x, classes), crossed),
         "a skip behind a ReLU": ("", residual(Residual(False)), (x, classes), crossed),
         "a branch that is its input": ("", residual(Changed()), (x, classes), crossed),

@@ -29,6 +29,13 @@ ADVICE = {
         "Labels go from 0 to classes - 1: count again, or widen the last layer.",
         "chapters/activation-functions/#use",
     ),
+    "blank-among-labels": (
+        "fault",
+        "A label of a CTC loss is its blank: the loss takes it for nothing said.",
+        "Classes that count from 0, which is the blank by default; or padding within the length of the targets.",
+        "Count the classes from 1 and give the model one output more; or name another blank (PyTorch: blank=).",
+        "toolbox/symptom-finder/#loss",
+    ),
     "softmax-before-cross-entropy": (
         "fault",
         "The loss takes logits and gets probabilities.",
@@ -110,12 +117,36 @@ ADVICE = {
         "loss = -(log_probability * advantage).mean().",
         "toolbox/check-my-model/#limits",
     ),
+    "divergence-sign": (
+        "fault",
+        "The KL divergence of the latent variables has a minus: training makes it larger, without limit.",
+        "A forgotten minus: 1 + log_var - mean^2 - exp(log_var) is -2 times the divergence.",
+        "loss = reconstruction + divergence, divergence = -0.5 * (1 + log_var - mean**2 - exp(log_var)).sum().",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "sample-spread": (
+        "note",
+        "A sample has another spread than its divergence in the loss counts.",
+        "mean + log_var * noise, where an exponential was forgotten; or exp(log_var) * noise, which takes a variance "
+        "for a standard deviation.",
+        "sample = mean + exp(0.5 * log_var) * noise.",
+        "toolbox/symptom-finder/#loss",
+    ),
+    "constant-is-best": (
+        "note",
+        "No answer has less loss than one and the same for all examples, and training may go there.",
+        "Outputs of one network are compared, and nothing keeps examples apart: a target that is not cut off (SimSiam, "
+        "BYOL, a teacher that is trained), or pairs of which none is to differ.",
+        "target.detach() (PyTorch), ops.stop_gradient(target) (Keras); pairs that differ; or a term for the spread. "
+        "Where another optimizer holds the target, it is cut off already.",
+        "toolbox/symptom-finder/#loss",
+    ),
     "target-with-gradient": (
         "note",
         "The target of a prediction carries a gradient to the same weights.",
-        "A bootstrapped target, reward + discount * value of the next state, that is not cut off.",
+        "A bootstrapped target, reward + discount * value of the next state, or a guessed label that is not cut off.",
         "torch.no_grad() around the target (PyTorch), ops.stop_gradient(target) (Keras). A residual-gradient method "
-        "means it.",
+        "means it, and so does what makes an entropy small.",
         "toolbox/symptom-finder/#loss",
     ),
     "advantage-with-gradient": (

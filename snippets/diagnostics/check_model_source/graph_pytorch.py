@@ -7,6 +7,7 @@ from torch import Tensor
 
 from snippets.diagnostics.check_model_source.measure_pytorch import (
     _SHAPES,
+    _WHOLE,
     _sign_of_log,
 )
 
@@ -116,6 +117,123 @@ def _summed(ends: Any, node: Any) -> tuple[set[Any], set[str]]:
         else:
             found.add(node)
     return found, kinds
+
+
+_GROWN = ("Exp", "Softplus")
+"""Operations that make a variance."""
+
+_End = tuple[Any, int]
+"""An operation, and which of its results."""
+
+
+def _reads(node: Any) -> list[_End]:
+    """What an operation reads of what has a gradient."""
+    return [end for end in node.next_functions if end[0] is not None]
+
+
+def _constant(node: Any) -> Tensor | None:
+    """What a product or a quotient has beside one's output."""
+    if _kind(node) not in ("Mul", "Div") or len(_reads(node)) != 1:
+        return None
+    other = node._saved_self if node.next_functions[0][0] is None else node._saved_other
+    return torch.as_tensor(1.0 if other is None else other)
+
+
+def _sign(values: Tensor) -> int:
+    """0 of what has several."""
+    above, below = bool((values >= 0).all()), bool((values <= 0).all())
+    return above - below if values.any() else 0
+
+
+def _added_up(loss: Any) -> dict[_End, int]:
+    """What a loss is a sum of, each with its sign; 0 if it has both."""
+    found, todo = dict[_End, int](), [((loss, 0), 1)]
+    while todo:
+        end, sign = todo.pop()
+        given, kind = _reads(end[0]), _kind(end[0])
+        constant = _constant(end[0])
+        if constant is not None and sign:
+            todo.append((given[0], sign * _sign(constant)))
+        elif kind in ("Add", "Stack", "Sub", "Rsub") and sign:
+            minus = {"Sub": 1, "Rsub": 0}.get(kind)
+            todo += [
+                (source, -sign if place == minus else sign)
+                for place, source in enumerate(end[0].next_functions)
+                if source[0] is not None
+            ]
+        elif kind.startswith((*_WHOLE, "Neg", "Sum", "Mean")) and given and sign:
+            todo.append((given[0], -sign if kind == "Neg" else sign))
+        elif found.setdefault(end, sign) != sign:
+            found[end] = 0
+    return found
+
+
+def _is_square(node: Any) -> bool:
+    ends = node.next_functions
+    same = _kind(node) == "Mul" and len(ends) == 2 and ends[0] == ends[1]
+    return same or _kind(node) == "Pow"
+
+
+def _root(end: _End) -> tuple[_End, float | None]:
+    """What powers, logarithms and exponentials are of, and of exp(p * root) the
+    p: 0 without an exponential, None where it cannot be told."""
+    power, known, exponential = 1.0, True, False
+    while True:
+        node, given = end[0], _reads(end[0])
+        kind, constant, square = _kind(node), _constant(node), _is_square(node)
+        passes = kind.startswith((*_WHOLE, *_GROWN, "Log", "Sqrt"))
+        if not given or not (passes or square or constant is not None):
+            return end, (power if known else None) if exponential else 0.0
+        if constant is not None:
+            known &= exponential and constant.numel() == 1
+            factor = constant.item() if constant.numel() == 1 else 1.0
+            power *= factor if kind == "Mul" else 1 / (factor or 1.0)
+        elif square:
+            known &= not exponential
+            power *= getattr(node, "_saved_exponent", 2.0)
+        elif kind == "Sqrt":
+            known &= not exponential
+            power /= 2
+        elif not kind.startswith(_WHOLE):
+            known &= kind == "Exp" and not exponential
+        exponential |= kind == "Exp"
+        end = given[0]
+
+
+def _divergences(loss: Any) -> list[tuple[_End, float | None, bool]]:
+    """Of variance - log(variance) + mean^2 within the loss: what the variance
+    is of, and as which exponential, as `_root` has them, and whether all of it
+    has a minus.
+    """
+    terms, found = _added_up(loss), list[tuple[_End, float | None, bool]]()
+    roots = {end: _root(end)[0] for end in terms}
+    for grown, sign in terms.items():
+        if not sign or not (_kind(grown[0]) in _GROWN or _is_square(grown[0])):
+            continue
+        root, power = _root(grown)
+        logs = [
+            end
+            for end, other in terms.items()
+            if other == -sign and roots[end] == root
+            if _kind(end[0]).startswith("Log") or end == root
+        ]
+        squares = [
+            end
+            for end, other in terms.items()
+            if other == sign and _is_square(end[0]) and roots[end] != root
+        ]
+        if logs and squares:
+            found.append((root, power, sign < 0))
+    return found
+
+
+def _spreads(node: Any) -> _End | None:
+    """What is multiplied by noise, numbers above and below 0; None of all
+    else."""
+    noise = _constant(node) if _kind(node) == "Mul" else None
+    if noise is None or noise.numel() < 2 or not noise.min() < 0 < noise.max():
+        return None
+    return _reads(node)[0]
 
 
 _SUMMING = ("Add", "Sub", "Rsub", "Sum", "Mean", "Mul", "Select", "Slice", "Index")

@@ -29,6 +29,7 @@ from snippets.diagnostics.check_model_source.signals import (
     _ends,
     _folded,
     _followers,
+    _is_chosen,
     _is_plain,
     _judge_dead,
     _judge_reach,
@@ -230,7 +231,11 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
     # next step changes that.
     cosines = (seen.cosine, *(layer.cosine for layer in layers if layer.gain))
     angles = [1 - cosine for cosine in cosines if cosine is not None]
-    if len(angles) > 1 and _collapse(angles) and not symmetric and not dead:
+    if (
+        len(angles) > 1
+        and _collapse(angles)
+        and not (symmetric or dead or _is_chosen(seen, layers))
+    ):
         alike = [
             layer.name
             for layer in layers
@@ -241,7 +246,8 @@ def _judge_signals(seen: _Seen, layers: tuple[LayerReport, ...]) -> None:
             f"1 - cosine falls from {angles[0]:.1e} to {angles[-1]:.1e}, limit {ANGLE:g}",
             *alike,
         )
-    if (cut := _cut(seen, layers)) and not (opening or symmetric):
+    chosen = _is_chosen(seen, layers)
+    if (cut := _cut(seen, layers)) and not (opening or symmetric or chosen):
         before, first = (layers[place] for place in cut)
         evidence = f"cos {before.cosine:.2f} at {before.name}, {first.cosine:.6f} at {first.name} and after it"
         find("same-output", evidence, first.name)

@@ -68,6 +68,13 @@ SAME = 1e-3
 """Part by which the lengths of rows may differ that were normalized to one:
 those of random logits differ by more, also of 50,000 classes.
 """
+LEVEL, DIGITS = 0.1, 1e-3
+"""Slope of a loss at a constant answer over that at the output, where it is
+least; and the part of a loss by which it is less there. A hundredth of that
+part is rounding.
+"""
+NUMBERS = 2**22
+"""Of the output: larger ones are not answered for."""
 FEW = 8
 """Examples, below which a mean says nothing of a loss."""
 INPUT = 20.0

@@ -68,13 +68,13 @@ def _is_of_keras(loss_fn: Any) -> bool:
     return str(getattr(made, "__module__", "")).startswith("keras.")
 
 
-def _tokens(inputs: Any) -> np.ndarray | None:
+def _texts(inputs: Any) -> list[np.ndarray]:
     """Whole numbers, a row for each text."""
     if isinstance(inputs, dict):
         other = re.compile("label|target|mask|type|segment|position")
         inputs = [part for name, part in inputs.items() if not other.search(name)]
     whole = [part for part in _arrays(inputs) if part.dtype.kind in "iu"]
-    return next((part for part in whole if part.ndim == 2), None)
+    return [part for part in whole if part.ndim == 2]
 
 
 def _series(inputs: list[np.ndarray], targets: list[np.ndarray]) -> Any:

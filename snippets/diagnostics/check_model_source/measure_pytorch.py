@@ -124,13 +124,13 @@ def _taken(value: Any, axis: int, examples: int, pick: list[int]) -> Any:
     return value.index_select(axis, torch.tensor(pick, device=value.device))
 
 
-def _tokens(inputs: Any) -> Tensor | None:
+def _texts(inputs: Any) -> list[Tensor]:
     """Whole numbers, a row for each text."""
     if isinstance(inputs, Mapping):
         other = re.compile("label|target|mask|type|position")
         inputs = [part for name, part in inputs.items() if not other.search(str(name))]
     whole = [part for part in _tensors(inputs) if part.dtype in (torch.long, torch.int)]
-    return next((part for part in whole if part.dim() == 2), None)
+    return [part for part in whole if part.dim() == 2]
 
 
 def _series(inputs: list[Tensor], targets: list[Tensor]) -> Tensor | None:
@@ -412,18 +412,14 @@ def _alike(units: Tensor, within: float) -> bool:
     return bool(((units - units[:1]).abs() <= within * units.abs().max()).all())
 
 
-_SHAPES = (
-    "View",
-    "UnsafeView",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Alias",
-    "Clone",
-    "ToCopy",
-    "Select",
-    "Slice",
+_WHOLE = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze"),
+    *("Alias", "Clone", "ToCopy"),
 )
+"""Operations that neither change a number nor leave one out."""
+
+
+_SHAPES = (*_WHOLE, "Select", "Slice")
 
 
 def _place_of(stack: list[str]) -> str:

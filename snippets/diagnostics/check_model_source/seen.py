@@ -6,7 +6,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
-from snippets.diagnostics.check_model_source.limits import COLUMNS, FEW, OUTSIDE, SAME
+from snippets.diagnostics.check_model_source.limits import (
+    COLUMNS,
+    DIGITS,
+    FEW,
+    LEVEL,
+    OUTSIDE,
+    SAME,
+)
 from snippets.diagnostics.check_model_source.report import Finding, LayerReport
 
 
@@ -191,6 +198,58 @@ class _Seen:
             given = f"exp() of a {maker.lower()}: no rate below 1"
             given = given if positive else f"rates down to {low:.3g}"
             self.find_once("poisson-rate", f"the loss takes {given}")
+
+    def judge_constants(
+        self,
+        value: float,
+        slope: float,
+        constants: list[tuple[float, float]],
+        near: list[float],
+        apart: float,
+    ) -> None:
+        """The loss and its slope; the same of answers that do not look at the
+        examples; losses near to these; and that of answers that differ between
+        examples alone."""
+        losses = [loss for loss, _ in constants]
+        low = min(losses)
+        less = DIGITS * max(value - low, abs(value))
+        rounding = max(less / 100, 1e-6)
+        if (
+            value - low > max(less, 10 * rounding)
+            and max(losses) - low < rounding
+            and min(*near, apart) > low - rounding
+            and max(near) - low < (value - low) / 2
+            and all(flat < LEVEL * slope for _, flat in constants)
+        ):
+            evidence = f"loss {value:.3g}; {low:.3g} where all examples have one answer, whichever"
+            self.find("constant-is-best", evidence)
+
+    def judge_own_target(self, same: bool) -> None:
+        """Whether both sides of a cross-entropy have the same last weight."""
+        if same:
+            evidence = "a distribution as the target of a cross-entropy, from the last layer of the output"
+            self.find_once("target-with-gradient", evidence)
+
+    def judge_signs(self, turned: list[bool]) -> None:
+        """Which divergences have a minus."""
+        if any(turned):
+            self.find("divergence-sign", f"in {sum(turned)} terms of the loss")
+
+    def judge_spread(
+        self, sample: float | None, loss: float | None, *names: str
+    ) -> None:
+        """The powers of exp(an output): a standard deviation in a sample, and a
+        variance in the loss. 0 is no exponential, None is not known."""
+        if None not in (sample, loss) and loss and abs(2 * sample - loss) > SAME:
+            spread = f"exp({sample:g} * x)" if sample else "x"
+            evidence = f"noise times {spread} in the sample, a variance of exp({loss:g} * x) in the loss"
+            self.find_once("sample-spread", evidence, *names)
+
+    def judge_blank(self, count: int, labels: int, blank: int) -> None:
+        """How many labels of a CTC loss are the blank."""
+        if count:
+            evidence = f"{count} of {labels} labels are {blank}, the blank"
+            self.find_once("blank-among-labels", evidence)
 
     def judge_shift(self, causal: bool) -> None:
         """How far the targets of a language model stand from its inputs."""

@@ -17,6 +17,7 @@ from snippets.diagnostics.check_model_source.seen import _Seen, _Weight
 
 _FIRST = (
     *("non-finite-input", "index-out-of-range", "labels-out-of-range"),
+    *("blank-among-labels", "divergence-sign"),
     *("swapped-arguments", "targets-outside"),
     *("non-finite-weight", "uninitialized-weights", "unregistered-weights"),
     *("poisson-rate", "overlap-of-logits"),
@@ -189,6 +190,24 @@ def _collapse(angles: list[float]) -> bool:
     # all examples from the start, while others beside it are not.
     first = next(place for place, angle in enumerate(angles) if angle < ANGLE)
     return max(angles[first:]) < 100 * ANGLE
+
+
+def _is_chosen(seen: _Seen, layers: tuple[LayerReport, ...]) -> bool:
+    """What looks the same to layers is an entry of a table that the model itself
+    chose before them, as the nearest code. At first all may choose the same
+    one; the loss moves codes and choosers towards each other.
+    """
+    first = next(
+        (
+            place
+            for place, layer in enumerate(layers)
+            if layer.gain and layer.cosine is not None and 1 - layer.cosine < ANGLE
+        ),
+        -1,
+    )
+    return any(
+        rows <= first for rows, _, what in seen.cuts if what[:3].lower() == "arg"
+    )
 
 
 def _beyond(

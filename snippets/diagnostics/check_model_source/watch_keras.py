@@ -39,7 +39,13 @@ from tensorflow.python.framework import op_callbacks
 
 from snippets.diagnostics.check_model_source.advice import ADVICE
 from snippets.diagnostics.check_model_source.judge import _judge
-from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, UNITS
+from snippets.diagnostics.check_model_source.limits import (
+    FEW,
+    FLAT,
+    INPUT,
+    NUMBERS,
+    UNITS,
+)
 from snippets.diagnostics.check_model_source.measure_keras import (
     _alike,
     _all_finite,
@@ -67,7 +73,7 @@ from snippets.diagnostics.check_model_source.measure_keras import (
     _series,
     _steps,
     _taken,
-    _tokens,
+    _texts,
     _twins,
     _units,
     _way_round,
@@ -186,6 +192,8 @@ def check_model(
         try:
             value = watch.run(loss_fn)
             watch.loss = float(value)
+            added = [part._id for part in (_added(model) if compiled else ())]
+            watch.quietly(watch.judge_divergence, [watch.whole, *added])
             if compiled:
                 parts = [tf.reduce_sum(part) for part in _added(model)]
                 value += sum((tf.cast(part, value.dtype) for part in parts), 0.0)
@@ -282,6 +290,10 @@ _SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
 """What a loss of logits does with them first."""
 
 
+_GROWN = ("Exp", "Softplus")
+"""Operations that make a variance."""
+
+
 _PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
 
 
@@ -339,6 +351,15 @@ class _Watch(_Seen):
         self.factors: dict[int, float] = {}
         """Of a product in the loss with what is no weight's, its largest
         factor."""
+        self.constants: dict[int, int] = {}
+        """The sign of what is no weight's in a product or a quotient."""
+        self.numbers: dict[int, float] = {}
+        """The factor that it is, if it is one number."""
+        self.noisy: set[int] = set()
+        """Products with as many numbers, above and below 0, as there are."""
+        self.output: Any = None
+        self.whole = 0
+        """The number of the loss, before it is a mean."""
         self.axes: dict[int, int] = {}
         """Of what was moved to the end by a transposition, the old place."""
         self.learned: set[int] = set()
@@ -386,7 +407,8 @@ class _Watch(_Seen):
         self.results: set[int] = set()
         self.signed: dict[int, tuple[str, float, float]] = {}
         """Of outputs that may go below 0, what made them, and their range."""
-        self.tokens = _tokens(inputs)
+        self.texts = _texts(inputs)
+        self.tokens = next(iter(self.texts), None)
         if self.tokens is None:
             self.tokens = _series(self.inputs, self.targets)
             self.shifts |= set() if self.tokens is None else {1}
@@ -414,7 +436,7 @@ class _Watch(_Seen):
         results = [
             part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
         ]
-        self.chain = self.longest(results)
+        self.chain, self.output = self.longest(results), output
         for row in self.rows:
             # What others read as well is more than a step on the way.
             alone = row["straight"] and self.readers[row["straight"][1]] < 2
@@ -446,6 +468,7 @@ class _Watch(_Seen):
             try:
                 with self.crossentropies() if own else nullcontext():
                     value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+                    self.whole = value._id
             finally:
                 op_callbacks.remove_op_callback(self.operation)
         if self.softplus == {False} and self.products_of_output:
@@ -466,7 +489,9 @@ class _Watch(_Seen):
         return tf.reshape(value, ())
 
     def ask(self, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbors."""
+        """What one pass does not show: other outputs, memory, evaluation, and
+        neighbors."""
+        self.quietly(self.look_at_constants, loss_fn)
         for layer, call, given in self.recurrent:
             self.quietly(self.look_through_time, layer, call, given)
         if self.steps and any(
@@ -485,6 +510,83 @@ class _Watch(_Seen):
     def evaluate(self, loss_fn: Any) -> None:
         value = loss_fn(self.wanted, self.model(self.given, training=False))
         self.evaluation = float(tf.reduce_mean(value))
+
+    def look_at_constants(self, loss_fn: Any) -> None:
+        """Is a loss least where all examples, and all outputs of a shape, are
+        answered alike?"""
+        outputs, count = tree.flatten(self.output), self.examples
+        small = sum(math.prod(part.shape) for part in outputs) <= NUMBERS
+        trained = {part.value.handle._id for part in self.model.trainable_variables}
+        if (
+            not small
+            or count < FEW
+            or not all(
+                part.shape.rank > 1
+                and part.shape[0] == count
+                and self.reaches(part._id, trained)
+                for part in outputs
+            )
+        ):
+            return
+        own = [tf.identity(part) for part in outputs]
+        seeds = global_seed_generator().state
+        state = seeds.numpy()
+
+        def loss(parts: list[tf.Tensor], wanted: Any = self.wanted) -> tf.Tensor:
+            seeds.assign(state)
+            given = tree.pack_sequence_as(self.output, parts)
+            return tf.reduce_mean(loss_fn(wanted, given))
+
+        def steep(parts: list[tf.Tensor]) -> tuple[float, list[np.ndarray]]:
+            """A loss and its slopes."""
+            with tf.GradientTape() as tape:
+                tape.watch(parts)
+                value = loss(parts)
+            slopes = tape.gradient(value, parts, unconnected_gradients="zero")
+            return float(value), [_array(slope) for slope in slopes]
+
+        order = np.roll(np.arange(count), 1).tolist()
+        moved = tree.map_structure(partial(_taken, count, order), self.wanted)
+        # Of targets that all are alike nothing is read, either.
+        if float(loss(own, moved)) != float(loss(own)):
+            return
+        value, slopes = steep(own)
+        # What is cut off in the loss may be a part of an output.
+        moving = [slope.reshape(count, -1) != 0 for slope in slopes]
+        if not all(part.any(0).all() and part.any(1).all() for part in moving):
+            return
+        # By shape, the output whose rows answer for all.
+        firsts = {tuple(part.shape): part for part in reversed(own)}
+        rows = [firsts[tuple(part.shape)] for part in own]
+        constants = [
+            [tf.gather(part, [place] * count) for part in rows]
+            for place in range(0, count, count // 4)
+        ]
+        draw, near = np.random.default_rng(0), list[float]()
+        for constant in constants * 4:
+            others = [
+                0.95 * part + 0.05 * tf.gather(row, draw.permutation(count))
+                for part, row in zip(constant, rows, strict=True)
+            ]
+            near.append(float(loss(others)))
+        answered = [
+            (low, math.hypot(*map(_norm, flat))) for low, flat in map(steep, constants)
+        ]
+        size, apart = math.hypot(*map(_norm, slopes)), float(loss(rows))
+        self.judge_constants(value, size, answered, near, apart)
+
+    def reaches(self, tensor: int, weights: set[int]) -> bool:
+        """Is there a way back to one of some weights?"""
+        todo, seen = [tensor], {tensor}
+        while todo:
+            kind, sources = self.ways.get(todo.pop(), ("StopGradient", []))
+            if kind == "ReadVariableOp" and sources[0] in weights:
+                return True
+            new = [number for number in sources if number not in seen]
+            if kind not in _CUTS:
+                seen.update(new)
+                todo += new
+        return False
 
     def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
         """What of the last output depends on the first step, and on the
@@ -797,6 +899,8 @@ class _Watch(_Seen):
             if kind in _CUTS:
                 self.loose[outputs[0]._id] = cut
             self.compared_at = self.compared_at or what
+        if kind in ("Mul", "RealDiv") and len(inputs) == 2:
+            self.look_at_constant(kind, inputs, outputs[0]._id)
         if kind == "MatMul":
             turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
             one, other = (part.numpy() for part in inputs)
@@ -856,6 +960,28 @@ class _Watch(_Seen):
             row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
             if row:
                 self.activation(kind, row, inputs[0], outputs[0])
+
+    def look_at_constant(self, kind: str, inputs: list[tf.Tensor], result: int) -> None:
+        """Of a product of one's output and what no weight had a part in, or of
+        noise, which a seed had a part in."""
+        own, other = inputs
+        if own._id not in self.learned or self.is_drawn(own._id):
+            own, other = other, own
+        drawn = self.is_drawn(other._id)
+        if own._id not in self.learned or (other._id in self.learned and not drawn):
+            return
+        size = math.prod(other.shape)
+        noise = not self.in_loss and kind == "Mul" and own.shape == other.shape
+        if noise or self.in_loss or size == 1:
+            low, high = float(tf.reduce_min(other)), float(tf.reduce_max(other))
+            self.noisy |= {result} if noise and size > 1 and low < 0 < high else set()
+            self.constants[result] = (low >= 0 < high) - (high <= 0 > low)
+            if size == 1 and low:
+                self.numbers[result] = low if kind == "Mul" else 1 / low
+
+    def is_drawn(self, tensor: int) -> bool:
+        kinds = (*_SHAPES, "AddV2", "Mul")
+        return "Random" in self.ways.get(self.back(tensor, kinds), ("", []))[0]
 
     def look_at_loss(
         self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
@@ -961,6 +1087,94 @@ class _Watch(_Seen):
             else:
                 found.add(self.source(tensor))
         return found, kinds
+
+    def added_up(self, tensors: list[int]) -> dict[int, int]:
+        """What a loss is a sum of, each with its sign; 0 if it has both."""
+        found, todo = dict[int, int](), [(tensor, 1) for tensor in tensors]
+        while todo:
+            tensor, sign = todo.pop()
+            kind, sources = self.ways.get(tensor, ("", []))
+            own = [number for number in sources if number in self.learned]
+            if kind in ("AddV2", "AddN", "Pack", "Sub") and sign:
+                todo += [
+                    (number, -sign if kind == "Sub" and number == sources[1] else sign)
+                    for number in own
+                ]
+            elif tensor in self.constants and sign:
+                todo.append((own[0], sign * self.constants[tensor]))
+            elif kind == "Neg" and sign:
+                todo.append((own[0], -sign))
+            elif kind in ("Sum", "Mean", *_SHAPES) and sign and own:
+                todo.append((own[0], sign))
+            elif found.setdefault(tensor, sign) != sign:
+                found[tensor] = 0
+        return found
+
+    def is_square(self, tensor: int) -> bool:
+        kind, sources = self.ways.get(tensor, ("", []))
+        return kind in ("Square", "Pow") or (kind == "Mul" and sources[0] == sources[1])
+
+    def root(self, tensor: int) -> tuple[int, float | None]:
+        """What powers, logarithms and exponentials are of, and of exp(p * root)
+        the p: 0 without an exponential, None where it cannot be told."""
+        power, known, exponential = 1.0, True, False
+        while tensor in self.ways:
+            kind, sources = self.ways[tensor]
+            own = [number for number in sources if number in self.learned]
+            constant, square = tensor in self.constants, self.is_square(tensor)
+            passes = kind in (*_SHAPES, *_GROWN, "Log", "Sqrt")
+            if not own or not (passes or square or constant):
+                break
+            if constant:
+                known &= exponential and tensor in self.numbers
+                power *= self.numbers.get(tensor, 1.0)
+            elif square:
+                # Keras writes x ** 2 as a product with itself, or as a square.
+                known &= not exponential and kind != "Pow"
+                power *= 2
+            elif kind == "Sqrt":
+                known &= not exponential
+                power /= 2
+            elif kind not in _SHAPES:
+                known &= kind == "Exp" and not exponential
+            exponential |= kind == "Exp"
+            tensor = own[0]
+        return tensor, (power if known else None) if exponential else 0.0
+
+    def judge_divergence(self, losses: list[int]) -> None:
+        """A KL divergence between Gaussians, variance - log(variance) + mean^2,
+        that the training makes larger, or that knows another spread than the
+        sample has."""
+        terms, powers = self.added_up(losses), dict[int, float | None]()
+        roots = {tensor: self.root(tensor)[0] for tensor in terms}
+        kinds, turned = {tensor: self.kind(tensor) for tensor in terms}, list[bool]()
+        for grown, sign in terms.items():
+            if not sign or not (kinds[grown] in _GROWN or self.is_square(grown)):
+                continue
+            root, power = self.root(grown)
+            logged = any(
+                other == -sign
+                and roots[tensor] == root
+                and (kinds[tensor] == "Log" or tensor == root)
+                for tensor, other in terms.items()
+            )
+            squared = any(
+                other == sign and self.is_square(tensor) and roots[tensor] != root
+                for tensor, other in terms.items()
+            )
+            if logged and squared:
+                turned.append(sign < 0)
+                powers[root] = power
+        self.judge_signs(turned)
+        for product in self.noisy if powers else ():
+            own = [part for part in self.ways[product][1] if not self.is_drawn(part)]
+            root, power = self.root(own[0])
+            if root in powers:
+                rows = (row["name"] for row in self.rows if row["tensor"]._id == root)
+                self.judge_spread(power, powers[root], *rows)
+
+    def kind(self, tensor: int) -> str:
+        return self.ways.get(tensor, ("", []))[0]
 
     def look_at_advantage(self, ends: list[int]) -> None:
         """A log-probability times data less an output, of which both have a
@@ -1162,6 +1376,10 @@ class _Watch(_Seen):
                 settings.get(key) for key in ("from_logits", "ignore_class")
             )
             self.judge_crossentropy(name, output, targets, bool(logits), ignored)
+        elif name == "ctc":
+            # Padding stands at the end.
+            later = np.cumsum(targets[:, ::-1] != 0, 1)[:, ::-1]
+            self.judge_blank(int(((targets == 0) & (later > 0)).sum()), targets.size, 0)
         elif name in ("kl_divergence", "poisson") and len(self.targets) == 1:
             self.judge_targets(targets, 0, 1 if name == "kl_divergence" else math.inf)
             if name == "poisson":
@@ -1240,6 +1458,7 @@ class _Watch(_Seen):
                 logits = kwargs.get("from_logits", args[0] if args else False)
                 targets = _array(target)
                 self.quietly(self.judge_crossentropy, name, output, targets, logits)
+                self.quietly(self.judge_guess, target, output)
             # Those of Keras run the operations of TensorFlow.
             self.inside_keras = True
             try:
@@ -1254,6 +1473,14 @@ class _Watch(_Seen):
         finally:
             for name, function in kept.items():
                 setattr(backend.nn, name, function)
+
+    def judge_guess(self, target: Any, output: tf.Tensor) -> None:
+        """A target that the model makes itself."""
+        trained = {part.value.handle._id for part in self.model.trainable_variables}
+        number = getattr(target, "_id", 0)
+        if number in self.learned and self.reaches(number, trained):
+            last = self.last_weight(number)
+            self.judge_own_target(last == self.last_weight(output._id))
 
     def judge_classes(
         self,
@@ -1313,20 +1540,29 @@ class _Watch(_Seen):
 
     def look_at_shift(self, target: np.ndarray, kept: np.ndarray) -> None:
         """Are the targets the tokens themselves, those next to them, or those
-        after?"""
-        if self.tokens is None or target.size != self.tokens.size:
-            return
-        target, kept = (part.reshape(self.tokens.shape) for part in (target, kept))
-        for shift in range(3):
-            end = self.tokens.shape[1] - shift
-            some = kept[:, :end]
-            same = target[:, :end][some] == self.tokens[:, shift:][some]
-            if some.sum() >= FEW and same.all():
-                self.shifts.add(shift)
-                # Padding is one token; what a mask leaves out is many.
-                left = len(np.unique(self.tokens[:, shift:][~some])) > 2
-                self.copies |= shift == 0 and left
-                return
+        after? A decoder reads its tokens beside those of another text."""
+        for number, tokens in enumerate(self.texts):
+            for shift in (1, 0, 2) if number else range(3):
+                if self.stands_at(shift, tokens, target, kept):
+                    self.shifts.add(shift)
+                    self.tokens = tokens
+                    return
+
+    def stands_at(
+        self, shift: int, tokens: np.ndarray, target: np.ndarray, kept: np.ndarray
+    ) -> bool:
+        if target.size != tokens.size:
+            return False
+        target, kept = (part.reshape(tokens.shape) for part in (target, kept))
+        end = tokens.shape[1] - shift
+        some = kept[:, :end]
+        same = target[:, :end][some] == tokens[:, shift:][some]
+        stands = bool(some.sum() >= FEW and same.all())
+        if stands:
+            # Padding is one token; what a mask leaves out is many.
+            left = len(np.unique(tokens[:, shift:][~some])) > 2
+            self.copies |= shift == 0 and left
+        return stands
 
     def look_at_order(self) -> None:
         """A causal model says of the first half of a text the same whatever

@@ -41,15 +41,24 @@ from snippets.diagnostics.check_model_source.advice import ADVICE
 from snippets.diagnostics.check_model_source.graph_pytorch import (
     _baseline,
     _discounted,
+    _divergences,
     _graph,
     _is_of_policy,
     _kind,
     _last_weight,
     _maker,
+    _root,
+    _spreads,
     _summed,
 )
 from snippets.diagnostics.check_model_source.judge import _judge
-from snippets.diagnostics.check_model_source.limits import FEW, FLAT, INPUT, UNITS
+from snippets.diagnostics.check_model_source.limits import (
+    FEW,
+    FLAT,
+    INPUT,
+    NUMBERS,
+    UNITS,
+)
 from snippets.diagnostics.check_model_source.measure_pytorch import (
     _SHAPES,
     _alike,
@@ -83,7 +92,7 @@ from snippets.diagnostics.check_model_source.measure_pytorch import (
     _steps,
     _taken,
     _tensors,
-    _tokens,
+    _texts,
     _twins,
     _way_round,
     _weights,
@@ -245,6 +254,7 @@ def check_model(
             watch.quietly(watch.judge_bootstrap, graph)
             watch.quietly(watch.judge_advantage, graph)
             watch.quietly(watch.judge_overlap, graph)
+            watch.quietly(watch.judge_divergence, graph)
             before.look([("a tensor of the loss", leaf) for leaf in leaves])
             # Not torch.autograd.grad: checkpoints and reversible layers run
             # backward passes of their own, which write .grad.
@@ -363,7 +373,9 @@ class _Watch(_Seen, TorchFunctionMode):
         """Of outputs that may go below 0, what made them, and their range."""
         self.places = set[int]()
         """Where the output lies in memory."""
-        self.tokens = _tokens(inputs)
+        self.output: Any = None
+        self.texts = _texts(inputs)
+        self.tokens = next(iter(self.texts), None)
         if self.tokens is None:
             self.tokens = _series(self.inputs, self.targets)
             self.shifts |= set() if self.tokens is None else {1}
@@ -416,7 +428,7 @@ class _Watch(_Seen, TorchFunctionMode):
         }
         for row, place in self.squashed:
             row["predicts"] = place in results
-        self.places = results
+        self.places, self.output = results, output
         self.signed = {
             part.grad_fn: (_maker(part).lower(), part.min().item(), part.max().item())
             for part in _tensors(output)
@@ -499,7 +511,10 @@ class _Watch(_Seen, TorchFunctionMode):
             self.birth += _place_of(node.metadata.get("traceback_", []))
 
     def ask(self, model: nn.Module, inputs: Any, targets: Any, loss_fn: Any) -> None:
-        """What one pass does not show: memory, evaluation, and neighbors."""
+        """What one pass does not show: other outputs, memory, evaluation, and
+        neighbors."""
+        if loss_fn is not None:
+            self.quietly(self.look_at_constants, targets, loss_fn)
         for name, (module, given) in self.recurrent.items():
             self.quietly(self.look_through_time, name, module, given)
         batches = any(
@@ -528,6 +543,68 @@ class _Watch(_Seen, TorchFunctionMode):
         output = _called(model, inputs)
         value = loss_fn(output, targets) if loss_fn else output
         self.evaluation = float(_own_loss(value))
+
+    def look_at_constants(self, targets: Any, loss_fn: Any) -> None:
+        """Is a loss least where all examples, and all outputs of a shape, are
+        answered alike?"""
+        outputs, count = list(_tensors(self.output)), self.examples
+        small = sum(part.numel() for part in outputs) <= NUMBERS
+        if (
+            not small
+            or count < FEW
+            or not all(
+                part.requires_grad and part.dim() > 1 and len(part) == count
+                for part in outputs
+            )
+        ):
+            return
+        own = [part.detach() for part in outputs]
+
+        def loss(parts: list[Tensor], wanted: Any = targets) -> Tensor:
+            given = self.output
+            for old, new in zip(outputs, parts, strict=True):
+                given = _exchanged(given, old, new)
+            with _same_draws():
+                torch.default_generator.manual_seed(0)
+                return _own_loss(loss_fn(given, wanted))
+
+        def steep(parts: list[Tensor]) -> tuple[float, list[Tensor]]:
+            """A loss and its slopes."""
+            parts = [part.clone().requires_grad_() for part in parts]
+            value = loss(parts)
+            return value.item(), list(torch.autograd.grad(value, parts))
+
+        order = torch.arange(count, device=own[0].device)
+        moved = _taken(targets, 0, count, order.roll(1).tolist())
+        # Of targets that all are alike nothing is read, either.
+        if loss(own, moved).item() != loss(own).item():
+            return
+        value, slopes = steep(own)
+        # What is cut off in the loss may be a part of an output.
+        if not all(
+            (slope != 0).any(0).all() and (slope != 0).flatten(1).any(1).all()
+            for slope in slopes
+        ):
+            return
+        # By shape, the output whose rows answer for all.
+        firsts = {part.shape: part for part in reversed(own)}
+        constants = [
+            [firsts[part.shape][torch.full_like(order, row)] for part in own]
+            for row in range(0, count, count // 4)
+        ]
+        draw, near = torch.Generator(order.device).manual_seed(0), list[float]()
+        for constant in constants * 4:
+            others = []
+            for part in constant:
+                pick = torch.randperm(count, generator=draw, device=order.device)
+                others.append(0.95 * part + 0.05 * firsts[part.shape][pick])
+            near.append(loss(others).item())
+        apart = loss([firsts[part.shape] for part in own]).item()
+        answered = [
+            (low, math.hypot(*map(_norm, flat))) for low, flat in map(steep, constants)
+        ]
+        size = math.hypot(*map(_norm, slopes))
+        self.judge_constants(value, size, answered, near, apart)
 
     def look_through_time(self, name: str, module: nn.RNNBase, given: Any) -> None:
         """What of the last output depends on the first step, and on the
@@ -1009,6 +1086,9 @@ class _Watch(_Seen, TorchFunctionMode):
             self.look_at_activation(input)
         if target.is_floating_point():
             self.judge_targets(target.detach(), 0, 1)
+            if target.requires_grad and input.requires_grad:
+                ends = map(_last_weight, (target.grad_fn, input.grad_fn))
+                self.judge_own_target(next(ends) is next(ends))
             labels = (
                 target.movedim(1, -1).flatten(0, -2)[places]
                 if target.dim() > 1
@@ -1054,7 +1134,16 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"the probabilities of a row have the sum {total.exp().mean():.3g}",
             )
 
-    def before_ctc_loss(self, log_probs: Tensor, *_: Any, **__: Any) -> None:
+    def before_ctc_loss(
+        self,
+        log_probs: Tensor,
+        targets: Tensor,
+        input_lengths: Any,
+        target_lengths: Any,
+        blank: int = 0,
+        *_: Any,
+        **__: Any,
+    ) -> None:
         # Steps after the first may be padded with anything.
         total = log_probs[0].detach().double().logsumexp(-1)
         if (total.abs() > 1e-2).any():
@@ -1062,6 +1151,11 @@ class _Watch(_Seen, TorchFunctionMode):
                 f"the probabilities of a step have the sum {total.exp().mean():.3g}"
             )
             self.find_once("nll-without-log-softmax", evidence)
+        lengths = torch.as_tensor(target_lengths).cpu()
+        known = targets.detach().cpu()
+        if known.dim() == 2:
+            known = known[torch.arange(known.shape[1]) < lengths[:, None]]
+        self.judge_blank(int((known == blank).sum()), known.numel(), blank)
 
     def check_labels(self, classes: int, target: Tensor, ignore_index: int) -> None:
         labels = target[target != ignore_index]
@@ -1095,25 +1189,33 @@ class _Watch(_Seen, TorchFunctionMode):
 
     def look_at_shift(self, target: Tensor, ignore_index: int) -> None:
         """Are the targets the tokens themselves, those next to them, or those
-        after?"""
-        tokens = self.tokens
-        if tokens is None or target.is_floating_point() or not tokens.numel():
+        after? A decoder reads its tokens beside those of another text."""
+        if target.is_floating_point():
             return
+        for number, tokens in enumerate(self.texts):
+            for shift in (1, 0, 2) if number else range(3):
+                if self.stands_at(shift, tokens, target, ignore_index):
+                    self.shifts.add(shift)
+                    self.tokens = tokens
+                    return
+
+    def stands_at(
+        self, shift: int, tokens: Tensor, target: Tensor, ignore_index: int
+    ) -> bool:
         # The loss may have left out the last ones.
-        width, length = target.numel() // len(tokens), tokens.shape[1]
+        width, length = target.numel() // max(len(tokens), 1), tokens.shape[1]
         if not length - 2 <= width <= length or target.numel() % len(tokens):
-            return
+            return False
         target = target.reshape(len(tokens), width)
-        for shift in range(3):
-            some = target[:, : length - shift]
-            given = tokens[:, shift : shift + width]
-            kept = some != ignore_index
-            if kept.sum() >= FEW and torch.equal(some[kept], given[kept]):
-                self.shifts.add(shift)
-                # Padding is one token; what a mask leaves out is many.
-                left = given[~kept].unique().numel() > 2
-                self.copies |= shift == 0 and left
-                return
+        some = target[:, : length - shift]
+        given = tokens[:, shift : shift + width]
+        kept = some != ignore_index
+        same = kept.sum() >= FEW and torch.equal(some[kept], given[kept])
+        if same:
+            # Padding is one token; what a mask leaves out is many.
+            left = given[~kept].unique().numel() > 2
+            self.copies |= shift == 0 and left
+        return bool(same)
 
     def look_at_order(self, model: nn.Module, inputs: Any) -> None:
         """A causal model says of the first half of a text the same whatever
@@ -1292,6 +1394,18 @@ class _Watch(_Seen, TorchFunctionMode):
             if span and {"Sum1", "Mul2"} <= kinds and "Sum1" in others:
                 evidence = "outputs of {}, here {:.3g} to {:.3g}".format(*span)
                 self.find_once("overlap-of-logits", evidence)
+
+    def judge_divergence(self, graph: list[Any]) -> None:
+        """A KL divergence between Gaussians that the training makes larger, or
+        that knows another spread than the sample has."""
+        known = _divergences(graph[-1])
+        powers = {root: power for root, power, _ in known}
+        self.judge_signs([turned for *_, turned in known])
+        for spread in map(_spreads, graph if known else ()):
+            root, power = (None, None) if spread is None else _root(spread)
+            if root in powers:
+                names = (row["name"] for row in self.rows if row["node"] is root[0])
+                self.judge_spread(power, powers[root], *names)
 
     def judge_advantage(self, graph: list[Any]) -> None:
         """Products of log-probabilities and data less an output, of which both
