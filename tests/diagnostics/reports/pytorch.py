@@ -275,6 +275,71 @@ def semantic_critic(cured: bool) -> tuple[Any, ...]:
     return nn.Sequential(network(8, 64, 1), nn.Flatten(0)), (torch.randn(33, 8), torch.randn(33)), loss
 
 
+class Siamese(nn.Module):
+    """Guesses the code of one view of an example from that of the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.guess = network(32, 64, 16), network(16, 8, 16)
+
+    def forward(self, one: Tensor, other: Tensor) -> list[tuple[Tensor, Tensor]]:
+        codes = [self.backbone(view) for view in (one, other)]
+        return [(code, self.guess(code)) for code in codes]
+
+
+def views(cured: bool) -> tuple[Any, ...]:
+    """No code is cut off before it is compared with the guess of it."""
+
+    def loss(output: list[tuple[Tensor, Tensor]], _: Tensor) -> Tensor:
+        (first, one), (second, other) = output
+        first, second = (code.detach() if cured else code for code in (first, second))
+        return -(F.cosine_similarity(one, second).mean() + F.cosine_similarity(other, first).mean()) / 2
+
+    x = torch.randn(64, 32)
+    return Siamese(), ((x + 0.1 * torch.randn(64, 32), x + 0.1 * torch.randn(64, 32)), torch.zeros(64)), loss
+
+
+class Drawn(nn.Module):
+    def __init__(self, half: float) -> None:
+        super().__init__()
+        self.half, self.encoder, self.decoder = half, network(40, 64, 16), network(8, 64, 40)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        noise = torch.randn_like(mean)
+        return self.decoder(mean + noise * (self.half * log_variance).exp()), mean, log_variance
+
+
+def variance_as_deviation(cured: bool) -> tuple[Any, ...]:
+    """The noise is multiplied by the variance, exp(logvar)."""
+
+    def loss(output: tuple[Tensor, Tensor, Tensor], x: Tensor) -> Tensor:
+        logits, mean, log_variance = output
+        divergence = -0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
+        return (F.binary_cross_entropy_with_logits(logits, x, reduction="sum") + divergence) / len(x)
+
+    x = (torch.rand(64, 40) < 0.5).float()
+    return Drawn(0.5 if cured else 1.0), (x, x), loss
+
+
+def speech(cured: bool) -> tuple[Any, ...]:
+    """The labels were shuffled, and the blank is no longer the first."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(20, 32, batch_first=True, bidirectional=True), nn.Linear(64, 29)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(x)[0]).log_softmax(-1)
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        steps, lengths = (torch.full((len(labels),), part.shape[1]) for part in (output, labels))
+        return F.ctc_loss(output.transpose(0, 1), labels, steps, lengths, blank=28 if cured else 0)
+
+    return Net(), (torch.randn(16, 20, 20), torch.randint(28, (16, 5))), loss
+
+
 def federated(cured: bool) -> tuple[Any, ...]:
     last = [] if cured else [nn.Softmax(dim=1)]
     return nn.Sequential(network(784, 64, 10), *last), (torch.randn(32, 784), torch.randint(10, (32,))), F.cross_entropy
@@ -356,5 +421,14 @@ REPORTS = {
         "the critic's target is not detached",
         ("target-with-gradient",),
         semantic_critic,
+    ),
+    "a siamese network": Report(
+        "lightly-ai/lightly #559", "no code is cut off from the gradient", ("constant-is-best",), views
+    ),
+    "a VAE of binary pictures": Report(
+        "rachtsingh/ibp_vae #3", "the variance in place of the deviation", ("sample-spread",), variance_as_deviation
+    ),
+    "speech with shuffled labels": Report(
+        "SeanNaren/deepspeech.pytorch #354", "the blank is not the first label", ("blank-among-labels",), speech
     ),
 }
