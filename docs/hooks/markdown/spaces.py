@@ -1,4 +1,4 @@
-"""Markdown extension: what belongs together stays on one line, a number and its percent sign, the sides of 8 × 8."""
+"""Markdown extension: what belongs together stays on one line: a number and its percent sign, 8 × 8, γ = 1."""
 
 import re
 from xml.etree.ElementTree import Element
@@ -7,7 +7,10 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=× \d)|(?<=\d ×) (?=\d)|(?<=\d\u00a0×) (?=\d)")
+TOGETHER = re.compile(
+    r"(?<=\d) (?=%)|(?<=\d) (?=× \d)|(?<=\d ×) (?=\d)|(?<=\d\u00a0×) (?=\d)"
+    r"|(?<=\b[^\W\d_]) (?== −?\d)|(?<=\b[^\W\d_] =) (?=−?\d)|(?<=\b[^\W\d_]\u00a0=) (?=−?\d)"
+)
 CODE = {"code", "pre"}
 
 
@@ -17,8 +20,8 @@ class KeepTogether(Treeprocessor):
 
 
 def _keep(element: Element) -> None:
-    """In the text of the element and of all that it holds, but for code."""
-    if element.tag in CODE:
+    """In the text of the element and of all that it holds, but for code and formulas."""
+    if element.tag in CODE or element.get("class") == "arithmatex":
         return
     element.text = element.text and TOGETHER.sub("\u00a0", element.text)
     for child in element:
