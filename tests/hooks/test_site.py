@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
         ("docs/hooks/progress.py", "self.started[task.name] = time"),
         ("docs/hooks/show/evidence.py", "sections = []"),
         ("docs/hooks/pages.py", "found = (path.relative_to"),
-        ("docs/hooks/markdown/mathematics.py", "HEADINGS = {"),
+        ("docs/hooks/markdown/mathematics.py", "FOR_THE_SEARCH ="),
         ("docs/hooks/site.py", "labs.use_our_jupyter()"),
         ("docs/overrides/main.html", "{{ super() }}"),
     ],

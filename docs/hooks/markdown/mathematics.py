@@ -18,7 +18,9 @@ IN_A_LINE = "tex-formula"
 """An element of its own, since Material's search takes the end of the next element of the same name for the end of what
 it is to leave out."""
 
-HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+FOR_THE_SEARCH = "tex-words"
+"""What the index has of a formula. `docs/hooks/show/search.py` takes it out of the pages after the build."""
+
 OPENING = re.compile(r"[(\[“‘\"']*$")
 CLOSING = re.compile(r"[.,;:!?)\]”’\"'%…]*")
 
@@ -50,11 +52,10 @@ class SetFormulas(Treeprocessor):
             for place, element in enumerate(parent):
                 if element in formulas and element.tag == "span":
                     _tie(parent, place)
-        for heading in [element for element in root.iter() if element.tag in HEADINGS]:
-            for parent in list(heading.iter()):
-                for place, element in reversed(list(enumerate(parent))):
-                    if element in formulas:
-                        parent.insert(place, _for_the_search(formulas[element].text))
+        for parent in list(root.iter()):
+            for place, element in reversed(list(enumerate(parent))):
+                if element in formulas:
+                    parent.insert(place, _for_the_search(formulas[element].text))
         for element, formula in formulas.items():
             inner = formula.html
             if element.tag == "span":
@@ -84,8 +85,8 @@ def _tie(parent: Element, place: int) -> None:
 
 
 def _for_the_search(text: str) -> Element:
-    """The search makes its titles of what the headings hold."""
-    words = Element("span", {"hidden": ""})
+    """Else a sentence would have a hole where its formula was."""
+    words = Element(FOR_THE_SEARCH, {"hidden": ""})
     words.text = AtomicString(text)
     return words
 

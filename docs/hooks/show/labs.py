@@ -9,11 +9,12 @@ The notebooks lie beside the labs in the repository, since Colab and Binder open
 import os
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 from docs.hooks.draw import scheme, theme
 from docs.hooks.markdown import formulas, katex
-from docs.hooks.markdown.mathematics import CLOSING, IN_A_LINE, OPENING
+from docs.hooks.markdown.mathematics import CLOSING, FOR_THE_SEARCH, IN_A_LINE, OPENING
 from docs.hooks.store import write_if_changed
 
 LABS = Path("docs", "labs")
@@ -68,15 +69,20 @@ IN_PROSE = re.compile(f"({OPENING.pattern.rstrip('$')})texinline([0-9a-f]+)tex({
 
 
 def _typeset_display(word: re.Match[str]) -> str:
-    html = katex.render(bytes.fromhex(word[1]).decode(), display=True).html
-    return f'<div class="katex-display" data-search-exclude>{html}</div>'
+    formula = katex.render(bytes.fromhex(word[1]).decode(), display=True)
+    return f'{_for_the_search(formula)}<div class="katex-display" data-search-exclude>{formula.html}</div>'
 
 
 def _typeset_inline(word: re.Match[str]) -> str:
     opening, tex, closing = word.groups()
-    inner = katex.render(bytes.fromhex(tex).decode()).html.removeprefix('<span class="katex">').removesuffix("</span>")
-    formula = f'{opening}<{IN_A_LINE} class="katex" data-search-exclude>{inner}</{IN_A_LINE}>{closing}'
-    return f'<span class="tied">{formula}</span>' if opening or closing else formula
+    formula = katex.render(bytes.fromhex(tex).decode())
+    inner = formula.html.removeprefix('<span class="katex">').removesuffix("</span>")
+    shown = f'{_for_the_search(formula)}<{IN_A_LINE} class="katex" data-search-exclude>{inner}</{IN_A_LINE}>'
+    return f'<span class="tied">{opening}{shown}{closing}</span>' if opening or closing else shown
+
+
+def _for_the_search(formula: katex.Formula) -> str:
+    return f"<{FOR_THE_SEARCH} hidden>{escape(formula.text)}</{FOR_THE_SEARCH}>"
 
 
 def prose(lab: Path) -> str:

@@ -1,10 +1,10 @@
 """The search index after the build: what readers type is in it, what they do not look for is not.
 
-To every section come, in a field of their own, the title of its page, its formulas as a keyboard has them, and the
-words that `search.yml` has for it; on the page that lists the symbols, each Greek letter and its name. A page whose
-text the search leaves out (a list of references, a quiz) is found by its title and its description. Long code goes: a
-reader who looks for a word does not look for the file in which it stands twenty times. `docs/javascripts/search.js`
-does the rest, when a reader asks.
+Formulas stand in it as plain text, which the pages lose here. To every section come, in a field of their own, the title
+of its page, its formulas as a keyboard has them, and the words that `search.yml` has for it; on the page that lists the
+symbols, each Greek letter and its name. A page whose text the search leaves out (a list of references, a quiz) is found
+by its title and its description. Long code goes: a reader who looks for a word does not look for the file in which it
+stands twenty times. `docs/javascripts/search.js` does the rest, when a reader asks.
 """
 
 import json
@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 
 import yaml
 
+from docs.hooks.markdown.mathematics import FOR_THE_SEARCH
+
 INDEX = Path("search", "search_index.json")
 SCRIPT = Path("javascripts", "search.js")
 FIELDS = {"title": {"boost": 12}, "also": {"boost": 6}, "text": {"boost": 1}}
@@ -27,6 +29,7 @@ LONG = 12
 NOTATION = "toolbox/notation/"
 GREEK = re.compile(r"[α-ω]", re.IGNORECASE)
 ROOT_OF = re.compile(r"sqrt\(((?:[^()]|\([^()]*\))*)\)")
+WORDS = re.compile(f"<{FOR_THE_SEARCH}[^>]*>[^<]*</{FOR_THE_SEARCH}>")
 CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
 TITLE = re.compile(r"<h1[^>]*>(.*?)(?:<a class=\"headerlink\"|</h1>)", re.DOTALL)
 DESCRIPTION = re.compile(r'<meta name="description" content="([^"]*)"')
@@ -48,7 +51,11 @@ LISTS = {"toolbox/misconceptions/": 0.7, "toolbox/snippets/": 0.8, "": 0.5}
 
 
 def publish_index(site: Path) -> None:
-    """Rewrite the index of the site in the folder `site`."""
+    """Rewrite the index of the site in the folder `site`, and take what the index alone needs out of its pages."""
+    for page_file in site.rglob("*.html"):
+        html = page_file.read_text(encoding="utf-8")
+        if (shown := WORDS.sub("", html)) != html:
+            page_file.write_text(shown, encoding="utf-8")
     path = site / INDEX
     if not path.is_file():
         return

@@ -112,7 +112,7 @@ def test_front_matter_is_no_place_for_formulas():
     ],
 )
 def test_punctuation_stays_on_the_line_of_its_formula(text, tied, converter):
-    assert re.sub(f"{OPENING}.*?</tex-formula>", "F", converter.convert(text)) == tied
+    assert re.sub(f"<tex-words.*?</tex-words>{OPENING}.*?</tex-formula>", "F", converter.convert(text)) == tied
 
 
 def test_headings_are_named_in_words(converter):
@@ -120,7 +120,7 @@ def test_headings_are_named_in_words(converter):
 
     (first,) = converter.toc_tokens
     assert (first["name"], first["children"][0]["name"]) == ("The σ_w² of it", "Why a &lt; b and x")
-    assert '<h2 id="why">Why <span hidden="">a &lt; b</span><tex-formula class="katex" ' in html
+    assert '<h2 id="why">Why <tex-words hidden="">a &lt; b</tex-words><tex-formula class="katex" ' in html
 
 
 def test_a_formula_read_aloud_is_mathml_and_seen_is_html(converter):
@@ -144,15 +144,16 @@ def test_pages_do_not_mix(converter):
 SMALL_PAGE = "# Small $n_\\text{in}$\n\nWords $\\sqrt2$ and words.\n\n$$\n\\sum_i x_i\n$$\n\n## Part $y$\n\nMore.\n"
 
 
-def test_formulas_are_hidden_from_the_search_and_their_words_stand_in_titles(project):
+def test_formulas_stand_in_the_search_as_words_and_in_the_pages_without_them(project):
     project.write("docs/index.md", SMALL_PAGE)
 
     assert project.build_site().returncode == 0
 
     index = json.loads((project.root / "site/search/search_index.json").read_text(encoding="utf-8"))
     found = [(entry["title"], entry["text"]) for entry in index["docs"]]
-    assert found == [("Small nᵢₙ", "<p>Words  and words.</p>"), ("Part y", "<p>More.</p>")]
+    assert found == [("Small nᵢₙ", "<p>Words √2 and words.</p> ∑ᵢxᵢ"), ("Part y", "<p>More.</p>")]
     page = (project.root / "site/index.html").read_text(encoding="utf-8")
+    assert "tex-words" not in page
     assert page.count(f'{OPENING}<span class="katex-mathml"><math>') == 3
     displayed = '<div class="katex-display" data-search-exclude=""><span class="katex"><span class="katex-mathml"><math'
     assert page.count(displayed) == 1
