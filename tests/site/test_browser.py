@@ -426,6 +426,56 @@ def test_the_table_of_bad_input_is_read_on_a_phone(page: Page, site_url):
     assert page.locator(".contract th code").evaluate_all(BROKEN) == []
 
 
+TORN = """(codes) => codes.map((code) => {
+    const nodes = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+    let torn = "", last = "", line = 0
+    while (nodes.nextNode()) {
+        const { data } = nodes.currentNode
+        for (let at = 0; at < data.length; at++) {
+            const range = new Range()
+            range.setStart(nodes.currentNode, at)
+            range.setEnd(nodes.currentNode, at + 1)
+            const { top } = range.getBoundingClientRect()
+            if (/\\w/.test(last) && /[\\w"')]/.test(data[at]) && top > line + 4) torn = code.textContent
+            ;[last, line] = [data[at], top]
+        }
+    }
+    return torn
+}).filter(Boolean)"""
+"""Code in a sentence of which a line ends within a word or a string."""
+
+
+@pytest.mark.parametrize("path", ["toolbox/cheat-sheet/", "toolbox/framework-differences/"])
+def test_code_in_a_sentence_breaks_between_its_words(page: Page, site_url, path):
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + path, wait_until="networkidle")
+    assert page.locator(".md-typeset :is(p, td, li) > code:visible").evaluate_all(TORN) == []
+
+
+def test_the_next_page_is_named_in_full_on_a_phone(page: Page, site_url):
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + "learn/", wait_until="networkidle")
+    assert page.locator(".md-footer__link--next .md-ellipsis").evaluate(
+        "(name) => name.scrollWidth <= name.clientWidth"
+    )
+
+
+@pytest.mark.parametrize("path", ["learn/"])
+def test_a_table_of_links_fits_a_phone(page: Page, site_url, path):
+    page.set_viewport_size(PHONE)
+    page.goto(site_url + path, wait_until="networkidle")
+    assert page.locator(".md-typeset__scrollwrap").first.evaluate("(wrap) => wrap.scrollWidth <= wrap.clientWidth")
+
+
+@pytest.mark.parametrize("symptom", ["NaN", "2.303"])
+def test_one_step_leads_from_the_landing_page_to_a_symptom_of_the_loss(page: Page, site_url, symptom):
+    page.goto(site_url)
+    page.locator(".hero a", has_text=symptom).click()
+    page.wait_for_url("**/symptom-finder/#*")
+    test = page.locator("h2:target ~ p", has_text="Test.").first
+    assert 0 < test.bounding_box()["y"] < page.viewport_size["height"]
+
+
 GAPS = """() => [...document.querySelectorAll(".md-content a")].filter((link) => {
     const next = link.nextSibling
     return next?.nodeType === Node.TEXT_NODE && next.data.trim() && parseFloat(getComputedStyle(link).marginInlineEnd)
