@@ -1423,9 +1423,9 @@ def _collapse(angles: list[float]) -> bool:
 
 
 def _is_chosen(seen: _Seen, layers: tuple[LayerReport, ...]) -> bool:
-    """What looks the same to layers is an entry of a table that the model itself
-    chose before them, as the nearest code. At first all may choose the same
-    one; the loss moves codes and choosers towards each other.
+    """What looks the same to layers is an entry of a table that the model chose
+    before them, as the nearest code. At first all may choose the same one; the
+    loss moves codes and choosers towards each other.
     """
     first = next(
         (

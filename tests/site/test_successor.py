@@ -14,6 +14,8 @@ from typing import NamedTuple
 import html5lib
 import pytest
 
+from docs.hooks.markdown.mathematics import FOR_THE_SEARCH
+
 ROOT = Path(__file__).resolve().parents[2]
 
 NOT_THERE = ("labs/", "toolbox/api-")
@@ -22,7 +24,8 @@ NOT_THERE = ("labs/", "toolbox/api-")
 READING_TIME = re.compile(r"(about )?\d+ min (read|with all that is folded) ?")
 """It does not give the template the Markdown of a page."""
 
-NOT_TEXT = {"script", "style", "button", "nav"}
+NOT_TEXT = {"script", "style", "button", "nav", FOR_THE_SEARCH}
+"""Zensical runs no code after the build: what the search alone needs stays in the pages, hidden."""
 
 
 class Shown(NamedTuple):

@@ -299,5 +299,5 @@ def test_every_piece_of_code_is_tried():
 
 def test_the_list_at_the_top_names_every_section():
     text = (TOOLBOX / "symptom-finder.md").read_text(encoding="utf-8")
-    listed = [line.rpartition("(#")[2].rstrip(")") for line in text.splitlines() if line[:1].isdigit()]
+    listed = re.findall(r"^\d+\. \[[^]]*\]\(#([\w-]+)\)", text, re.MULTILINE)
     assert listed == list(SECTIONS)
