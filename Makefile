@@ -35,7 +35,7 @@ test: environment ## run all tests; PyTorch and TensorFlow in processes of their
 	$(RUN) coverage report --fail-under 100 || failed=1; \
 	exit $$failed
 
-test-fast: environment ## what takes about a minute: no build, no browser, no experiment, no TensorFlow
+test-fast: environment ## what takes some two minutes: no build, no browser, no experiment, no TensorFlow
 	@$(RUN) pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not keras and not slow and not browser"
 
 mutants: environment ## plant faults in the files to copy that changed, or in FILES, and see that a test fails at each
