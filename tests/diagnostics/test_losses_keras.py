@@ -122,6 +122,10 @@ DIVERGENCES = {
 """What the variance and its logarithm are of the last output; and the deviation, if another one than exp(v / 2)."""
 
 
+SCALES = np.linspace(0.9, 1.1, 32 * 8, dtype="float32").reshape(32, 8)
+"""Positive numbers beside a logarithm, which are no noise."""
+
+
 def divergence(grown: Any, logarithm: Any, sign: float) -> Any:
     """Of Gaussians, written in one of many ways."""
 
@@ -273,11 +277,25 @@ def cases() -> dict[str, tuple[str, Any, Any, Any]]:
                 divergence(*DIVERGENCES[f"the logarithm of a {of}"][:2], 1.0),
             )
             for name, deviation, of, fits in (
+                ("exp(x / 2), a variance of exp(x)", lambda x: ops.exp(x / 2), "variance", True),
+                ("exp(x / 2) at several scales", lambda x: ops.exp(x * SCALES / 2), "variance", True),
                 ("sqrt(exp(x)), a variance of exp(x)", lambda x: ops.sqrt(ops.exp(x)), "variance", True),
                 ("exp(x), a variance of exp(2 x)", ops.exp, "deviation", True),
                 ("exp(x), a variance of exp(x)", ops.exp, "variance", False),
                 ("x, a variance of exp(2 x)", lambda x: x, "deviation", False),
             )
+        },
+        **{
+            f"the sum of a divergence behind a minus, {'twice' if sign < 0 else 'once'}": (
+                "divergence-sign" if sign < 0 else "",
+                drawn,
+                (x, x),
+                lambda y, o, sign=sign: (
+                    ops.mean(ops.square(o[0] - y))
+                    + ops.negative(sign * ops.mean(1.0 + o[2] - ops.square(o[1]) - ops.exp(o[2])))
+                ),
+            )
+            for sign in (1.0, -1.0)
         },
         "a guess that is not cut off": ("target-with-gradient", many, (x, classes), guessed),
         "a guess": ("", many, (x, classes), lambda y, output: guessed(y, output, cut=True)),

@@ -720,6 +720,12 @@ def cases() -> dict[str, tuple[str, nn.Module, object, object]]:
             )
             for name, deviation, of, fits in (
                 ("exp(x / 2), a variance of exp(x)", lambda x: (x / 2).exp(), "variance", True),
+                (
+                    "exp(x / 2) at several scales",
+                    lambda x: (x * torch.linspace(0.9, 1.1, 8) / 2).exp(),
+                    "variance",
+                    True,
+                ),
                 ("sqrt(exp(x)), a variance of exp(x)", lambda x: x.exp().sqrt(), "variance", True),
                 ("exp(x), a variance of exp(2 x)", torch.exp, "deviation", True),
                 ("exp(x), a variance of exp(x)", torch.exp, "variance", False),
