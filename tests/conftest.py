@@ -28,6 +28,10 @@ SLOW = {"built_site", "project", "page", "browser", "url"}
 """What builds a site or opens a browser."""
 
 
+FIRST = "test_built.py"
+"""The file whose first test builds the site."""
+
+
 MEASURING = {"test_claims.py", "test_experiments.py"}
 
 DIVIDED = {"tests/diagnostics/test_cures_keras.py", "tests/site/test_browser.py"}
@@ -62,6 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW.intersection(item.fixturenames) or item.path.name in MEASURING:
             item.add_marker(pytest.mark.slow)
+    of_the_site = {item.path for item in items if "built_site" in item.fixturenames}
+    # One process builds the site from the start; the others meanwhile test what does without.
+    items.sort(key=lambda item: (item.path.name != FIRST, item.path in of_the_site))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,6 +86,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return scope(nodeid)
 
+    config.option.loadscopereorder = False  # in the order of the items, not the file of most tests first
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 

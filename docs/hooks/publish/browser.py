@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Quiet, and nothing of Chromium's own on the network.
+# First the browser without a window of its own: it opens a page in a fifth of the time.
+NAMES = (
+    "chromium-headless-shell",
+    "chrome-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+)
+# Quiet, nothing of Chromium's own on the network, and each letter where a browser with a window puts it.
 SWITCHES = [
     "--no-sandbox",
     "--disable-quic",
@@ -17,6 +24,7 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--font-render-hinting=none",
 ]
 
 
