@@ -56,7 +56,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     of_keras = collection_path.stem.endswith("_keras")
     if asked.startswith("not keras"):
         return of_keras or None
-    if asked == "keras":
+    if asked.startswith("keras"):
         of_both = collection_path.relative_to(ROOT / "tests").as_posix() in OF_BOTH_HALVES
         return not (of_keras or of_both) or None
     return None

@@ -2,7 +2,7 @@
 
     python -m tests.machines              every stand-in that this machine can be, with one thread and with two
     python -m tests.machines --threads 2  with two threads alone
-    python -m tests.machines --some       what `make test` holds: claims and parity, one thread, on the oldest
+    python -m tests.machines --some       what `make test-all` holds: claims and parity, one thread, on the oldest
                                           processor, whose kernels differ most from this one's
 
 The libraries choose their kernels by the processor, and kernels add in another order. So the last digits of a sum are

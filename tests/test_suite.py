@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conftest
+from tests import conftest, tiers
 
 
 def test_no_folder_of_tests_is_passed_over(request):
@@ -25,7 +25,7 @@ def test_every_file_of_tests_has_the_name_that_pytest_looks_for(request):
 def test_no_test_lies_in_a_file_that_its_half_does_not_read():
     tests = Path(__file__).parent
     marked = re.compile(r"^pytestmark = (\[\n)?.*mark[.]keras", re.MULTILINE)
-    some = re.compile(r"^@every_experiment|marks?=.*mark[.]keras", re.MULTILINE)
+    some = re.compile(r"^@every_experiment|^ +for one in EXPERIMENTS|marks?=.*mark[.]keras", re.MULTILINE)
     of_both = set()
     for path in tests.rglob("test_*.py"):
         text = path.read_text(encoding="utf-8")
@@ -46,6 +46,11 @@ def test_no_test_lies_in_a_file_that_its_half_does_not_read():
 )
 def test_what_shares_a_finding_stays_in_one_process(test, together):
     assert conftest.scope(test) == together
+
+
+def test_of_a_kind_one_is_asked_by_every_run():
+    first, other, third = tiers.one_of_each(["labs/he/", "labs/lsuv/", "learn/"], lambda path: path.partition("/")[0])
+    assert [one.marks for one in (first, other, third)] == [[], [tiers.thorough], []]
 
 
 def test_what_is_divided_is_there():

@@ -6,6 +6,7 @@ import pytest
 from snippets.diagnostics.check_model_keras import check_model
 from tests.diagnostics.keras_cures import CURES, trained
 from tests.diagnostics.keras_models import FAULTS
+from tests.tiers import thorough
 
 pytestmark = pytest.mark.keras
 
@@ -14,6 +15,7 @@ def test_every_planted_fault_has_a_cure():
     assert CURES.keys() == FAULTS.keys()
 
 
+@thorough
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_cure_that_the_finding_names_makes_it_go_away_and_the_network_trains(name):
     keras.utils.set_random_seed(0)

@@ -13,6 +13,7 @@ import pytest
 from docs.hooks import package
 from docs.hooks.show.catalogue import find_snippets
 from docs.hooks.store import ROOT
+from tests.tiers import one_of_each
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +96,7 @@ init_weights(model, seed=0)
 }
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", one_of_each(FRAMEWORKS, lambda framework: "package"))
 def test_the_package_works_beside_its_framework(framework: str, empty: Path):
     """The frameworks lie in the environment of the tests; a path alone brings them, not the project in place."""
     whole = f"""

@@ -86,7 +86,7 @@ def test_every_python_that_the_project_promises_is_tested():
 
 
 def test_claims_are_held_on_stand_ins_for_other_machines():
-    """Part of them by `make test`, all of them weekly, on both kinds of processor that publish and read the site."""
+    """Some by `make test-all`, all of them weekly, on both kinds of processor that publish and read the site."""
     weekly = JOBS["machines"]
     assert "schedule" in weekly["if"]
     assert weekly["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
@@ -94,6 +94,20 @@ def test_claims_are_held_on_stand_ins_for_other_machines():
     assert weekly["steps"][-1]["run"] == "make test-machines"
     assert weekly["steps"][-1]["env"] == {"MACHINES": "--threads ${{ matrix.threads }}"}
     assert "$(RUN) tests.machines --some ||" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_weekly_run_asks_what_a_commit_does_not():
+    """Else what is thorough would be asked by nobody."""
+    (run,) = (step for step in JOBS["test"]["steps"] if step.get("run") == "bash .ci/run")
+    assert run["env"] == {"TESTS": "${{ github.event_name == 'schedule' && 'test-all' || 'test' }}"}
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith('\nmake "${TESTS:-test}"\n')
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    tests = {
+        name: [half.strip() for half in re.findall(r'TEST\).* -m "?([\w ]+)', recipe)]
+        for name, recipe in re.findall(r"^(test[-\w]*): .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    }
+    assert tests["test-all"] == ["not keras", "keras"]
+    assert tests["test"] == [f"{half} and not thorough" for half in tests["test-all"]]
 
 
 def test_the_site_learns_its_address_from_the_workflow():

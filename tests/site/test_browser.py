@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page
 from docs.hooks.draw import palette
 from docs.hooks.pages import PARTS
 from tests.site.conftest import PATIENCE, serve
+from tests.tiers import one_of_each
 
 pytestmark = pytest.mark.browser
 
@@ -32,6 +33,17 @@ PAGES = [
     *(f"learn/{file.parent.name}/{file.stem}/" for file in sorted((ROOT / "docs" / "learn").glob("*/*.md"))),
     *(f"labs/{file.stem}/" for file in sorted((ROOT / "docs" / "labs").glob("*.py"))),
 ]
+
+
+def kind_of(path: str) -> str:
+    """Pages of one kind come from one template and are of like parts. Every chapter and every tool is its own kind."""
+    folder, _, page = path.strip("/").rpartition("/")
+    if folder in {"code", "experiments", "labs"}:
+        return folder
+    return page if folder.startswith("learn/") else path
+
+
+every_page = pytest.mark.parametrize("path", one_of_each(PAGES, kind_of))
 CODE_CHAPTER = "chapters/he-initialization/"
 OTHER_CODE_CHAPTER = "chapters/vanishing-gradients/"
 WIDE = {"width": 1280, "height": 800}
@@ -175,23 +187,23 @@ def switch_scheme(page: Page) -> None:
     page.locator("[data-md-component=palette] label:visible").click()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@every_page
 def test_no_error_in_the_console(visit, path):
     assert visit(path).errors == []
 
 
-@pytest.mark.parametrize("path", PAGES)
+@every_page
 def test_no_foreign_request_and_no_cookie(visit, path):
     assert visit(path).foreign == []
     assert visit(path).cookies == []
 
 
-@pytest.mark.parametrize("path", PAGES)
+@every_page
 def test_axe_finds_nothing(visit, path):
     assert visit(path).violations == []
 
 
-@pytest.mark.parametrize("path", PAGES)
+@every_page
 def test_no_page_scrolls_sideways(visit, path):
     assert visit(path).sideways == {}
 

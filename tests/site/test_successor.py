@@ -15,6 +15,7 @@ import html5lib
 import pytest
 
 from docs.hooks.markdown.mathematics import FOR_THE_SEARCH
+from tests.tiers import thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,9 @@ class Shown(NamedTuple):
     formulas: int
     code: int
     drawings: int
+
+
+pytestmark = thorough
 
 
 @pytest.fixture(scope="module")

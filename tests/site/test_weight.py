@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 
 from docs.hooks.store import ROOT
 from tests.site.conftest import Server
+from tests.tiers import one_of_each, thorough
 
 LABS = [f"labs/{file.stem}/" for file in sorted((ROOT / "docs" / "labs").glob("*.py"))]
 CHAPTERS = [f"chapters/{file.stem}/" for file in sorted((ROOT / "docs" / "chapters").glob("*.md"))]
@@ -26,8 +27,8 @@ LOADED = f"""() => document.fonts.status === "loaded" && [...document.images].ev
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
-@pytest.mark.parametrize("path", ["", *CHAPTERS, *LABS])
+@pytest.mark.parametrize("viewport", [pytest.param(PHONE, id="phone"), pytest.param(WIDE, id="wide", marks=thorough)])
+@pytest.mark.parametrize("path", ["", *CHAPTERS, *one_of_each(LABS, lambda path: "lab")])
 def test_a_first_visit_is_light(browser: Browser, server: Server, path, viewport):
     server.sent.clear()
     with browser.new_context(viewport=viewport) as context:

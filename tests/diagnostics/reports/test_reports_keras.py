@@ -4,6 +4,7 @@ import pytest
 
 from tests.diagnostics.reports import table
 from tests.diagnostics.reports.keras import REPORTS
+from tests.tiers import thorough
 
 # Of some faults Keras warns as well.
 pytestmark = [
@@ -13,6 +14,7 @@ pytestmark = [
 ]
 
 
+@thorough
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_verdict_is_that_of_the_table(name):
     (wanted,) = (row for row in table.read("keras") if row["report"] == name)
