@@ -88,13 +88,7 @@ def test_what_the_build_measured_lies_within_the_spread_or_its_range_beyond(expe
 @every_experiment
 def test_a_number_that_no_step_leaves_as_it_is_names_its_budget(experiment):
     """Measured with optimizers that do nothing: what then lies outside the spread is the work of a training."""
-    untrained = {
-        row.number: row.lowest
-        for row in ROWS
-        if row.setting == spread.UNTRAINED
-        and row.experiment == str(experiment)
-        and row.code == spread.digest(experiment)
-    }
+    untrained = spread.at(spread.UNTRAINED, ROWS, experiment)
     known = spread.of(ROWS, experiment)
     for number, claim in claims(experiment):
         if number in untrained and claim.kind != "identity":
@@ -102,6 +96,18 @@ def test_a_number_that_no_step_leaves_as_it_is_names_its_budget(experiment):
             exact = 1e-6 * max(abs(lowest), abs(highest))
             trained = not lowest - exact <= untrained[number] <= highest + exact
             assert claim.budget or not trained, f"{claim.statement}: names no budget"
+
+
+@every_experiment
+def test_a_number_of_the_common_training_is_known_at_ten_times_the_steps(experiment):
+    """Where it then leaves its interval, the claim has named its budget."""
+    if getattr(getattr(module(experiment), "train", None), "__module__", "") != "snippets.laboratory.training":
+        return
+    longer = spread.at(spread.LONGER, ROWS, experiment)
+    for number, claim in claims(experiment):
+        low, high = claim.interval
+        assert claim.budget or low <= longer[number] <= high, f"{claim.statement}: names no budget"
+        assert not math.isnan(longer[number]), f"{claim.statement}: cannot be read off a longer training"
 
 
 def test_the_rule_raises_a_false_alarm_once_in_500_seeds():

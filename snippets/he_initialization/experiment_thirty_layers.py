@@ -81,7 +81,7 @@ def _gradient_norm(model: nn.Sequential, digits) -> float:
 
 
 def _last_loss(runs: Runs) -> np.ndarray:
-    return np.mean(runs.losses, axis=1, where=np.arange(STEPS) >= STEPS - 20)
+    return np.mean(np.asarray(runs.losses)[:, -20:], axis=1)
 
 
 CLAIMS = (

@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,12 +89,21 @@ def write(rows: Iterable[Row]) -> None:
 
 def of(rows: Iterable[Row], experiment: Experiment) -> dict[int, list[Row]]:
     """The rows over seeds of each claim, measured with the code as it stands."""
-    code = digest(experiment)
     found: dict[int, list[Row]] = {}
-    for row in rows:
-        if row.experiment == str(experiment) and row.code == code and row.of_seeds:
+    for row in _as_it_stands(rows, experiment):
+        if row.of_seeds:
             found.setdefault(row.number, []).append(row)
     return found
+
+
+def at(setting: str, rows: Iterable[Row], experiment: Experiment) -> dict[int, float]:
+    """What one seed gave for each claim, without steps or with a longer training."""
+    return {row.number: row.lowest for row in _as_it_stands(rows, experiment) if row.setting == setting}
+
+
+def _as_it_stands(rows: Iterable[Row], experiment: Experiment) -> Iterator[Row]:
+    code = digest(experiment)
+    return (row for row in rows if row.experiment == str(experiment) and row.code == code)
 
 
 def ends(rows: Iterable[Row]) -> tuple[float, float]:
@@ -111,8 +120,9 @@ def allowed(lowest: float, highest: float) -> tuple[float, float]:
 
 
 def quoted(experiment: Experiment, record: dict[str, Any]) -> dict[str, Any]:
-    """The record, each of its claims with its spread as a card prints it, or with none."""
-    known = of(read(), experiment)
+    """The record, each of its claims with its spread as a card prints it, or with none, and with what a longer training
+    gives where the claim is of a training."""
+    known, longer = of(read(), experiment), at(LONGER, read(), experiment)
     claims = []
     for number, claim in enumerate(record["claims"]):
         rows = [row for row in known.get(number, ()) if row.seeds > 1]
@@ -121,7 +131,8 @@ def quoted(experiment: Experiment, record: dict[str, Any]) -> dict[str, Any]:
         seeds = min((row.seeds for row in rows), default=0)
         words = "Ten" if seeds == SEEDS else str(seeds)
         spread = {"of": f"{words} seeds{settings}", "lowest": lowest, "highest": highest} if rows else None
-        claims.append(claim | {"spread": spread})
+        told = format(longer[number], claim["format"]) if claim["budget"] and number in longer else ""
+        claims.append(claim | {"spread": spread, "longer": told})
     return record | {"claims": claims}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.hooks.measure.experiment import Experiment
+from docs.hooks.measure.spread import address
 from docs.hooks.pages import find_pages
 from docs.hooks.show import evidence
 
@@ -32,7 +33,7 @@ def experiment_of(card: Path) -> Experiment:
 
 def find(path: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The claim of `record` that the address names. Raises ClaimNotFoundError unless it fits one."""
-    known = {evidence.words(claim["statement"]): claim for claim in record["claims"]}
+    known = {address(claim["statement"]): claim for claim in record["claims"]}
     exactly = [known[path.stem]] if path.stem in known else []
     fitting = exactly or [claim for known_address, claim in known.items() if known_address.startswith(path.stem)]
     if len(fitting) != 1:

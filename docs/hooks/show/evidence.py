@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from docs.hooks.measure.experiment import Experiment
+from docs.hooks.measure.spread import address
 from docs.hooks.pages import link
 from docs.hooks.show.prose import to_html, typeset
 
@@ -58,7 +59,7 @@ def _lines(record: dict[str, Any]) -> Iterator[Line]:
     name = Path(record["experiment"]).stem.removeprefix("experiment_").replace("_", "-")
     taken: dict[str, int] = {}
     for claim in record["claims"]:
-        id = "-".join((name, *words(claim["statement"]).split("-")[:7]))
+        id = "-".join((name, *address(claim["statement"]).split("-")[:7]))
         taken[id] = taken.get(id, 0) + 1
         identity = claim["kind"] == IDENTITY
         yield Line(
@@ -79,17 +80,13 @@ def _behind(claim: dict[str, Any], source: str) -> Iterator[str]:
     if claim.get("spread") and claim["kind"] != IDENTITY:
         lowest, highest = (typeset(claim["spread"][end]) for end in ("lowest", "highest"))
         yield f"{claim['spread']['of']}: {lowest}{f' to {highest}' if lowest != highest else ''}."
+    if claim.get("longer"):
+        yield f"With ten times the steps, one seed: {typeset(claim['longer'])}."
     if claim["rival_of"]:
         number = f": {typeset(claim['rival_printed'])}" if claim["rival_printed"] else ""
         yield to_html(f"If it were false: {claim['rival_of']}{number}.")
     if claim["source"] != source:
         yield f"Source: {to_html(claim['source'])}"
-
-
-def words(statement: str) -> str:
-    """The statement as part of an address: its words, digits and the letters of its formulas."""
-    plain = re.sub(r"\\(operatorname|mathbb|mathcal|lVert|rVert|sqrt|partial|frac|[a-z]+)", " ", statement)
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 
 def card(experiment: Experiment, shown: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docs.hooks.show import evidence
+from docs.hooks.measure.spread import address
 from tests.hooks.halving import SOUND
 
 CARD = "docs/figures/claims/halving/sound/{}.md"
@@ -14,8 +14,8 @@ def page(project, address: str) -> None:
 
 
 def test_words_of_a_statement():
-    assert evidence.words(r"ReLU: part of $\operatorname{E}[z^2]$ that is left") == "relu-part-of-e-z-2-that-is-left"
-    assert evidence.words(r"Tanh: $\partial L/\partial W$, largest") == "tanh-l-w-largest"
+    assert address(r"ReLU: part of $\operatorname{E}[z^2]$ that is left") == "relu-part-of-e-z-2-that-is-left"
+    assert address(r"Tanh: $\partial L/\partial W$, largest") == "tanh-l-w-largest"
 
 
 def test_the_card_holds_the_claim_alone_and_goes_with_its_page(project):

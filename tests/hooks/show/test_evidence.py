@@ -119,3 +119,8 @@ def test_a_card_quotes_the_spread_that_was_measured():
     spread = {"of": "Ten seeds", "lowest": "-0.1", "highest": "0.8"}
     assert "<p>Ten seeds: −0.1 to 0.8.</p>" in claims(spread=spread)
     assert "<p>Ten seeds: 0.8.</p>" in claims(spread=spread | {"lowest": "0.8"})
+
+
+def test_a_card_says_what_a_longer_training_gives():
+    assert "<p>With ten times the steps, one seed: 0.93.</p>" in claims(longer="0.93")
+    assert "ten times" not in claims(longer="")
