@@ -75,12 +75,20 @@ def changed() -> list[Path]:
 
 
 def tests_of(snippet: Path) -> list[list[str]]:
-    """Arguments of pytest, run by run: the file's own tests, the laws, and the cells of its functions."""
+    """Arguments of pytest, run by run: the file's own tests and others beside them, the laws, and the cells of its
+    functions.
+    """
     name, _, framework = snippet.stem.rpartition("_")
     contract = Path("tests", "contract")
     laws = contract / f"test_laws_{framework}.py"
     tables = sorted(path.relative_to(ROOT) for path in (ROOT / contract).glob(f"test_*{framework}.py"))
-    runs = [[mirror(snippet).as_posix()]]
+    own = mirror(snippet)
+    beside = [
+        path.relative_to(ROOT)
+        for path in sorted((ROOT / own.parent).glob(f"test_*_{framework}.py"))
+        if path.name != own.name and f".{snippet.stem} import " in path.read_text(encoding="utf-8")
+    ]
+    runs = [[path.as_posix() for path in (own, *beside)]]
     if (ROOT / laws).is_file() and snippet.stem in (ROOT / laws).read_text(encoding="utf-8"):
         runs.append([laws.as_posix()])
     return [*runs, [*(path.as_posix() for path in tables if path != laws), "-k", f"{name}."]]

@@ -2371,6 +2371,55 @@ def _norm(values: np.ndarray) -> float:
     return float(np.linalg.norm(values.reshape(-1).astype(np.float64)))
 
 
+_SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
+"""Operations that change no number."""
+
+_CHOICES = (
+    *("StridedSlice", "GatherV2", "GatherNd", "ConcatV2", "Pack"),
+    *("Max", "Min", "Maximum", "Minimum"),
+)
+"""Operations that take some of the numbers."""
+
+_SUMMING = (*_SHAPES, "AddV2", "Sub", "Sum", "Mean", "Mul", "StridedSlice", "Transpose")
+"""What an overlap is made of."""
+
+_SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
+"""What a loss of logits does with them first."""
+
+_GROWN = ("Exp", "Softplus")
+"""Operations that make a variance."""
+
+_PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
+
+_SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
+"""What stands between the products of an attention and its softmax."""
+
+_REGRESSIONS = (
+    *("mean_squared_error", "mean_absolute_error"),
+    *("huber_loss", "huber", "log_cosh"),
+)
+
+_CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
+"""Operations without a way back."""
+
+_COMPARISONS = ("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual")
+"""Others, which stand beside most ways as masks."""
+
+_LOGITS = {
+    "SparseSoftmaxCrossEntropyWithLogits": "sparse_categorical_crossentropy",
+    "SoftmaxCrossEntropyWithLogits": "categorical_crossentropy",
+}
+"""Losses of TensorFlow, and those of Keras that compute the same."""
+
+_OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
+"""What makes a log-probability, or its negative."""
+
+_DROPOUTS = (
+    *(layers.AlphaDropout, layers.Dropout, layers.GaussianDropout),
+    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+)
+
+
 @contextmanager
 def _untouched(
     model: keras.Model, parts: list[keras.Layer], batch: Any, loss_fn: Any
@@ -2404,570 +2453,8 @@ class _Variables(_Before):
         return super().keep_numbers(name, value)
 
 
-ADVICE |= {
-    "logits-without-from-logits": (
-        "fault",
-        "The loss takes probabilities and gets something else.",
-        "The model returns logits, and from_logits of the loss is False, its default.",
-        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
-        "chapters/activation-functions/#use",
-    ),
-    "non-finite-gradient": (
-        "fault",
-        "The loss is finite and a gradient is not.",
-        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
-        "An epsilon inside the operation: sqrt(x + 1e-8). Before where, replace also the inputs that it leaves out.",
-        "chapters/exploding-gradients/#use",
-    ),
-    "no-gradient": (
-        "fault",
-        "Layers that run before all others are to be trained and get no gradient.",
-        "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
-        "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
-        "chapters/vanishing-gradients/#use",
-    ),
-    "identical-layers": (
-        "note",
-        "Layers that are not shared hold the same numbers.",
-        "One initializer object for many layers: every call of a Keras initializer draws the same numbers.",
-        "Give each layer an initializer of its own, or its name as a string.",
-        "chapters/he-initialization/#use",
-    ),
-}
-
-
-def check_model(
-    model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None
-) -> ModelReport:
-    """Run `model` and its loss forward and backward once, with `training=True`,
-    and report.
-
-    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
-    array, or a tuple, list or dictionary of arrays. Of a `tf.data.Dataset` or a
-    `PyDataset` the first batch is taken. The loss is
-    `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
-    compiled one, with what layers add to it (`add_loss`). A model that is
-    frozen throughout gets no backward pass, and the report says so.
-
-    Raises ValueError, saying what to pass, for a model that is not built or has
-    no weights, a batch the model does not take, a loss that is no scalar or has
-    no gradient, and another backend than TensorFlow.
-    """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow before keras is imported"
-        )
-    if not model.built or not model.weights:
-        raise ValueError(
-            f"model must have weights (build it, or run it on a batch once before), got {model.name!r}"
-        )
-    if isinstance(batch, tf.data.Dataset | keras.utils.PyDataset):
-        batch = _first(batch)
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        got = (
-            f"{len(batch)} items"
-            if isinstance(batch, tuple | list)
-            else type(batch).__name__
-        )
-        raise ValueError(
-            f"batch must be a pair (inputs, targets) without weights, {_way_to(batch)}, got {got}"
-        )
-    inputs, targets = batch
-    bare = [part for part in tree.flatten(batch) if isinstance(part, float | int | str)]
-    if bare:
-        raise ValueError(
-            f"batch must hold arrays, np.array(values) of a list of numbers, got a list with {bare[0]!r}"
-        )
-    compiled = loss_fn is None
-    if loss_fn is None:
-        own = type(model).compute_loss is not keras.Model.compute_loss
-        loss_fn = getattr(model, "loss", None)
-        if own:
-            loss_fn, compiled = _computed_by(model, inputs), False
-        elif loss_fn is None and not model.compiled:
-            raise ValueError(
-                "loss_fn must be given for a model that is not compiled with a loss"
-            )
-    if isinstance(loss_fn, type):
-        raise ValueError(
-            f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
-        )
-    if loss_fn is None or isinstance(loss_fn, dict | list | tuple):
-        # of several outputs, or added by layers alone: the compiled model knows
-        loss_fn, compiled = _computed_by(model, inputs), False
-    loss_fn = losses.get(loss_fn)
-    empty = [value.shape for value in _arrays(inputs) if not value.size]
-    if empty:
-        raise ValueError(
-            f"batch must hold an example at least, got inputs of shape {empty[0]}"
-        )
-    watch = _Watch(model, inputs, targets)
-    trained = list(model.trainable_variables)
-    slopes: list[Any] = [None] * len(trained)
-    with (
-        _untouched(model, watch.layers, batch, loss_fn) as before,
-        tf.GradientTape() as tape,
-    ):
-        try:
-            value = watch.run(loss_fn)
-            watch.loss = float(value)
-            added = [part._id for part in (_added(model) if compiled else ())]
-            watch.quietly(watch.judge_divergence, [watch.whole, *added])
-            if compiled:
-                parts = [tf.reduce_sum(part) for part in _added(model)]
-                value += sum((tf.cast(part, value.dtype) for part in parts), 0.0)
-            if not trained:
-                watch.judge_still()
-            watch.judge_variables(tape.watched_variables(), before)
-            with tape.stop_recording():
-                outputs = [row["tensor"] for row in watch.rows]
-                products = [product for product, _ in watch.products]
-                slopes = tape.gradient(
-                    value,
-                    [*(variable.value for variable in trained), *outputs, *products],
-                )
-            if all(slope is None for slope in slopes[: len(trained)]):
-                ends = [*(what for *_, what in watch.cuts), watch.compared_at]
-                end = f" (it ends at {ends[0]})" if ends[0] else ""
-                raise ValueError(
-                    "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
-                    + end
-                )
-            watch.done = watch.went_back = True
-            with tape.stop_recording():
-                if not math.isfinite(watch.loss):
-                    watch.quietly(watch.hunt, loss_fn)
-                elif all(map(_all_finite, slopes[: len(trained)])):
-                    watch.ask(loss_fn)
-                else:
-                    watch.quietly(watch.hunt_back, loss_fn, trained)
-        except _Stop:
-            pass
-    watch.measure(trained, slopes)
-    if before.lost:
-        watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
-    reports = watch.reports()
-    chain = [reports[place] for place in watch.chain]
-    return ModelReport(
-        model=model.name,
-        parameters=model.count_params(),
-        trainable=sum(math.prod(variable.shape) for variable in trained),
-        loss=watch.loss,
-        chance_loss=watch.chance_loss,
-        forward=_factor([layer.std for layer in chain]),
-        backward=_factor([layer.gradient for layer in reversed(chain)]),
-        depth=len(chain),
-        layers=reports,
-        findings=_judge(watch, reports),
-    )
-
-
-def _added(model: keras.Model) -> list[tf.Tensor]:
-    """What layers have added to the loss in the pass. Penalties on weights are
-    left out: they reach every weight, wherever the gradient ends.
-    """
-    return [part for layer in model._flatten_layers() for part in layer._losses]
-
-
-def _computed_by(model: keras.Model, inputs: Any) -> Callable[[Any, Any], Any]:
-    """The loss that a model computes itself."""
-    return lambda targets, output: model.compute_loss(
-        x=inputs, y=targets, y_pred=output
-    )
-
-
-def _first(batches: Any) -> Any:
-    """Of a dataset; of an empty one, nothing."""
-    if isinstance(batches, keras.utils.PyDataset):
-        return batches[0]
-    return next(iter(batches), ())
-
-
-def _way_to(batch: Any) -> str:
-    """A batch, from what was given."""
-    if isinstance(batch, Mapping) and "labels" in batch:
-        return "(inputs, labels) of a dictionary that holds both"
-    return "next(batches) of a generator or of iter(loader)"
-
-
-_SHAPES = ("Reshape", "Squeeze", "ExpandDims", "Identity", "Cast")
-"""Operations that change no number."""
-
-
-_CHOICES = (
-    *("StridedSlice", "GatherV2", "GatherNd", "ConcatV2", "Pack"),
-    *("Max", "Min", "Maximum", "Minimum"),
-)
-"""Operations that take some of the numbers."""
-
-
-_SUMMING = (*_SHAPES, "AddV2", "Sub", "Sum", "Mean", "Mul", "StridedSlice", "Transpose")
-"""What an overlap is made of."""
-
-
-_SIGNS = (*_SHAPES, "Abs", "Neg", "Select", "SelectV2")
-"""What a loss of logits does with them first."""
-
-
-_GROWN = ("Exp", "Softplus")
-"""Operations that make a variance."""
-
-
-_PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Einsum")
-
-
-_SCALINGS = (*_SHAPES, "AddV2", "Mul", "RealDiv", "SelectV2", "Sub", "Transpose")
-"""What stands between the products of an attention and its softmax."""
-
-
-_REGRESSIONS = (
-    *("mean_squared_error", "mean_absolute_error"),
-    *("huber_loss", "huber", "log_cosh"),
-)
-
-
-_CUTS = ("StopGradient", "ArgMax", "ArgMin", "Ceil", "Floor", "Rint", "Round")
-"""Operations without a way back."""
-
-
-_COMPARISONS = ("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual")
-"""Others, which stand beside most ways as masks."""
-
-
-_LOGITS = {
-    "SparseSoftmaxCrossEntropyWithLogits": "sparse_categorical_crossentropy",
-    "SoftmaxCrossEntropyWithLogits": "categorical_crossentropy",
-}
-"""Losses of TensorFlow, and those of Keras that compute the same."""
-
-
-_OF_POLICY = ("Log", "LogSoftmax", *_LOGITS)
-"""What makes a log-probability, or its negative."""
-
-
-_DROPOUTS = (
-    *(layers.AlphaDropout, layers.Dropout, layers.GaussianDropout),
-    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
-)
-
-
-class _Watch(_Seen):
-    """Sees every layer through its `call`, and every activation through the
-    operations that TensorFlow runs.
-    """
-
-    def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
-        super().__init__()
-        self.model, self.given, self.wanted = model, inputs, targets
-        self.layers = _leaves(model)
-        self.names = {id(weight): weight.path for weight in model.weights}
-        self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
-        # By the number of a tensor: the operation and its first input, whether
-        # weights had a part in it, and the layers that it went through.
-        self.makers: dict[int, tuple[str, int]] = {}
-        self.ways: dict[int, tuple[str, list[int]]] = {}
-        """Of what weights had a part in, the operation and all its inputs."""
-        self.factors: dict[int, float] = {}
-        """Of a product in the loss with what is no weight's, its largest
-        factor."""
-        self.constants: dict[int, int] = {}
-        """The sign of what is no weight's in a product or a quotient."""
-        self.numbers: dict[int, float] = {}
-        """The factor that it is, if it is one number."""
-        self.noisy: set[int] = set()
-        """Products with as many numbers, above and below 0, as there are."""
-        self.output: Any = None
-        self.whole = 0
-        """The number of the loss, before it is a mean."""
-        self.axes: dict[int, int] = {}
-        """Of what was moved to the end by a transposition, the old place."""
-        self.learned: set[int] = set()
-        self.paths: dict[int, tuple[int, Any]] = {}
-        self.squashed: list[tuple[dict[str, Any], int]] = []
-        self.inputs, self.targets = _arrays(inputs), _arrays(targets)
-        self.examples = (
-            len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
-        )
-        self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
-        bad = [
-            value.shape
-            for value in self.inputs + self.targets
-            if not np.isfinite(value).all() and not _is_mask(value)
-        ]
-        self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
-        self.in_loss = self.done = False
-        # By the number of a tensor: the row of the linear layer that it comes
-        # straight from; and those whose last axis is that of the examples.
-        self.linear: dict[int, int] = {}
-        self.readers = Counter[int]()
-        self.turned: set[int] = set()
-        self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
-        self.handles = {
-            part.value.handle._id: part.path
-            for part in model.weights
-            if isinstance(part.value, tf.Variable)
-        }
-        self.inside_keras = self.evaluating = False
-        self.loose: dict[int, tuple[int, bool, str]] = {}
-        """Cuts whose result nobody has read yet, by the number of it."""
-        self.compared_at = ""
-        """The first comparison of what weights had a part in, or cut."""
-        self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
-        self.steps = _steps(model, self.layers)
-        # Of the loss, by the number of a tensor: logarithms of what weights had
-        # no part in, and the sign of those of what they had; what was negated.
-        self.logged: set[int] = set()
-        self.signs: dict[int, int] = {}
-        self.negated: set[int] = set()
-        self.inverse: set[int] = set()
-        self.softplus: set[bool] = set()
-        self.products_of_output = False
-        self.products: list[tuple[tf.Tensor, int]] = []
-        self.results: set[int] = set()
-        self.signed: dict[int, tuple[str, float, float]] = {}
-        """Of outputs that may go below 0, what made them, and their range."""
-        self.texts = _texts(inputs)
-        self.tokens = next(iter(self.texts), None)
-        if self.tokens is None:
-            self.tokens = _series(self.inputs, self.targets)
-            self.shifts |= set() if self.tokens is None else {1}
-
-    def run(self, loss_fn: Any) -> tf.Tensor:
-        """The loss, a scalar."""
-        for layer in self.layers:
-            object.__setattr__(layer, "call", self.watched(layer, layer.call))
-        mode = (
-            {"training": True}
-            if getattr(self.model, "_call_has_training_arg", True)
-            else {}
-        )
-        shapes = ", ".join(str(value.shape) for value in self.inputs)
-        op_callbacks.add_op_callback(self.operation)
-        try:
-            with _explained(
-                lambda: (
-                    f"batch of shape {shapes}: {self.where()!r} does not take what it is given"
-                )
-            ):
-                output = self.model(self.given, **mode)
-        finally:
-            op_callbacks.remove_op_callback(self.operation)
-        results = [
-            part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
-        ]
-        self.chain, self.output = self.longest(results), output
-        for row in self.rows:
-            # What others read as well is more than a step on the way.
-            alone = row["straight"] and self.readers[row["straight"][1]] < 2
-            row["straight"] = row["straight"][0] if alone else None
-        self.results = sources = {self.source(result) for result in results}
-        for part in tree.flatten(output):
-            if isinstance(part, tf.Tensor) and part.dtype.is_floating:
-                low, high = float(tf.reduce_min(part)), float(tf.reduce_max(part))
-                if low < 0 or part._id in self.linear:
-                    made = self.maker(part).lower(), low, high
-                    self.signed[self.source(part._id)] = made
-        for row, result in self.squashed:
-            row.get("row", row)["predicts"] = result in sources
-        own = not _is_of_keras(loss_fn)
-        if isinstance(output, tf.Tensor) and not own:
-            self.quietly(self.judge_loss, loss_fn, output)
-        shapes = [
-            [value.shape for value in self.targets],
-            [tuple(part.shape) for part in tree.flatten(output)],
-        ]
-        with _explained(
-            lambda: (
-                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, "
-                f"fails{_way_round(loss_fn, self.wanted, output)}"
-            )
-        ):
-            self.in_loss, self.inside_keras = True, not own
-            op_callbacks.add_op_callback(self.operation)
-            try:
-                with self.crossentropies() if own else nullcontext():
-                    value = tf.convert_to_tensor(loss_fn(self.wanted, output))
-                    self.whole = value._id
-            finally:
-                op_callbacks.remove_op_callback(self.operation)
-        if self.softplus == {False} and self.products_of_output:
-            self.find_exchange()
-        if own and tree.is_nested(output):
-            self.quietly(self.look_at_terms)
-        if (
-            math.prod(value.shape) != 1
-            and not hasattr(loss_fn, "get_config")
-            and value.shape[:1] == (self.examples,)
-        ):
-            # a function of keras.losses gives one number per example
-            value = tf.reduce_mean(value)
-        if math.prod(value.shape) != 1:
-            raise ValueError(
-                f"loss_fn(targets, output) must be a scalar, with a reduction, got shape {tuple(value.shape)}"
-            )
-        return tf.reshape(value, ())
-
-    def ask(self, loss_fn: Any) -> None:
-        """What one pass does not show: other outputs, memory, evaluation, and
-        neighbors."""
-        self.quietly(self.look_at_constants, loss_fn)
-        for layer, call, given in self.recurrent:
-            self.quietly(self.look_through_time, layer, call, given)
-        if self.steps and any(
-            isinstance(layer, layers.BatchNormalization) for layer in self.layers
-        ):
-            self.quietly(self.evaluate, loss_fn)
-        self.evaluating = True
-        for count in () if self.rounded else (4, 5, 6):
-            if self.compared < 2:
-                self.quietly(self.look_at_neighbours, count)
-        if self.shifts & {0, 1}:
-            self.quietly(self.look_at_order)
-        else:
-            self.judge_shift(False)
-
-    def evaluate(self, loss_fn: Any) -> None:
-        value = loss_fn(self.wanted, self.model(self.given, training=False))
-        self.evaluation = float(tf.reduce_mean(value))
-
-    def look_at_constants(self, loss_fn: Any) -> None:
-        """Is a loss least where all examples, and all outputs of a shape, are
-        answered alike?"""
-        outputs, count = tree.flatten(self.output), self.examples
-        small = sum(math.prod(part.shape) for part in outputs) <= NUMBERS
-        trained = {part.value.handle._id for part in self.model.trainable_variables}
-        if (
-            not small
-            or count < FEW
-            or not all(
-                part.shape.rank > 1
-                and part.shape[0] == count
-                and self.reaches(part._id, trained)
-                for part in outputs
-            )
-        ):
-            return
-        own = [tf.identity(part) for part in outputs]
-        seeds = global_seed_generator().state
-        state = seeds.numpy()
-
-        def loss(parts: list[tf.Tensor], wanted: Any = self.wanted) -> tf.Tensor:
-            seeds.assign(state)
-            given = tree.pack_sequence_as(self.output, parts)
-            return tf.reduce_mean(loss_fn(wanted, given))
-
-        def steep(parts: list[tf.Tensor]) -> tuple[float, list[np.ndarray]]:
-            """A loss and its slopes."""
-            with tf.GradientTape() as tape:
-                tape.watch(parts)
-                value = loss(parts)
-            slopes = tape.gradient(value, parts, unconnected_gradients="zero")
-            return float(value), [_array(slope) for slope in slopes]
-
-        order = np.roll(np.arange(count), 1).tolist()
-        moved = tree.map_structure(partial(_taken, count, order), self.wanted)
-        # Of targets that all are alike nothing is read, either.
-        if float(loss(own, moved)) != float(loss(own)):
-            return
-        value, slopes = steep(own)
-        # What is cut off in the loss may be a part of an output.
-        moving = [slope.reshape(count, -1) != 0 for slope in slopes]
-        if not all(part.any(0).all() and part.any(1).all() for part in moving):
-            return
-        # By shape, the output whose rows answer for all.
-        firsts = {tuple(part.shape): part for part in reversed(own)}
-        rows = [firsts[tuple(part.shape)] for part in own]
-        constants = [
-            [tf.gather(part, [place] * count) for part in rows]
-            for place in range(0, count, count // 4)
-        ]
-        draw, near = np.random.default_rng(0), list[float]()
-        for constant in constants * 4:
-            others = [
-                0.95 * part + 0.05 * tf.gather(row, draw.permutation(count))
-                for part, row in zip(constant, rows, strict=True)
-            ]
-            near.append(float(loss(others)))
-        answered = [
-            (low, math.hypot(*map(_norm, flat))) for low, flat in map(steep, constants)
-        ]
-        size, apart = math.hypot(*map(_norm, slopes)), float(loss(rows))
-        self.judge_constants(value, size, answered, near, apart)
-
-    def reaches(self, tensor: int, weights: set[int]) -> bool:
-        """Is there a way back to one of some weights?"""
-        todo, seen = [tensor], {tensor}
-        while todo:
-            kind, sources = self.ways.get(todo.pop(), ("StopGradient", []))
-            if kind == "ReadVariableOp" and sources[0] in weights:
-                return True
-            new = [number for number in sources if number not in seen]
-            if kind not in _CUTS:
-                seen.update(new)
-                todo += new
-        return False
-
-    def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
-        """What of the last output depends on the first step, and on the
-        last."""
-        given = tf.identity(given[:FEW])
-        with tf.GradientTape() as tape:
-            tape.watch(given)
-            output = call(given)
-            output = output[0] if isinstance(output, tuple | list) else output
-            last = output[:, -1] if layer.return_sequences else output
-            signs = tf.cos(tf.range(last.shape[-1], dtype="float32"))
-            total = tf.reduce_sum(last * tf.cast(signs, last.dtype))
-        slope = _array(tape.gradient(total, given))
-        ends = (-1, 0) if layer.go_backwards else (0, -1)
-        first, end = (_norm(slope[:, place]) for place in ends)
-        self.through_time.append((layer.path, slope.shape[1], first, end))
-
-    def look_at_neighbours(self, count: int) -> None:
-        """Does an output change with the examples beside it?"""
-        if any(value.shape[:1] != (self.examples,) for value in self.targets):
-            return
-        count, outputs = min(count, self.examples), []
-        seeds = global_seed_generator().state
-        state = seeds.numpy()
-        place = _place(self.compared, self.examples)
-        if not (picks := _neighbours(self.examples, count, place)):
-            return
-        # The first ones once more: a model that draws or remembers answers
-        # otherwise.
-        for pick in (*picks, picks[0]):
-            random.seed(0)
-            np.random.seed(0)
-            seeds.assign(state)
-            some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
-            output = self.model(some, training=False)
-            outputs.append(
-                [
-                    (_array(part), part.dtype.size)
-                    for part in tree.flatten(output)
-                    if part.dtype.is_floating and part.shape[:1] == (count,)
-                ]
-            )
-        # Each against each: similarities, as contrastive losses take them.
-        if not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
-            return
-        changes, apart = [], 0.0
-        for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
-            if not np.array_equal(first, again):
-                return
-            if first.shape[1:2] == (count,):
-                continue
-            # Below float32, the digits in common cover the rest.
-            fine = 1e-3 if size > 2 else 1.0
-            # What all examples have in common, such as a bias, says nothing.
-            spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
-            change = abs(first[place] - moved[place]).max()
-            apart = apart if changes else float(spread / (whole or 1.0))
-            changes.append(float(change / (max(spread, fine * whole) or 1.0)))
-        if math.isfinite(sum(changes)):
-            further = max(changes[1:], default=0.0)
-            self.judge_neighbours(changes[0], further, apart)
+class _Birth(_Seen):
+    """Runs the model once more, and asks every operation."""
 
     def hunt(self, loss_fn: Any) -> None:
         """Run again and name the operation that the first NaN or Inf came from.
@@ -3041,267 +2528,9 @@ class _Watch(_Seen):
                     f"; born in {kind}{place}, {inputs[0].dtype.name}, inputs {low:.3g} to {high:.3g}"
                 )
 
-    def where(self) -> str:
-        layer = self.running[-1][0] if self.running else self.model
-        return layer.path or layer.name
 
-    def watched(
-        self, layer: keras.Layer, call: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        weights = _weights(layer)
-
-        def run(*arguments: Any, **keywords: Any) -> Any:
-            if not tf.executing_eagerly():
-                # within a tf.function, tensors have no values yet
-                return call(*arguments, **keywords)
-            if self.done:
-                on = self.evaluating and keywords.get("training")
-                if on and isinstance(layer, _DROPOUTS) and layer.rate:
-                    self.dropping.append(f"{layer.path}, rate {layer.rate:g}")
-                self.running.append((layer, {}))
-                try:
-                    return call(*arguments, **keywords)
-                finally:
-                    self.running.pop()
-            given = [
-                part
-                for part in tree.flatten((arguments, keywords))
-                if isinstance(part, tf.Tensor)
-            ]
-            if isinstance(layer, layers.Embedding):
-                self.quietly(self.check_indices, layer, *arguments, **keywords)
-            elif weights and (
-                # Its cell is not looked into.
-                isinstance(layer, layers.RNN)
-                or not any(
-                    _weights(part) for part in layer._flatten_layers(include_self=False)
-                )
-            ):
-                self.quietly(self.look_at_inputs, given)
-            frame = dict[str, Any].fromkeys(
-                ("before", "after", "dead", "saturated", "peaked")
-            ) | {"weights": weights}
-            self.running.append((layer, frame))
-            output = call(*arguments, **keywords)
-            self.running.pop()
-            self.normalized |= "Norm" in type(layer).__name__
-            if isinstance(layer, layers.RNN) and given:
-                self.recurrent.append((layer, call, given[0]))
-            self.quietly(self.look, layer, weights, given, output, frame)
-            return output
-
-        return run
-
-    def look_at_inputs(self, given: list[tf.Tensor]) -> None:
-        """What the first weights read, if it comes from the data alone."""
-        for tensor in given:
-            if (
-                tensor.dtype.is_floating
-                and tensor._id not in self.learned
-                and not _is_mask(_array(tensor))
-            ):
-                values = _array(tensor)
-                self.look_at_scale(_rms(values), _columns(values))
-
-    def look(
-        self,
-        layer: keras.Layer,
-        weights: list[Any],
-        given: list[tf.Tensor],
-        output: Any,
-        frame: dict[str, Any],
-    ) -> None:
-        tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
-        tensor = next((part for part in tensors if part.dtype.is_floating), None)
-        if not weights or tensor is None:
-            return
-        if frame["before"] is not None and frame["after"] is tensor:
-            tensor = frame["before"]
-        values = _array(tensor)
-        if not values.size:
-            # an expert to which this batch sends nothing
-            self.idle |= {self.names[id(weight)] for weight in weights}
-            return
-        path = self.path(part._id for part in (*given, *tensors))
-        straight = self.straight(layer, given)
-        for part in (tensor, *tensors):
-            self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
-            if _is_linear(layer):
-                self.linear[part._id] = len(self.rows)
-        self.learned |= {part._id for part in tensors}
-        numbers = {
-            "kind": type(layer).__name__,
-            "shape": values.shape,
-            "cosine": _cosine(values, self.examples),
-            "gain": _gain(layer, weights),
-            "weights": [self.names[id(weight)] for weight in weights],
-            "tensor": tensor,
-            "straight": straight,
-            "units": _units(layer, _array(weights[0])).shape,
-        }
-        numbers |= {
-            what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
-        }
-        numbers |= {"before": path[1] and path[1][0], "node": layer}
-        frame["row"] = self.add(layer.path, _moments(values) | numbers)
-
-    def straight(
-        self, layer: keras.Layer, given: list[tf.Tensor]
-    ) -> tuple[int, int] | None:
-        """The linear layer that leads to this one past nothing that bends it,
-        if one layer could do the work of both."""
-        tensor = next((part._id for part in given if part._id in self.linear), None)
-        if tensor is None or not _is_linear(layer, bends=True):
-            return None
-        place = self.linear[tensor]
-        fan_in, middle = self.rows[place]["units"]
-        units = _units(layer, _array(_weights(layer)[0])).shape[1]
-        return (place, tensor) if middle >= min(fan_in, units) else None
-
-    def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
-        """The most layers on the way to one of some tensors, and which."""
-        paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
-        return max(paths, key=lambda path: path[0], default=(0, None))
-
-    def longest(self, tensors: list[int]) -> list[int]:
-        places, link = list[int](), self.path(tensors)[1]
-        while link:
-            places.append(link[0])
-            link = link[1]
-        return places[::-1]
-
-    def operation(
-        self,
-        kind: str | bytes,
-        inputs: Any,
-        attributes: Any,
-        outputs: Any,
-        op_name: Any = None,
-        graph: Any = None,
-    ) -> None:
-        """Called by TensorFlow after every operation, and for each that is put
-        into a graph, where tensors have no values.
-        """
-        if graph is not None:
-            return
-        self.quietly(
-            self.after,
-            kind.decode() if isinstance(kind, bytes) else kind,
-            inputs,
-            outputs,
-            attributes or (),
-        )
-
-    def after(
-        self,
-        kind: str,
-        inputs: list[tf.Tensor],
-        outputs: list[tf.Tensor],
-        attributes: tuple[Any, ...] = (),
-    ) -> None:
-        numbers = [value._id for value in inputs]
-        path = self.path(numbers)
-        learned = any(
-            value.dtype == tf.resource for value in inputs
-        ) or not self.learned.isdisjoint(numbers)
-        if (
-            self.in_loss
-            and len(inputs) == 2
-            and (numbers[0] in self.learned) != (numbers[1] in self.learned)
-        ):
-            self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
-        self.readers.update(numbers)
-        self.cuts += [self.loose.pop(one) for one in numbers if one in self.loose]
-        if learned and kind in (*_CUTS, *_COMPARISONS):
-            place = "the loss" if self.in_loss else self.where()
-            what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
-            cut = len(self.rows), kind != "StopGradient", what
-            if kind in _CUTS:
-                self.loose[outputs[0]._id] = cut
-            self.compared_at = self.compared_at or what
-        if kind in ("Mul", "RealDiv") and len(inputs) == 2:
-            self.look_at_constant(kind, inputs, outputs[0]._id)
-        if kind == "MatMul":
-            turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
-            one, other = (part.numpy() for part in inputs)
-            one = one.T if turned.get("transpose_a") else one
-            other = other if turned.get("transpose_b") else other.T
-            if len(other) != self.examples:
-                self.look_at_product(_lengths(one), _lengths(other))
-        if self.in_loss:
-            self.look_at_loss(kind, inputs, outputs)
-        elif kind in ("Round", "Rint"):
-            self.rounded |= inputs[0].shape[:1] == (self.examples,)
-        some = {
-            part._id
-            for part in inputs
-            if part.dtype.is_floating and part._id in self.learned
-        }
-        if kind in (*_SHAPES, "Transpose") or (
-            len(some) == 1 and kind in ("Mul", "RealDiv", "SelectV2")
-        ):
-            straight = next(
-                (self.linear[value] for value in numbers if value in self.linear), None
-            )
-            if straight is not None:
-                self.linear[outputs[0]._id] = straight
-        of_all = kind == "Transpose" and inputs[0].shape[0] == self.examples > 1
-        if of_all and _array(inputs[1])[-1] == 0:
-            self.turned.add(outputs[0]._id)
-        if kind == "Transpose":
-            self.axes[outputs[0]._id] = int(_array(inputs[1])[-1])
-        elif kind in _PRODUCTS and learned:
-            named = dict(zip(attributes[::2], attributes[1::2], strict=True))
-            self.look_at_weighing(inputs, named)
-        for output in outputs if inputs else ():
-            self.makers[output._id] = kind, numbers[0]
-            if path[0]:
-                self.paths[output._id] = path
-            if learned:
-                self.learned.add(output._id)
-                self.ways[output._id] = kind, numbers
-        if kind == "Softmax" and not self.in_loss:
-            self.judge_axis(tuple(inputs[0].shape), -1, self.where())
-            if learned and self.source(numbers[0]) in self.turned:
-                self.find_once(
-                    "softmax-over-batch",
-                    f"axis 0, of the {self.examples} examples",
-                    self.where(),
-                )
-        layer, frame = self.running[-1] if self.running else (None, None)
-        if layer is None or isinstance(layer, layers.RNN):
-            return
-        if kind == "AddV2":
-            shapes = [tuple(value.shape) for value in inputs]
-            self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
-        elif kind in ("Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
-            if frame["weights"]:
-                frame["before"], frame["after"] = inputs[0], outputs[0]
-            row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
-            if row:
-                self.activation(kind, row, inputs[0], outputs[0])
-
-    def look_at_constant(self, kind: str, inputs: list[tf.Tensor], result: int) -> None:
-        """Of a product of one's output and what no weight had a part in, or of
-        noise, which a seed had a part in."""
-        own, other = inputs
-        if own._id not in self.learned or self.is_drawn(own._id):
-            own, other = other, own
-        drawn = self.is_drawn(other._id)
-        if own._id not in self.learned or (other._id in self.learned and not drawn):
-            return
-        size = math.prod(other.shape)
-        noise = not self.in_loss and kind == "Mul" and own.shape == other.shape
-        if noise or self.in_loss or size == 1:
-            low, high = float(tf.reduce_min(other)), float(tf.reduce_max(other))
-            self.noisy |= {result} if noise and size > 1 and low < 0 < high else set()
-            self.constants[result] = (low >= 0 < high) - (high <= 0 > low)
-            if size == 1 and low:
-                self.numbers[result] = low if kind == "Mul" else 1 / low
-
-    def is_drawn(self, tensor: int) -> bool:
-        kinds = (*_SHAPES, "AddV2", "Mul")
-        return "Random" in self.ways.get(self.back(tensor, kinds), ("", []))[0]
+class _History(_Seen):
+    """Judges what the loss was made of."""
 
     def look_at_loss(
         self, kind: str, inputs: list[tf.Tensor], outputs: list[tf.Tensor]
@@ -3381,16 +2610,6 @@ class _Watch(_Seen):
             sign = self.signs.get(own, 0) * (-1 if turned else 1)
             if sign and shapes[0] == shapes[1] and shapes[0]:
                 self.products.append((outputs[0], sign))
-
-    def look_at_doubled(self, kind: str, tensor: int) -> None:
-        """A softmax or a sigmoid in a loss, of what is one's output already."""
-        while self.ways.get(tensor, ("", []))[0] in _SIGNS:
-            maker, sources = self.ways[tensor]
-            tensor = sources[-1 if maker.startswith("Select") else 0]
-        if self.ways.get(tensor, ("", []))[0] == kind.capitalize():
-            loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
-            evidence = f"the loss takes the {kind} of the output of a {kind}"
-            self.find_once(f"{kind}-before-{loss}", evidence)
 
     def summed(self, tensor: int) -> tuple[set[int], set[str]]:
         """What is added up, and the operations on the way: sums, and products
@@ -3545,45 +2764,6 @@ class _Watch(_Seen):
         kind, sources = self.ways.get(self.source(tensor), ("", []))
         return kind == "AddV2" and len(self.learned.intersection(sources)) == 1
 
-    def look_at_weighing(self, inputs: list[tf.Tensor], named: dict[Any, Any]) -> None:
-        """Weights of an attention, made of products, belong to what they are
-        multiplied with and summed over."""
-        sums = [{len(inputs[0].shape) - (2 if named.get("adj_x") else 1)}, set[int]()]
-        if "equation" in named:
-            equation = named["equation"]
-            read, made = (
-                equation.decode() if isinstance(equation, bytes) else equation
-            ).split("->")
-            if "." in read:
-                return
-            sums = [
-                {letters.index(letter) for letter in set(letters) - set(made)}
-                for letters in read.split(",")
-            ]
-        for operand, summed in zip(inputs, sums, strict=True):
-            weights = self.back(operand._id, ("Identity", "Cast", "Mul", "SelectV2"))
-            axis = self.axes.get(weights, len(operand.shape) - 1)
-            soft = self.back(weights, ("Transpose",))
-            if self.makers.get(soft, ("", 0))[0] != "Softmax" or not summed:
-                continue
-            scores = self.back(self.makers[soft][1], _SCALINGS)
-            product = self.makers.get(scores, ("", 0))[0]
-            wide = any(operand.shape[place] > 1 for place in summed)
-            if product in _PRODUCTS and axis not in summed and wide:
-                shape = tuple(operand.shape)
-                evidence = f"softmax over axis {axis} of {shape}, of which axis {min(summed)} is summed over"
-                self.find_once("attention-axis", evidence, self.where())
-
-    def back(self, tensor: int, kinds: tuple[str, ...]) -> int:
-        """The tensor before some operations, by the first input that weights
-        had a part in."""
-        while tensor in self.ways and self.ways[tensor][0] in kinds:
-            kind, sources = self.ways[tensor]
-            # The mask of a dropout comes first, and from a variable.
-            sources = sources[1:] if kind == "SelectV2" else sources
-            tensor = next(number for number in sources if number in self.learned)
-        return tensor
-
     def look_at_bootstrap(self, difference: int) -> None:
         """A difference between an output and data plus a part of another output
         of the same layer, whose square is the loss."""
@@ -3637,54 +2817,197 @@ class _Watch(_Seen):
         evidence = "the logarithm of the targets is taken, and not that of the output"
         self.find_once("swapped-arguments", evidence)
 
-    def activation(
-        self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
-    ) -> None:
-        values = _array(result)
-        if kind == "Softmax":
-            if values.ndim > 2 and values.shape[-1] >= 8:
-                # Masks are written as large negative numbers.
-                scores = _array(source)
-                visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
-                if visible.any():
-                    self.note(row, "peaked", float(values[visible].max(-1).mean()))
-        elif kind in ("Sigmoid", "Tanh"):
-            y = _sample(values)
-            slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
-            self.note(row, "saturated", float((slope < FLAT).mean()))
-            self.squashed.append((row, result._id))
-        elif values.ndim > 1:
-            dead = values.max(axis=tuple(range(values.ndim - 1))) <= 0
-            # Some of a few units may well be off for all examples.
-            if len(dead) >= UNITS or dead.all():
-                self.note(row, "dead", float(dead.mean()))
-                row["narrow"] = len(dead) < UNITS
 
-    def check_indices(
-        self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any
+class _Layers(_Seen):
+    """Sees every layer through its call."""
+
+    def where(self) -> str:
+        layer = self.running[-1][0] if self.running else self.model
+        return layer.path or layer.name
+
+    def watched(
+        self, layer: keras.Layer, call: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        weights = _weights(layer)
+
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            if not tf.executing_eagerly():
+                # within a tf.function, tensors have no values yet
+                return call(*arguments, **keywords)
+            if self.done:
+                on = self.evaluating and keywords.get("training")
+                if on and isinstance(layer, _DROPOUTS) and layer.rate:
+                    self.dropping.append(f"{layer.path}, rate {layer.rate:g}")
+                self.running.append((layer, {}))
+                try:
+                    return call(*arguments, **keywords)
+                finally:
+                    self.running.pop()
+            given = [
+                part
+                for part in tree.flatten((arguments, keywords))
+                if isinstance(part, tf.Tensor)
+            ]
+            if isinstance(layer, layers.Embedding):
+                self.quietly(self.check_indices, layer, *arguments, **keywords)
+            elif weights and (
+                # Its cell is not looked into.
+                isinstance(layer, layers.RNN)
+                or not any(
+                    _weights(part) for part in layer._flatten_layers(include_self=False)
+                )
+            ):
+                self.quietly(self.look_at_inputs, given)
+            frame = dict[str, Any].fromkeys(
+                ("before", "after", "dead", "saturated", "peaked")
+            ) | {"weights": weights}
+            self.running.append((layer, frame))
+            output = call(*arguments, **keywords)
+            self.running.pop()
+            self.normalized |= "Norm" in type(layer).__name__
+            if isinstance(layer, layers.RNN) and given:
+                self.recurrent.append((layer, call, given[0]))
+            self.quietly(self.look, layer, weights, given, output, frame)
+            return output
+
+        return run
+
+    def look_at_inputs(self, given: list[tf.Tensor]) -> None:
+        """What the first weights read, if it comes from the data alone."""
+        for tensor in given:
+            if (
+                tensor.dtype.is_floating
+                and tensor._id not in self.learned
+                and not _is_mask(_array(tensor))
+            ):
+                values = _array(tensor)
+                self.look_at_scale(_rms(values), _columns(values))
+
+    def look(
+        self,
+        layer: keras.Layer,
+        weights: list[Any],
+        given: list[tf.Tensor],
+        output: Any,
+        frame: dict[str, Any],
     ) -> None:
-        indices = _array(given)
+        tensors = [part for part in tree.flatten(output) if isinstance(part, tf.Tensor)]
+        tensor = next((part for part in tensors if part.dtype.is_floating), None)
+        if not weights or tensor is None:
+            return
+        if frame["before"] is not None and frame["after"] is tensor:
+            tensor = frame["before"]
+        values = _array(tensor)
+        if not values.size:
+            # an expert to which this batch sends nothing
+            self.idle |= {self.names[id(weight)] for weight in weights}
+            return
+        path = self.path(part._id for part in (*given, *tensors))
+        straight = self.straight(layer, given)
+        for part in (tensor, *tensors):
+            self.paths[part._id] = path[0] + 1, (len(self.rows), path[1])
+            if _is_linear(layer):
+                self.linear[part._id] = len(self.rows)
+        self.learned |= {part._id for part in tensors}
+        numbers = {
+            "kind": type(layer).__name__,
+            "shape": values.shape,
+            "cosine": _cosine(values, self.examples),
+            "gain": _gain(layer, weights),
+            "weights": [self.names[id(weight)] for weight in weights],
+            "tensor": tensor,
+            "straight": straight,
+            "units": _units(layer, _array(weights[0])).shape,
+        }
+        numbers |= {
+            what: frame.get(what) for what in ("dead", "saturated", "peaked", "narrow")
+        }
+        numbers |= {"before": path[1] and path[1][0], "node": layer}
+        frame["row"] = self.add(layer.path, _moments(values) | numbers)
+
+    def look_through_time(self, layer: layers.RNN, call: Any, given: tf.Tensor) -> None:
+        """What of the last output depends on the first step, and on the
+        last."""
+        given = tf.identity(given[:FEW])
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            output = call(given)
+            output = output[0] if isinstance(output, tuple | list) else output
+            last = output[:, -1] if layer.return_sequences else output
+            signs = tf.cos(tf.range(last.shape[-1], dtype="float32"))
+            total = tf.reduce_sum(last * tf.cast(signs, last.dtype))
+        slope = _array(tape.gradient(total, given))
+        ends = (-1, 0) if layer.go_backwards else (0, -1)
+        first, end = (_norm(slope[:, place]) for place in ends)
+        self.through_time.append((layer.path, slope.shape[1], first, end))
+
+
+class _Losses(_Seen):
+    """Judges outputs beside targets."""
+
+    def look_at_constants(self, loss_fn: Any) -> None:
+        """Is a loss least where all examples, and all outputs of a shape, are
+        answered alike?"""
+        outputs, count = tree.flatten(self.output), self.examples
+        small = sum(math.prod(part.shape) for part in outputs) <= NUMBERS
+        trained = {part.value.handle._id for part in self.model.trainable_variables}
         if (
-            not reverse
-            and indices.size
-            and not 0 <= indices.min() <= indices.max() < layer.input_dim
-        ):
-            self.find(
-                "index-out-of-range",
-                f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
-                layer.path,
+            not small
+            or count < FEW
+            or not all(
+                part.shape.rank > 1
+                and part.shape[0] == count
+                and self.reaches(part._id, trained)
+                for part in outputs
             )
-            raise _Stop
+        ):
+            return
+        own = [tf.identity(part) for part in outputs]
+        seeds = global_seed_generator().state
+        state = seeds.numpy()
 
-    def source(self, tensor: int) -> int:
-        """The tensor that holds the same numbers, before its shape changed."""
-        while self.makers.get(tensor, ("", 0))[0] in _SHAPES:
-            tensor = self.makers[tensor][1]
-        return tensor
+        def loss(parts: list[tf.Tensor], wanted: Any = self.wanted) -> tf.Tensor:
+            seeds.assign(state)
+            given = tree.pack_sequence_as(self.output, parts)
+            return tf.reduce_mean(loss_fn(wanted, given))
 
-    def maker(self, tensor: tf.Tensor) -> str:
-        """The operation that made the numbers of a tensor."""
-        return self.makers.get(self.source(tensor._id), ("", 0))[0]
+        def steep(parts: list[tf.Tensor]) -> tuple[float, list[np.ndarray]]:
+            """A loss and its slopes."""
+            with tf.GradientTape() as tape:
+                tape.watch(parts)
+                value = loss(parts)
+            slopes = tape.gradient(value, parts, unconnected_gradients="zero")
+            return float(value), [_array(slope) for slope in slopes]
+
+        order = np.roll(np.arange(count), 1).tolist()
+        moved = tree.map_structure(partial(_taken, count, order), self.wanted)
+        # Of targets that all are alike nothing is read, either.
+        if float(loss(own, moved)) != float(loss(own)):
+            return
+        value, slopes = steep(own)
+        # What is cut off in the loss may be a part of an output.
+        moving = [slope.reshape(count, -1) != 0 for slope in slopes]
+        if not all(part.any(0).all() and part.any(1).all() for part in moving):
+            return
+        # By shape, the output whose rows answer for all.
+        firsts = {tuple(part.shape): part for part in reversed(own)}
+        rows = [firsts[tuple(part.shape)] for part in own]
+        constants = [
+            [tf.gather(part, [place] * count) for part in rows]
+            for place in range(0, count, count // 4)
+        ]
+        draw, near = np.random.default_rng(0), list[float]()
+        for constant in constants * 4:
+            others = [
+                0.95 * part + 0.05 * tf.gather(row, draw.permutation(count))
+                for part, row in zip(constant, rows, strict=True)
+            ]
+            near.append(float(loss(others)))
+        answered = [
+            (low, math.hypot(*map(_norm, flat))) for low, flat in map(steep, constants)
+        ]
+        size, apart = math.hypot(*map(_norm, slopes)), float(loss(rows))
+        self.judge_constants(value, size, answered, near, apart)
 
     def judge_loss(self, loss_fn: Any, output: tf.Tensor) -> None:
         """What the loss is given, against what it takes."""
@@ -3951,6 +3274,693 @@ class _Watch(_Seen):
             kept = np.clip(values, 1e-7, 1 - 1e-7)
             costs = -(targets * np.log(kept) + (1 - targets) * np.log(1 - kept))
         self.compare(costs[counted], 2)
+
+
+class _Operations(_Seen):
+    """Sees every operation of TensorFlow as it is recorded."""
+
+    compared_at: str
+
+    def reaches(self, tensor: int, weights: set[int]) -> bool:
+        """Is there a way back to one of some weights?"""
+        todo, seen = [tensor], {tensor}
+        while todo:
+            kind, sources = self.ways.get(todo.pop(), ("StopGradient", []))
+            if kind == "ReadVariableOp" and sources[0] in weights:
+                return True
+            new = [number for number in sources if number not in seen]
+            if kind not in _CUTS:
+                seen.update(new)
+                todo += new
+        return False
+
+    def straight(
+        self, layer: keras.Layer, given: list[tf.Tensor]
+    ) -> tuple[int, int] | None:
+        """The linear layer that leads to this one past nothing that bends it,
+        if one layer could do the work of both."""
+        tensor = next((part._id for part in given if part._id in self.linear), None)
+        if tensor is None or not _is_linear(layer, bends=True):
+            return None
+        place = self.linear[tensor]
+        fan_in, middle = self.rows[place]["units"]
+        units = _units(layer, _array(_weights(layer)[0])).shape[1]
+        return (place, tensor) if middle >= min(fan_in, units) else None
+
+    def path(self, tensors: Iterable[int]) -> tuple[int, Any]:
+        """The most layers on the way to one of some tensors, and which."""
+        paths = (self.paths.get(tensor, (0, None)) for tensor in tensors)
+        return max(paths, key=lambda path: path[0], default=(0, None))
+
+    def longest(self, tensors: list[int]) -> list[int]:
+        places, link = list[int](), self.path(tensors)[1]
+        while link:
+            places.append(link[0])
+            link = link[1]
+        return places[::-1]
+
+    def operation(
+        self,
+        kind: str | bytes,
+        inputs: Any,
+        attributes: Any,
+        outputs: Any,
+        op_name: Any = None,
+        graph: Any = None,
+    ) -> None:
+        """Called by TensorFlow after every operation, and for each that is put
+        into a graph, where tensors have no values.
+        """
+        if graph is not None:
+            return
+        self.quietly(
+            self.after,
+            kind.decode() if isinstance(kind, bytes) else kind,
+            inputs,
+            outputs,
+            attributes or (),
+        )
+
+    def after(
+        self,
+        kind: str,
+        inputs: list[tf.Tensor],
+        outputs: list[tf.Tensor],
+        attributes: tuple[Any, ...] = (),
+    ) -> None:
+        numbers = [value._id for value in inputs]
+        path = self.path(numbers)
+        learned = any(
+            value.dtype == tf.resource for value in inputs
+        ) or not self.learned.isdisjoint(numbers)
+        if (
+            self.in_loss
+            and len(inputs) == 2
+            and (numbers[0] in self.learned) != (numbers[1] in self.learned)
+        ):
+            self.judge_broadcast(inputs[0].shape, inputs[1].shape, outputs[0].shape)
+        self.readers.update(numbers)
+        self.cuts += [self.loose.pop(one) for one in numbers if one in self.loose]
+        if learned and kind in (*_CUTS, *_COMPARISONS):
+            place = "the loss" if self.in_loss else self.where()
+            what = f"{kind} in {place}, of shape {tuple(outputs[0].shape)}"
+            cut = len(self.rows), kind != "StopGradient", what
+            if kind in _CUTS:
+                self.loose[outputs[0]._id] = cut
+            self.compared_at = self.compared_at or what
+        if kind in ("Mul", "RealDiv") and len(inputs) == 2:
+            self.look_at_constant(kind, inputs, outputs[0]._id)
+        if kind == "MatMul":
+            turned = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            one, other = (part.numpy() for part in inputs)
+            one = one.T if turned.get("transpose_a") else one
+            other = other if turned.get("transpose_b") else other.T
+            if len(other) != self.examples:
+                self.look_at_product(_lengths(one), _lengths(other))
+        if self.in_loss:
+            self.look_at_loss(kind, inputs, outputs)
+        elif kind in ("Round", "Rint"):
+            self.rounded |= inputs[0].shape[:1] == (self.examples,)
+        some = {
+            part._id
+            for part in inputs
+            if part.dtype.is_floating and part._id in self.learned
+        }
+        if kind in (*_SHAPES, "Transpose") or (
+            len(some) == 1 and kind in ("Mul", "RealDiv", "SelectV2")
+        ):
+            straight = next(
+                (self.linear[value] for value in numbers if value in self.linear), None
+            )
+            if straight is not None:
+                self.linear[outputs[0]._id] = straight
+        of_all = kind == "Transpose" and inputs[0].shape[0] == self.examples > 1
+        if of_all and _array(inputs[1])[-1] == 0:
+            self.turned.add(outputs[0]._id)
+        if kind == "Transpose":
+            self.axes[outputs[0]._id] = int(_array(inputs[1])[-1])
+        elif kind in _PRODUCTS and learned:
+            named = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            self.look_at_weighing(inputs, named)
+        for output in outputs if inputs else ():
+            self.makers[output._id] = kind, numbers[0]
+            if path[0]:
+                self.paths[output._id] = path
+            if learned:
+                self.learned.add(output._id)
+                self.ways[output._id] = kind, numbers
+        if kind == "Softmax" and not self.in_loss:
+            self.judge_axis(tuple(inputs[0].shape), -1, self.where())
+            if learned and self.source(numbers[0]) in self.turned:
+                self.find_once(
+                    "softmax-over-batch",
+                    f"axis 0, of the {self.examples} examples",
+                    self.where(),
+                )
+        layer, frame = self.running[-1] if self.running else (None, None)
+        if layer is None or isinstance(layer, layers.RNN):
+            return
+        if kind == "AddV2":
+            shapes = [tuple(value.shape) for value in inputs]
+            self.sums += len(shapes[0]) > 1 and shapes[0] == shapes[1]
+        elif kind in ("Relu", "Relu6", "Sigmoid", "Tanh", "Softmax"):
+            if frame["weights"]:
+                frame["before"], frame["after"] = inputs[0], outputs[0]
+            row = frame if frame["weights"] else self.rows[-1] if self.rows else {}
+            if row:
+                self.activation(kind, row, inputs[0], outputs[0])
+
+    def look_at_constant(self, kind: str, inputs: list[tf.Tensor], result: int) -> None:
+        """Of a product of one's output and what no weight had a part in, or of
+        noise, which a seed had a part in."""
+        own, other = inputs
+        if own._id not in self.learned or self.is_drawn(own._id):
+            own, other = other, own
+        drawn = self.is_drawn(other._id)
+        if own._id not in self.learned or (other._id in self.learned and not drawn):
+            return
+        size = math.prod(other.shape)
+        noise = not self.in_loss and kind == "Mul" and own.shape == other.shape
+        if noise or self.in_loss or size == 1:
+            low, high = float(tf.reduce_min(other)), float(tf.reduce_max(other))
+            self.noisy |= {result} if noise and size > 1 and low < 0 < high else set()
+            self.constants[result] = (low >= 0 < high) - (high <= 0 > low)
+            if size == 1 and low:
+                self.numbers[result] = low if kind == "Mul" else 1 / low
+
+    def is_drawn(self, tensor: int) -> bool:
+        kinds = (*_SHAPES, "AddV2", "Mul")
+        return "Random" in self.ways.get(self.back(tensor, kinds), ("", []))[0]
+
+    def look_at_doubled(self, kind: str, tensor: int) -> None:
+        """A softmax or a sigmoid in a loss, of what is one's output already."""
+        while self.ways.get(tensor, ("", []))[0] in _SIGNS:
+            maker, sources = self.ways[tensor]
+            tensor = sources[-1 if maker.startswith("Select") else 0]
+        if self.ways.get(tensor, ("", []))[0] == kind.capitalize():
+            loss = {"softmax": "cross-entropy", "sigmoid": "logits-loss"}[kind]
+            evidence = f"the loss takes the {kind} of the output of a {kind}"
+            self.find_once(f"{kind}-before-{loss}", evidence)
+
+    def look_at_weighing(self, inputs: list[tf.Tensor], named: dict[Any, Any]) -> None:
+        """Weights of an attention, made of products, belong to what they are
+        multiplied with and summed over."""
+        sums = [{len(inputs[0].shape) - (2 if named.get("adj_x") else 1)}, set[int]()]
+        if "equation" in named:
+            equation = named["equation"]
+            read, made = (
+                equation.decode() if isinstance(equation, bytes) else equation
+            ).split("->")
+            if "." in read:
+                return
+            sums = [
+                {letters.index(letter) for letter in set(letters) - set(made)}
+                for letters in read.split(",")
+            ]
+        for operand, summed in zip(inputs, sums, strict=True):
+            weights = self.back(operand._id, ("Identity", "Cast", "Mul", "SelectV2"))
+            axis = self.axes.get(weights, len(operand.shape) - 1)
+            soft = self.back(weights, ("Transpose",))
+            if self.makers.get(soft, ("", 0))[0] != "Softmax" or not summed:
+                continue
+            scores = self.back(self.makers[soft][1], _SCALINGS)
+            product = self.makers.get(scores, ("", 0))[0]
+            wide = any(operand.shape[place] > 1 for place in summed)
+            if product in _PRODUCTS and axis not in summed and wide:
+                shape = tuple(operand.shape)
+                evidence = f"softmax over axis {axis} of {shape}, of which axis {min(summed)} is summed over"
+                self.find_once("attention-axis", evidence, self.where())
+
+    def back(self, tensor: int, kinds: tuple[str, ...]) -> int:
+        """The tensor before some operations, by the first input that weights
+        had a part in."""
+        while tensor in self.ways and self.ways[tensor][0] in kinds:
+            kind, sources = self.ways[tensor]
+            # The mask of a dropout comes first, and from a variable.
+            sources = sources[1:] if kind == "SelectV2" else sources
+            tensor = next(number for number in sources if number in self.learned)
+        return tensor
+
+    def activation(
+        self, kind: str, row: dict[str, Any], source: tf.Tensor, result: tf.Tensor
+    ) -> None:
+        values = _array(result)
+        if kind == "Softmax":
+            if values.ndim > 2 and values.shape[-1] >= 8:
+                # Masks are written as large negative numbers.
+                scores = _array(source)
+                visible = (scores > scores.max(-1, keepdims=True) - 5000).sum(-1) >= 8
+                if visible.any():
+                    self.note(row, "peaked", float(values[visible].max(-1).mean()))
+        elif kind in ("Sigmoid", "Tanh"):
+            y = _sample(values)
+            slope = 1 - y * y if kind == "Tanh" else 4 * y * (1 - y)
+            self.note(row, "saturated", float((slope < FLAT).mean()))
+            self.squashed.append((row, result._id))
+        elif values.ndim > 1:
+            dead = values.max(axis=tuple(range(values.ndim - 1))) <= 0
+            # Some of a few units may well be off for all examples.
+            if len(dead) >= UNITS or dead.all():
+                self.note(row, "dead", float(dead.mean()))
+                row["narrow"] = len(dead) < UNITS
+
+    def check_indices(
+        self, layer: keras.Layer, given: Any, reverse: bool = False, **_: Any
+    ) -> None:
+        indices = _array(given)
+        if (
+            not reverse
+            and indices.size
+            and not 0 <= indices.min() <= indices.max() < layer.input_dim
+        ):
+            self.find(
+                "index-out-of-range",
+                f"indices {indices.min():g} to {indices.max():g}, {layer.input_dim} rows",
+                layer.path,
+            )
+            raise _Stop
+
+    def source(self, tensor: int) -> int:
+        """The tensor that holds the same numbers, before its shape changed."""
+        while self.makers.get(tensor, ("", 0))[0] in _SHAPES:
+            tensor = self.makers[tensor][1]
+        return tensor
+
+    def maker(self, tensor: tf.Tensor) -> str:
+        """The operation that made the numbers of a tensor."""
+        return self.makers.get(self.source(tensor._id), ("", 0))[0]
+
+
+ADVICE |= {
+    "logits-without-from-logits": (
+        "fault",
+        "The loss takes probabilities and gets something else.",
+        "The model returns logits, and from_logits of the loss is False, its default.",
+        "from_logits=True in the loss; or a softmax (sigmoid) after the last layer.",
+        "chapters/activation-functions/#use",
+    ),
+    "non-finite-gradient": (
+        "fault",
+        "The loss is finite and a gradient is not.",
+        "An overflow on the way back, or a slope without value: sqrt(0), a norm of zeros, 0 * inf in where.",
+        "An epsilon inside the operation: sqrt(x + 1e-8). Before where, replace also the inputs that it leaves out.",
+        "chapters/exploding-gradients/#use",
+    ),
+    "no-gradient": (
+        "fault",
+        "Layers that run before all others are to be trained and get no gradient.",
+        "ops.stop_gradient, a trip through NumPy or a step without gradient (argmax, round) between them and the loss.",
+        "Remove it; or freeze these layers, if that is meant: layer.trainable = False.",
+        "chapters/vanishing-gradients/#use",
+    ),
+    "identical-layers": (
+        "note",
+        "Layers that are not shared hold the same numbers.",
+        "One initializer object for many layers: every call of a Keras initializer draws the same numbers.",
+        "Give each layer an initializer of its own, or its name as a string.",
+        "chapters/he-initialization/#use",
+    ),
+}
+
+
+def check_model(
+    model: keras.Model, batch: Any, loss_fn: Callable[[Any, Any], Any] | None = None
+) -> ModelReport:
+    """Run `model` and its loss forward and backward once, with `training=True`,
+    and report.
+
+    `batch` is a pair `(inputs, targets)`; inputs are what the model takes: an
+    array, or a tuple, list or dictionary of arrays. Of a `tf.data.Dataset` or a
+    `PyDataset` the first batch is taken. The loss is
+    `loss_fn(targets, output)`, in the order of `keras.losses`; without it, the
+    compiled one, with what layers add to it (`add_loss`). A model that is
+    frozen throughout gets no backward pass, and the report says so.
+
+    Raises ValueError, saying what to pass, for a model that is not built or has
+    no weights, a batch the model does not take, a loss that is no scalar or has
+    no gradient, and another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"the Keras backend must be tensorflow, got {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before keras is imported"
+        )
+    if not model.built or not model.weights:
+        raise ValueError(
+            f"model must have weights (build it, or run it on a batch once before), got {model.name!r}"
+        )
+    if isinstance(batch, tf.data.Dataset | keras.utils.PyDataset):
+        batch = _first(batch)
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        got = (
+            f"{len(batch)} items"
+            if isinstance(batch, tuple | list)
+            else type(batch).__name__
+        )
+        raise ValueError(
+            f"batch must be a pair (inputs, targets) without weights, {_way_to(batch)}, got {got}"
+        )
+    inputs, targets = batch
+    bare = [part for part in tree.flatten(batch) if isinstance(part, float | int | str)]
+    if bare:
+        raise ValueError(
+            f"batch must hold arrays, np.array(values) of a list of numbers, got a list with {bare[0]!r}"
+        )
+    compiled = loss_fn is None
+    if loss_fn is None:
+        own = type(model).compute_loss is not keras.Model.compute_loss
+        loss_fn = getattr(model, "loss", None)
+        if own:
+            loss_fn, compiled = _computed_by(model, inputs), False
+        elif loss_fn is None and not model.compiled:
+            raise ValueError(
+                "loss_fn must be given for a model that is not compiled with a loss"
+            )
+    if isinstance(loss_fn, type):
+        raise ValueError(
+            f"loss_fn must be a function or an instance, got the class {loss_fn.__name__}"
+        )
+    if loss_fn is None or isinstance(loss_fn, dict | list | tuple):
+        # of several outputs, or added by layers alone: the compiled model knows
+        loss_fn, compiled = _computed_by(model, inputs), False
+    loss_fn = losses.get(loss_fn)
+    empty = [value.shape for value in _arrays(inputs) if not value.size]
+    if empty:
+        raise ValueError(
+            f"batch must hold an example at least, got inputs of shape {empty[0]}"
+        )
+    watch = _Watch(model, inputs, targets)
+    trained = list(model.trainable_variables)
+    slopes: list[Any] = [None] * len(trained)
+    with (
+        _untouched(model, watch.layers, batch, loss_fn) as before,
+        tf.GradientTape() as tape,
+    ):
+        try:
+            value = watch.run(loss_fn)
+            watch.loss = float(value)
+            added = [part._id for part in (_added(model) if compiled else ())]
+            watch.quietly(watch.judge_divergence, [watch.whole, *added])
+            if compiled:
+                parts = [tf.reduce_sum(part) for part in _added(model)]
+                value += sum((tf.cast(part, value.dtype) for part in parts), 0.0)
+            if not trained:
+                watch.judge_still()
+            watch.judge_variables(tape.watched_variables(), before)
+            with tape.stop_recording():
+                outputs = [row["tensor"] for row in watch.rows]
+                products = [product for product, _ in watch.products]
+                slopes = tape.gradient(
+                    value,
+                    [*(variable.value for variable in trained), *outputs, *products],
+                )
+            if all(slope is None for slope in slopes[: len(trained)]):
+                ends = [*(what for *_, what in watch.cuts), watch.compared_at]
+                end = f" (it ends at {ends[0]})" if ends[0] else ""
+                raise ValueError(
+                    "loss has no gradient: pass a loss that depends on the output, and stop no gradient on the way"
+                    + end
+                )
+            watch.done = watch.went_back = True
+            with tape.stop_recording():
+                if not math.isfinite(watch.loss):
+                    watch.quietly(watch.hunt, loss_fn)
+                elif all(map(_all_finite, slopes[: len(trained)])):
+                    watch.ask(loss_fn)
+                else:
+                    watch.quietly(watch.hunt_back, loss_fn, trained)
+        except _Stop:
+            pass
+    watch.measure(trained, slopes)
+    if before.lost:
+        watch.find("not-put-back", f"{len(before.lost)} values", *before.lost)
+    reports = watch.reports()
+    chain = [reports[place] for place in watch.chain]
+    return ModelReport(
+        model=model.name,
+        parameters=model.count_params(),
+        trainable=sum(math.prod(variable.shape) for variable in trained),
+        loss=watch.loss,
+        chance_loss=watch.chance_loss,
+        forward=_factor([layer.std for layer in chain]),
+        backward=_factor([layer.gradient for layer in reversed(chain)]),
+        depth=len(chain),
+        layers=reports,
+        findings=_judge(watch, reports),
+    )
+
+
+def _added(model: keras.Model) -> list[tf.Tensor]:
+    """What layers have added to the loss in the pass. Penalties on weights are
+    left out: they reach every weight, wherever the gradient ends.
+    """
+    return [part for layer in model._flatten_layers() for part in layer._losses]
+
+
+def _computed_by(model: keras.Model, inputs: Any) -> Callable[[Any, Any], Any]:
+    """The loss that a model computes itself."""
+    return lambda targets, output: model.compute_loss(
+        x=inputs, y=targets, y_pred=output
+    )
+
+
+def _first(batches: Any) -> Any:
+    """Of a dataset; of an empty one, nothing."""
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches[0]
+    return next(iter(batches), ())
+
+
+def _way_to(batch: Any) -> str:
+    """A batch, from what was given."""
+    if isinstance(batch, Mapping) and "labels" in batch:
+        return "(inputs, labels) of a dictionary that holds both"
+    return "next(batches) of a generator or of iter(loader)"
+
+
+class _Watch(_Birth, _Layers, _Operations, _History, _Losses):
+    """Sees every layer through its `call`, and every activation through the
+    operations that TensorFlow runs.
+    """
+
+    def __init__(self, model: keras.Model, inputs: Any, targets: Any) -> None:
+        super().__init__()
+        self.model, self.given, self.wanted = model, inputs, targets
+        self.layers = _leaves(model)
+        self.names = {id(weight): weight.path for weight in model.weights}
+        self.running: list[tuple[keras.Layer, dict[str, Any]]] = []
+        # By the number of a tensor: the operation and its first input, whether
+        # weights had a part in it, and the layers that it went through.
+        self.makers: dict[int, tuple[str, int]] = {}
+        self.ways: dict[int, tuple[str, list[int]]] = {}
+        """Of what weights had a part in, the operation and all its inputs."""
+        self.factors: dict[int, float] = {}
+        """Of a product in the loss with what is no weight's, its largest
+        factor."""
+        self.constants: dict[int, int] = {}
+        """The sign of what is no weight's in a product or a quotient."""
+        self.numbers: dict[int, float] = {}
+        """The factor that it is, if it is one number."""
+        self.noisy: set[int] = set()
+        """Products with as many numbers, above and below 0, as there are."""
+        self.output: Any = None
+        self.whole = 0
+        """The number of the loss, before it is a mean."""
+        self.axes: dict[int, int] = {}
+        """Of what was moved to the end by a transposition, the old place."""
+        self.learned: set[int] = set()
+        self.paths: dict[int, tuple[int, Any]] = {}
+        self.squashed: list[tuple[dict[str, Any], int]] = []
+        self.inputs, self.targets = _arrays(inputs), _arrays(targets)
+        self.examples = (
+            len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        )
+        self.cosine = _cosine(self.inputs[0], self.examples) if self.inputs else None
+        bad = [
+            value.shape
+            for value in self.inputs + self.targets
+            if not np.isfinite(value).all() and not _is_mask(value)
+        ]
+        self.bad_input = f"in an array of shape {bad[0]}" if bad else ""
+        self.in_loss = self.done = False
+        # By the number of a tensor: the row of the linear layer that it comes
+        # straight from; and those whose last axis is that of the examples.
+        self.linear: dict[int, int] = {}
+        self.readers = Counter[int]()
+        self.turned: set[int] = set()
+        self.recurrent: list[tuple[layers.RNN, Any, tf.Tensor]] = []
+        self.handles = {
+            part.value.handle._id: part.path
+            for part in model.weights
+            if isinstance(part.value, tf.Variable)
+        }
+        self.inside_keras = self.evaluating = False
+        self.loose: dict[int, tuple[int, bool, str]] = {}
+        """Cuts whose result nobody has read yet, by the number of it."""
+        self.compared_at = ""
+        """The first comparison of what weights had a part in, or cut."""
+        self.norms = {id(_scale(part)) for part in self.layers} - {id(None)}
+        self.steps = _steps(model, self.layers)
+        # Of the loss, by the number of a tensor: logarithms of what weights had
+        # no part in, and the sign of those of what they had; what was negated.
+        self.logged: set[int] = set()
+        self.signs: dict[int, int] = {}
+        self.negated: set[int] = set()
+        self.inverse: set[int] = set()
+        self.softplus: set[bool] = set()
+        self.products_of_output = False
+        self.products: list[tuple[tf.Tensor, int]] = []
+        self.results: set[int] = set()
+        self.signed: dict[int, tuple[str, float, float]] = {}
+        """Of outputs that may go below 0, what made them, and their range."""
+        self.texts = _texts(inputs)
+        self.tokens = next(iter(self.texts), None)
+        if self.tokens is None:
+            self.tokens = _series(self.inputs, self.targets)
+            self.shifts |= set() if self.tokens is None else {1}
+
+    def run(self, loss_fn: Any) -> tf.Tensor:
+        """The loss, a scalar."""
+        for layer in self.layers:
+            object.__setattr__(layer, "call", self.watched(layer, layer.call))
+        mode = (
+            {"training": True}
+            if getattr(self.model, "_call_has_training_arg", True)
+            else {}
+        )
+        shapes = ", ".join(str(value.shape) for value in self.inputs)
+        op_callbacks.add_op_callback(self.operation)
+        try:
+            with _explained(
+                lambda: (
+                    f"batch of shape {shapes}: {self.where()!r} does not take what it is given"
+                )
+            ):
+                output = self.model(self.given, **mode)
+        finally:
+            op_callbacks.remove_op_callback(self.operation)
+        results = [
+            part._id for part in tree.flatten(output) if isinstance(part, tf.Tensor)
+        ]
+        self.chain, self.output = self.longest(results), output
+        for row in self.rows:
+            # What others read as well is more than a step on the way.
+            alone = row["straight"] and self.readers[row["straight"][1]] < 2
+            row["straight"] = row["straight"][0] if alone else None
+        self.results = sources = {self.source(result) for result in results}
+        for part in tree.flatten(output):
+            if isinstance(part, tf.Tensor) and part.dtype.is_floating:
+                low, high = float(tf.reduce_min(part)), float(tf.reduce_max(part))
+                if low < 0 or part._id in self.linear:
+                    made = self.maker(part).lower(), low, high
+                    self.signed[self.source(part._id)] = made
+        for row, result in self.squashed:
+            row.get("row", row)["predicts"] = result in sources
+        own = not _is_of_keras(loss_fn)
+        if isinstance(output, tf.Tensor) and not own:
+            self.quietly(self.judge_loss, loss_fn, output)
+        shapes = [
+            [value.shape for value in self.targets],
+            [tuple(part.shape) for part in tree.flatten(output)],
+        ]
+        with _explained(
+            lambda: (
+                f"loss_fn(targets, output), of shapes {shapes[0]} and {shapes[1]}, "
+                f"fails{_way_round(loss_fn, self.wanted, output)}"
+            )
+        ):
+            self.in_loss, self.inside_keras = True, not own
+            op_callbacks.add_op_callback(self.operation)
+            try:
+                with self.crossentropies() if own else nullcontext():
+                    value = tf.convert_to_tensor(loss_fn(self.wanted, output))
+                    self.whole = value._id
+            finally:
+                op_callbacks.remove_op_callback(self.operation)
+        if self.softplus == {False} and self.products_of_output:
+            self.find_exchange()
+        if own and tree.is_nested(output):
+            self.quietly(self.look_at_terms)
+        if (
+            math.prod(value.shape) != 1
+            and not hasattr(loss_fn, "get_config")
+            and value.shape[:1] == (self.examples,)
+        ):
+            # a function of keras.losses gives one number per example
+            value = tf.reduce_mean(value)
+        if math.prod(value.shape) != 1:
+            raise ValueError(
+                f"loss_fn(targets, output) must be a scalar, with a reduction, got shape {tuple(value.shape)}"
+            )
+        return tf.reshape(value, ())
+
+    def ask(self, loss_fn: Any) -> None:
+        """What one pass does not show: other outputs, memory, evaluation, and
+        neighbors."""
+        self.quietly(self.look_at_constants, loss_fn)
+        for layer, call, given in self.recurrent:
+            self.quietly(self.look_through_time, layer, call, given)
+        if self.steps and any(
+            isinstance(layer, layers.BatchNormalization) for layer in self.layers
+        ):
+            self.quietly(self.evaluate, loss_fn)
+        self.evaluating = True
+        for count in () if self.rounded else (4, 5, 6):
+            if self.compared < 2:
+                self.quietly(self.look_at_neighbours, count)
+        if self.shifts & {0, 1}:
+            self.quietly(self.look_at_order)
+        else:
+            self.judge_shift(False)
+
+    def evaluate(self, loss_fn: Any) -> None:
+        value = loss_fn(self.wanted, self.model(self.given, training=False))
+        self.evaluation = float(tf.reduce_mean(value))
+
+    def look_at_neighbours(self, count: int) -> None:
+        """Does an output change with the examples beside it?"""
+        if any(value.shape[:1] != (self.examples,) for value in self.targets):
+            return
+        count, outputs = min(count, self.examples), []
+        seeds = global_seed_generator().state
+        state = seeds.numpy()
+        place = _place(self.compared, self.examples)
+        if not (picks := _neighbours(self.examples, count, place)):
+            return
+        # The first ones once more: a model that draws or remembers answers
+        # otherwise.
+        for pick in (*picks, picks[0]):
+            random.seed(0)
+            np.random.seed(0)
+            seeds.assign(state)
+            some = tree.map_structure(partial(_taken, self.examples, pick), self.given)
+            output = self.model(some, training=False)
+            outputs.append(
+                [
+                    (_array(part), part.dtype.size)
+                    for part in tree.flatten(output)
+                    if part.dtype.is_floating and part.shape[:1] == (count,)
+                ]
+            )
+        # Each against each: similarities, as contrastive losses take them.
+        if not outputs[0] or outputs[0][0][0].shape[1:2] == (count,):
+            return
+        changes, apart = [], 0.0
+        for (first, size), (moved, _), (again, _) in zip(*outputs, strict=True):
+            if not np.array_equal(first, again):
+                return
+            if first.shape[1:2] == (count,):
+                continue
+            # Below float32, the digits in common cover the rest.
+            fine = 1e-3 if size > 2 else 1.0
+            # What all examples have in common, such as a bias, says nothing.
+            spread, whole = abs(first - first.mean(0)).max(), abs(first).max()
+            change = abs(first[place] - moved[place]).max()
+            apart = apart if changes else float(spread / (whole or 1.0))
+            changes.append(float(change / (max(spread, fine * whole) or 1.0)))
+        if math.isfinite(sum(changes)):
+            further = max(changes[1:], default=0.0)
+            self.judge_neighbours(changes[0], further, apart)
 
     def judge_still(self) -> None:
         """There is no way back."""

@@ -9,6 +9,7 @@ docstring and the imports of other parts.
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,10 +52,24 @@ def part(path: Path) -> Part:
 
 def bundled(framework: str) -> str:
     """The text of `check_model_<framework>.py`."""
-    own = sorted(path.stem for path in FOLDER.glob(f"*_{framework}.py"))
-    own.sort(key=lambda name: name.startswith("watch"))
-    *parts, watch = (part(FOLDER / f"{name}.py") for name in (*PARTS, *own))
+    *parts, watch = (
+        part(FOLDER / f"{name}.py") for name in (*PARTS, *own_parts(framework))
+    )
     return text(path(framework), watch, parts)
+
+
+def own_parts(framework: str) -> list[str]:
+    """Those of one framework, each behind what it imports; `watch` is the last."""
+    own = sorted(FOLDER.glob(f"*_{framework}.py"))
+    needs = {path.stem: _imported(path) & {one.stem for one in own} for path in own}
+    return list(TopologicalSorter(needs).static_order())
+
+
+def _imported(path: Path) -> set[str]:
+    """The last names of the modules that a part imports from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {node.module.rpartition(".")[2] for node in nodes}
 
 
 def text(place: Path, watch: Part, parts: list[Part], beside: str = "") -> str:
