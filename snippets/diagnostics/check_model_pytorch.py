@@ -3684,7 +3684,7 @@ _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class _Operations(_Seen):
-    """Sees every activation, product and choice through the functions of torch."""
+    """Sees every activation, product and choice by the function of torch."""
 
     def look_at_cut(self, name: str, result: Any, given: list[Any]) -> None:
         """Does the way back end here, of what is read later on?"""

@@ -29,7 +29,7 @@ from snippets.diagnostics.check_model_source.seen import _Seen, _Stop
 
 
 class _Operations(_Seen):
-    """Sees every activation, product and choice through the functions of torch."""
+    """Sees every activation, product and choice by the function of torch."""
 
     def look_at_cut(self, name: str, result: Any, given: list[Any]) -> None:
         """Does the way back end here, of what is read later on?"""
