@@ -1,6 +1,6 @@
 """A rectifier leaves $(1+a^2)/2$ of the mean square. Of the variance it leaves less, but that is not what counts.
 
-Source: He, Zhang, Ren & Sun (2015), section 2.2, equations 7, 8 and 15: the next layer sees
+Source: He, Zhang, Ren & Sun (2015), section 2.2, equation 8, and its case of PReLU: the next layer sees
 $\\operatorname{E}[h^2]$, not $\\operatorname{Var}[h]$; $a$ is the slope for negative inputs, 0 for ReLU.
 """
 

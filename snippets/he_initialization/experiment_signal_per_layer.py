@@ -155,7 +155,7 @@ CLAIMS = (
         rival_of="with a ReLU",
         reason="$n\\operatorname{Var}[W]=2$, and no ReLU takes the half away; the scatter is 0.8 %.",
         paper="2",
-        source="He et al. (2015), equation 7, evaluated.",
+        source="He et al. (2015), section 2.2, evaluated.",
         format=".2f",
     ),
     Claim(

@@ -6,7 +6,7 @@ In the limit of infinite width each z_l is Gaussian, and three numbers follow re
 a preactivation, the correlation c of the preactivations of two inputs, and chi, by which the mean square of a
 gradient is multiplied per layer on the way back.
 Source: Poole et al. (2016), "Exponential expressivity in deep neural networks through transient chaos";
-Schoenholz et al. (2017), "Deep information propagation", sections 2 to 4.
+Schoenholz et al. (2017), "Deep information propagation".
 """
 
 import math

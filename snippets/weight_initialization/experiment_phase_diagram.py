@@ -1,6 +1,6 @@
 r"""Wide tanh networks have one critical line, $\chi=1$: below it gradients vanish, above it they explode.
 
-Source: Poole et al. (2016), the length map, and Schoenholz et al. (2017), sections 2 to 4: the recursions. The curves
+Source: Poole et al. (2016), the length map, and Schoenholz et al. (2017), the other recursions. The curves
 are exact integrals for infinite width; the points are networks of 1,000 units.
 """
 

@@ -160,7 +160,7 @@ CLAIMS = (
         rival=lambda measured: measured.depth_scale[SIGMAS_W.index(2.0)],
         rival_of=r"$\xi_\nabla$",
         paper="6.98",
-        source="Schoenholz et al. (2017), section 3, evaluated.",
+        source="Schoenholz et al. (2017), the depth scales, evaluated.",
         reason=r"Exact recursions. By $6\,\xi_c=42$ a network of 40 layers should train there. In 150 steps "
         r"it does not: its gradient explodes over twelve $\xi_\nabla$.",
         format=".2f",
