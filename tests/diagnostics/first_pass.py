@@ -1,8 +1,12 @@
 """What both variants of `first_pass` are tried on, and how two samples of networks are compared."""
 
+import ast
 import runpy
+from typing import Any
 
 import numpy as np
+
+from docs.hooks.store import ROOT
 
 SMALL = {"depth": 6, "width": 64}
 CASES = [
@@ -28,6 +32,15 @@ def assert_same_law(rows: list, expected: list) -> None:
     error = np.sqrt(sum(sample.var(axis=0, ddof=1) / len(sample) for sample in samples))
     assert np.abs(difference / error).max() < 6.0
     assert error.max() < 0.2, "too few seeds to tell a wrong factor"
+
+
+def settings_of(framework: str) -> dict[str, Any]:
+    """Those that a file begins with, without its framework, which may not be imported beside the other."""
+    source = (ROOT / "snippets" / "diagnostics" / f"first_pass_{framework}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SETTINGS":
+            return ast.literal_eval(node.value)
+    raise AssertionError(source)
 
 
 def assert_prints_its_rows(module, capsys) -> None:

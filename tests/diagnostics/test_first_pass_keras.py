@@ -6,7 +6,7 @@ import pytest
 
 from snippets.diagnostics import first_pass_keras as module
 from snippets.diagnostics.first_pass_keras import SETTINGS, first_pass, make_layer
-from tests.diagnostics.first_pass import assert_prints_its_rows
+from tests.diagnostics.first_pass import assert_prints_its_rows, settings_of
 
 pytestmark = pytest.mark.keras
 
@@ -33,6 +33,10 @@ def test_weights_have_the_deviation_of_the_scheme(scheme, distribution):
 def test_biases(bias, deviation):
     _, biases = drawn(SETTINGS | {"width": 2000, "bias": bias})
     assert biases.std() == pytest.approx(deviation, rel=0.08)
+
+
+def test_it_begins_as_the_file_for_pytorch_does():
+    assert SETTINGS == settings_of("pytorch")
 
 
 def test_a_seed_is_a_network_and_no_two_layers_are_equal():

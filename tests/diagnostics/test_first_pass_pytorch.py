@@ -44,6 +44,11 @@ def test_biases(bias, deviation):
     assert layer.bias.std().item() == pytest.approx(deviation, rel=0.06)
 
 
+def test_it_begins_as_the_explorer_does():
+    settings = explorer.Settings()._asdict()
+    assert SETTINGS == {name: settings[name] for name in SETTINGS}
+
+
 def test_a_seed_is_a_network_and_nothing_global_is_touched():
     state = torch.get_rng_state()
     assert first_pass(SETTINGS | {"seed": 3}) == first_pass(SETTINGS | {"seed": 3}) != first_pass(SETTINGS)

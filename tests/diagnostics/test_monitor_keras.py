@@ -219,6 +219,7 @@ def test_the_plot_shows_every_layer_and_the_whole():
     fit(network(), keras.optimizers.SGD(0.1), monitor, jit_compile=False)
     above, below = monitor.plot().axes
     assert above.get_yscale() == below.get_yscale() == "log"
+    assert above.get_shared_x_axes().joined(above, below)
     assert len(above.lines) == len(below.lines) == 3
     assert list(below.lines[-1].get_ydata()) == [row["update_ratio"] for row in monitor.rows]
     assert [text.get_text() for text in above.get_legend().get_texts()] == [

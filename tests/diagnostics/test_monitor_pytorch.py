@@ -240,6 +240,7 @@ def test_a_writer_of_tensorboard_gets_every_number():
 def test_the_plot_shows_every_layer_and_the_whole():
     _, monitor = train(nn.Sequential(network(), nn.Linear(3, 3), nn.Linear(3, 3)), watched=True, every=2)
     above, below = monitor.plot().axes
+    assert above.get_shared_x_axes().joined(above, below)
     assert above.get_yscale() == below.get_yscale() == "log"
     assert len(above.lines) == len(below.lines) == 5
     assert list(above.lines[-1].get_ydata()) == [row["gradient_norm"] for row in monitor.rows]
@@ -277,6 +278,19 @@ def noted(clear: bool = True, passes: int = 1, half: bool = False, epsilon: floa
             optimizer.step()
     assert not model[0].weight._backward_hooks
     return monitor.notes
+
+
+def test_gradients_that_stay_are_looked_for_in_the_first_steps_alone():
+    """A look waits for the device, and a loop that clears them at first does so later."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with TrainingMonitor(model, optimizer) as monitor:
+        for step in range(7):
+            if step < 5:
+                optimizer.zero_grad()
+            backward(model)
+            optimizer.step()
+    assert monitor.notes == []
 
 
 @pytest.mark.parametrize("settings", [{}, {"half": True, "epsilon": 1e-2}, {"weight_decay": 1e-3}])

@@ -53,6 +53,12 @@ def test_zero_gamma():
     assert all(not array(branch[-1].gamma).any() and kernels(branch) == [1, 1] for branch in many)
 
 
+def test_the_last_norm_of_a_branch_alone_is_zeroed():
+    branch = keras.Sequential([keras.Input((4,)), *(layers.LayerNormalization() for _ in range(2))])
+    assert len(zero_gamma([branch]).reached) == 1
+    assert (array(branch.layers[0].gamma) == 1).all() and not array(branch.layers[1].gamma).any()
+
+
 @pytest.mark.parametrize(("scale", "missing"), [(gpt2_scale, "kernel"), (fixup, "kernel"), (zero_gamma, "gamma")])
 def test_a_branch_without_such_a_layer_is_refused(scale, missing):
     with pytest.raises(ValueError, match=f"branches .*{missing}.*ReLU"):

@@ -50,6 +50,12 @@ def test_zero_gamma():
     assert all(not branch[-1].weight.any() and linear_weights(branch) == [1, 1] for branch in many)
 
 
+def test_the_last_norm_of_a_branch_alone_is_zeroed():
+    branch = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.LayerNorm(4))
+    assert zero_gamma_([branch]).reached == {"0.2.weight": 0.0}
+    assert (branch[0].weight == 1).all() and not branch[2].weight.any()
+
+
 def test_convolutions_count_as_well():
     many = [ones(nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.ConvTranspose2d(2, 2, 3)))] * 1
     gpt2_scale_(many * 4)
