@@ -47,7 +47,8 @@ def softmax_cross_entropy(logits, labels):
     dtype, kind = (
         keras.backend.standardize_dtype(tensor.dtype) for tensor in (logits, labels)
     )
-    if not (keras.backend.is_float_dtype(dtype) and keras.backend.is_int_dtype(kind)):
+    floating = keras.backend.is_float_dtype(dtype) and not dtype.startswith("float8")
+    if not (floating and keras.backend.is_int_dtype(kind)):
         raise ValueError(
             f"dtypes must be floating and integer, got logits {dtype} and labels {kind}"
         )

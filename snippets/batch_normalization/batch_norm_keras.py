@@ -66,7 +66,7 @@ def batch_norm_backward(
     _tensors(grad_y=grad_y)
     dtype = backend.standardize_dtype(grad_y.dtype)
     if (
-        not backend.is_float_dtype(dtype)
+        not _floating(dtype)
         or hasattr(grad_y, "dense_shape")
         or len(grad_y.shape) != len(x.shape)
         or any(
@@ -107,12 +107,17 @@ def _tensors(**given):
             )
 
 
+def _floating(dtype: str) -> bool:
+    """Of 16 bits or more."""
+    return backend.is_float_dtype(dtype) and not dtype.startswith("float8")
+
+
 def _check(x, eps, **channels):
     """`x` as a tensor."""
     _tensors(x=x, **channels)
     x = ops.convert_to_tensor(x)
     if (
-        not backend.is_float_dtype(backend.standardize_dtype(x.dtype))
+        not _floating(backend.standardize_dtype(x.dtype))
         or hasattr(x, "dense_shape")
         or len(x.shape) < 2
     ):
@@ -121,7 +126,7 @@ def _check(x, eps, **channels):
         )
     for name, values in channels.items():
         dtype = backend.standardize_dtype(values.dtype)
-        dense = backend.is_float_dtype(dtype) and not hasattr(values, "dense_shape")
+        dense = _floating(dtype) and not hasattr(values, "dense_shape")
         if tuple(values.shape) != (x.shape[-1],) or not dense:
             raise ValueError(
                 f"{name} must have shape ({x.shape[-1]},), one per channel, and be floating, "

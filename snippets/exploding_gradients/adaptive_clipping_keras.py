@@ -97,10 +97,13 @@ def clip_adaptively(
 
 
 def _check(name: str, tensor: Any) -> None:
-    if not hasattr(tensor, "dtype"):
+    # a layer has a dtype as well
+    if not (hasattr(tensor, "dtype") and hasattr(tensor, "shape")):
         raise ValueError(
             f"{name} must be a tensor or an array, got {type(tensor).__name__}"
         )
     dtype = keras.backend.standardize_dtype(tensor.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(f"{name} must have a floating dtype, got {dtype}")
+    if not keras.backend.is_float_dtype(dtype) or dtype.startswith("float8"):
+        raise ValueError(
+            f"{name} must have a floating dtype of 16 bits or more, got {dtype}"
+        )

@@ -76,6 +76,10 @@ def clip_adaptively_(
     eps = float(eps + 0.0)  # text is no number
     if not (clipping > 0.0 and eps > 0.0):
         raise ValueError(f"clipping and eps must be positive, got {clipping=}, {eps=}")
+    if isinstance(parameters, nn.Module | torch.optim.Optimizer):
+        raise ValueError(
+            f"parameters must be tensors, got one {type(parameters).__name__}: give its parameters"
+        )
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not listed and isinstance(parameters, Iterator):
         raise ValueError(
@@ -108,11 +112,11 @@ def clip_adaptively_(
     held: set[int] = set()
     gradients = []
     for parameter, grad in clipped:
-        # written to once: two parameters may hold one tensor as their gradient,
-        # and the entries of an expanded one share memory
-        if not grad.is_sparse and (id(grad) in held or not _apart(grad)):
+        # written to once: two parameters may hold one memory as their gradient,
+        # and the entries of an expanded one share it
+        if not grad.is_sparse and (_place(grad) in held or not _apart(grad)):
             parameter.grad = grad = grad.clone()
-        held.add(id(grad))
+        held.add(_place(grad))
         gradients.append(grad)
     for (parameter, _), grad, part in zip(clipped, gradients, parts, strict=True):
         unit, factor = part
@@ -138,6 +142,13 @@ def _wide(tensor: Tensor, name: str) -> Tensor:
             f"{name} must be dense and of a floating dtype of 16 bits or more, got {tensor.layout} {tensor.dtype}"
         )
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for two views of one memory."""
+    # a compiled step has no addresses
+    held = tensor.layout == torch.strided and not torch.compiler.is_compiling()
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

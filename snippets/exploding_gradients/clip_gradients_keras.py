@@ -120,13 +120,17 @@ def _listed(gradients: Any) -> list[Any]:
             f"gradients must yield a tensor, got an exhausted {type(gradients).__name__}"
         )
     for gradient in listed:
-        if gradient is not None and not hasattr(gradient, "dtype"):
+        if gradient is None:
+            continue
+        # a layer has a dtype as well
+        if not (hasattr(gradient, "dtype") and hasattr(gradient, "shape")):
             raise ValueError(
                 f"gradients must be tensors or arrays, got {type(gradient).__name__}"
             )
-        if gradient is not None and not keras.backend.is_float_dtype(gradient.dtype):
+        dtype = keras.backend.standardize_dtype(gradient.dtype)
+        if not keras.backend.is_float_dtype(dtype) or dtype.startswith("float8"):
             raise ValueError(
-                f"gradients must have floating dtypes, got {gradient.dtype}"
+                f"gradients must have floating dtypes of 16 bits or more, got {dtype}"
             )
     return listed
 

@@ -130,6 +130,10 @@ def clip_by_value_(parameters: Tensor | Iterable[Tensor], limit: float) -> None:
 def _listed(
     tensors: Tensor | Iterable[Tensor | None], name: str
 ) -> list[Tensor | None]:
+    if isinstance(tensors, nn.Module | torch.optim.Optimizer):
+        raise ValueError(
+            f"{name} must be tensors, got one {type(tensors).__name__}: give its parameters"
+        )
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not listed and isinstance(tensors, Iterator):
         raise ValueError(
@@ -159,11 +163,11 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
         # of an embedding: a row looked up twice stands there in two parts
         if gradient.is_sparse:
             parameter.grad = gradient = gradient.coalesce()
-        # written to once: two parameters may hold one tensor as their gradient,
-        # and the entries of an expanded one share memory
-        elif id(gradient) in held or not _apart(gradient):
+        # written to once: two parameters may hold one memory as their gradient,
+        # and the entries of an expanded one share it
+        elif _place(gradient) in held or not _apart(gradient):
             parameter.grad = gradient = gradient.clone()
-        held.add(id(gradient))
+        held.add(_place(gradient))
         found.append(_values(gradient, "parameters"))
     return found
 
@@ -183,6 +187,13 @@ def _values(tensor: Tensor, name: str) -> Tensor:
             f"{name} must have a floating dtype of 16 bits or more, got {values.layout} {values.dtype}"
         )
     return values
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for two views of one memory."""
+    # a compiled step has no addresses
+    held = tensor.layout == torch.strided and not torch.compiler.is_compiling()
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

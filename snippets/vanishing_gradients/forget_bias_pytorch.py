@@ -15,6 +15,7 @@ architectures", on the bias of the forget gate.
 """
 
 import math
+import re
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,9 @@ def set_forget_bias_(
     chains = (
         lstm.num_layers * (1 + lstm.bidirectional) if isinstance(lstm, nn.LSTM) else 1
     )
-    if sum(name.startswith("bias") for name in own) != 2 * chains:
+    # a pruned one is called bias_ih_l0_orig
+    plain = re.compile(r"bias_(ih|hh)(_l\d+(_reverse)?)?").fullmatch
+    if sum(plain(name) is not None for name in own) != 2 * chains:
         raise ValueError(
             f"lstm must hold {2 * chains} biases as parameters of its own, got {list(own)}"
         )

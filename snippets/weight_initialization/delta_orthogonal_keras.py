@@ -56,8 +56,10 @@ class DeltaOrthogonal(keras.initializers.Orthogonal):
         """
         *kernel, inputs, outputs = shape = _sizes(shape)
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
-        if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(f"dtype must be floating, got {dtype!r}")
+        if not keras.backend.is_float_dtype(dtype) or dtype.startswith("float8"):
+            raise ValueError(
+                f"dtype must be floating, of 16 bits or more, got {dtype!r}"
+            )
         if not 0.0 <= self.gain < float("inf"):
             raise ValueError(f"gain must be finite and not negative, got {self.gain}")
         if outputs < inputs:

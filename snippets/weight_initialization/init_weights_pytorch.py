@@ -137,7 +137,8 @@ def init_weights_(
     to rounding, in every floating dtype below float64. No global state changes.
     Raises ValueError, before anything is changed, for a `gain` that is not
     positive and finite, for an unknown `output` or `first`, and for parameters
-    that are lazy, on the meta device, sharded or no floating ones.
+    that are lazy, on the meta device, sharded, no floating ones or tied by
+    their memory (`a.data = b.data`).
     """
     gain = float(gain + 0.0)  # text is no number
     if not 0.0 < gain < math.inf:
@@ -182,10 +183,16 @@ def init_weights_(
             known = rules.get(parameter, rule)
             rules[parameter] = min(known, rule, key=lambda candidate: candidate.std)
 
+    places: dict[int, tuple[str, bool]] = {}
     for name, parameter in model.named_parameters():
         ruled = parameter in rules and parameter.requires_grad
         if ruled and (why := _unwritable(parameter)):
             raise ValueError(f"model must hold plain parameters, {name!r} {why}")
+        twin, drawn = places.setdefault(_place(parameter), (name, ruled))
+        if twin != name and (ruled or drawn):
+            raise ValueError(
+                f"model must tie two layers by one Parameter, {name!r} has the memory of {twin!r}"
+            )
     padding = {
         layer.weight: layer.padding_idx
         for layer in model.modules()
@@ -310,6 +317,12 @@ def _unwritable(parameter: Tensor | None) -> str | None:
     if parameter.is_inference() and not torch.is_inference_mode_enabled():
         return "was made in inference mode"
     return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for weights that are tied by `.data`."""
+    held = not isinstance(tensor, LAZY) and tensor.layout == torch.strided
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

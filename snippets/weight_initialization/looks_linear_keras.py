@@ -16,11 +16,14 @@ arXiv:1702.08591 (mirrored blocks); Saxe et al. (2014), arXiv:1312.6120
 
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import layers
+
+ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.ELU)
 
 
 def orthogonal_factor(draws: np.ndarray) -> np.ndarray:
@@ -77,6 +80,23 @@ def _chain(model: keras.Model) -> Iterator[keras.layers.Dense]:
             )
 
 
+def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        yield from _leaves(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+def _passes_on(activation: Callable) -> bool:
+    """Whether phi(a) - phi(-a) = a, as for ReLU, GELU and SiLU, or phi does
+    nothing, as where a layer of its own follows.
+    """
+    a = np.linspace(0.0, 2.0, 9, dtype=np.float32)
+    up, down = (
+        keras.ops.convert_to_numpy(keras.ops.cast(activation(side), "float32"))
+        for side in (a, -a)
+    )
+    return np.allclose(up - down, a, atol=0.02) or np.allclose(down, -a)
+
+
 def _seeded(seed: int) -> np.random.Generator:
     try:
         return np.random.default_rng(operator.index(seed))
@@ -95,8 +115,9 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
     Nested models are entered, in the order of their layers. Raises ValueError,
     and nothing is changed, if the layers do not fit one behind the other, a
     hidden width is odd or there is none, and by name for another layer with
-    weight matrices, such as a wrapper, and for a layer used twice or with a
-    kernel computed from others (LoRA) or quantized.
+    weight matrices, such as a wrapper, for another activation between them, as
+    tanh, and for a layer used twice or with a kernel computed from others
+    (LoRA) or quantized.
     """
     if not isinstance(model, keras.Layer):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}")
@@ -121,6 +142,15 @@ def looks_linear(model: keras.Model, *, seed: int) -> Report:
             )
         if outputs % 2:
             raise ValueError(f"hidden widths must be even, got {outputs}")
+    for layer in itertools.takewhile(
+        lambda leaf: leaf is not chain[-1], _leaves(model)
+    ):
+        activation = layer if isinstance(layer, ACTIVATIONS) else None
+        activation = activation or getattr(layer, "activation", None)
+        if callable(activation) and not _passes_on(activation):
+            raise ValueError(
+                f"model must have ReLU between its layers, got {activation} in {layer.path!r}"
+            )
     generator = _seeded(seed)
     blocks: dict[int, str] = {}
     for layer, (fan_in, fan_out) in zip(chain, shapes, strict=True):

@@ -23,6 +23,12 @@ from torch import Tensor, nn
 
 LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 
+# phi(a) - phi(-a) is not a, as it is for ReLU, GELU and SiLU
+OTHERS = (
+    *(nn.Tanh, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign),
+    *(nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.Mish),
+)
+
 
 def mirrored(block: Tensor, rows: bool, columns: bool) -> Tensor:
     """`block`, shape (out, in), and its negative side by side (`columns`), one
@@ -67,8 +73,9 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     the same weights on every device.
     Raises ValueError, and nothing is changed, if the layers do not fit one
     behind the other, a hidden width is odd or there is none, and by name for
-    another layer with a weight matrix and for a weight that is shared, lazy,
-    sharded, no floating one or computed from other parameters (weight_norm).
+    another layer with a weight matrix, for a module between them that is
+    another activation, as Tanh, and for a weight that is shared, lazy, sharded,
+    no floating one or computed from other parameters (weight_norm).
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a Module, got {type(model).__name__}")
@@ -76,16 +83,18 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear):
             weight, bias = (layer._parameters.get(part) for part in ("weight", "bias"))
-            why = "is shared" if id(weight) in weights else _unwritable(weight)
+            why = _unwritable(weight)
+            if weight is not None and _place(weight) in weights:
+                why = "is shared"
             if why is None and layer.bias is not None:
                 why = _unwritable(bias)
-            if why:
+            if weight is None or why:
                 raise ValueError(
                     f"model must hold a weight of its own in every layer, {name!r} does not: it or the bias {why}"
                 )
-            weights.add(id(weight))
+            weights.add(_place(weight))
         elif any(
-            parameter.dim() > 1 and id(parameter) not in weights
+            parameter.dim() > 1 and _place(parameter) not in weights
             for parameter in layer.parameters(recurse=False)
         ):
             raise ValueError(
@@ -94,6 +103,13 @@ def looks_linear_(model: nn.Module, *, seed: int) -> Report:
     if not weights:
         raise ValueError(f"model must hold a Linear layer, got {model}")
     chain = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    for name, layer in model.named_modules():
+        if layer is chain[-1]:
+            break
+        if type(layer) in OTHERS:
+            raise ValueError(
+                f"model must have ReLU between its layers, {name!r} is {type(layer).__name__}"
+            )
     for layer, following in itertools.pairwise(chain):
         if layer.out_features != following.in_features:
             raise ValueError(
@@ -146,6 +162,12 @@ def _unwritable(parameter: Tensor | None) -> str | None:
     if parameter.is_inference() and not torch.is_inference_mode_enabled():
         return "was made in inference mode"
     return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for weights that are tied by `.data`."""
+    held = not isinstance(tensor, LAZY) and tensor.layout == torch.strided
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

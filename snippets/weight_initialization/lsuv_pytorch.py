@@ -55,14 +55,16 @@ def lsuv_(model: nn.Module, inputs: Tensor, *, seed: int) -> Report:
     for name, layer in model.named_modules():
         if isinstance(layer, SUMMING):
             weight, bias = (layer._parameters.get(part) for part in ("weight", "bias"))
-            why = "is shared" if id(weight) in weights else _unwritable(weight)
+            why = _unwritable(weight)
+            if weight is not None and _place(weight) in weights:
+                why = "is shared"
             if why is None and layer.bias is not None:
                 why = _unwritable(bias)
-            if why:
+            if weight is None or why:
                 raise ValueError(
                     f"model must hold a weight of its own in every layer, {name!r} does not: it or the bias {why}"
                 )
-            weights.add(id(weight))
+            weights.add(_place(weight))
     names: dict[Any, str] = {
         layer: name
         for name, layer in model.named_modules()
@@ -151,6 +153,12 @@ def _unwritable(parameter: Tensor | None) -> str | None:
     if parameter.is_inference() and not torch.is_inference_mode_enabled():
         return "was made in inference mode"
     return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for weights that are tied by `.data`."""
+    held = not isinstance(tensor, LAZY) and tensor.layout == torch.strided
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

@@ -43,7 +43,8 @@ def softmax_bias(counts):
     if not isinstance(counts, np.ndarray):  # a float64 would become a float32
         counts = keras.ops.convert_to_tensor(counts)
     dtype = keras.backend.standardize_dtype(counts.dtype)
-    if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
+    real = keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)
+    if not real or dtype.startswith("float8"):
         raise ValueError(f"counts must be real numbers, got {dtype}")
     # in float32, 16,777,217 is 16,777,216
     if not isinstance(counts, np.ndarray):

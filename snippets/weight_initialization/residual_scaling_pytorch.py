@@ -160,26 +160,27 @@ def _part(place: str, layer: nn.Module) -> Part:
 @torch.no_grad()
 def _scaled(branches: list[nn.Module], parts: list[tuple[Part, float]]) -> Report:
     """Multiply each weight once, also a shared one: by the smallest factor."""
-    factors: dict[nn.Parameter, float] = {}
+    factors: dict[int, float] = {}
     for part, factor in parts:
-        factors[part.weight] = min(factor, factors.get(part.weight, factor))
-    rows = {part.weight: part.first_row for part, _ in parts}
-    for weight, factor in factors.items():
-        values = weight[rows[weight] :]
+        place = _place(part.weight)
+        factors[place] = min(factor, factors.get(place, factor))
+    held = {_place(part.weight): part for part, _ in parts}
+    for place, factor in factors.items():
+        values = held[place].weight[held[place].first_row :]
         # by multiplication NaN would stay NaN
         values.mul_(factor) if factor else values.zero_()
     left = {
         f"{number}.{name}": "not among the weights that this scaling is for"
         for number, branch in enumerate(branches)
         for name, parameter in branch.named_parameters()
-        if parameter not in factors
+        if _place(parameter) not in factors
     }
     left |= {
         part.name: "queries and keys: only the rows of the values are scaled"
         for part, _ in parts
         if part.first_row
     }
-    return Report({part.name: factors[part.weight] for part, _ in parts}, left)
+    return Report({part.name: factors[_place(part.weight)] for part, _ in parts}, left)
 
 
 def _unwritable(parameter: Tensor | None) -> str | None:
@@ -196,6 +197,12 @@ def _unwritable(parameter: Tensor | None) -> str | None:
     if parameter.is_inference() and not torch.is_inference_mode_enabled():
         return "was made in inference mode"
     return None if _apart(parameter) else "shares memory between its entries"
+
+
+def _place(tensor: Tensor) -> int:
+    """Where its entries begin: the same for weights that are tied by `.data`."""
+    held = not isinstance(tensor, LAZY) and tensor.layout == torch.strided
+    return (tensor.data_ptr() if held else 0) or id(tensor)
 
 
 def _apart(tensor: Tensor) -> bool:

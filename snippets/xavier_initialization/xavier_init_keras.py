@@ -144,8 +144,10 @@ class _Xavier(keras.initializers.VarianceScaling):
         # TensorFlow knows only 128 values of a uniform bfloat16, so short
         # dtypes are drawn in float32 and rounded.
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
-        if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(f"dtype must be floating, got {dtype!r}")
+        if not keras.backend.is_float_dtype(dtype) or dtype.startswith("float8"):
+            raise ValueError(
+                f"dtype must be floating, of 16 bits or more, got {dtype!r}"
+            )
         precise = keras.backend.result_type(dtype, "float32")
         seed = self.seed
         if isinstance(seed, random.Random):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from snippets.batch_normalization import fold_batch_norm_numpy as oracle
 from snippets.batch_normalization.fold_batch_norm_keras import fold_batch_norm, fold_model
@@ -181,3 +181,20 @@ def test_a_folded_model_is_saved_exported_and_compiled(tmp_path):
         tf.function(folded, jit_compile=True),
     ):
         np.testing.assert_allclose(run(tf.constant(x, tf.float32)), model(x), rtol=1e-4, atol=1e-5)
+
+
+class Bounded(layers.BatchNormalization):
+    """With an activation that cuts off on one side alone."""
+
+    above = True
+
+    def call(self, inputs, training=None, mask=None):
+        y = super().call(inputs, training=training, mask=mask)
+        return ops.minimum(y, 6.0) if self.above else ops.maximum(y, -6.0)
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_norm_that_cuts_off_on_one_side_is_left(above):
+    norm = type("Side", (Bounded,), {"above": above})()
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4), norm])
+    assert list(fold_model(model)[1].left) == [norm.path]

@@ -162,6 +162,7 @@ COLUMNS: dict[str, Callable[[Array], Any]] = {
     "variable": keras.Variable,
     "array": lambda x: np.stack([x, x], axis=-1)[..., 0],
     "half": lambda x: ops.cast(ops.convert_to_tensor(x), "bfloat16"),
+    "float8": lambda x: ops.cast(ops.convert_to_tensor(x), "float8_e4m3fn"),
 }
 
 

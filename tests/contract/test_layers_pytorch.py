@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from snippets.batch_normalization import fold_batch_norm_pytorch as fold
 from snippets.vanishing_gradients import forget_bias_pytorch as forget
@@ -63,6 +64,12 @@ def normed(layer: nn.Module) -> nn.Module:
         return nn.utils.parametrizations.weight_norm(layer, names.pop())
 
 
+def hooked(layer: nn.Module) -> nn.Module:
+    """With a parameter that a hook computes, as pruning does."""
+    names = {"bias_ih_l0", "in_proj_weight", "weight"} & dict(layer.named_parameters()).keys()
+    return prune.identity(layer, names.pop())
+
+
 def first_parameters(layer: nn.Module) -> list[str]:
     """Of `layer` itself, not of those inside of it."""
     return list(dict(layer.named_parameters(recurse=False)))
@@ -82,6 +89,7 @@ def replaced(change: Callable[[Tensor], Tensor]) -> Callable[[nn.Module], nn.Mod
 COLUMNS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "other": lambda _: nn.PReLU(),
     "normed": normed,
+    "hooked": hooked,
     "frozen": lambda layer: layer.requires_grad_(False),
     "meta": lambda layer: layer.to("meta"),
     "half": lambda layer: layer.bfloat16(),

@@ -54,6 +54,15 @@ def shared() -> nn.Module:
     return nn.Sequential(*layers)
 
 
+def alias() -> nn.Module:
+    """Two layers with one memory, each with a Parameter of its own."""
+    layers = chain()
+    layers[4:4] = [nn.Linear(4, 4), nn.ReLU()]
+    layers[4].load_state_dict(layers[3].state_dict())
+    layers[4].weight.data = layers[3].weight.data
+    return nn.Sequential(*layers)
+
+
 def parametrized() -> nn.Module:
     layers = chain()
     nn.utils.parametrizations.weight_norm(layers[3])
@@ -126,6 +135,7 @@ MODEL_COLUMNS: dict[str, Callable[[], nn.Module]] = {
     "no-layer": lambda: nn.Sequential(nn.Flatten(), nn.ReLU()),
     "frozen": frozen,
     "shared": shared,
+    "alias": alias,
     "normed": parametrized,
     "nested": nested,
     "lazy": lazy,

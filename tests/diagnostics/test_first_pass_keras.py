@@ -36,7 +36,7 @@ def test_biases(bias, deviation):
 
 
 def test_it_begins_as_the_file_for_pytorch_does():
-    assert SETTINGS == settings_of("pytorch")
+    assert settings_of("pytorch") == SETTINGS
 
 
 def test_a_seed_is_a_network_and_no_two_layers_are_equal():

@@ -46,7 +46,7 @@ def test_biases(bias, deviation):
 
 def test_it_begins_as_the_explorer_does():
     settings = explorer.Settings()._asdict()
-    assert SETTINGS == {name: settings[name] for name in SETTINGS}
+    assert {name: settings[name] for name in SETTINGS} == SETTINGS
 
 
 def test_a_seed_is_a_network_and_nothing_global_is_touched():

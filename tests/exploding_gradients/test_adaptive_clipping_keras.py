@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -48,7 +49,7 @@ def test_bad_input_is_named():
     for bad in ({"clipping": 0.0}, {"eps": -1.0}):
         with pytest.raises(ValueError, match="clipping and eps must be positive"):
             clip_adaptively(ops.ones((2,)), ops.ones((2,)), **bad)
-    with pytest.raises(ValueError, match="gradient must have a floating dtype, got int64"):
+    with pytest.raises(ValueError, match="gradient must have a floating dtype of 16 bits or more, got int64"):
         clip_adaptively(np.ones(2, np.int64), np.ones(2, "float32"))
     for axis in (7, -3):
         with pytest.raises(ValueError, match=rf"unit_axis must be an axis of shape \(2, 2\), got {axis}"):
@@ -71,3 +72,9 @@ def test_a_fraction_is_no_axis():
     """It would differ from every axis, and the tensor would count as one unit."""
     with pytest.raises(ValueError, match="unit_axis must be an axis .* got 0.5"):
         unit_norm(np.ones((4, 3), "float32"), 0.5)
+
+
+def test_a_layer_is_no_tensor():
+    layer = keras.layers.Dense(2)
+    with pytest.raises(ValueError, match="gradient must be a tensor or an array, got Dense"):
+        clip_adaptively(layer, layer)

@@ -131,3 +131,19 @@ def test_an_axis_that_one_of_them_lacks_changes_none():
     with pytest.raises(ValueError, match="unit_axis must be an axis"):
         clip_adaptively_([kernel, matrix], unit_axis=2)
     assert (kernel.grad == 1).all()
+
+
+def test_gradients_that_are_views_of_one_memory_are_clipped_each_for_itself():
+    parameters, memory = [nn.Parameter(torch.ones(3)) for _ in range(2)], torch.full((3,), 3.0)
+    for parameter in parameters:
+        parameter.grad = memory[:]
+    clip_adaptively_(parameters, 0.1)
+    for parameter in parameters:
+        assert parameter.grad.norm().item() == pytest.approx(0.1 * 3**0.5)
+
+
+def test_a_model_or_an_optimizer_is_no_list_of_parameters():
+    layer = nn.Linear(2, 2)
+    for given in (layer, torch.optim.SGD(layer.parameters())):
+        with pytest.raises(ValueError, match=f"parameters must be tensors, got one {type(given).__name__}"):
+            clip_adaptively_(given)

@@ -129,7 +129,7 @@ def test_a_limit_of_inf_only_measures():
 
 def test_other_input_is_named():
     for clip in (clip_by_global_norm, clip_by_value):
-        with pytest.raises(ValueError, match="gradients must have floating dtypes, got int64"):
+        with pytest.raises(ValueError, match="gradients must have floating dtypes of 16 bits or more, got int64"):
             clip([np.array([3, 4])], 1.0)
         with pytest.raises(ValueError, match="gradients must yield a tensor, got an exhausted generator"):
             clip((array for array in []), 1.0)
@@ -139,3 +139,17 @@ def test_the_sparse_gradient_of_an_embedding_is_clipped_by_value():
     """A row looked up twice counts with the sum of its parts."""
     (clipped,) = clip_by_value([sparse_gradient(tf.Variable(np.ones((6, 4), np.float32)))], 1.5)
     assert ops.convert_to_numpy(clipped)[:, 0].tolist() == [0.0, 1.5, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_a_model_is_no_list_of_gradients():
+    layer = keras.layers.Dense(2)
+    for call in (lambda: clip_by_global_norm(layer, 1.0), lambda: clip_by_value([layer], 1.0)):
+        with pytest.raises(ValueError, match="gradients must be tensors or arrays, got Dense"):
+            call()
+
+
+def test_a_limit_at_the_end_of_the_range_is_one():
+    """Above it, where a norm is Inf, it would be none."""
+    largest = float(np.finfo("float32").max)
+    (clipped,), _ = clip_by_global_norm([ops.full((4,), 3e38)], largest)
+    assert float(clipped[0]) == pytest.approx(largest / 2)

@@ -239,3 +239,37 @@ def test_a_norm_whose_reciprocal_overflows_is_clipped():
     parameter.grad = torch.full((4,), 1e-40)
     clip_by_global_norm_(parameter, 2e-41)
     torch.testing.assert_close(parameter.grad, torch.full((4,), 1e-41), rtol=1e-3, atol=0)
+
+
+def test_gradients_that_are_views_of_one_memory_are_scaled_once():
+    first, second = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(3))
+    memory = torch.full((3,), 3.0)
+    first.grad, second.grad = memory[:], memory.view(3)
+    norm = clip_by_global_norm_([first, second], 1.0)
+    assert norm.item() == pytest.approx(54**0.5)
+    assert global_norm([first.grad, second.grad]).item() == pytest.approx(1.0)
+
+
+def test_gradients_that_lie_side_by_side_in_one_memory_stay_there():
+    memory = torch.full((6,), 3.0)
+    parameters = [nn.Parameter(torch.zeros(3)) for _ in range(2)]
+    for parameter, part in zip(parameters, memory.split(3), strict=True):
+        parameter.grad = part
+    clip_by_global_norm_(parameters, 1.0)
+    assert memory.norm().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("clip", [clip_by_global_norm_, clip_by_value_])
+def test_a_model_or_an_optimizer_is_no_list_of_parameters(clip):
+    layer = nn.Linear(2, 2)
+    for given in (layer, torch.optim.SGD(layer.parameters())):
+        with pytest.raises(ValueError, match=f"parameters must be tensors, got one {type(given).__name__}"):
+            clip(given, 1.0)
+
+
+def test_a_limit_at_the_end_of_the_range_is_one():
+    """Above it, where a norm is Inf, it would be none."""
+    parameter = nn.Parameter(torch.zeros(4))
+    parameter.grad = torch.full((4,), 3e38)
+    clip_by_global_norm_([parameter], torch.finfo(torch.float32).max)
+    assert parameter.grad[0].item() == pytest.approx(torch.finfo(torch.float32).max / 2)

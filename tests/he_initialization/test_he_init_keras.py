@@ -190,7 +190,7 @@ def test_errors_name_argument_and_value(kind):
 @pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
 @every_kind
 def test_a_dtype_must_be_floating(kind, dtype):
-    with pytest.raises(ValueError, match=f"dtype must be floating, got '{dtype}'"):
+    with pytest.raises(ValueError, match=f"dtype must be floating, of 16 bits or more, got '{dtype}'"):
         kind()((4, 3), dtype)
 
 

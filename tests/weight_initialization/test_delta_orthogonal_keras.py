@@ -50,7 +50,7 @@ def test_other_shapes_dtypes_and_gains_are_refused():
     for shape in ((4,), (0, 4)):
         with pytest.raises(ValueError, match=r"shape must be \(\*kernel, in, out\), integers from 1 on, got \("):
             DeltaOrthogonal()(shape)
-    with pytest.raises(ValueError, match="dtype must be floating, got 'int64'"):
+    with pytest.raises(ValueError, match="dtype must be floating, of 16 bits or more, got 'int64'"):
         DeltaOrthogonal()((3, 3, 4), "int64")
     with pytest.raises(ValueError, match="gain must be finite and not negative, got nan"):
         DeltaOrthogonal(gain=float("nan"))((3, 3, 4))

@@ -89,3 +89,30 @@ def test_it_says_what_it_set_and_what_it_left():
 def test_a_factor_is_orthonormal_whatever_the_draws():
     factor = orthogonal_factor(np.zeros((4, 3)))
     np.testing.assert_allclose(factor.T @ factor, np.eye(3))
+
+
+OTHERS = {
+    "tanh": [layers.Dense(8, "tanh")],
+    "leaky": [layers.Dense(8), layers.LeakyReLU()],
+    "elu": [keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Activation("elu")])],
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_activation_that_mirrored_units_do_not_undo_is_refused(name):
+    model = keras.Sequential([keras.Input((4,)), *OTHERS[name], layers.Dense(2)])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="model must have ReLU between its layers, got .* in "):
+        looks_linear(model, seed=0)
+    assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), before, strict=True))
+
+
+@pytest.mark.parametrize(
+    "hidden", [[layers.Dense(8, "gelu")], [layers.Dense(8), layers.ReLU()], [layers.Dense(8, "silu")]]
+)
+def test_mirrored_units_undo_these_and_the_last_layer_may_have_any(hidden):
+    model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(4), layers.Activation("tanh")])
+    looks_linear(model, seed=0)
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
+    y = np.arctanh(array(model(x)).clip(-1 + 1e-7, 1 - 1e-7))
+    np.testing.assert_allclose(np.linalg.norm(y, axis=1), np.linalg.norm(x, axis=1), rtol=1e-2)

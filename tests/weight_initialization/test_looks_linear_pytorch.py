@@ -84,3 +84,20 @@ def test_it_says_what_it_set_and_what_it_left():
         "0.weight": "first", "0.bias": "zero", "2.weight": "hidden", "3.weight": "last", "3.bias": "zero",
     }  # fmt: skip
     assert left == dict.fromkeys(("temperature", "1.weight", "1.bias"), "belongs to no Linear")
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh(), nn.LeakyReLU(), nn.ELU()])
+def test_an_activation_that_mirrored_units_do_not_undo_is_refused(activation):
+    model = nn.Sequential(nn.Linear(4, 8), activation, nn.Linear(8, 2))
+    before = model[0].weight.detach().clone()
+    with pytest.raises(ValueError, match=f"ReLU between its layers, '1' is {type(activation).__name__}"):
+        looks_linear_(model, seed=0)
+    assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.GELU(), nn.SiLU()])
+def test_mirrored_units_undo_these_and_the_last_layer_may_have_any(activation):
+    model = nn.Sequential(nn.Linear(4, 8), activation, nn.Linear(8, 4), nn.Tanh())
+    looks_linear_(model, seed=0)
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model[:3](x).norm(dim=1), x.norm(dim=1))

@@ -144,3 +144,11 @@ def test_of_attention_fixup_takes_the_values_and_the_output(settings):
 def test_attention_is_no_norm():
     branch = nn.ModuleList([nn.MultiheadAttention(4, 2), nn.LayerNorm(4)])
     assert zero_gamma_([branch]).reached == {"0.1.weight": 0.0}
+
+
+def test_weights_that_are_tied_by_their_memory_are_scaled_once():
+    first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    second.weight.data = first.weight.data
+    ones(first)
+    assert list(gpt2_scale_([first, second]).reached) == ["0.weight", "1.weight"]
+    assert second.weight[0, 0].item() == pytest.approx(2**-0.5)
