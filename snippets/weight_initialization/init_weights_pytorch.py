@@ -320,7 +320,7 @@ def _unwritable(parameter: Tensor | None) -> str | None:
 
 
 def _place(tensor: Tensor) -> int:
-    """Where its entries begin: the same for weights that are tied by `.data`."""
+    """Where its entries begin: one place for weights tied by `.data`."""
     held = not isinstance(tensor, LAZY) and tensor.layout == torch.strided
     return (tensor.data_ptr() if held else 0) or id(tensor)
 

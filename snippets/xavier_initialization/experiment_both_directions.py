@@ -112,7 +112,7 @@ CLAIMS = (
         ),
         interval=(0.88, 1.12),
         paper="1",
-        source="Schoenholz et al. (2017), the recursions of the mean field.",
+        source="Schoenholz et al. (2017), the recursions.",
         rival=lambda found: (
             found.old.activation[-1] / math.sqrt(_exact(XAVIER).activation[-1])
         ),
@@ -124,7 +124,7 @@ CLAIMS = (
         value=lambda found: _gradient_over_exact(found.xavier, XAVIER),
         interval=(0.75, 1.3),
         paper="1",
-        source="Schoenholz et al. (2017), the recursions of the mean field.",
+        source="Schoenholz et al. (2017), the recursions.",
         rival=lambda found: _gradient_over_exact(found.old, XAVIER),
         rival_of="$n\\operatorname{Var}W=1/3$",
         reason="1 in the limit of infinite width.",
@@ -134,7 +134,7 @@ CLAIMS = (
         value=lambda found: _gradient_over_exact(found.large, LARGE),
         interval=(0.8, 1.25),
         paper="1",
-        source="Schoenholz et al. (2017), the recursions of the mean field.",
+        source="Schoenholz et al. (2017), the recursions.",
         rival=lambda found: _gradient_over_exact(found.xavier, LARGE),
         rival_of="Xavier",
         reason="1 in the limit of infinite width.",
