@@ -2534,6 +2534,48 @@ def _norm(tensor: Tensor) -> float:
     return largest * torch.linalg.vector_norm(tensor.to(dtype) / largest).item()
 
 
+class _Cuts:
+    """The last linear layers behind what is cut off, and compared with what is
+    not: they end a part of their own. In SimSiam that is a projector, in BYOL
+    that of the teacher, and a predictor reads it with nothing between.
+    """
+
+    def __init__(self) -> None:
+        self.weights: list[Tensor] = []
+        self.behind: dict[int, tuple[Any, list[Tensor]]] = {}
+        """By the identity of a tensor: the tensor, and the weights of the last
+        linear layers that it comes from.
+        """
+
+    def look(self, name: str, result: Any, args: list[Any]) -> None:
+        given, made = _inside(args), _inside([result])
+        behind = {id(part): self.last(part) for part in given}
+        if name == "linear":
+            behind = {0: given[1:2]}
+        elif any(part.requires_grad for part in made):
+            joined = any(part.requires_grad and not part.is_leaf for part in given)
+            for part in given if joined else ():
+                if not part.requires_grad:
+                    self.weights += behind[id(part)]
+        every = {id(one): one for some in behind.values() for one in some}
+        for part in made if every else ():
+            self.behind[id(part)] = weakref.ref(part), [*every.values()]
+
+    def last(self, tensor: Tensor) -> list[Tensor]:
+        known, weights = self.behind.get(id(tensor), (None, []))
+        return weights if known and known() is tensor else []
+
+    def end_at(self, weight: Tensor) -> bool:
+        """Does a part end at this layer, or at one like it in a teacher?"""
+        return any(weight.shape == one.shape for one in self.weights)
+
+
+def _inside(values: list[Any]) -> list[Tensor]:
+    """The tensors among some values, and in lists and tuples of them."""
+    parts = [value if isinstance(value, list | tuple) else [value] for value in values]
+    return [one for part in parts for one in part if isinstance(one, Tensor)]
+
+
 class _Dropping(TorchFunctionMode):
     """Notes what is dropped."""
 
@@ -3301,9 +3343,11 @@ class _History(_Seen):
             if node is not row["node"] and readers[node] > 1:
                 return None
             if node is not row["node"] and node in at:
-                before = _linear(self.rows[at[node][0]]["module"])
+                module = self.rows[at[node][0]]["module"]
+                before = _linear(module)
                 wide = before and before[0] >= min(math.prod(before[1:]), units[0])
-                return at[node][0] if wide else None
+                ends = wide and self.cut_off.end_at(module.weight)
+                return at[node][0] if wide and not ends else None
             sources = [
                 source for source, _ in node.next_functions if source is not None
             ]
@@ -4253,6 +4297,7 @@ class _Watch(_Layers, _Operations, _Losses, _History, TorchFunctionMode):
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
         self.negated: list[Tensor] = []
+        self.cut_off = _Cuts()
         self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
         """Cuts whose result nobody has read yet, by its identity."""
         self.signed: dict[Any, tuple[str, float, float]] = {}
@@ -4470,6 +4515,7 @@ class _Watch(_Layers, _Operations, _Losses, _History, TorchFunctionMode):
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
         self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
+        self.quietly(self.cut_off.look, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
             if name in _REGRESSIONS:

@@ -745,6 +745,64 @@ def test_linear_layers_in_a_row_are_a_fault_of_a_model_that_does_not_learn():
     assert codes(three) == ["linear-stack"]
 
 
+def test_a_model_in_evaluation_mode_is_told_and_stays_in_it():
+    model = nn.Sequential(nn.Linear(8, 32), nn.BatchNorm1d(32), nn.Dropout(0.1), nn.ReLU(), nn.Linear(32, 2)).eval()
+    (finding,) = look(model, (x, y), nn.CrossEntropyLoss()).findings
+    assert (finding.code, finding.level) == ("evaluation-mode", "note")
+    assert "training mode" in finding.evidence and not any(part.training for part in model.modules())
+    assert look(model.train(), (x, y), nn.CrossEntropyLoss()).findings == ()
+    model[1].eval()  # a part of it may be meant to
+    assert look(model, (x, y), nn.CrossEntropyLoss()).findings == ()
+
+
+class TwoViews(nn.Module):
+    """A projector ends in a linear layer, and the predictor of SimSiam or BYOL begins with one."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.target = target
+        self.encoder = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 24))
+        self.predictor = nn.Sequential(nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 24))
+        self.teacher = copy.deepcopy(self.encoder).requires_grad_(False)
+
+    def forward(self, x):
+        x = torch.cat([x, x + 0.1 * torch.randn_like(x)])
+        z = self.encoder(x)
+        return self.predictor(z), self.target(self, x, z).roll(len(x) // 2, 0)
+
+
+def alone(model, x, z):
+    with torch.no_grad():
+        return model.encoder(x)
+
+
+def two_views(target):
+    def loss(output, _):
+        return 2 - 2 * F.cosine_similarity(*output).mean()
+
+    return look(TwoViews(target), (x, x), loss, lambda weights: torch.optim.SGD(weights, 0.05))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        lambda model, x, z: z.detach(),
+        lambda model, x, z: F.normalize(z).data,
+        lambda model, x, z: torch.cat([*z.chunk(2)]).detach(),
+        alone,
+        lambda model, x, z: model.teacher(x),
+    ],
+)
+def test_a_projector_that_a_target_is_made_of_and_a_predictor_are_two_layers(target):
+    report = two_views(target)
+    assert "linear-stack" not in {finding.code for finding in report.findings + report.check.findings}, report
+
+
+def test_a_target_of_something_else_leaves_linear_layers_in_a_row_a_finding():
+    report = two_views(lambda model, x, z: x.repeat(1, 3))
+    assert "linear-stack" in {finding.code for finding in report.findings}
+
+
 def test_weights_in_no_group_of_the_optimizer_are_named():
     x, y = torch.randn(128, 8), torch.randint(2, (128,))
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))

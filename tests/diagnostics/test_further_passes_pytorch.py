@@ -310,6 +310,24 @@ def test_layers_without_an_activation_between_them(model, level):
     assert [(finding.code, finding.level) for finding in found] == ([("linear-stack", level)] if level else [])
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_linear_layer_that_a_target_is_made_of_ends_a_part(cut):
+    class SimSiam(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.predictor = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 64))
+            self.encoder = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+
+        def forward(self, x):
+            z = self.encoder(x)
+            return self.predictor(z), z.detach() if cut else x
+
+    report = check_model(
+        SimSiam(), (torch.randn(16, 64), torch.zeros(16)), lambda output, _: functional.mse_loss(*output)
+    )
+    assert codes(report) == ([] if cut else ["linear-stack"])
+
+
 def test_a_layer_that_others_read_too_is_more_than_a_step_on_the_way():
     class Twice(nn.Module):
         def __init__(self) -> None:

@@ -163,9 +163,11 @@ class _History(_Seen):
             if node is not row["node"] and readers[node] > 1:
                 return None
             if node is not row["node"] and node in at:
-                before = _linear(self.rows[at[node][0]]["module"])
+                module = self.rows[at[node][0]]["module"]
+                before = _linear(module)
                 wide = before and before[0] >= min(math.prod(before[1:]), units[0])
-                return at[node][0] if wide else None
+                ends = wide and self.cut_off.end_at(module.weight)
+                return at[node][0] if wide and not ends else None
             sources = [
                 source for source, _ in node.next_functions if source is not None
             ]

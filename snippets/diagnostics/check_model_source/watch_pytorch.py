@@ -38,6 +38,7 @@ from snippets.diagnostics.check_model_source.birth_pytorch import (
     _Birth,
     _Dropping,
 )
+from snippets.diagnostics.check_model_source.cuts_pytorch import _Cuts
 from snippets.diagnostics.check_model_source.graph_pytorch import (
     _graph,
     _kind,
@@ -349,6 +350,7 @@ class _Watch(_Layers, _Operations, _Losses, _History, TorchFunctionMode):
         self.bad_input = f"in a tensor of shape {bad[0]}" if bad else ""
         self.recurrent: dict[str, tuple[nn.RNNBase, Any]] = {}
         self.negated: list[Tensor] = []
+        self.cut_off = _Cuts()
         self.loose: dict[int, tuple[Any, tuple[int, bool, str]]] = {}
         """Cuts whose result nobody has read yet, by its identity."""
         self.signed: dict[Any, tuple[str, float, float]] = {}
@@ -566,6 +568,7 @@ class _Watch(_Layers, _Operations, _Losses, _History, TorchFunctionMode):
         self.quietly(getattr(self, f"before_{name}", None), *args, **kwargs)
         result = func(*args, **kwargs)
         self.quietly(self.look_at_cut, name, result, [*args, *kwargs.values()])
+        self.quietly(self.cut_off.look, name, result, [*args, *kwargs.values()])
         if self.in_loss:
             self.quietly(self.after_any, result, args)
             if name in _REGRESSIONS:

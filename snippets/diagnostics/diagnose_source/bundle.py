@@ -19,7 +19,8 @@ def bundled(framework: str) -> str:
     """The text of `diagnose_<framework>.py`."""
     files = [FOLDER / f"{name}.py" for name in (f"watch_{framework}", *PARTS)]
     watch, *parts = (one.part(path) for path in files)
-    names = sorted({name for path in files for name in _of_check_model(path)})
+    names = {name for path in files for name in _of_check_model(path)}
+    names = sorted(names, key=lambda name: (not name[0].isupper(), name.lower()))
     beside = f"check_model_{framework} import {', '.join(names)}"
     return one.text(
         path(framework),

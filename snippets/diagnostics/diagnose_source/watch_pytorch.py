@@ -38,6 +38,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from snippets.diagnostics.check_model_pytorch import (
     _batches_of,
     _called,
+    _Cuts,
     _is_mask,
     _maker,
     _own_loss,
@@ -89,12 +90,13 @@ def diagnose(
     that fails on its data is a finding.
     """
     _check_arguments(model, data, loss_fn, optimizer, batch_size, epochs, max_norm)
+    trains = model.training
     with _Clock(progress) as clock, _untouched(model, None, loss_fn):
         model.train()
         device = next(model.parameters()).device
         batches, per_epoch, examples = _batches(data, batch_size, device)
         planned = None if epochs is None or per_epoch is None else epochs * per_epoch
-        return _Training(
+        training = _Training(
             clock,
             planned,
             model,
@@ -103,7 +105,11 @@ def diagnose(
             max_norm,
             batches,
             examples,
-        ).diagnosis()
+        )
+        if not trains:
+            evidence = "model.training is False; the trials are made in training mode"
+            training.found.append(_found("evaluation-mode", evidence))
+        return training.diagnosis()
 
 
 def _check_arguments(
@@ -254,8 +260,9 @@ class _Call:
 class _Losses(TorchFunctionMode):
     """The losses of torch that a loss calls, and what it gives them."""
 
-    def __init__(self) -> None:
+    def __init__(self, cuts: _Cuts) -> None:
         super().__init__()
+        self.cuts = cuts
         self.calls: list[_Call] = []
 
     def __torch_function__(
@@ -269,6 +276,7 @@ class _Losses(TorchFunctionMode):
         result = func(*args, **kwargs)
         if known:
             self.calls[-1].result = result
+        self.cuts.look(name, result, [*args, *kwargs.values()])
         return result
 
 
@@ -308,6 +316,7 @@ class _Training(_Program):
         """Of the last step."""
         self.weighted = False
         """The loss adds up what a loss of torch gives for each example."""
+        self.cuts = _Cuts()
         self.reached = set[int]()
         """Weights that get a gradient, by identity."""
         self.terms: list[tuple[str, set[int]]] = []
@@ -404,7 +413,7 @@ class _Training(_Program):
         failed.
         """
         both, failure = (None, None), None
-        with _Losses() as seen:
+        with _Losses(self.cuts) as seen:
             try:
                 both = self.both(batch)
             except _FAILURES as error:
@@ -528,7 +537,7 @@ class _Training(_Program):
                     if next(part.parameters(recurse=False), None) is not None
                 )
             ),
-            stacks=_stacks(graph, self.model),
+            stacks=_stacks(graph, self.model, self.cuts),
             drops=[
                 (name, part.p)
                 for name, part in self.model.named_modules()
@@ -924,7 +933,7 @@ _PASSED = (
 """Operations that leave two linear layers one."""
 
 
-def _stacks(graph: Any, model: nn.Module) -> list[str]:
+def _stacks(graph: Any, model: nn.Module, cuts: _Cuts) -> list[str]:
     """Pairs of linear layers of which the second one reads the first one alone,
     and which are no bottleneck.
     """
@@ -953,7 +962,9 @@ def _stacks(graph: Any, model: nn.Module) -> list[str]:
             through = first.out_features == second.in_features
             # The first of two factors of a matrix has no bias.
             wide = first.out_features >= min(first.in_features, second.out_features)
-            if through and wide and first.bias is not None:
+            # What a loss reads past the graph is a layer of its own.
+            alone = through and wide and not cuts.end_at(first.weight)
+            if alone and first.bias is not None:
                 found[before[0]] = f"{before[0]} and {after[0]}"
     return [found[name] for name, _ in named.values() if name in found]
 
